@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: MIT */
+#include "base/address.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/bytes.h"
+
+bool address_is_unspecified(const struct address *address)
+{
+    return bytes_are_zero(address->bytes, sizeof(address->bytes));
+}
+
+bool address_is_loopback(const struct address *address)
+{
+    if (address->family == FAMILY_IPV4)
+        return address->bytes[0] == 127;
+    return bytes_are_zero(address->bytes, 15) && address->bytes[15] == 1;
+}
+
+bool address_is_link_local(const struct address *address)
+{
+    if (address->family == FAMILY_IPV4)
+        return address->bytes[0] == 169 && address->bytes[1] == 254;
+    return address->bytes[0] == 0xfe && (address->bytes[1] & 0xc0) == 0x80;
+}
+
+bool address_is_multicast(const struct address *address)
+{
+    if (address->family == FAMILY_IPV4)
+        return (address->bytes[0] & 0xf0) == 0xe0;
+    return address->bytes[0] == 0xff;
+}
+
+bool address_is_broadcast(const struct address *address)
+{
+    return address->family == FAMILY_IPV4 && load_be32(address->bytes) == 0xffffffff;
+}
+
+bool address_parse(const char *text, struct address *address)
+{
+    struct address parsed = {0};
+    if (inet_pton(AF_INET, text, parsed.bytes) == 1)
+        parsed.family = FAMILY_IPV4;
+    else if (inet_pton(AF_INET6, text, parsed.bytes) == 1)
+        parsed.family = FAMILY_IPV6;
+    else
+        return false;
+    *address = parsed;
+    return true;
+}
+
+char *address_format(const struct address *address, char text[ADDRESS_TEXT_BYTES])
+{
+    int family = address->family == FAMILY_IPV4 ? AF_INET : AF_INET6;
+    if (address->family == FAMILY_NONE)
+        snprintf(text, ADDRESS_TEXT_BYTES, "none");
+    else
+        inet_ntop(family, address->bytes, text, ADDRESS_TEXT_BYTES);
+    return text;
+}
+
+static bool parse_number(const char *text, unsigned long most, unsigned long *number)
+{
+    size_t digits = strspn(text, "0123456789");
+    if (digits == 0 || digits > 10 || text[digits])
+        return false;
+    *number = strtoul(text, NULL, 10);
+    return *number <= most;
+}
+
+bool endpoint_parse(const char *text, struct endpoint *endpoint)
+{
+    char host[ENDPOINT_TEXT_BYTES];
+    const char *colon = strrchr(text, ':');
+    if (!colon || (size_t)(colon - text) >= sizeof(host))
+        return false;
+    size_t len = (size_t)(colon - text);
+    memcpy(host, text, len);
+    host[len] = '\0';
+
+    struct endpoint parsed = {0};
+    unsigned long port, scope = 0;
+    char *name = host;
+    if (host[0] == '[') {
+        if (host[len - 1] != ']')
+            return false;
+        host[len - 1] = '\0';
+        name = host + 1;
+        char *percent = strchr(name, '%');
+        if (percent) {
+            *percent = '\0';
+            if (!parse_number(percent + 1, UINT32_MAX, &scope))
+                return false;
+        }
+    }
+    if (!address_parse(name, &parsed.address) || !parse_number(colon + 1, UINT16_MAX, &port))
+        return false;
+    if ((parsed.address.family == FAMILY_IPV6) != (host[0] == '['))
+        return false;
+    parsed.port = (uint16_t)port;
+    parsed.scope_id = (uint32_t)scope;
+    *endpoint = parsed;
+    return true;
+}
+
+char *endpoint_format(const struct endpoint *endpoint, char text[ENDPOINT_TEXT_BYTES])
+{
+    char address[ADDRESS_TEXT_BYTES];
+    address_format(&endpoint->address, address);
+    if (endpoint->address.family != FAMILY_IPV6)
+        snprintf(text, ENDPOINT_TEXT_BYTES, "%s:%u", address, endpoint->port);
+    else if (endpoint->scope_id)
+        snprintf(text, ENDPOINT_TEXT_BYTES, "[%s%%%u]:%u", address, endpoint->scope_id,
+                 endpoint->port);
+    else
+        snprintf(text, ENDPOINT_TEXT_BYTES, "[%s]:%u", address, endpoint->port);
+    return text;
+}

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+#include "base/address.h"
+
+#include "tap.h"
+
+static void test_addresses_round_trip(void)
+{
+    static const char *const texts[] = {"0.0.0.0", "192.0.2.255", "::", "::1", "2001:db8::1",
+                                        "fe80::1:2"};
+    for (unsigned i = 0; i < sizeof(texts) / sizeof(*texts); i++) {
+        struct address address;
+        char text[ADDRESS_TEXT_BYTES];
+        CHECK(address_parse(texts[i], &address));
+        CHECK_TEXT(address_format(&address, text), texts[i]);
+    }
+}
+
+static void test_what_is_no_address_is_refused(void)
+{
+    static const char *const texts[] = {"", "1.2.3", "1.2.3.256", "1.2.3.4.5", "::g", "a.example",
+                                        "1:2:3:4:5:6:7:8:9", "fe80::1%eth0"};
+    for (unsigned i = 0; i < sizeof(texts) / sizeof(*texts); i++) {
+        struct address address;
+        CHECK(!address_parse(texts[i], &address));
+    }
+}
+
+static void test_endpoints_round_trip(void)
+{
+    static const char *const texts[] = {"192.0.2.1:51820", "[2001:db8::1]:0", "[fe80::1%3]:65535"};
+    for (unsigned i = 0; i < sizeof(texts) / sizeof(*texts); i++) {
+        struct endpoint endpoint;
+        char text[ENDPOINT_TEXT_BYTES];
+        CHECK(endpoint_parse(texts[i], &endpoint));
+        CHECK_TEXT(endpoint_format(&endpoint, text), texts[i]);
+    }
+}
+
+static void test_what_is_no_endpoint_is_refused(void)
+{
+    static const char *const texts[] = {"", ":", "192.0.2.1", "192.0.2.1:", "192.0.2.1:65536",
+                                        "192.0.2.1:-1", "192.0.2.1: 1", "2001:db8::1:51820",
+                                        "[192.0.2.1]:1", "[2001:db8::1]", "[::1", "]:1"};
+    for (unsigned i = 0; i < sizeof(texts) / sizeof(*texts); i++) {
+        struct endpoint endpoint;
+        CHECK(!endpoint_parse(texts[i], &endpoint));
+    }
+}
+
+static void test_kinds_of_addresses(void)
+{
+    struct address address;
+    CHECK(address_parse("127.3.2.1", &address) && address_is_loopback(&address));
+    CHECK(address_parse("::1", &address) && address_is_loopback(&address));
+    CHECK(address_parse("169.254.1.1", &address) && address_is_link_local(&address));
+    CHECK(address_parse("fe80::1", &address) && address_is_link_local(&address));
+    CHECK(address_parse("fec0::1", &address) && !address_is_link_local(&address));
+    CHECK(address_parse("239.255.255.255", &address) && address_is_multicast(&address));
+    CHECK(address_parse("ff02::1", &address) && address_is_multicast(&address));
+    CHECK(address_parse("255.255.255.255", &address) && address_is_broadcast(&address));
+    CHECK(address_parse("::", &address) && address_is_unspecified(&address));
+}
+
+int main(int argc, char **argv)
+{
+    TAP_RUN(argc, argv, test_addresses_round_trip);
+    TAP_RUN(argc, argv, test_what_is_no_address_is_refused);
+    TAP_RUN(argc, argv, test_endpoints_round_trip);
+    TAP_RUN(argc, argv, test_what_is_no_endpoint_is_refused);
+    TAP_RUN(argc, argv, test_kinds_of_addresses);
+    return tap_done();
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+#include "base/text.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+void text_init(struct text *text, char *bytes, size_t capacity_bytes)
+{
+    *text = (struct text){.bytes = bytes, .capacity_bytes = capacity_bytes};
+    bytes[0] = '\0';
+}
+
+void text_append(struct text *text, const char *format, ...)
+{
+    size_t room = text->capacity_bytes - text->len;
+    va_list arguments;
+    va_start(arguments, format);
+    int len = vsnprintf(text->bytes + text->len, room, format, arguments);
+    va_end(arguments);
+    if (len < 0 || (size_t)len >= room) {
+        text->is_cut = true;
+        text->len = text->capacity_bytes - 1;
+        return;
+    }
+    text->len += (size_t)len;
+}

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+/* Appending to a bounded text buffer: what does not fit is cut, never written past the end. */
+#ifndef BASE_TEXT_H
+#define BASE_TEXT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct text {
+    char *bytes; /* always NUL-terminated */
+    size_t capacity_bytes;
+    size_t len;
+    bool is_cut;
+};
+
+void text_init(struct text *text, char *bytes, size_t capacity_bytes);
+void text_append(struct text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+#endif

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/* What a network is, as plain data: config/ writes it from text, the engine builds its tree from it.
+ * Everything pointed to belongs to whoever made the description and may go once the engine has it. */
+#ifndef ENGINE_NETWORK_H
+#define ENGINE_NETWORK_H
+
+#include "base/prefix.h"
+
+#define NETWORK_DEPTH_MOST 8
+#define NETWORK_MTU_MOST_BYTES 9216
+#define TUNNEL_NAME_BYTES 64
+#define TUNNEL_NO_CARRIER (-1)
+
+struct peer_description {
+    uint8_t public_key[32];
+    uint8_t preshared_key[32]; /* all zero: none */
+    struct prefix *allowed_ips;
+    size_t allowed_ips_count;
+    bool has_endpoint;        /* a literal: `endpoint` is whole */
+    struct endpoint endpoint; /* with a name: only the port */
+    char *endpoint_name;      /* to be resolved; NULL: none */
+    uint16_t persistent_keepalive_s; /* 0: off */
+};
+
+struct tunnel_description {
+    char name[TUNNEL_NAME_BYTES];
+    int carrier; /* index of the carrier in the network's tunnels, or TUNNEL_NO_CARRIER: a root */
+    uint8_t private_key[32];
+    struct address *addresses; /* in file order */
+    size_t address_count;
+    uint16_t listen_port; /* 0: the engine (carried) or the kernel (root) chooses */
+    uint32_t fwmark;      /* of a root's socket; 0: the daemon's own mark */
+    uint32_t mtu_bytes;   /* 0: computed (E1) */
+    bool mtu_is_upper_bound; /* `MTU =` of an included file */
+    bool nat_is_off;         /* `NAT = off`; else auto (B2) */
+    bool routes_are_default; /* the union of the peers' AllowedIPs (minus route_exceptions) */
+    struct prefix *routes;   /* else exactly these; none at all: it only carries others */
+    size_t route_count;
+    struct prefix *route_exceptions; /* `!PREFIX` */
+    size_t route_exception_count;
+    struct peer_description *peers;
+    size_t peer_count;
+};
+
+struct network_description {
+    struct tunnel_description *tunnels; /* file order */
+    size_t tunnel_count;
+    struct address nat_ipv4; /* B1; family FAMILY_NONE: nobody has an address of the family */
+    struct address nat_ipv6;
+};
+
+#endif
