@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+/* One peer of one tunnel: its keys, sessions, timers, endpoint and what waits for a session. */
+#ifndef WIREGUARD_PEER_H
+#define WIREGUARD_PEER_H
+
+#include "base/address.h"
+#include "base/heap.h"
+#include "base/list.h"
+#include "packet/packet.h"
+#include "wireguard/cookie.h"
+#include "wireguard/noise.h"
+#include "wireguard/session.h"
+#include "wireguard/timers.h"
+
+struct tunnel;
+
+#define PEER_STAGED_PACKETS_MOST 128
+
+struct peer {
+    struct tunnel *tunnel;
+    struct list in_tunnel;      /* tunnel->peers */
+    struct peer *next_in_table; /* tunnel's table by public key */
+
+    struct session *current;  /* we send with this one */
+    struct session *previous; /* still opens late packets */
+    struct session *next;     /* responder's: becomes current when the initiator uses it */
+
+    struct timers timers;
+    struct heap_node deadline; /* the engine's */
+    struct packet_queue stage; /* waits for a session; at most PEER_STAGED_PACKETS_MOST data packets */
+
+    struct endpoint endpoint; /* address family FAMILY_NONE: none known */
+    uint32_t index;           /* in the tunnel's description: for messages */
+    void *hop;                /* the engine's: how its datagrams leave */
+
+    uint64_t sent_bytes; /* of UDP payload, as `wg` counts */
+    uint64_t received_bytes;
+    uint64_t last_handshake_wall_ns; /* 0: never */
+    instant_ns last_received;        /* authenticated; INSTANT_NEVER: never */
+
+    struct noise_remote noise; /* keys of the other end, the handshake under way */
+    struct cookie_jar cookie;  /* the cookie it gave us */
+};
+
+/* The session to send with now, or NULL: stage the packet and start a handshake. */
+static inline struct session *peer_sending_session(const struct peer *peer, instant_ns now)
+{
+    return peer->current && session_may_send(peer->current, now) ? peer->current : NULL;
+}
+
+/* An authenticated message of this session came: `next` moves up to current the first time (the
+ * initiator has confirmed it); true then: staged packets may go. Whitepaper 5.4.5, 6.3. */
+bool peer_confirm_session(struct peer *peer, struct session *session);
+/* Forgets all sessions and the handshake under way; the keys stay. */
+void peer_forget_sessions(struct peer *peer);
+
+#endif
