@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT */
+/* The tunnel tree of one network, sans I/O: bytes and times in, actions and one next deadline out. An
+ * engine belongs to one thread at a time. `now` is CLOCK_BOOTTIME, `wall_ns` CLOCK_REALTIME. */
+#ifndef ENGINE_ENGINE_H
+#define ENGINE_ENGINE_H
+
+#include "base/memory.h"
+#include "base/random.h"
+#include "crypto/aead.h"
+#include "engine/actions.h"
+#include "engine/network.h"
+#include "engine/status.h"
+#include "packet/pool.h"
+
+struct engine;
+
+struct engine_options {
+    const struct memory *secrets; /* keys and sessions live here */
+    struct pool *pool;            /* shaped by engine_pool_shape */
+    struct aead *aead;            /* borrowed, as long as the engine */
+    const struct random_source *random;
+    bool tun_takes_tcp4, tun_takes_tcp6, tun_takes_udp; /* as super-packets (TSO4, TSO6, USO) */
+    /* One line an event, no newline; may be NULL. Never a key. */
+    void (*log)(void *context, const char *line);
+    void *log_context;
+};
+
+/* The buffers that this network needs: headroom for its deepest path. */
+void engine_pool_shape(const struct network_description *network, struct pool_shape *shape);
+
+/* NULL: refused; `why` (of `why_bytes`) says what. The description may go afterwards. */
+struct engine *engine_new(const struct engine_options *options,
+                          const struct network_description *network, char *why, size_t why_bytes);
+void engine_free(struct engine *engine); /* wipes every key; NULL does nothing */
+
+/* ---- doors; each may add up to ACTIONS_PER_DOOR actions ---- */
+
+/* One packet or super-packet from the TUN. The bytes are the caller's and are changed (NAT, MSS). It is
+ * cut into the engine's batch. False: the batch is full before the packet is finished; call engine_flush,
+ * then engine_from_tun again with the same bytes (the engine remembers how far it got). */
+bool engine_from_tun(struct engine *engine, const struct vnet_header *vnet, uint8_t *bytes,
+                     size_t len, instant_ns now, struct actions *actions);
+
+/* What came out of a root's socket: one datagram, or a train of datagrams of `segment_bytes` each (the last may be
+ * shorter). */
+struct udp_train {
+    struct block *block; /* the caller's reference passes to the engine */
+    uint32_t offset;     /* of the first byte in the block */
+    uint32_t len_bytes;
+    uint32_t segment_bytes; /* 0: one datagram */
+    struct endpoint source;
+    struct address destination; /* where it was sent to (sticky source); FAMILY_NONE: unknown */
+    uint32_t interface;         /* ifindex it came in at, or 0 */
+    uint8_t tos;
+};
+void engine_from_udp(struct engine *engine, uint32_t root, const struct udp_train *train,
+                     instant_ns now, uint64_t wall_ns, struct actions *actions);
+
+/* Ends a turn: seals what came from the TUN, opens what came from the network, handles a few handshakes. */
+void engine_flush(struct engine *engine, instant_ns now, uint64_t wall_ns, struct actions *actions);
+/* Nothing waits at any socket: held runs go to the TUN (RULES H4). After engine_flush. */
+void engine_idle(struct engine *engine, struct actions *actions);
+/* Timers whose deadline has come. May leave work for another call: see engine_deadline. */
+void engine_tick(struct engine *engine, instant_ns now, uint64_t wall_ns, struct actions *actions);
+/* When engine_tick is wanted next, or INSTANT_NEVER. */
+instant_ns engine_deadline(const struct engine *engine);
+
+/* A datagram that the caller could not send (the socket's queue is full, the kernel refused). Counts. */
+void engine_count(struct engine *engine, uint32_t tunnel, enum verdict verdict, uint64_t packets);
+
+/* ---- commands ---- */
+
+/* The link is up: peers with persistent keepalive start; down: sessions are forgotten. */
+void engine_set_up(struct engine *engine, bool is_up, instant_ns now);
+/* A name was resolved, or roamed by command: the sticky source is dropped. */
+void engine_set_endpoint(struct engine *engine, uint32_t tunnel, uint32_t peer,
+                         const struct endpoint *endpoint, instant_ns now);
+/* A root's MTU (E1), computed by the caller from the route to its endpoints; carried tunnels follow. */
+void engine_set_root_mtu(struct engine *engine, uint32_t root, uint32_t mtu_bytes);
+/* The network under a root changed (F8): sticky sources dropped, one handshake at once. */
+void engine_network_changed(struct engine *engine, uint32_t root, instant_ns now);
+
+/* ---- questions ---- */
+
+/* Which tunnel and peer a destination takes, and what it would look like (`hopwire route`). */
+struct engine_route {
+    enum verdict verdict; /* OK, or why it is refused */
+    int tunnel;           /* -1: none */
+    int peer;             /* -1: none */
+    uint32_t mtu_bytes;   /* of the path */
+    struct address source; /* after NAT */
+};
+void engine_route(const struct engine *engine, const struct address *destination,
+                  struct engine_route *route);
+/* MTU of a tunnel's plaintext (the path's), 0 when it has none yet. */
+uint32_t engine_mtu(const struct engine *engine, uint32_t tunnel);
+/* Prefixes for the kernel's tables: winner per prefix, or -2 for a throw (A1). */
+void engine_walk_routes(const struct engine *engine,
+                        void (*visit)(void *context, const struct prefix *prefix, int tunnel),
+                        void *context);
+
+#endif

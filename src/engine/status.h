@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+/* What `hopwire status` shows, as plain data. */
+#ifndef ENGINE_STATUS_H
+#define ENGINE_STATUS_H
+
+#include "base/address.h"
+#include "base/clock.h"
+#include "base/verdict.h"
+
+struct engine;
+
+struct status_tunnel {
+    const char *name; /* borrowed from the engine */
+    int carrier;      /* index, or -1 */
+    uint32_t depth;   /* 1: a root */
+    uint32_t mtu_bytes;
+    uint8_t public_key[32];
+    uint16_t listen_port; /* of a carried tunnel's virtual socket */
+    bool nat_is_on;
+    uint32_t peer_count;
+    uint64_t outbound_packets; /* entered this tunnel */
+    uint64_t inbound_packets;  /* opened and accepted */
+    uint64_t drops[VERDICT_COUNT];
+};
+
+enum status_peer_state {
+    STATUS_PEER_IDLE,        /* no session, none wanted */
+    STATUS_PEER_NO_ENDPOINT, /* waits for a name, or for the peer to speak first */
+    STATUS_PEER_UNROUTABLE,  /* its endpoint lies outside the carrier */
+    STATUS_PEER_HANDSHAKE,   /* an initiation is under way */
+    STATUS_PEER_UP,          /* a session works */
+};
+
+struct status_peer {
+    uint8_t public_key[32];
+    struct endpoint endpoint;
+    enum status_peer_state state;
+    duration_ns since_ns; /* UP: age of the session; HANDSHAKE: since the first attempt */
+    uint32_t attempts;    /* HANDSHAKE */
+    uint64_t sent_bytes;
+    uint64_t received_bytes;
+    uint64_t last_handshake_wall_ns;
+    uint16_t persistent_keepalive_s;
+    uint32_t staged_packets;
+};
+
+size_t status_tunnel_count(const struct engine *engine);
+void status_read_tunnel(const struct engine *engine, uint32_t tunnel, struct status_tunnel *out);
+void status_read_peer(const struct engine *engine, uint32_t tunnel, uint32_t peer, instant_ns now,
+                      struct status_peer *out);
+const char *status_peer_state_name(enum status_peer_state state);
+
+#endif
