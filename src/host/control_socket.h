@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+/* A local stream socket that takes lines and gives answers: /run/hopwire/NAME.sock, 0600. The
+ * server never blocks and is bounded: 16 clients, 4096 bytes a line, 8 MiB of answer; who is idle
+ * or does not take an answer for 30 s is dropped. It owns one epoll descriptor, to be put into the
+ * caller's loop for EPOLLIN. One thread. */
+#ifndef HOST_CONTROL_SOCKET_H
+#define HOST_CONTROL_SOCKET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/text.h"
+
+#define CONTROL_SOCKET_CLIENTS_MOST 16
+#define CONTROL_SOCKET_LINE_BYTES 4096 /* with the newline */
+#define CONTROL_SOCKET_ANSWER_BYTES (8u << 20)
+
+struct control_socket;
+struct control_answer; /* one client's; valid from its first line to its NULL line */
+
+/* One line without its newline, empty ones too, NUL-terminated; more lines may follow on the same
+ * connection. NULL: the client is gone, free what control_answer_slot holds. */
+typedef void (*control_request)(void *context, const char *line, struct control_answer *answer);
+
+/* Replaces a stale socket; -EADDRINUSE: a live one (or a file that is no socket) is there.
+ * 0, or -errno and a sentence. */
+int control_socket_open(const char *path, control_request request, void *context,
+                        struct control_socket **made, struct text *why);
+int control_socket_fd(const struct control_socket *server);
+/* Handles whatever is ready. */
+void control_socket_dispatch(struct control_socket *server);
+/* True: the socket's file is still ours at its path (`wg` users remove it to end a daemon). */
+bool control_socket_stands(const struct control_socket *server);
+/* Closes and removes the file if it is still ours. NULL does nothing. */
+void control_socket_close(struct control_socket *server);
+
+/* Appends to the client's answer, which is written as the client takes it; one that grows past
+ * the bound drops the client. */
+void control_answer_bytes(struct control_answer *answer, const void *bytes, size_t len);
+void control_answer_format(struct control_answer *answer, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+/* Ends the connection once the answer is written. Otherwise it ends when the client has shut down
+ * its side, which control_socket_ask does. */
+void control_answer_end(struct control_answer *answer);
+/* A pointer of the caller's, kept per client, NULL at first (for requests of several lines). */
+void **control_answer_slot(struct control_answer *answer);
+
+/* The client's side: sends `request` and a newline (it may hold several lines), reads the answer to
+ * its end. *answer is malloc's and NUL-terminated, the caller frees it. -ENOENT, -ECONNREFUSED:
+ * nobody listens. -ETIMEDOUT: `timeout_ms` in all. 0, or -errno and a sentence. */
+int control_socket_ask(const char *path, const char *request, unsigned timeout_ms, char **answer,
+                       size_t *answer_bytes, struct text *why);
+
+#endif

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/* Names of root endpoints, asked over sockets that carry our mark (RULES G1), so no query enters
+ * a tunnel that it is needed for. Never blocks; /etc/hosts first, then the uplink's DNS servers:
+ * systemd-resolved's when resolv.conf names its stub, else resolv.conf's, read anew for each
+ * request. It owns one epoll descriptor, to be put into the caller's loop for EPOLLIN. One thread.
+ */
+#ifndef HOST_RESOLVE_H
+#define HOST_RESOLVE_H
+
+#include "base/address.h"
+#include "base/text.h"
+
+#define RESOLVE_ADDRESSES_MOST 16
+#define RESOLVE_REQUESTS_MOST 64
+
+struct resolver;
+
+struct resolve_options {
+    uint32_t mark;                   /* SO_MARK of every query */
+    const char *resolv_conf;         /* NULL: /etc/resolv.conf */
+    const char *systemd_resolv_conf; /* NULL: /run/systemd/resolve/resolv.conf */
+};
+
+/* count > 0 and why NULL, or count 0 and why a sentence; all borrowed during the call. Only ever
+ * called from resolve_dispatch. */
+typedef void (*resolve_done)(void *context, const struct address *addresses, size_t count,
+                             const char *why);
+
+/* 0, or -errno and a sentence. The options' texts must live as long as the resolver. */
+int resolve_open(const struct resolve_options *options, struct resolver **made, struct text *why);
+int resolve_fd(const struct resolver *resolver);
+void resolve_dispatch(struct resolver *resolver);
+/* Asks for both families. A refusal is at once and `done` is not called: no server, only a local
+ * one (127.0.0.0/8, ::1: its own queries would be unmarked), a name that is none, too many. */
+int resolve_start(struct resolver *resolver, const char *name, resolve_done done, void *context,
+                  struct text *why);
+/* Forgets all requests of that context without calling `done`. */
+void resolve_cancel(struct resolver *resolver, const void *context);
+/* Forgets all. NULL does nothing. */
+void resolve_close(struct resolver *resolver);
+
+#endif

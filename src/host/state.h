@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/* What `down` needs to know, also after a crash: /run/hopwire/NAME.state (RULES F7). JSON, 0600,
+ * replaced atomically. HOPWIRE_RUN_DIR in the environment names another directory. */
+#ifndef HOST_STATE_H
+#define HOST_STATE_H
+
+#include "base/text.h"
+#include "host/routing.h"
+
+#define STATE_NAME_BYTES 64 /* a network's name with its NUL */
+#define STATE_PATH_BYTES 256
+
+struct state {
+    uint32_t pid;
+    uint64_t process_start_ticks; /* /proc/PID/stat: tells the process from a later one */
+    uint64_t network_namespace;   /* inode of /proc/PID/ns/net: rules live there and nowhere else */
+    struct routing routing; /* with the interface's name and index; its addresses go with it */
+};
+
+/* 1 to 63 bytes of A-Z a-z 0-9 _ = + . -, not starting with '.': safe as a file's name. */
+bool state_name_is_valid(const char *network);
+/* "/run/hopwire/NAME" and the suffix (".state", ".sock"). -EINVAL or -ENAMETOOLONG: a bad name. */
+int state_path(const char *network, const char *suffix, char path[STATE_PATH_BYTES],
+               struct text *why);
+/* Makes the directory (0755) when it is missing; refuses one that others may write to. */
+int state_make_directory(struct text *why);
+
+/* Fills in the calling process. */
+int state_set_process(struct state *state, struct text *why);
+/* True: exactly the process that wrote the state is alive. */
+bool state_process_is_alive(const struct state *state);
+
+/* All: 0, or -errno and a sentence. */
+int state_write(const char *network, const struct state *state, struct text *why);
+/* -ENOENT: there is none. -EBADMSG: not what state_write writes; *state is untouched. */
+int state_read(const char *network, struct state *state, struct text *why);
+/* One that does not exist is fine. */
+int state_remove(const char *network, struct text *why);
+
+#endif

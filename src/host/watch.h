@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/* What others change in the host's network, told as events (RULES F8). */
+#ifndef HOST_WATCH_H
+#define HOST_WATCH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/text.h"
+
+enum watch_kind {
+    WATCH_LINK,    /* an interface came, changed (up, down, MTU) or went */
+    WATCH_ROUTE,   /* a route that no Hopwire network made came or went */
+    WATCH_ADDRESS, /* an address came or went */
+    WATCH_LOST,    /* the kernel had more to tell than fits: look at everything again */
+};
+
+struct watch_event {
+    enum watch_kind kind;
+    int interface_index; /* 0: none */
+    bool is_gone;
+};
+
+struct watch {
+    struct mnl_socket *socket;
+};
+
+/* 0, or -errno and a sentence. */
+int watch_open(struct watch *watch, struct text *why);
+void watch_close(struct watch *watch);
+int watch_fd(const struct watch *watch);
+/* Tells everything that is waiting and returns; never blocks. -errno when the socket is broken. */
+int watch_read(struct watch *watch, void (*tell)(void *context, const struct watch_event *event),
+               void *context);
+
+#endif
