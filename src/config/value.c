@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT */
+#include "config/value.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#define HOST_NAME_CHARACTERS 253
+#define LABEL_CHARACTERS 63
+#define DIGITS "0123456789"
+#define LETTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
+bool value_number(const char *text, uint32_t least, uint32_t most, uint32_t *number)
+{
+    size_t digits = strspn(text, DIGITS);
+    if (digits == 0 || digits > 10 || text[digits])
+        return false;
+    unsigned long long parsed = strtoull(text, NULL, 10);
+    if (parsed < least || parsed > most)
+        return false;
+    *number = (uint32_t)parsed;
+    return true;
+}
+
+bool value_mark(const char *text, uint32_t *mark)
+{
+    if (strcasecmp(text, "off") == 0) {
+        *mark = 0;
+        return true;
+    }
+    if (strncasecmp(text, "0x", 2) != 0)
+        return value_number(text, 0, UINT32_MAX, mark);
+    size_t digits = strspn(text + 2, DIGITS "abcdefABCDEF");
+    if (digits == 0 || digits > 8 || text[2 + digits])
+        return false;
+    *mark = (uint32_t)strtoul(text + 2, NULL, 16);
+    return true;
+}
+
+bool value_switch(const char *text, bool *is_on)
+{
+    bool on = strcasecmp(text, "on") == 0 || strcasecmp(text, "true") == 0;
+    if (!on && strcasecmp(text, "off") != 0 && strcasecmp(text, "false") != 0)
+        return false;
+    *is_on = on;
+    return true;
+}
+
+bool value_is_name(const char *text, size_t most)
+{
+    size_t len = strspn(text, DIGITS LETTERS "_=+.-");
+    return len > 0 && len <= most && !text[len] && text[0] != '.' && text[0] != '-';
+}
+
+bool value_is_interface_name(const char *text)
+{
+    return value_is_name(text, INTERFACE_NAME_BYTES - 1) && strcmp(text, "lo") != 0 &&
+           strcmp(text, "all") != 0 && strcmp(text, "default") != 0;
+}
+
+static bool is_host_name(const char *text)
+{
+    size_t len = strlen(text);
+    if (len == 0 || len > HOST_NAME_CHARACTERS)
+        return false;
+    bool is_number = true;
+    while (*text) {
+        size_t label = strspn(text, DIGITS LETTERS "-_");
+        if (label == 0 || label > LABEL_CHARACTERS || text[0] == '-' || text[label - 1] == '-')
+            return false;
+        is_number = strspn(text, DIGITS) == label;
+        text += label;
+        if (*text && *text++ != '.')
+            return false;
+    }
+    return !is_number;
+}
+
+bool value_named_endpoint(char *text, uint16_t *port)
+{
+    char *colon = strrchr(text, ':');
+    uint32_t number;
+    if (!colon || !value_number(colon + 1, 1, UINT16_MAX, &number))
+        return false;
+    *colon = '\0';
+    if (!is_host_name(text)) {
+        *colon = ':';
+        return false;
+    }
+    *port = (uint16_t)number;
+    return true;
+}
+
+bool value_is_host_address(const struct address *address)
+{
+    return !address_is_unspecified(address) && !address_is_multicast(address) &&
+           !address_is_broadcast(address);
+}

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: MIT */
+#include "config/value.h"
+
+#include <string.h>
+
+#include "tap.h"
+
+static void test_numbers(void)
+{
+    uint32_t number = 7;
+    CHECK(value_number("0", 0, 10, &number) && number == 0);
+    CHECK(value_number("4294967295", 0, UINT32_MAX, &number) && number == UINT32_MAX);
+    CHECK(!value_number("4294967296", 0, UINT32_MAX, &number));
+    CHECK(!value_number("99999999999999999999", 0, UINT32_MAX, &number));
+    CHECK(!value_number("", 0, 10, &number));
+    CHECK(!value_number("-1", 0, 10, &number));
+    CHECK(!value_number("+1", 0, 10, &number));
+    CHECK(!value_number("1x", 0, 10, &number));
+    CHECK(!value_number("11", 0, 10, &number));
+    CHECK(!value_number("1", 2, 10, &number));
+    CHECK_EQUAL(number, UINT32_MAX);
+}
+
+static void test_marks(void)
+{
+    uint32_t mark = 7;
+    CHECK(value_mark("off", &mark) && mark == 0);
+    CHECK(value_mark("0xCA6c", &mark) && mark == 0xca6c);
+    CHECK(value_mark("51820", &mark) && mark == 51820);
+    CHECK(!value_mark("0x", &mark) && !value_mark("0x123456789", &mark));
+    CHECK(!value_mark("0xg", &mark) && !value_mark("on", &mark));
+}
+
+static void test_switches(void)
+{
+    bool is_on;
+    CHECK(value_switch("On", &is_on) && is_on);
+    CHECK(value_switch("false", &is_on) && !is_on);
+    CHECK(!value_switch("yes", &is_on) && !value_switch("", &is_on));
+}
+
+static void test_names(void)
+{
+    CHECK(value_is_name("office", 63) && value_is_name("se-sto_1.2=3+", 63));
+    CHECK(!value_is_name("", 63) && !value_is_name("..", 63) && !value_is_name("a/b", 63));
+    CHECK(!value_is_name("a b", 63) && !value_is_name("-f", 63) && !value_is_name("abcd", 3));
+    CHECK(value_is_interface_name("abcdefghijklmno"));
+    CHECK(!value_is_interface_name("abcdefghijklmnop"));
+    CHECK(!value_is_interface_name("lo") && !value_is_interface_name("all"));
+}
+
+static bool is_named(const char *text)
+{
+    char copy[400];
+    uint16_t port;
+    strcpy(copy, text);
+    return value_named_endpoint(copy, &port);
+}
+
+static void test_named_endpoints(void)
+{
+    char text[] = "relay.example.net:51820";
+    uint16_t port;
+    CHECK(value_named_endpoint(text, &port));
+    CHECK_TEXT(text, "relay.example.net");
+    CHECK_EQUAL(port, 51820);
+    CHECK(is_named("a:1") && is_named("3com.example.:1") && is_named("x-1_y:65535"));
+    CHECK(!is_named("a") && !is_named("a:") && !is_named(":1") && !is_named("a:0"));
+    CHECK(!is_named("a:65536") && !is_named("1.2.3.256:1") && !is_named("1.2.3:1"));
+    CHECK(!is_named("-a:1") && !is_named("a..b:1") && !is_named(".:1") && !is_named("a b:1"));
+    CHECK(!is_named("::1:1") && !is_named("a;b:1"));
+    char longest[400];
+    memset(longest, 'a', 64);
+    strcpy(longest + 64, ":1");
+    CHECK(!is_named(longest));
+}
+
+int main(int argc, char **argv)
+{
+    TAP_RUN(argc, argv, test_numbers);
+    TAP_RUN(argc, argv, test_marks);
+    TAP_RUN(argc, argv, test_switches);
+    TAP_RUN(argc, argv, test_names);
+    TAP_RUN(argc, argv, test_named_endpoints);
+    return tap_done();
+}
