@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+/* Which tunnel a destination belongs to (RULES A1, A2): the tunnels' route lists, flattened into one
+ * trie whose values are winners, so that a packet costs one longest-prefix match. Immutable once
+ * made: a change of the tree makes a new one. */
+#ifndef ROUTE_ROUTES_H
+#define ROUTE_ROUTES_H
+
+#include "base/trie.h"
+
+#define ROUTES_NONE (-1)  /* no tunnel has a route */
+#define ROUTES_THROW (-2) /* somebody's exception (`!PREFIX`) that nobody else takes */
+
+/* One tunnel's list. All prefixes are masked. Borrowed for the duration of a call. */
+struct routes_tunnel {
+    int carrier; /* index of its carrier in the same array, -1: a root; no loops */
+    const struct prefix *includes;
+    size_t include_count;
+    const struct prefix *exceptions; /* beats an include of the same length */
+    size_t exception_count;
+};
+
+struct routes {
+    struct trie trie; /* values: routes_decode's */
+};
+
+/* Why routes_init refused. */
+struct routes_conflict {
+    int tunnel; /* the first in the array; -1: no memory, and the rest means nothing */
+    int other;
+    struct prefix prefix; /* that both claim */
+};
+
+/* Makes the trie. False: two unrelated tunnels tie for a prefix (or no memory), `conflict` says
+ * which, and there is nothing to wipe. Cost: prefixes times tunnels. */
+bool routes_init(struct routes *routes, const struct memory *memory,
+                 const struct routes_tunnel *tunnels, size_t count,
+                 struct routes_conflict *conflict);
+void routes_wipe(struct routes *routes);
+
+static inline int routes_decode(const void *value)
+{
+    return value ? (int)(intptr_t)value - 3 : ROUTES_NONE;
+}
+
+/* The winner's index, ROUTES_NONE or ROUTES_THROW. `destination`: 4 or 16 bytes in network order. */
+static inline int routes_lookup_bytes(const struct routes *routes, enum family family,
+                                      const uint8_t *destination)
+{
+    return routes_decode(trie_lookup_bytes(&routes->trie, family, destination));
+}
+int routes_lookup(const struct routes *routes, const struct address *destination);
+
+/* The kernel's routes, fewest that say the same: each prefix whose winner differs from that of the
+ * prefix around it. `winner`: an index or ROUTES_THROW. A shorter prefix comes first. */
+void routes_walk(const struct routes *routes,
+                 void (*visit)(void *context, const struct prefix *prefix, int winner),
+                 void *context);
+
+/* A carrier's prefix, or the part of one, that goes to a tunnel which it carries (RULES A3). */
+struct routes_loss {
+    struct prefix prefix;
+    int loser;  /* the carrier */
+    int winner; /* directly or further in, carried by it */
+    bool was_longest; /* by prefix length alone the carrier would have it: worth a warning */
+};
+
+/* Calls `visit` once for each loss, not again for what lies inside a loss to the same winner.
+ * False: no memory. The lists are those that routes_init accepted. */
+bool routes_walk_losses(const struct memory *memory, const struct routes_tunnel *tunnels,
+                        size_t count,
+                        void (*visit)(void *context, const struct routes_loss *loss),
+                        void *context);
+
+#endif
