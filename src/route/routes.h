@@ -60,7 +60,7 @@ void routes_walk(const struct routes *routes,
 struct routes_loss {
     struct prefix prefix;
     int loser;  /* the carrier */
-    int winner; /* directly or further in, carried by it */
+    int winner; /* carried by it, directly or further in, or what beats the carried one */
     bool was_longest; /* by prefix length alone the carrier would have it: worth a warning */
 };
 
