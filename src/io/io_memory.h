@@ -7,9 +7,10 @@
 
 struct io_memory;
 
-/* For secrets: locked into RAM, left out of core dumps, wiped when given back and when freed. Locks do
- * not survive fork(2): make it in the process that works. When the kernel refuses to lock
- * (RLIMIT_MEMLOCK), `warn` is told once (it may be NULL) and the memory is used unlocked. NULL: no memory. */
+/* For secrets: locked into RAM, left out of core dumps, wiped when given back and when freed. Locks
+ * do not survive fork(2): make it in the process that works. When the kernel refuses to lock
+ * (RLIMIT_MEMLOCK), `warn` is told once (it may be NULL) and the memory is used unlocked. NULL: no
+ * memory. */
 struct io_memory *io_memory_new(void (*warn)(void *context, const char *line), void *context);
 /* Wipes and unmaps all of it, whether given back or not. NULL does nothing. */
 void io_memory_free(struct io_memory *memory);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The event loop: descriptors, deadlines and the end of each round, on one thread; and what only the
- * kernel can give: the time and random bytes. The storage of sources, timers and hooks is the caller's
- * and stays in place while it is in the loop. Errors are -errno. */
+/* The event loop: descriptors, deadlines and the end of each round, on one thread; and what only
+ * the kernel can give: the time and random bytes. The storage of sources, timers and hooks is the
+ * caller's and stays in place while it is in the loop. Errors are -errno. */
 #ifndef IO_LOOP_H
 #define IO_LOOP_H
 
@@ -29,8 +29,8 @@ struct loop_timer {
     struct list link;
 };
 
-/* Called at the end of each round (after descriptors and timers, and once before the first wait). True: there is
- * more to do, so the next round does not wait for anything. */
+/* Called at the end of each round (after descriptors and timers, and once before the first wait).
+ * True: there is more to do, so the next round does not wait for anything. */
 struct loop_hook {
     bool (*end_round)(void *context);
     void *context;
@@ -51,10 +51,10 @@ void loop_remove(struct loop *loop, struct loop_source *source);
 void loop_add_timer(struct loop *loop, struct loop_timer *timer);
 /* Sets the deadline (CLOCK_BOOTTIME; INSTANT_NEVER: off): a store, no system call. */
 void loop_set_timer(struct loop_timer *timer, instant_ns deadline);
-void loop_remove_timer(struct loop_timer *timer);
+void loop_remove_timer(struct loop *loop, struct loop_timer *timer);
 
 void loop_add_hook(struct loop *loop, struct loop_hook *hook);
-void loop_remove_hook(struct loop_hook *hook);
+void loop_remove_hook(struct loop *loop, struct loop_hook *hook);
 
 /* One round: waits for something to happen, but not beyond `until` (INSTANT_NEVER: as long as it
  * takes; 0: not at all). 0, or -errno of the wait. */
@@ -63,8 +63,8 @@ int loop_step(struct loop *loop, instant_ns until);
 int loop_run(struct loop *loop);
 void loop_stop(struct loop *loop);
 
-instant_ns loop_now(void);    /* CLOCK_BOOTTIME: time in suspend counts (RULES H1) */
-uint64_t loop_wall_ns(void);  /* CLOCK_REALTIME since 1970 */
+instant_ns loop_now(void);   /* CLOCK_BOOTTIME: time in suspend counts (RULES H1) */
+uint64_t loop_wall_ns(void); /* CLOCK_REALTIME since 1970 */
 /* getrandom(2); ends the process when the kernel refuses. */
 const struct random_source *loop_random(void);
 

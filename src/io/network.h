@@ -20,13 +20,13 @@ struct network_offloads {
 };
 
 struct network_options {
-    struct loop *loop;                               /* borrowed */
-    const struct network_description *description;   /* may go after network_start */
-    struct tun *tun;                                 /* borrowed; open, closed by the caller afterwards */
-    const struct memory *secrets;                    /* borrowed */
-    const struct memory *plain;                      /* borrowed: buffers */
-    const struct random_source *random;              /* borrowed */
-    struct aead *aead;                               /* borrowed */
+    struct loop *loop;                             /* borrowed */
+    const struct network_description *description; /* may go after network_start */
+    struct tun *tun;                    /* borrowed; open, closed by the caller afterwards */
+    const struct memory *secrets;       /* borrowed */
+    const struct memory *plain;         /* borrowed: buffers */
+    const struct random_source *random; /* borrowed */
+    struct aead *aead;                  /* borrowed */
     uint32_t mark; /* of sockets whose tunnel has no fwmark of its own; 0: none */
     struct network_offloads offloads; /* only the UDP ones; the TUN's are tun_options */
     /* One line an event, no newline; may be NULL. */
@@ -39,7 +39,7 @@ struct network_options {
 };
 
 struct network_counters {
-    uint64_t turns;       /* of a source */
+    uint64_t turns; /* of a source */
     uint64_t ticks;
     uint64_t idles;       /* empty polls with something held */
     uint64_t tun_packets; /* segments, as far as their header tells */
@@ -47,23 +47,27 @@ struct network_counters {
     uint64_t tun_errors;
 };
 
-/* HOPWIRE_NO_TUN_TSO, HOPWIRE_NO_TUN_USO, HOPWIRE_NO_UDP_GSO, HOPWIRE_NO_UDP_GRO set to anything but 0. */
+/* HOPWIRE_NO_TUN_TSO, HOPWIRE_NO_TUN_USO, HOPWIRE_NO_UDP_GSO, HOPWIRE_NO_UDP_GRO set to anything
+ * but 0. */
 void network_offloads_from_environment(struct network_offloads *offloads);
 
 /* Opens the sockets, makes the engine and joins the loop; the engine waits for engine_set_up. 0, or
  * -errno and a sentence: -EINVAL: the engine refused the description. */
-int network_start(struct network **network, const struct network_options *options, struct text *why);
+int network_start(struct network **network, const struct network_options *options,
+                  struct text *why);
 /* Leaves the loop, wipes the engine, closes the sockets. NULL does nothing. */
 void network_stop(struct network *network);
 
-/* For commands and questions. Call it from the loop's thread: what a command sets in motion is picked up at
- * the end of the round. */
+/* For commands and questions. Call it from the loop's thread: what a command sets in motion is
+ * picked up at the end of the round. */
 struct engine *network_engine(struct network *network);
-/* `root` is an index in the description; a carried tunnel has none of these: NULL, 0, -EOPNOTSUPP. */
+/* `root` is an index in the description; a carried tunnel has none of these: NULL, 0, -EOPNOTSUPP.
+ */
 const struct udp *network_udp(const struct network *network, uint32_t root);
 uint16_t network_port(const struct network *network, uint32_t root);
 int network_set_mark(struct network *network, uint32_t root, uint32_t mark);
-/* Moves a root to another port (0: any); on failure the old sockets stay. 0, or -errno and a sentence. */
+/* Moves a root to another port (0: any); on failure the old sockets stay. 0, or -errno and a
+ * sentence. */
 int network_set_port(struct network *network, uint32_t root, uint16_t port, struct text *why);
 /* The host's network under a root changed (RULES F8). */
 void network_changed(struct network *network, uint32_t root);

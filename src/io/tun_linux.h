@@ -39,19 +39,22 @@ struct tun {
     struct tun_counters counters;
 };
 
-/* Makes the interface `name` (it goes when the descriptor is closed) with the best offloads that the
- * kernel has. 0; or -errno and a sentence: -EEXIST: there is such an interface, -ENOENT or -ENODEV: no
- * /dev/net/tun, -EPERM. */
-int tun_open(struct tun *tun, const char *name, const struct tun_options *options, struct text *why);
+/* Makes the interface `name` (it goes when the descriptor is closed) with the best offloads that
+ * the kernel has. 0; or -errno and a sentence: -EEXIST: there is such an interface, -ENOENT or
+ * -ENODEV: no /dev/net/tun, -EPERM. */
+int tun_open(struct tun *tun, const char *name, const struct tun_options *options,
+             struct text *why);
 /* Takes a descriptor of an existing TUN (IFF_TUN, IFF_NO_PI, with or without IFF_VNET_HDR): made
  * non-blocking. On failure it stays the caller's. 0, or -errno and a sentence. */
 int tun_adopt(struct tun *tun, int fd, const struct tun_options *options, struct text *why);
 void tun_close(struct tun *tun);
 
-/* Reads one packet or super-packet. Its length, or -errno: -EAGAIN: none; -EBADFD: the interface is gone. */
+/* Reads one packet or super-packet. Its length, or -errno: -EAGAIN: none; -EBADFD: the interface is
+ * gone. */
 ssize_t tun_read(struct tun *tun, struct vnet_header *vnet, uint8_t *bytes, size_t capacity);
-/* Writes one frame; the packets stay the caller's. A super-packet that the kernel refuses is written as
- * single packets, now and from then on (TRAPS 34). 0, or -errno: -EIO: the link is down; -EBADFD: gone. */
+/* Writes one frame; the packets stay the caller's. A super-packet that the kernel refuses is
+ * written as single packets, now and from then on (TRAPS 34). 0, or -errno: -EIO: the link is down;
+ * -EBADFD: gone. */
 int tun_write(struct tun *tun, const struct tun_frame *frame);
 
 #endif

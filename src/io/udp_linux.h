@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* One root's UDP sockets: IPv4 and IPv6 on one port; trains of datagrams in (recvmmsg, UDP_GRO), runs
- * of datagrams out (sendmmsg, UDP_SEGMENT). */
+/* One root's UDP sockets: IPv4 and IPv6 on one port; trains of datagrams in (recvmmsg, UDP_GRO),
+ * runs of datagrams out (sendmmsg, UDP_SEGMENT). */
 #ifndef IO_UDP_LINUX_H
 #define IO_UDP_LINUX_H
 
@@ -9,9 +9,9 @@
 #include "base/verdict.h"
 #include "engine/engine.h"
 
-#define UDP_RECEIVE_MOST 32       /* messages one udp_receive returns at most */
-#define UDP_QUEUE_PACKETS 1024    /* that wait for the socket at most (RULES H3) */
-#define UDP_SEGMENTS_MOST 64      /* of one UDP_SEGMENT run (TRAPS 32) */
+#define UDP_RECEIVE_MOST 32                 /* messages one udp_receive returns at most */
+#define UDP_QUEUE_PACKETS 1024              /* that wait for the socket at most (RULES H3) */
+#define UDP_SEGMENTS_MOST 64                /* of one UDP_SEGMENT run (TRAPS 32) */
 #define UDP_NO_SEGMENTS_NS (600 * NS_PER_S) /* an endpoint that refused them (RULES E5) */
 
 struct udp_options {
@@ -20,12 +20,13 @@ struct udp_options {
     bool no_gso;   /* TRAPS 35 */
     bool no_gro;
     struct pool *pool; /* receive blocks come from here, sent packets go back to it */
-    /* Datagrams that were not sent, nor will be: SOCKET_FULL or SOCKET_ERROR; and received ones that
-     * were not read: POOL_EMPTY, MALFORMED (truncated). May be NULL. */
+    /* Datagrams that were not sent, nor will be: SOCKET_FULL or SOCKET_ERROR; and received ones
+     * that were not read: POOL_EMPTY, MALFORMED (truncated). May be NULL. */
     void (*dropped)(void *context, enum verdict verdict, uint64_t packets);
     /* One line, at most one in 5 seconds; may be NULL. */
     void (*log)(void *context, const char *line);
-    /* Keeps a new socket out of the tunnel on platforms where a mark does not (0, or -errno); may be NULL. */
+    /* Keeps a new socket out of the tunnel on platforms where a mark does not (0, or -errno); may
+     * be NULL. */
     int (*protect)(void *context, int fd);
     void *context;
 };
@@ -39,7 +40,7 @@ struct udp_counters {
     uint64_t sent_messages; /* runs */
     uint64_t sent_packets;
     uint64_t sent_bytes;
-    uint64_t unsegmented; /* runs that had to be sent again packet by packet */
+    uint64_t unsegmented;  /* runs that had to be sent again packet by packet */
     uint64_t lost_sources; /* runs sent again without their sticky source */
     uint64_t queued_packets;
     uint64_t dropped_packets;
@@ -61,9 +62,10 @@ int udp_set_mark(struct udp *udp, uint32_t mark);
 /* The network changed (RULES F8): what was remembered of endpoints and sources is forgotten. */
 void udp_forget(struct udp *udp);
 
-/* Reads what waits at one family's socket, at most UDP_RECEIVE_MOST trains. The blocks' references are
- * the caller's, to give to engine_from_udp one by one. The number of trains, or -errno: -EAGAIN: none,
- * -ENOBUFS: the pool has no block (see udp_discard). `has_more`: it is worth asking again before a poll. */
+/* Reads what waits at one family's socket, at most UDP_RECEIVE_MOST trains. The blocks' references
+ * are the caller's, to give to engine_from_udp one by one. The number of trains, or -errno:
+ * -EAGAIN: none, -ENOBUFS: the pool has no block (see udp_discard). `has_more`: it is worth asking
+ * again before a poll. */
 int udp_receive(struct udp *udp, enum family family, struct udp_train trains[UDP_RECEIVE_MOST],
                 bool *has_more);
 /* Throws away up to 128 messages that wait; counted as POOL_EMPTY. */
