@@ -18,8 +18,9 @@ struct tunnel;
 
 struct peer {
     struct tunnel *tunnel;
-    struct list in_tunnel;      /* tunnel->peers */
-    struct peer *next_in_table; /* tunnel's table by public key */
+    struct list in_tunnel;                        /* tunnel->peers */
+    struct peer *next_in_table;                   /* tunnel's table by public key */
+    struct peer *next_in_slot[NOISE_INITIATIONS]; /* tunnel's indices of initiations */
 
     struct session *current;  /* we send with this one */
     struct session *previous; /* still opens late packets */
@@ -27,7 +28,8 @@ struct peer {
 
     struct timers timers;
     struct heap_node deadline; /* the engine's */
-    struct packet_queue stage; /* waits for a session; at most PEER_STAGED_PACKETS_MOST data packets */
+    struct packet_queue
+        stage; /* waits for a session; at most PEER_STAGED_PACKETS_MOST data packets */
 
     struct endpoint endpoint; /* address family FAMILY_NONE: none known */
     uint32_t index;           /* in the tunnel's description: for messages */
@@ -51,6 +53,19 @@ static inline struct session *peer_sending_session(const struct peer *peer, inst
 /* An authenticated message of this session came: `next` moves up to current the first time (the
  * initiator has confirmed it); true then: staged packets may go. Whitepaper 5.4.5, 6.3. */
 bool peer_confirm_session(struct peer *peer, struct session *session);
+
+/* A handshake has derived keys: takes a session from the tunnel's memory and puts it in its place
+ * (peer.c says which). NULL: no memory, nothing changed. The session's index is added. */
+struct peer_derivation {
+    const struct noise_keys *keys;
+    const uint8_t *timestamp; /* of the initiation, NOISE_TIMESTAMP_BYTES */
+    uint32_t local_index;
+    uint32_t remote_index;
+    bool is_initiator;
+    instant_ns initiation_sent; /* the initiator's */
+};
+struct session *peer_derive_session(struct peer *peer, const struct peer_derivation *derivation,
+                                    instant_ns now);
 /* Forgets all sessions and the handshake under way; the keys stay. */
 void peer_forget_sessions(struct peer *peer);
 

@@ -18,11 +18,13 @@ struct session {
     uint32_t remote_index;
     instant_ns born;
     bool is_initiator;
+    uint8_t timestamp[12];         /* of the initiation: both ends know it (peer.c) */
     struct session *next_in_table; /* of the tunnel's index table */
     struct replay replay;
 };
 
-/* Not yet REJECT_AFTER_TIME old and the counter below REJECT_AFTER_MESSAGES. Whitepaper 6.1, 6.2. */
+/* Not yet REJECT_AFTER_TIME old and the counter below REJECT_AFTER_MESSAGES. Whitepaper 6.1, 6.2.
+ */
 static inline bool session_may_send(const struct session *session, instant_ns now)
 {
     return session->send_counter < REJECT_AFTER_MESSAGES &&
@@ -48,9 +50,9 @@ static inline bool session_wants_rekey_when_sending(const struct session *sessio
 /* The initiator's last chance on receiving: it would expire before another handshake finishes. */
 static inline bool session_wants_rekey_when_receiving(const struct session *session, instant_ns now)
 {
-    return session->is_initiator &&
-           instant_since(session->born, now) >
-               REJECT_AFTER_TIME_NS - KEEPALIVE_TIMEOUT_NS - REKEY_TIMEOUT_NS;
+    return session->is_initiator && instant_since(session->born, now) > REJECT_AFTER_TIME_NS -
+                                                                            KEEPALIVE_TIMEOUT_NS -
+                                                                            REKEY_TIMEOUT_NS;
 }
 
 static inline uint64_t session_next_counter(struct session *session)

@@ -21,9 +21,8 @@ struct timers {
     instant_ns wipe;
     instant_ns persistent_keepalive;
     duration_ns persistent_interval; /* 0: off */
-    instant_ns first_attempt;        /* of the handshake under way; INSTANT_NEVER: none */
     instant_ns last_initiation;      /* sent; INSTANT_NEVER: never */
-    uint32_t attempts;               /* of the handshake under way */
+    uint32_t attempts;               /* initiations sent for the handshake under way */
     bool wants_another_keepalive;    /* data came while the passive one was pending */
 };
 
@@ -41,6 +40,8 @@ void timers_data_received(struct timers *timers, instant_ns now);
 void timers_any_authenticated_packet_sent(struct timers *timers);
 void timers_any_authenticated_packet_received(struct timers *timers);
 void timers_any_authenticated_packet_traversal(struct timers *timers, instant_ns now);
+/* A packet waits for a session: the count of attempts starts again (whitepaper 6.4). */
+void timers_packet_staged(struct timers *timers);
 /* An initiation left (or could not leave): the next comes after REKEY_TIMEOUT and jitter. */
 void timers_handshake_initiated(struct timers *timers, const struct random_source *random,
                                 instant_ns now);

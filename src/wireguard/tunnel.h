@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* One WireGuard identity with its peers: handshakes in both roles, the table of session indices, the
- * AllowedIPs. Knows no sockets, no carriers and no owner; bytes in, bytes and verdicts out. */
+/* One WireGuard identity with its peers: handshakes in both roles, the table of session indices,
+ * the AllowedIPs. Knows no sockets, no carriers and no owner; bytes in, bytes and verdicts out. */
 #ifndef WIREGUARD_TUNNEL_H
 #define WIREGUARD_TUNNEL_H
 
@@ -8,22 +8,24 @@
 #include "base/random.h"
 #include "base/trie.h"
 #include "base/verdict.h"
+#include "wireguard/indices.h"
 #include "wireguard/peer.h"
+#include "wireguard/ratelimit.h"
 
 struct tunnel {
     const struct memory *memory;
     const struct random_source *random;
     struct noise_identity identity;
     struct cookie_checker checker;
+    struct ratelimit limit;
     struct trie allowed_ips; /* value: struct peer */
     struct list peers;       /* in the order of addition */
     size_t peer_count;
     struct peer **peers_by_key; /* hash table: chains through next_in_table */
-    size_t peers_by_key_size;
-    struct session **sessions; /* hash table by local index: chains through next_in_table */
-    size_t sessions_size;
-    struct peer *pending_initiations; /* as the implementation needs: handshakes by local index */
-    void *owner; /* the engine's */
+    size_t peers_by_key_size;   /* a power of two */
+    uint8_t hash_key[16];
+    struct indices indices; /* sessions and initiations under way */
+    void *owner;            /* the engine's */
 };
 
 /* False: no memory, or the private key is all zero. */
@@ -31,16 +33,25 @@ bool tunnel_init(struct tunnel *tunnel, const struct memory *memory,
                  const struct random_source *random, const uint8_t private_key[32]);
 void tunnel_wipe(struct tunnel *tunnel); /* frees all peers; their staged packets were given back */
 
-/* NULL: no memory, the key is known, or it is our own. A peer whose key yields an all-zero secret is
- * added but never causes a packet (TRAPS 21). */
+/* NULL: no memory, the key is known, or it is our own. A peer whose key yields an all-zero secret
+ * is added but never causes a packet (TRAPS 21). */
 struct peer *tunnel_add_peer(struct tunnel *tunnel, const uint8_t public_key[32],
                              const uint8_t preshared_key[32]);
 struct peer *tunnel_find_peer(const struct tunnel *tunnel, const uint8_t public_key[32]);
+/* Forgets and frees it, with its AllowedIPs; its staged packets were given back. */
 void tunnel_remove_peer(struct tunnel *tunnel, struct peer *peer);
 
-/* Writes an initiation of MESSAGE_INITIATION_BYTES, with the peer's cookie when it gave one, and arms
- * its timers. `wall_ns` (CLOCK_REALTIME) becomes the TAI64N timestamp: monotonic, whitened. NO_SESSION:
- * the peer's key can never work. RATE_LIMITED: the last one is younger than REKEY_TIMEOUT. */
+/* A new identity on a live tunnel (TRAPS 26): sessions still open what comes, but are not sent with
+ * any more; handshakes under way are forgotten. The same key again changes nothing. False: the key
+ * is all zero or a peer has it; nothing changed. */
+bool tunnel_set_private_key(struct tunnel *tunnel, const uint8_t private_key[32]);
+/* From the next handshake on; sessions stay. */
+void tunnel_set_preshared_key(struct peer *peer, const uint8_t preshared_key[32]);
+
+/* Writes an initiation of MESSAGE_INITIATION_BYTES, with the peer's cookie when it gave one, and
+ * arms its timers. `wall_ns` (CLOCK_REALTIME) becomes the TAI64N timestamp: monotonic, whitened.
+ * NO_SESSION: the peer's key can never work. RATE_LIMITED: the last one is younger than
+ * REKEY_TIMEOUT. */
 enum verdict tunnel_create_initiation(struct peer *peer, instant_ns now, uint64_t wall_ns,
                                       uint8_t message[MESSAGE_INITIATION_BYTES]);
 
@@ -49,14 +60,14 @@ struct handshake_result {
     struct peer *peer;  /* who it was; NULL: unknown (a cookie reply of ours goes to the sender) */
     size_t reply_bytes; /* of `reply`, to be sent to where the message came from; 0: none */
     uint8_t reply[MESSAGE_HANDSHAKE_MOST_BYTES];
-    bool moves_endpoint;    /* authenticated: the peer is where this came from */
-    bool session_is_ready;  /* a response of ours was answered: send what is staged, else a keepalive */
+    bool moves_endpoint;   /* authenticated: the peer is where this came from */
+    bool session_is_ready; /* our initiation was answered: send what is staged, else a keepalive */
 };
 
 /* Consumes initiation, response or cookie reply (message_type has told which). `source` is the
- * datagram's (cookies, rate limits: TRAPS 16, 22). OK, or why not: BAD_MAC1, UNDER_LOAD (with the reply),
- * RATE_LIMITED, HANDSHAKE_REFUSED, HANDSHAKE_REPLAYED, COOKIE_REFUSED. An unauthenticated byte changes no
- * state other than rate limits. Arms the timers; stamps last_handshake_wall_ns. */
+ * datagram's (cookies, rate limits: TRAPS 16, 22). OK, or why not: BAD_MAC1, UNDER_LOAD (with the
+ * reply), RATE_LIMITED, HANDSHAKE_REFUSED, HANDSHAKE_REPLAYED, COOKIE_REFUSED. An unauthenticated
+ * byte changes no state other than rate limits. Arms the timers; stamps last_handshake_wall_ns. */
 enum verdict tunnel_consume_handshake(struct tunnel *tunnel, const uint8_t *message, size_t len,
                                       const struct endpoint *source, bool is_under_load,
                                       instant_ns now, uint64_t wall_ns,
