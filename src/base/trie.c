@@ -184,26 +184,42 @@ void trie_remove_value(struct trie *trie, const void *value)
     remove_value_below(trie, &trie->ipv6, value);
 }
 
-void *trie_lookup_bytes(const struct trie *trie, enum family family, const uint8_t *bytes)
+static const struct trie_node *match(const struct trie *trie, enum family family,
+                                     const uint8_t *bytes)
 {
     uint64_t key[2];
     unsigned most = family_bits(family);
-    void *value = NULL;
+    const struct trie_node *longest = NULL;
     const struct trie_node *node = family == FAMILY_IPV4 ? trie->ipv4 : trie->ipv6;
     load_key(family, bytes, key);
     while (node && node_contains(node, key)) {
         if (node->value)
-            value = node->value;
+            longest = node;
         if (node->len_bits == most)
             break;
         node = node->child[bit_at(key, node->len_bits)];
     }
-    return value;
+    return longest;
+}
+
+void *trie_lookup_bytes(const struct trie *trie, enum family family, const uint8_t *bytes)
+{
+    const struct trie_node *node = match(trie, family, bytes);
+    return node ? node->value : NULL;
 }
 
 void *trie_lookup(const struct trie *trie, const struct address *address)
 {
     return trie_lookup_bytes(trie, address->family, address->bytes);
+}
+
+void *trie_match(const struct trie *trie, const struct address *address, unsigned *len_bits)
+{
+    const struct trie_node *node = match(trie, address->family, address->bytes);
+    if (!node)
+        return NULL;
+    *len_bits = node->len_bits;
+    return node->value;
 }
 
 void *trie_get(const struct trie *trie, const struct prefix *prefix)

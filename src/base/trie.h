@@ -28,6 +28,8 @@ void trie_remove_value(struct trie *trie, const void *value);
 void *trie_lookup(const struct trie *trie, const struct address *address);
 /* The same for 4 or 16 bytes in network order: the hot path's form. */
 void *trie_lookup_bytes(const struct trie *trie, enum family family, const uint8_t *bytes);
+/* The same, and how long the prefix is that matched; `len_bits` stays when the answer is NULL. */
+void *trie_match(const struct trie *trie, const struct address *address, unsigned *len_bits);
 /* The value of exactly this prefix, or NULL. */
 void *trie_get(const struct trie *trie, const struct prefix *prefix);
 

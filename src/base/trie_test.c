@@ -92,6 +92,12 @@ static void test_trie_equals_naive_list(void)
         CHECK_EQUAL(trie.prefixes, naive.count);
         struct prefix probe = random_prefix();
         CHECK(trie_lookup(&trie, &probe.address) == naive_lookup(&naive, &probe.address));
+        unsigned len_bits = 0;
+        if (trie_match(&trie, &probe.address, &len_bits)) {
+            struct prefix matched = {.address = probe.address, .len_bits = (uint8_t)len_bits};
+            prefix_mask(&matched);
+            CHECK(naive_find(&naive, &matched) >= 0);
+        }
         int at = naive_find(&naive, &probe);
         CHECK(trie_get(&trie, &probe) == (at < 0 ? NULL : naive.values[at]));
     }
