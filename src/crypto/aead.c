@@ -113,13 +113,19 @@ static struct aead *try_backend(const struct memory *memory, const struct aead_b
     return NULL;
 }
 
-struct aead *aead_new(const struct memory *memory, const char *backend_name)
+struct aead *aead_new_from(const struct memory *memory, const struct aead_backend *const *table,
+                           size_t count, const char *backend_name)
 {
     struct aead *aead = NULL;
-    for (size_t i = 0; i < BACKENDS && !aead; i++)
-        if (!backend_name || strcmp(backend_name, backends[i]->name) == 0)
-            aead = try_backend(memory, backends[i]);
+    for (size_t i = 0; i < count && !aead; i++)
+        if (!backend_name || strcmp(backend_name, table[i]->name) == 0)
+            aead = try_backend(memory, table[i]);
     return aead;
+}
+
+struct aead *aead_new(const struct memory *memory, const char *backend_name)
+{
+    return aead_new_from(memory, backends, BACKENDS, backend_name);
 }
 
 void aead_free(struct aead *aead)

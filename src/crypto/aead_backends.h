@@ -11,6 +11,10 @@ extern const struct aead_backend aead_portable_backend;
 extern const struct aead_backend aead_libcrypto_backend;
 extern const struct aead_backend aead_ipsecmb_backend; /* with HAVE_IPSECMB */
 
+/* aead_new on another table: what the tests do with backends that are wrong. */
+struct aead *aead_new_from(const struct memory *memory, const struct aead_backend *const *table,
+                           size_t count, const char *backend_name);
+
 /* The nonce of a packet. */
 void aead_nonce(uint64_t counter, uint8_t nonce[CHACHA_NONCE_BYTES]);
 

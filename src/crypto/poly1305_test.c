@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: MIT */
+#include "crypto/poly1305.h"
+
+#include <string.h>
+
+#include "tap.h"
+
+static void tag_of(const uint8_t key[32], const uint8_t *bytes, size_t len, uint8_t tag[16])
+{
+    struct poly1305 state;
+    poly1305_init(&state, key);
+    poly1305_update_padded(&state, bytes, len / 16 * 16);
+    if (len % 16)
+        poly1305_update_last(&state, bytes + len / 16 * 16, len % 16);
+    poly1305_final(&state, tag);
+}
+
+/* The school's way with 17 digits of 8 bits: multiply, fold 2^130 to 5, and nothing clever. */
+static void carry(uint32_t h[17])
+{
+    for (unsigned round = 0; round < 3; round++) {
+        uint32_t over = 0;
+        for (unsigned i = 0; i < 16; i++) {
+            h[i] += over;
+            over = h[i] >> 8;
+            h[i] &= 255;
+        }
+        h[16] += over;
+        h[0] += 5 * (h[16] >> 2);
+        h[16] &= 3;
+    }
+}
+
+static void naive_tag(const uint8_t key[32], const uint8_t *bytes, size_t len, uint8_t tag[16])
+{
+    static const uint8_t clamp[16] = {255, 255, 255, 15, 252, 255, 255, 15,
+                                      252, 255, 255, 15, 252, 255, 255, 15};
+    uint32_t h[17] = {0};
+    for (size_t at = 0; at < len; at += 16) {
+        size_t now = len - at < 16 ? len - at : 16;
+        for (size_t i = 0; i < now; i++)
+            h[i] += bytes[at + i];
+        h[now]++;
+        uint32_t product[17] = {0};
+        for (unsigned i = 0; i < 17; i++)
+            for (unsigned j = 0; j < 16; j++) /* 2^136 = 64 * 2^130 becomes 64 * 5 */
+                product[(i + j) % 17] += h[i] * (key[j] & clamp[j]) * (i + j >= 17 ? 320 : 1);
+        memcpy(h, product, sizeof(h));
+        carry(h);
+    }
+    uint32_t minus_p[17];
+    memcpy(minus_p, h, sizeof(h));
+    minus_p[0] += 5;
+    for (unsigned i = 0; i < 16; i++) {
+        minus_p[i + 1] += minus_p[i] >> 8;
+        minus_p[i] &= 255;
+    }
+    const uint32_t *result = minus_p[16] >= 4 ? minus_p : h;
+    uint32_t over = 0;
+    for (unsigned i = 0; i < 16; i++) {
+        over += result[i] + key[16 + i];
+        tag[i] = (uint8_t)over;
+        over >>= 8;
+    }
+}
+
+/* RFC 8439 2.5.2 and A.3, the numbers where a reduction goes wrong. */
+static void test_rfc8439_tags(void)
+{
+    static const struct {
+        const char *key, *message, *tag;
+    } vectors[] = {
+        {"85d6be7857556d337f4452fe42d506a80103808afb0db2fd4abff6af4149f51b",
+         "43727970746f6772617068696320466f72756d2052657365617263682047726f7570",
+         "a8061dc1305136c6c22b8baf0c0127a9"},
+        {"0200000000000000000000000000000000000000000000000000000000000000",
+         "ffffffffffffffffffffffffffffffff", "03000000000000000000000000000000"},
+        {"02000000000000000000000000000000ffffffffffffffffffffffffffffffff",
+         "02000000000000000000000000000000", "03000000000000000000000000000000"},
+        {"0100000000000000000000000000000000000000000000000000000000000000",
+         "fffffffffffffffffffffffffffffffff0ffffffffffffffffffffffffffffff"
+         "11000000000000000000000000000000",
+         "05000000000000000000000000000000"},
+        {"0100000000000000000000000000000000000000000000000000000000000000",
+         "fffffffffffffffffffffffffffffffffbfefefefefefefefefefefefefefefe"
+         "01010101010101010101010101010101",
+         "00000000000000000000000000000000"},
+        {"0200000000000000000000000000000000000000000000000000000000000000",
+         "fdffffffffffffffffffffffffffffff", "faffffffffffffffffffffffffffffff"},
+        {"0100000000000000040000000000000000000000000000000000000000000000",
+         "e33594d7505e43b900000000000000003394d7505e4379cd0100000000000000"
+         "0000000000000000000000000000000001000000000000000000000000000000",
+         "14000000000000005500000000000000"},
+        {"0100000000000000040000000000000000000000000000000000000000000000",
+         "e33594d7505e43b900000000000000003394d7505e4379cd0100000000000000"
+         "00000000000000000000000000000000",
+         "13000000000000000000000000000000"},
+    };
+    for (size_t i = 0; i < sizeof(vectors) / sizeof(vectors[0]); i++) {
+        uint8_t key[32], message[64], expected[16], tag[16];
+        tap_hex(vectors[i].key, key, sizeof(key));
+        size_t len = tap_hex(vectors[i].message, message, sizeof(message));
+        tap_hex(vectors[i].tag, expected, sizeof(expected));
+        tag_of(key, message, len, tag);
+        CHECK_BYTES(tag, expected, 16);
+        naive_tag(key, message, len, tag);
+        CHECK_BYTES(tag, expected, 16);
+    }
+}
+
+static void test_tags_match_the_naive_twin(void)
+{
+    for (unsigned round = 0; round < 4000; round++) {
+        uint8_t key[32], message[200], expected[16], tag[16];
+        tap_random_bytes(key, sizeof(key));
+        tap_random_bytes(message, sizeof(message));
+        if (round % 4 == 0) /* carries run through long rows of ones */
+            memset(message, 255, tap_random_below(sizeof(message)));
+        if (round % 3 == 0)
+            memset(key, round % 2 ? 255 : 0, tap_random_below(sizeof(key)));
+        size_t len = tap_random_below(sizeof(message));
+        tag_of(key, message, len, tag);
+        naive_tag(key, message, len, expected);
+        CHECK_BYTES(tag, expected, 16);
+    }
+}
+
+static void test_padding_counts_as_zeros(void)
+{
+    uint8_t key[32], padded[32] = {0}, tag[16], expected[16];
+    tap_random_bytes(key, sizeof(key));
+    tap_random_bytes(padded, 21);
+    struct poly1305 state;
+    poly1305_init(&state, key);
+    poly1305_update_padded(&state, padded, 21);
+    poly1305_update_padded(&state, NULL, 0);
+    poly1305_final(&state, tag);
+    tag_of(key, padded, sizeof(padded), expected);
+    CHECK_BYTES(tag, expected, 16);
+}
+
+int main(int argc, char **argv)
+{
+    TAP_RUN(argc, argv, test_rfc8439_tags);
+    TAP_RUN(argc, argv, test_tags_match_the_naive_twin);
+    TAP_RUN(argc, argv, test_padding_counts_as_zeros);
+    return tap_done();
+}
