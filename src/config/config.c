@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: MIT */
+#include "config/config.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "config/conflict.h"
+#include "config/dialect.h"
+#include "config/include.h"
+#include "config/validate.h"
+
+void config_free(struct config *config)
+{
+    if (!config)
+        return;
+    const struct memory *memory = config->arena.memory;
+    arena_wipe(&config->arena);
+    memory_give(memory, config, sizeof(*config));
+}
+
+size_t config_first_root(const struct config *config)
+{
+    size_t index = 0;
+    while (index + 1 < config->network.tunnel_count &&
+           config->network.tunnels[index].carrier != TUNNEL_NO_CARRIER)
+        index++;
+    return index;
+}
+
+bool config_nat_is_on(const struct config *config, size_t tunnel)
+{
+    return !config->network.tunnels[tunnel].nat_is_off && tunnel != config_first_root(config);
+}
+
+bool config_uapi_name(const struct config *config, size_t tunnel, char name[INTERFACE_NAME_BYTES])
+{
+    int len;
+    if (tunnel == config_first_root(config))
+        len = snprintf(name, INTERFACE_NAME_BYTES, "%s", config->interface_name);
+    else
+        len = snprintf(name, INTERFACE_NAME_BYTES, "%s.%s", config->interface_name,
+                       config->network.tunnels[tunnel].name);
+    return len < INTERFACE_NAME_BYTES;
+}
+
+/* `hopwire up a.conf b.conf`: each file a tunnel, carried by the one before it. */
+static void read_chain(struct loader *loader, const char *const *paths, size_t path_count)
+{
+    for (size_t i = 0; i < path_count; i++) {
+        struct config_place whole = {.file = paths[i]};
+        const char *name = source_base_name(loader, paths[i]);
+        if (!name)
+            return;
+        if (!value_is_name(name, TUNNEL_NAME_BYTES - 1)) {
+            config_messages_add(loader->messages, CONFIG_ERROR, &whole,
+                                "the file's name is the tunnel's, and \"%.40s\" cannot be one; "
+                                "rename the file to letters, digits or _=+.-",
+                                name);
+            name = "";
+        }
+        struct draft *draft = dialect_draft(loader, &whole, name, true);
+        if (!draft)
+            return;
+        draft->tunnel.carrier = i ? (int)i - 1 : TUNNEL_NO_CARRIER;
+        dialect_read(loader, paths[i], NULL, ROLE_PART, name, draft);
+    }
+}
+
+/* The network is called as its last file, its interface likewise unless it says otherwise. */
+static void choose_names(struct loader *loader, const char *path)
+{
+    struct config *config = loader->config;
+    struct config_place whole = {.file = path};
+    const char *name = source_base_name(loader, path);
+    if (!name)
+        return;
+    if (!value_is_name(name, sizeof(config->name) - 1)) {
+        config_messages_add(loader->messages, CONFIG_ERROR, &whole,
+                            "the file's name is the network's, and \"%.40s\" cannot be one; "
+                            "rename the file to letters, digits or _=+.-",
+                            name);
+        return;
+    }
+    strcpy(config->name, name);
+    if (config->given[KEYWORD_INTERFACE].file)
+        return;
+    if (value_is_interface_name(name))
+        strcpy(config->interface_name, name);
+    else
+        config_messages_add(loader->messages, CONFIG_ERROR, &whole,
+                            "the file's name is the interface's, and \"%.64s\" cannot be one "
+                            "(at most %d characters); rename the file or write [Network] with "
+                            "Interface = NAME",
+                            name, INTERFACE_NAME_BYTES - 1);
+}
+
+/* The drafts become the arrays, in file order. */
+static void assemble(struct loader *loader)
+{
+    struct config *config = loader->config;
+    struct tunnel_description *tunnels =
+        arena_take(&config->arena, loader->draft_count * sizeof(*tunnels));
+    struct config_tunnel *notes =
+        arena_take(&config->arena, loader->draft_count * sizeof(*notes));
+    if (!tunnels || !notes)
+        return;
+    size_t count = 0;
+    for (const struct draft *draft = loader->first; draft; draft = draft->next) {
+        tunnels[count] = draft->tunnel;
+        notes[count++] = draft->notes;
+    }
+    config->network.tunnels = tunnels;
+    config->network.tunnel_count = count;
+    config->tunnels = notes;
+}
+
+/* B1: per family the first address of the first tunnel that has it, unless [Network] gave one. */
+static void choose_nat_addresses(struct network_description *network)
+{
+    for (size_t i = 0; i < network->tunnel_count; i++) {
+        for (size_t a = 0; a < network->tunnels[i].address_count; a++) {
+            const struct address *address = &network->tunnels[i].addresses[a];
+            struct address *nat =
+                address->family == FAMILY_IPV4 ? &network->nat_ipv4 : &network->nat_ipv6;
+            if (nat->family == FAMILY_NONE)
+                *nat = *address;
+        }
+    }
+}
+
+/* B1: with NAT on a tunnel uses its first address of each family. */
+static void tell_unused_addresses(struct loader *loader)
+{
+    const struct config *config = loader->config;
+    for (size_t i = 0; i < config->network.tunnel_count; i++) {
+        const struct tunnel_description *tunnel = &config->network.tunnels[i];
+        bool has_ipv4 = false, has_ipv6 = false;
+        for (size_t a = 0; a < tunnel->address_count && config_nat_is_on(config, i); a++) {
+            char text[ADDRESS_TEXT_BYTES];
+            const struct address *address = &tunnel->addresses[a];
+            bool *has = address->family == FAMILY_IPV4 ? &has_ipv4 : &has_ipv6;
+            if (*has)
+                config_messages_add(loader->messages, CONFIG_NOTICE,
+                                    &config->tunnels[i].given[KEYWORD_ADDRESS],
+                                    "%s is unused: \"%s\" has NAT and needs one address of a "
+                                    "family",
+                                    address_format(address, text), tunnel->name);
+            *has = true;
+        }
+    }
+}
+
+static void check_network(struct loader *loader, const char *last_path)
+{
+    struct config_place whole = {.file = last_path};
+    if (loader->draft_count == 0) {
+        if (loader->messages->errors == 0)
+            config_messages_add(loader->messages, CONFIG_ERROR, &whole,
+                                "no tunnel; write [Tunnel NAME] with PrivateKey, Address and a "
+                                "[Peer]");
+        return;
+    }
+    if (loader->draft_count > CONFIG_TUNNELS_MOST) {
+        config_messages_add(loader->messages, CONFIG_ERROR, &whole,
+                            "%zu tunnels are too many; at most %d can run in a network",
+                            loader->draft_count, CONFIG_TUNNELS_MOST);
+        return;
+    }
+    for (struct draft *draft = loader->first; draft; draft = draft->next)
+        if (draft->notes.included)
+            include_read(loader, draft);
+    assemble(loader);
+    if (loader->config->arena.is_exhausted)
+        return;
+    choose_names(loader, last_path);
+    choose_nat_addresses(&loader->config->network);
+    if (!validate_tree(loader))
+        return;
+    validate_tunnels(loader);
+    conflict_check_prefixes(loader);
+    conflict_check_reach(loader);
+    tell_unused_addresses(loader);
+}
+
+bool config_load(struct config **config, const struct memory *memory,
+                 const struct config_reader *reader, const char *const *paths, size_t path_count,
+                 struct config_messages *messages)
+{
+    if (path_count == 0) {
+        config_messages_add(messages, CONFIG_ERROR, NULL, "no configuration file is named");
+        return false;
+    }
+    struct config *loaded = memory_take(memory, sizeof(*loaded));
+    if (!loaded) {
+        config_messages_add(messages, CONFIG_ERROR, NULL, "out of memory");
+        return false;
+    }
+    struct loader loader = {
+        .config = loaded, .memory = memory, .reader = reader, .messages = messages};
+    loader.last = &loader.first;
+    arena_init(&loaded->arena, memory);
+    const char *last_path = paths[path_count - 1];
+    if (path_count == 1)
+        dialect_read(&loader, last_path, NULL, ROLE_UNKNOWN,
+                     source_base_name(&loader, last_path), NULL);
+    else
+        read_chain(&loader, paths, path_count);
+    check_network(&loader, last_path);
+    if (loaded->arena.is_exhausted)
+        config_messages_add(messages, CONFIG_ERROR, NULL, "out of memory");
+    if (messages->errors) {
+        config_free(loaded);
+        return false;
+    }
+    *config = loaded;
+    return true;
+}

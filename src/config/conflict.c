@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: MIT */
+/* Theory of operation. Every claim on a prefix (a route, an exception, an AllowedIP) becomes an
+ * element of one array; sorted by prefix, those that could conflict are neighbours. So 100 000
+ * prefixes cost a sort, not a comparison of each with each. */
+#include "config/conflict.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "config/ranges.h"
+
+struct claim {
+    struct prefix prefix;
+    bool is_exception;
+    unsigned tunnel;
+    unsigned peer;
+    struct config_place place;
+};
+
+struct claims {
+    struct claim *items;
+    size_t count;
+};
+
+static int compare(const void *left, const void *right)
+{
+    const struct claim *a = left, *b = right;
+    int order = memcmp(&a->prefix.address, &b->prefix.address, sizeof(a->prefix.address));
+    if (!order)
+        order = (int)a->prefix.len_bits - b->prefix.len_bits;
+    if (!order)
+        order = a->tunnel < b->tunnel ? -1 : a->tunnel > b->tunnel;
+    if (!order) /* the exception first: it is known when the route comes */
+        order = (int)b->is_exception - a->is_exception;
+    if (!order)
+        order = a->peer < b->peer ? -1 : a->peer > b->peer;
+    return order ? order : a->place.line < b->place.line ? -1 : a->place.line > b->place.line;
+}
+
+static void add(struct claims *claims, const struct claim *like, const struct prefix *prefixes,
+                const unsigned *lines, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct claim *claim = &claims->items[claims->count++];
+        *claim = *like;
+        claim->prefix = prefixes[i];
+        claim->place.line = lines[i];
+    }
+}
+
+static void add_allowed_ips(struct claims *claims, const struct config *config, size_t index)
+{
+    const struct tunnel_description *tunnel = &config->network.tunnels[index];
+    for (size_t p = 0; p < tunnel->peer_count; p++) {
+        const struct config_peer *notes = &config->tunnels[index].peers[p];
+        struct claim like = {.tunnel = (unsigned)index,
+                             .peer = (unsigned)p,
+                             .place = notes->given[KEYWORD_ALLOWED_IPS]};
+        add(claims, &like, tunnel->peers[p].allowed_ips, notes->allowed_ip_lines,
+            tunnel->peers[p].allowed_ips_count);
+    }
+}
+
+static void add_routes(struct claims *claims, const struct config *config, size_t index)
+{
+    const struct tunnel_description *tunnel = &config->network.tunnels[index];
+    const struct config_tunnel *notes = &config->tunnels[index];
+    struct claim like = {.tunnel = (unsigned)index, .place = notes->given[KEYWORD_ROUTES]};
+    if (tunnel->routes_are_default)
+        add_allowed_ips(claims, config, index);
+    else
+        add(claims, &like, tunnel->routes, notes->route_lines, tunnel->route_count);
+    like.is_exception = true;
+    add(claims, &like, tunnel->route_exceptions, notes->exception_lines,
+        tunnel->route_exception_count);
+}
+
+/* Sorted claims of all tunnels; false: no memory. */
+static bool collect(struct loader *loader, struct claims *claims,
+                    void (*add_tunnel)(struct claims *, const struct config *, size_t))
+{
+    const struct network_description *network = &loader->config->network;
+    size_t most = 0;
+    for (size_t i = 0; i < network->tunnel_count; i++) {
+        const struct tunnel_description *tunnel = &network->tunnels[i];
+        most += tunnel->route_count + tunnel->route_exception_count;
+        for (size_t p = 0; p < tunnel->peer_count; p++)
+            most += tunnel->peers[p].allowed_ips_count;
+    }
+    *claims = (struct claims){0};
+    claims->items = arena_take(&loader->config->arena, most * sizeof(struct claim));
+    if (!claims->items)
+        return false;
+    for (size_t i = 0; i < network->tunnel_count; i++)
+        add_tunnel(claims, loader->config, i);
+    if (claims->count)
+        qsort(claims->items, claims->count, sizeof(struct claim), compare);
+    return true;
+}
+
+static bool rides(const struct network_description *network, unsigned tunnel, unsigned carrier)
+{
+    int at = (int)tunnel;
+    while (at != TUNNEL_NO_CARRIER && at != (int)carrier)
+        at = network->tunnels[at].carrier;
+    return at == (int)carrier;
+}
+
+/* The claims on one prefix, `count` of them, sorted by tunnel. */
+static void check_group(struct loader *loader, const struct claim *group, size_t count)
+{
+    const struct network_description *network = &loader->config->network;
+    const struct claim *exception = NULL, *taken[CONFIG_TUNNELS_MOST];
+    size_t taken_count = 0;
+    char text[PREFIX_TEXT_BYTES];
+    prefix_format(&group->prefix, text);
+    for (size_t i = 0; i < count; i++) {
+        const struct claim *claim = &group[i];
+        const struct tunnel_description *tunnel = &network->tunnels[claim->tunnel];
+        if (claim->is_exception)
+            exception = claim;
+        bool is_excepted = exception && exception->tunnel == claim->tunnel;
+        bool is_again = taken_count && taken[taken_count - 1]->tunnel == claim->tunnel;
+        if (claim->is_exception || is_again)
+            continue;
+        if (is_excepted) {
+            if (!tunnel->routes_are_default)
+                config_messages_add(loader->messages, CONFIG_ERROR, &claim->place,
+                                    "%s is both taken and excepted; remove one of them", text);
+            continue;
+        }
+        for (size_t j = 0; j < taken_count; j++) {
+            if (rides(network, claim->tunnel, taken[j]->tunnel) ||
+                rides(network, taken[j]->tunnel, claim->tunnel))
+                continue;
+            config_messages_add(loader->messages, CONFIG_ERROR, &claim->place,
+                                "%s belongs to \"%s\" already (%.100s, line %u), and neither "
+                                "tunnel carries the other; give one of them Routes without it",
+                                text, network->tunnels[taken[j]->tunnel].name,
+                                taken[j]->place.file, taken[j]->place.line);
+            break;
+        }
+        taken[taken_count++] = claim;
+    }
+}
+
+static void warn_of_stolen_prefixes(struct loader *loader, const struct claims *claims)
+{
+    for (size_t i = 1; i < claims->count; i++) {
+        const struct claim *first = &claims->items[i - 1], *second = &claims->items[i];
+        char text[PREFIX_TEXT_BYTES];
+        if (prefix_is_equal(&first->prefix, &second->prefix) && first->tunnel == second->tunnel &&
+            first->peer != second->peer)
+            config_messages_add(loader->messages, CONFIG_WARNING, &second->place,
+                                "%s is allowed to the peer of line %u already; this later peer "
+                                "takes it",
+                                prefix_format(&second->prefix, text), first->place.line);
+    }
+}
+
+void conflict_check_prefixes(struct loader *loader)
+{
+    struct claims claims;
+    if (!collect(loader, &claims, add_routes))
+        return;
+    for (size_t from = 0, to; from < claims.count; from = to) {
+        to = from + 1;
+        while (to < claims.count &&
+               prefix_is_equal(&claims.items[from].prefix, &claims.items[to].prefix))
+            to++;
+        check_group(loader, &claims.items[from], to - from);
+    }
+    if (collect(loader, &claims, add_allowed_ips))
+        warn_of_stolen_prefixes(loader, &claims);
+}
+
+static void warn_of_routes(struct loader *loader, size_t index, const struct ranges *allowed)
+{
+    const struct tunnel_description *tunnel = &loader->config->network.tunnels[index];
+    const struct config_tunnel *notes = &loader->config->tunnels[index];
+    for (size_t i = 0; i < tunnel->route_count; i++) {
+        char text[PREFIX_TEXT_BYTES];
+        struct config_place place = notes->given[KEYWORD_ROUTES];
+        place.line = notes->route_lines[i];
+        if (!ranges_cover(allowed, &tunnel->routes[i]))
+            config_messages_add(loader->messages, CONFIG_WARNING, &place,
+                                "%s is not wholly in the peers' AllowedIPs; what lies outside is "
+                                "refused",
+                                prefix_format(&tunnel->routes[i], text));
+    }
+}
+
+static bool has_family(const struct tunnel_description *tunnel, enum family family)
+{
+    for (size_t i = 0; i < tunnel->address_count; i++)
+        if (tunnel->addresses[i].family == family)
+            return true;
+    return false;
+}
+
+static void check_endpoint(struct loader *loader, const struct peer_description *peer,
+                           const struct config_place *place,
+                           const struct tunnel_description *carrier, const struct ranges *allowed)
+{
+    if (peer->endpoint_name) {
+        config_messages_add(loader->messages, CONFIG_ERROR, place,
+                            "names inside a carrier are not resolved yet; write the address of "
+                            "%.100s, for an included file below [Tunnel NAME] in a [Peer] with "
+                            "the same PublicKey",
+                            peer->endpoint_name);
+        return;
+    }
+    if (!peer->has_endpoint)
+        return;
+    const struct address *address = &peer->endpoint.address;
+    struct prefix host = prefix_host(address);
+    char text[ADDRESS_TEXT_BYTES];
+    address_format(address, text);
+    const char *family = address->family == FAMILY_IPV4 ? "IPv4" : "IPv6";
+    if (!has_family(carrier, address->family))
+        config_messages_add(loader->messages, CONFIG_ERROR, place,
+                            "%s is %s, and the carrier \"%s\" has no %s address; write an "
+                            "endpoint of the other family or give the carrier an address",
+                            text, family, carrier->name, family);
+    else if (address_is_link_local(address) || address_is_loopback(address) ||
+             !ranges_cover(allowed, &host))
+        config_messages_add(loader->messages, CONFIG_ERROR, place,
+                            "%s is not in the AllowedIPs of the carrier \"%s\"; add it there or "
+                            "choose another carrier",
+                            text, carrier->name);
+}
+
+void conflict_check_reach(struct loader *loader)
+{
+    struct config *config = loader->config;
+    const struct network_description *network = &config->network;
+    struct ranges *allowed =
+        arena_take(&config->arena, network->tunnel_count * sizeof(*allowed));
+    if (!allowed)
+        return;
+    for (size_t i = 0; i < network->tunnel_count; i++) {
+        if (!ranges_of_peers(&allowed[i], &config->arena, &network->tunnels[i]))
+            return;
+        warn_of_routes(loader, i, &allowed[i]);
+    }
+    for (size_t i = 0; i < network->tunnel_count; i++) {
+        const struct tunnel_description *tunnel = &network->tunnels[i];
+        for (size_t p = 0; p < tunnel->peer_count && tunnel->carrier != TUNNEL_NO_CARRIER; p++)
+            check_endpoint(loader, &tunnel->peers[p],
+                           &config->tunnels[i].peers[p].given[KEYWORD_ENDPOINT],
+                           &network->tunnels[tunnel->carrier], &allowed[tunnel->carrier]);
+    }
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/* The union of prefixes as sorted, disjoint ranges of addresses: 0.0.0.0/1 and 128.0.0.0/1 together
+ * cover 0.0.0.0/0, which no single prefix of the list does. Private to this room. */
+#ifndef CONFIG_RANGES_H
+#define CONFIG_RANGES_H
+
+#include "config/arena.h"
+#include "engine/network.h"
+
+struct range;
+
+struct ranges {
+    struct range *items; /* in the arena */
+    size_t count;
+};
+
+/* What all peers of a tunnel allow; false: no memory. */
+bool ranges_of_peers(struct ranges *ranges, struct arena *arena,
+                     const struct tunnel_description *tunnel);
+bool ranges_cover(const struct ranges *ranges, const struct prefix *prefix);
+
+#endif

@@ -1,0 +1,367 @@
+/* SPDX-License-Identifier: MIT */
+#include "config/settings.h"
+
+#include <string.h>
+#include <strings.h>
+
+#include "base/bytes.h"
+#include "config/keytext.h"
+#include "config/syntax.h"
+
+#define ADDRESSES_MOST 64
+
+static bool append_prefix(struct loader *loader, const struct prefix *prefix, unsigned line,
+                          struct prefix **prefixes, unsigned **lines, size_t *count)
+{
+    struct arena *arena = &loader->config->arena;
+    struct prefix *more = arena_extend(arena, *prefixes, *count, sizeof(*more));
+    unsigned *more_lines = arena_extend(arena, *lines, *count, sizeof(*more_lines));
+    if (!more || !more_lines)
+        return false;
+    more[*count] = *prefix;
+    more_lines[*count] = line;
+    *prefixes = more;
+    *lines = more_lines;
+    (*count)++;
+    return true;
+}
+
+static bool read_prefix(struct loader *loader, const struct config_place *place, const char *text,
+                        struct prefix *prefix)
+{
+    if (!prefix_parse(text, prefix)) {
+        config_messages_add(loader->messages, CONFIG_ERROR, place,
+                            "not a prefix: \"%.60s\"; write ADDRESS/LENGTH, with a length of at "
+                            "most 32 (IPv4) or 128 (IPv6)",
+                            text);
+        return false;
+    }
+    if (prefix_mask(prefix)) {
+        char masked[PREFIX_TEXT_BYTES];
+        config_messages_add(loader->messages, CONFIG_WARNING, place,
+                            "%.60s has host bits; taken as %s", text,
+                            prefix_format(prefix, masked));
+    }
+    return true;
+}
+
+static void read_key(struct loader *loader, const struct config_place *place, enum keyword keyword,
+                     char *value, uint8_t key[32])
+{
+    bool is_file = keyword == KEYWORD_PRIVATE_KEY_FILE || keyword == KEYWORD_PRESHARED_KEY_FILE;
+    if (is_file) {
+        if (!source_key(loader, place, value, key))
+            return;
+    } else if (!keytext_parse(value, strlen(value), key)) {
+        /* The text is not quoted: it may be most of a secret. */
+        config_messages_add(loader->messages, CONFIG_ERROR, place,
+                            "not a key: it must be 44 characters of base64 that end with =, as "
+                            "`wg genkey` and `wg pubkey` write them");
+        return;
+    }
+    bool may_be_zero = keyword == KEYWORD_PRESHARED_KEY || keyword == KEYWORD_PRESHARED_KEY_FILE;
+    if (!may_be_zero && bytes_are_zero(key, 32))
+        config_messages_add(loader->messages, CONFIG_ERROR, place,
+                            "all zero, which is no key; make one with `wg genkey`");
+}
+
+static void read_mtu(struct loader *loader, const struct config_place *place, const char *value,
+                     uint32_t *mtu_bytes)
+{
+    if (!value_number(value, CONFIG_MTU_LEAST_BYTES, NETWORK_MTU_MOST_BYTES, mtu_bytes))
+        config_messages_add(loader->messages, CONFIG_ERROR, place,
+                            "not an MTU: \"%.20s\"; write a number from %u to %u, or remove the "
+                            "line: it is computed",
+                            value, CONFIG_MTU_LEAST_BYTES, NETWORK_MTU_MOST_BYTES);
+}
+
+static void read_table(struct loader *loader, const struct config_place *place, const char *value)
+{
+    struct config *config = loader->config;
+    if (strcasecmp(value, "off") == 0)
+        config->table_is_off = true;
+    else if (strcasecmp(value, "auto") != 0 &&
+             !value_number(value, 1, UINT32_MAX, &config->table))
+        config_messages_add(loader->messages, CONFIG_ERROR, place,
+                            "not a routing table: \"%.20s\"; write off, auto or a number", value);
+}
+
+static bool read_address(struct loader *loader, const struct config_place *place, const char *text,
+                         struct address *address)
+{
+    struct prefix prefix;
+    if (!prefix_parse(text, &prefix) || !value_is_host_address(&prefix.address)) {
+        config_messages_add(loader->messages, CONFIG_ERROR, place,
+                            "not a host's address: \"%.60s\"; write one as 10.64.0.2/32 or "
+                            "fc00::2/128",
+                            text);
+        return false;
+    }
+    *address = prefix.address; /* /32 or /128 on the interface whatever the length says (B1) */
+    return true;
+}
+
+static void read_nat_addresses(struct loader *loader, const struct config_place *place, char *rest)
+{
+    struct network_description *network = &loader->config->network;
+    for (char *item; (item = syntax_item(&rest));) {
+        struct address address;
+        if (!read_address(loader, place, item, &address))
+            continue;
+        struct address *nat =
+            address.family == FAMILY_IPV4 ? &network->nat_ipv4 : &network->nat_ipv6;
+        if (nat->family)
+            config_messages_add(loader->messages, CONFIG_ERROR, place,
+                                "a second address of a family: %.60s; the interface has one of "
+                                "each",
+                                item);
+        *nat = address;
+    }
+}
+
+static void read_addresses(struct loader *loader, const struct config_place *place, char *rest,
+                           struct tunnel_description *tunnel)
+{
+    for (char *item; (item = syntax_item(&rest));) {
+        struct address address;
+        bool is_known = false;
+        if (!read_address(loader, place, item, &address))
+            continue;
+        for (size_t i = 0; i < tunnel->address_count; i++)
+            is_known |= address_is_equal(&tunnel->addresses[i], &address);
+        if (is_known)
+            continue;
+        if (tunnel->address_count == ADDRESSES_MOST) {
+            config_messages_add(loader->messages, CONFIG_ERROR, place,
+                                "more than %d addresses; remove some", ADDRESSES_MOST);
+            return;
+        }
+        struct address *more = arena_extend(&loader->config->arena, tunnel->addresses,
+                                            tunnel->address_count, sizeof(*more));
+        if (!more)
+            return;
+        more[tunnel->address_count++] = address;
+        tunnel->addresses = more;
+    }
+}
+
+/* What has no effect yet is refused, or it would be a leak; in a file that is only a part of the
+ * network it is passed over aloud (I1). */
+static void tell_unbuilt(struct loader *loader, const struct config_place *place,
+                         enum keyword keyword, const char *value, enum source_role role)
+{
+    bool is_on = true, may_be_off = keyword == KEYWORD_SAVE_CONFIG ||
+                                    keyword == KEYWORD_KILL_SWITCH || keyword == KEYWORD_ALLOW_LAN;
+    if (may_be_off && value_switch(value, &is_on) && !is_on)
+        return;
+    if (role == ROLE_PART && keyword == KEYWORD_DNS)
+        config_messages_add(loader->messages, CONFIG_NOTICE, place,
+                            "ignored for now: the system's name servers stay as they are");
+    else if (role == ROLE_PART)
+        config_messages_add(loader->messages, CONFIG_NOTICE, place,
+                            "ignored: only a single wg-quick file's %s is honoured", place->key);
+    else if (may_be_off)
+        config_messages_add(loader->messages, CONFIG_ERROR, place,
+                            "\"%.20s\" is not built yet and would have no effect; write %s = off "
+                            "or remove the line",
+                            value, place->key);
+    else
+        config_messages_add(loader->messages, CONFIG_ERROR, place,
+                            "not built yet and would have no effect; remove the line");
+}
+
+void settings_network(struct loader *loader, const struct config_place *place,
+                      enum keyword keyword, char *value)
+{
+    struct config *config = loader->config;
+    switch (keyword) {
+    case KEYWORD_INTERFACE:
+        if (value_is_interface_name(value))
+            strcpy(config->interface_name, value);
+        else
+            config_messages_add(loader->messages, CONFIG_ERROR, place,
+                                "not an interface's name: \"%.40s\"; write 1 to %d letters, "
+                                "digits or _=+.-",
+                                value, INTERFACE_NAME_BYTES - 1);
+        break;
+    case KEYWORD_ADDRESS:
+        read_nat_addresses(loader, place, value);
+        break;
+    case KEYWORD_MTU:
+        read_mtu(loader, place, value, &config->mtu_bytes);
+        break;
+    case KEYWORD_TABLE:
+        read_table(loader, place, value);
+        break;
+    default:
+        tell_unbuilt(loader, place, keyword, value, ROLE_NETWORK);
+    }
+}
+
+static void read_routes(struct loader *loader, const struct config_place *place, char *rest,
+                        struct draft *draft)
+{
+    struct tunnel_description *tunnel = &draft->tunnel;
+    bool is_first = tunnel->route_exception_count == 0 && tunnel->routes_are_default;
+    bool was_none = !tunnel->routes_are_default && tunnel->route_count == 0;
+    for (char *item; (item = syntax_item(&rest));) {
+        struct prefix prefix;
+        bool is_none = strcasecmp(item, "none") == 0;
+        if (was_none || (is_none && !is_first)) {
+            config_messages_add(loader->messages, CONFIG_ERROR, place,
+                                "none stands alone; remove it or the other routes");
+            return;
+        }
+        is_first = false;
+        if (is_none) {
+            tunnel->routes_are_default = false;
+            was_none = true;
+            continue;
+        }
+        bool is_exception = item[0] == '!';
+        if (!read_prefix(loader, place, is_exception ? syntax_trim(item + 1) : item, &prefix))
+            continue;
+        if (is_exception) {
+            append_prefix(loader, &prefix, place->line, &tunnel->route_exceptions,
+                          &draft->notes.exception_lines, &tunnel->route_exception_count);
+        } else {
+            tunnel->routes_are_default = false;
+            append_prefix(loader, &prefix, place->line, &tunnel->routes, &draft->notes.route_lines,
+                          &tunnel->route_count);
+        }
+    }
+}
+
+static void read_listen_port(struct loader *loader, const struct config_place *place,
+                             const char *value, struct tunnel_description *tunnel)
+{
+    uint32_t port = 0;
+    if (!value_number(value, 0, UINT16_MAX, &port))
+        config_messages_add(loader->messages, CONFIG_ERROR, place,
+                            "not a port: \"%.20s\"; write a number from 0 to 65535", value);
+    tunnel->listen_port = (uint16_t)port;
+}
+
+static void read_nat(struct loader *loader, const struct config_place *place, const char *value,
+                     struct tunnel_description *tunnel)
+{
+    tunnel->nat_is_off = strcasecmp(value, "off") == 0;
+    if (!tunnel->nat_is_off && strcasecmp(value, "auto") != 0)
+        config_messages_add(loader->messages, CONFIG_ERROR, place,
+                            "neither auto nor off: \"%.20s\"", value);
+}
+
+void settings_tunnel(struct loader *loader, const struct config_place *place, enum keyword keyword,
+                     char *value, enum source_role role, struct draft *draft)
+{
+    struct tunnel_description *tunnel = &draft->tunnel;
+    bool is_passed_over =
+        role == ROLE_PART && (keyword == KEYWORD_FWMARK || keyword == KEYWORD_TABLE);
+    switch (is_passed_over ? KEYWORD_COUNT : keyword) {
+    case KEYWORD_PRIVATE_KEY:
+    case KEYWORD_PRIVATE_KEY_FILE:
+        read_key(loader, place, keyword, value, tunnel->private_key);
+        break;
+    case KEYWORD_LISTEN_PORT:
+        read_listen_port(loader, place, value, tunnel);
+        break;
+    case KEYWORD_FWMARK:
+        if (!value_mark(value, &tunnel->fwmark))
+            config_messages_add(loader->messages, CONFIG_ERROR, place,
+                                "not a mark: \"%.20s\"; write off or a 32-bit number", value);
+        break;
+    case KEYWORD_ADDRESS:
+        read_addresses(loader, place, value, tunnel);
+        break;
+    case KEYWORD_MTU:
+        read_mtu(loader, place, value, &tunnel->mtu_bytes);
+        tunnel->mtu_is_upper_bound = role == ROLE_PART;
+        break;
+    case KEYWORD_TABLE:
+        read_table(loader, place, value);
+        break;
+    case KEYWORD_VIA:
+        draft->notes.via = value;
+        break;
+    case KEYWORD_CONFIG:
+        draft->notes.included = source_path(loader, place->file, value);
+        break;
+    case KEYWORD_ROUTES:
+        read_routes(loader, place, value, draft);
+        break;
+    case KEYWORD_NAT:
+        read_nat(loader, place, value, tunnel);
+        break;
+    default:
+        tell_unbuilt(loader, place, keyword, value, role);
+    }
+}
+
+static void read_endpoint(struct loader *loader, const struct config_place *place, char *value,
+                          struct peer_description *peer)
+{
+    struct endpoint endpoint;
+    uint16_t port;
+    if (endpoint_parse(value, &endpoint)) {
+        bool has_place = !address_is_link_local(&endpoint.address) || endpoint.scope_id ||
+                         endpoint.address.family == FAMILY_IPV4;
+        if (endpoint.port && value_is_host_address(&endpoint.address) && has_place) {
+            peer->endpoint = endpoint;
+            peer->has_endpoint = true;
+            return;
+        }
+        config_messages_add(loader->messages, CONFIG_ERROR, place,
+                            "nothing can be sent to %.72s; write a host's address and a port, "
+                            "and behind a link-local address %%INTERFACE_NUMBER",
+                            value);
+    } else if (value_named_endpoint(value, &port)) {
+        peer->endpoint.port = port;
+        peer->endpoint_name = value;
+    } else {
+        config_messages_add(loader->messages, CONFIG_ERROR, place,
+                            "not an endpoint: \"%.72s\"; write IPV4:PORT, [IPV6]:PORT or "
+                            "NAME:PORT",
+                            value);
+    }
+}
+
+static void read_allowed_ips(struct loader *loader, const struct config_place *place, char *rest,
+                             struct peer_description *peer, struct config_peer *notes)
+{
+    for (char *item; (item = syntax_item(&rest));) {
+        struct prefix prefix;
+        if (read_prefix(loader, place, item, &prefix))
+            append_prefix(loader, &prefix, place->line, &peer->allowed_ips,
+                          &notes->allowed_ip_lines, &peer->allowed_ips_count);
+    }
+}
+
+void settings_peer(struct loader *loader, const struct config_place *place, enum keyword keyword,
+                   char *value, struct draft *draft)
+{
+    size_t last = draft->tunnel.peer_count - 1;
+    struct peer_description *peer = &draft->tunnel.peers[last];
+    struct config_peer *notes = &draft->notes.peers[last];
+    uint32_t interval_s = 0;
+    switch (keyword) {
+    case KEYWORD_PUBLIC_KEY:
+        read_key(loader, place, keyword, value, peer->public_key);
+        break;
+    case KEYWORD_PRESHARED_KEY:
+    case KEYWORD_PRESHARED_KEY_FILE:
+        read_key(loader, place, keyword, value, peer->preshared_key);
+        break;
+    case KEYWORD_ALLOWED_IPS:
+        read_allowed_ips(loader, place, value, peer, notes);
+        break;
+    case KEYWORD_ENDPOINT:
+        read_endpoint(loader, place, value, peer);
+        break;
+    default: /* PersistentKeepalive */
+        if (strcasecmp(value, "off") != 0 && !value_number(value, 0, UINT16_MAX, &interval_s))
+            config_messages_add(loader->messages, CONFIG_ERROR, place,
+                                "not an interval: \"%.20s\"; write off or 1 to 65535 seconds",
+                                value);
+        peer->persistent_keepalive_s = (uint16_t)interval_s;
+    }
+}

@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: MIT */
+#include "config/validate.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/bytes.h"
+
+#define IPV6_MTU_LEAST_BYTES 1280
+
+static const struct config_place *place_of(const struct config_tunnel *notes, enum keyword keyword)
+{
+    return notes->given[keyword].file ? &notes->given[keyword] : &notes->place;
+}
+
+static void find_carrier(struct loader *loader, size_t index)
+{
+    struct config *config = loader->config;
+    struct tunnel_description *tunnels = config->network.tunnels;
+    const char *via = config->tunnels[index].via, *nearest = NULL;
+    size_t nearest_distance = 0;
+    if (!via)
+        return;
+    for (size_t i = 0; i < config->network.tunnel_count; i++) {
+        if (strcmp(tunnels[i].name, via) == 0) {
+            tunnels[index].carrier = (int)i;
+            return;
+        }
+        size_t distance = keyword_distance(tunnels[i].name, via);
+        if (i != index && (!nearest || distance < nearest_distance)) {
+            nearest = tunnels[i].name;
+            nearest_distance = distance;
+        }
+    }
+    config_messages_add(loader->messages, CONFIG_ERROR, &config->tunnels[index].given[KEYWORD_VIA],
+                        "no tunnel is called \"%.64s\"%s%s; write the name of the tunnel that "
+                        "carries this one",
+                        via, nearest ? "; the nearest one is " : "", nearest ? nearest : "");
+}
+
+/* The number of hops down to the socket; 0: the way never ends. */
+static size_t depth_of(const struct network_description *network, size_t index)
+{
+    size_t depth = 1;
+    int carrier = network->tunnels[index].carrier;
+    while (carrier != TUNNEL_NO_CARRIER && depth <= network->tunnel_count) {
+        carrier = network->tunnels[carrier].carrier;
+        depth++;
+    }
+    return depth > network->tunnel_count ? 0 : depth;
+}
+
+/* The way from this tunnel comes back to it, and it is the first of those it passes. */
+static bool opens_loop(const struct network_description *network, size_t index)
+{
+    int at = network->tunnels[index].carrier;
+    for (size_t i = 0; i < network->tunnel_count; i++) {
+        if (at == (int)index)
+            return true;
+        if (at == TUNNEL_NO_CARRIER || at < (int)index)
+            return false;
+        at = network->tunnels[at].carrier;
+    }
+    return false;
+}
+
+bool validate_tree(struct loader *loader)
+{
+    struct config *config = loader->config;
+    struct network_description *network = &config->network;
+    bool can_be_walked = true;
+    for (size_t i = 0; i < network->tunnel_count; i++) {
+        find_carrier(loader, i);
+        for (size_t earlier = 0; earlier < i; earlier++) {
+            if (strcmp(network->tunnels[earlier].name, network->tunnels[i].name) != 0)
+                continue;
+            config_messages_add(loader->messages, CONFIG_ERROR, &config->tunnels[i].place,
+                                "a second tunnel called \"%s\"; the first is in %.100s, line %u: "
+                                "rename one",
+                                network->tunnels[i].name, config->tunnels[earlier].place.file,
+                                config->tunnels[earlier].place.line);
+            break;
+        }
+    }
+    for (size_t i = 0; i < network->tunnel_count; i++) {
+        size_t depth = depth_of(network, i);
+        const struct config_place *place = place_of(&config->tunnels[i], KEYWORD_VIA);
+        can_be_walked &= depth > 0;
+        if (opens_loop(network, i))
+            config_messages_add(loader->messages, CONFIG_ERROR, place,
+                                "a loop: \"%s\" would ride inside itself; one tunnel of the loop "
+                                "must have no Via",
+                                network->tunnels[i].name);
+        else if (depth == NETWORK_DEPTH_MOST + 1)
+            config_messages_add(loader->messages, CONFIG_ERROR, place,
+                                "\"%s\" is deeper than %d tunnels; shorten the path",
+                                network->tunnels[i].name, NETWORK_DEPTH_MOST);
+    }
+    return can_be_walked;
+}
+
+static int compare_peers(const void *left, const void *right)
+{
+    const struct peer_description *const *a = left, *const *b = right;
+    int order = memcmp((*a)->public_key, (*b)->public_key, sizeof((*a)->public_key));
+    return order ? order : *a < *b ? -1 : *a > *b;
+}
+
+static void check_peers(struct loader *loader, const struct tunnel_description *tunnel,
+                        const struct config_tunnel *notes)
+{
+    size_t keyed = 0;
+    const struct peer_description **sorted =
+        arena_take(&loader->config->arena, tunnel->peer_count * sizeof(const void *));
+    if (!sorted)
+        return;
+    for (size_t i = 0; i < tunnel->peer_count; i++) {
+        if (notes->peers[i].given[KEYWORD_PUBLIC_KEY].file)
+            sorted[keyed++] = &tunnel->peers[i];
+        else
+            config_messages_add(loader->messages, CONFIG_ERROR, &notes->peers[i].place,
+                                "a [Peer] without PublicKey; add PublicKey = KEY");
+    }
+    if (keyed)
+        qsort(sorted, keyed, sizeof(*sorted), compare_peers);
+    for (size_t i = 1; i < keyed; i++) {
+        const struct config_peer *first = &notes->peers[sorted[i - 1] - tunnel->peers];
+        const struct config_peer *second = &notes->peers[sorted[i] - tunnel->peers];
+        bool is_zero = bytes_are_zero(sorted[i]->public_key, 32); /* was told already */
+        if (!is_zero && memcmp(sorted[i - 1]->public_key, sorted[i]->public_key, 32) == 0)
+            config_messages_add(loader->messages, CONFIG_ERROR, &second->given[KEYWORD_PUBLIC_KEY],
+                                "the same peer as in line %u of %.100s; join the two sections",
+                                first->given[KEYWORD_PUBLIC_KEY].line,
+                                first->given[KEYWORD_PUBLIC_KEY].file);
+    }
+}
+
+static void check_port(struct loader *loader, size_t index)
+{
+    const struct config *config = loader->config;
+    const struct tunnel_description *tunnels = config->network.tunnels;
+    for (size_t i = 0; i < index && tunnels[index].listen_port; i++) {
+        bool are_siblings = tunnels[i].carrier == tunnels[index].carrier;
+        if (!are_siblings || tunnels[i].listen_port != tunnels[index].listen_port)
+            continue;
+        config_messages_add(loader->messages, CONFIG_ERROR,
+                            place_of(&config->tunnels[index], KEYWORD_LISTEN_PORT),
+                            "port %u is \"%s\"'s already, beside which this tunnel stands; write "
+                            "another one or remove the line",
+                            tunnels[index].listen_port, tunnels[i].name);
+        return;
+    }
+}
+
+/* I4: `IF.TUNNEL` must be no longer than an interface's name, or `wg set` cuts it off. */
+static void check_uapi_name(struct loader *loader, size_t index)
+{
+    const struct config *config = loader->config;
+    const char *name = config->network.tunnels[index].name;
+    char uapi_name[INTERFACE_NAME_BYTES];
+    if (config_uapi_name(config, index, uapi_name))
+        return;
+    int room = INTERFACE_NAME_BYTES - 2 - (int)strlen(config->interface_name);
+    bool has_room = room >= 3;
+    config_messages_add(loader->messages, CONFIG_WARNING, &config->tunnels[index].place,
+                        "`wg` cannot name this tunnel: \"%s.%s\" is longer than %d characters; "
+                        "shorten it to \"%.*s\"%s",
+                        config->interface_name, name, INTERFACE_NAME_BYTES - 1,
+                        has_room ? room : 8, name,
+                        has_room ? "" : " and the interface's name to 6 characters");
+}
+
+/* What each datagram of the tunnel costs its carrier, at least. */
+static uint32_t overhead_bytes(const struct tunnel_description *tunnel)
+{
+    for (size_t i = 0; i < tunnel->peer_count; i++)
+        if (tunnel->peers[i].has_endpoint &&
+            tunnel->peers[i].endpoint.address.family == FAMILY_IPV6)
+            return 80;
+    return 60;
+}
+
+static void check_mtu(struct loader *loader, size_t index)
+{
+    const struct config *config = loader->config;
+    const struct tunnel_description *tunnel = &config->network.tunnels[index];
+    if (tunnel->carrier == TUNNEL_NO_CARRIER || tunnel->mtu_is_upper_bound)
+        return;
+    const struct tunnel_description *carrier = &config->network.tunnels[tunnel->carrier];
+    uint32_t cost = overhead_bytes(tunnel);
+    if (carrier->mtu_bytes && tunnel->mtu_bytes + cost > carrier->mtu_bytes && tunnel->mtu_bytes)
+        config_messages_add(loader->messages, CONFIG_ERROR,
+                            place_of(&config->tunnels[index], KEYWORD_MTU),
+                            "%u does not fit into \"%s\", whose MTU is %u and which needs %u of it "
+                            "for itself; write at most %u or remove the line: it is computed",
+                            tunnel->mtu_bytes, carrier->name, carrier->mtu_bytes, cost,
+                            carrier->mtu_bytes > cost ? carrier->mtu_bytes - cost : 0);
+}
+
+/* E4, as far as the file tells the interface's MTU: the largest of the routed tunnels'. */
+static void check_interface_mtu(struct loader *loader)
+{
+    const struct config *config = loader->config;
+    const struct network_description *network = &config->network;
+    const struct config_place *place = &config->given[KEYWORD_MTU];
+    uint32_t mtu_bytes = config->mtu_bytes;
+    bool has_ipv6 = network->nat_ipv6.family != FAMILY_NONE;
+    for (size_t i = 0; i < network->tunnel_count && !config->mtu_bytes; i++) {
+        const struct tunnel_description *tunnel = &network->tunnels[i];
+        if (!tunnel->routes_are_default && tunnel->route_count == 0)
+            continue;
+        if (tunnel->mtu_bytes == 0)
+            return;
+        if (tunnel->mtu_bytes > mtu_bytes) {
+            mtu_bytes = tunnel->mtu_bytes;
+            place = place_of(&config->tunnels[i], KEYWORD_MTU);
+        }
+    }
+    if (has_ipv6 && mtu_bytes && mtu_bytes < IPV6_MTU_LEAST_BYTES)
+        config_messages_add(loader->messages, CONFIG_ERROR, place,
+                            "%u is too small for IPv6, and the interface has an IPv6 address; "
+                            "write at least %d or remove the IPv6 addresses",
+                            mtu_bytes, IPV6_MTU_LEAST_BYTES);
+}
+
+void validate_tunnels(struct loader *loader)
+{
+    struct config *config = loader->config;
+    for (size_t i = 0; i < config->network.tunnel_count; i++) {
+        const struct tunnel_description *tunnel = &config->network.tunnels[i];
+        const struct config_tunnel *notes = &config->tunnels[i];
+        if (!notes->given[KEYWORD_PRIVATE_KEY].file && !notes->given[KEYWORD_PRIVATE_KEY_FILE].file)
+            config_messages_add(loader->messages, CONFIG_ERROR, &notes->place,
+                                "tunnel \"%s\" has no private key; add PrivateKey = KEY or "
+                                "PrivateKeyFile = PATH",
+                                tunnel->name);
+        if (tunnel->fwmark && tunnel->carrier != TUNNEL_NO_CARRIER)
+            config_messages_add(loader->messages, CONFIG_ERROR, place_of(notes, KEYWORD_FWMARK),
+                                "a carried tunnel has no socket to mark; remove the line");
+        if (tunnel->peer_count == 0)
+            config_messages_add(loader->messages, CONFIG_WARNING, &notes->place,
+                                "tunnel \"%s\" has no [Peer]: nobody can be reached through it",
+                                tunnel->name);
+        if (tunnel->address_count == 0)
+            config_messages_add(loader->messages, CONFIG_WARNING, &notes->place,
+                                "tunnel \"%s\" has no Address: nothing can be sent through it",
+                                tunnel->name);
+        check_peers(loader, tunnel, notes);
+        check_port(loader, i);
+        check_mtu(loader, i);
+        if (config->interface_name[0])
+            check_uapi_name(loader, i);
+    }
+    check_interface_mtu(loader);
+}
