@@ -108,6 +108,10 @@ class Packet:
         network = ipaddress.ip_network(prefix)
         return any(ipaddress.ip_address(text) in network for text in (self.src, self.dst))
 
+    def is_link_local(self):
+        return any(ipaddress.ip_address(text).is_link_local or ipaddress.ip_address(text).is_multicast
+                   for text in (self.src, self.dst)) or self.type in (135, 136)
+
     def __repr__(self):
         ports = f" {self.sport}>{self.dport}" if self.sport is not None else ""
         icmp = f" type {self.type} code {self.code}" if self.type is not None else ""
@@ -128,3 +132,31 @@ def read_pcap(path):
         if captured >= 20 and raw[0] >> 4 in (4, 6):
             found.append(Packet(seconds + micros / 1e6, raw))
     return found
+
+
+def make(src, dst, protocol, transport, ttl=64, tos=0, df=False, identification=1):
+    """An IP packet; the transport's checksum must be in it already (see make_udp)."""
+    source, target = ipaddress.ip_address(src), ipaddress.ip_address(dst)
+    if source.version == 6:
+        return struct.pack("!IHBB", 6 << 28 | tos << 20, len(transport), protocol,
+                           ttl) + source.packed + target.packed + transport
+    head = struct.pack("!BBHHHBBH", 0x45, tos, 20 + len(transport), identification,
+                       0x4000 if df else 0, ttl, protocol, 0) + source.packed + target.packed
+    return head[:10] + struct.pack("!H", checksum(head)) + head[12:] + transport
+
+
+def with_checksum(src, dst, protocol, transport, at):
+    """The transport with its checksum, pseudo-header included, at that byte."""
+    addresses = ipaddress.ip_address(src).packed + ipaddress.ip_address(dst).packed
+    value = checksum(addresses + struct.pack("!II", len(transport), protocol) + transport)
+    return transport[:at] + struct.pack("!H", value or 0xffff) + transport[at + 2:]
+
+
+def make_udp(src, dst, sport, dport, payload=b"", **options):
+    transport = struct.pack("!HHHH", sport, dport, 8 + len(payload), 0) + payload
+    return make(src, dst, UDP, with_checksum(src, dst, UDP, transport, 6), **options)
+
+
+def make_syn(src, dst, sport, dport, mss, **options):
+    transport = struct.pack("!HHIIBBHHHBBH", sport, dport, 1000, 0, 6 << 4, 2, 64240, 0, 0, 2, 4, mss)
+    return make(src, dst, TCP, with_checksum(src, dst, TCP, transport, 16), **options)

@@ -9,6 +9,7 @@
 
 Arguments name the tests to run; --list lists them."""
 
+import difflib
 import sys
 import time
 import traceback
@@ -37,6 +38,13 @@ def check(holds, claim):
 def equal(actual, expected, what):
     if actual != expected:
         raise Failed(f"{what}: {actual!r}, expected {expected!r}")
+
+
+def same_lines(actual, expected, what):
+    if actual != expected:
+        changed = difflib.unified_diff(expected.splitlines(), actual.splitlines(), "expected",
+                                       "actual", lineterm="", n=0)
+        raise Failed(f"{what}:\n" + "\n".join(changed))
 
 
 def contains(text, part, what):

@@ -73,7 +73,7 @@ def captures_see_what_the_entry_sees():
 @tap.test
 def down_leaves_the_host_as_it_was():
     world.nested.down()
-    tap.equal(client.network_state(), before, "the client's network")
+    tap.same_lines(client.network_state(), before, "the client's network")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: MIT
+"""Asks a UDP echo and prints the answer's head and size, the error's name, or "nothing".
+
+    ask.py ADDRESS PORT [--size N] [--source-port P] [--timeout S] [--tos N]"""
+
+import argparse
+import errno
+import socket
+
+from services import pattern
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("address")
+    parser.add_argument("port", type=int)
+    parser.add_argument("--size", type=int, default=5)
+    parser.add_argument("--source-port", type=int, default=0)
+    parser.add_argument("--timeout", type=float, default=3)
+    parser.add_argument("--tos", type=int, default=0)
+    options = parser.parse_args()
+    is_ipv6 = ":" in options.address
+    asker = socket.socket(socket.AF_INET6 if is_ipv6 else socket.AF_INET, socket.SOCK_DGRAM)
+    asker.settimeout(options.timeout)
+    if is_ipv6:
+        asker.setsockopt(socket.IPPROTO_IPV6, 67, options.tos)
+    else:
+        asker.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, options.tos)
+    asker.bind(("::" if is_ipv6 else "0.0.0.0", options.source_port))
+    sent = pattern(options.size)
+    try:
+        asker.connect((options.address, options.port))
+        asker.send(sent)
+        head, _, body = asker.recv(65536).partition(b": ")
+        print(head.decode(), "echoed" if body == sent else f"garbled {len(body)}", options.size)
+    except socket.timeout:
+        print("nothing")
+    except OSError as error:
+        print(errno.errorcode.get(error.errno, error.errno))
+
+
+if __name__ == "__main__":
+    main()

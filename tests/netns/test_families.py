@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: MIT
+"""Both families at every level, in every combination, at links of 1500 and 9000."""
+
+import hashlib
+
+import tap
+from scene import main, scene
+from services import pattern
+from world import (ENTRY, ENTRY6, EXIT, EXIT6, EXIT_INNER, EXIT_INNER6, OFFICE, OFFICE6, WORLD, WORLD6)
+
+SIZE = 2_000_000
+
+
+def check_all_roads():
+    client, world = scene.client, scene.world
+    tap.equal(client.fetch(f"http://{OFFICE}/"), f"office sees {EXIT_INNER}\n", "the office, IPv4")
+    tap.equal(client.fetch(f"http://[{OFFICE6}]/"), f"office sees {EXIT_INNER6}\n", "the office, IPv6")
+    tap.equal(client.fetch(f"http://{WORLD}/"), f"world sees {ENTRY}\n", "the world, IPv4")
+    tap.equal(client.fetch(f"http://[{WORLD6}]/"), f"world sees {ENTRY6}\n", "the world, IPv6")
+    lan_mtu = 1500
+    for place, mtu in ((OFFICE, min(world.exit_mtu, lan_mtu)), (OFFICE6, min(world.exit_mtu, lan_mtu)),
+                       (WORLD, world.entry_mtu), (WORLD6, world.entry_mtu)):
+        size = mtu - (48 if ":" in place else 28)
+        tap.check(client.ping(place, "-M", "do", "-s", size), f"a full ping of {size} to {place}")
+    for place in (OFFICE, f"[{OFFICE6}]", WORLD):
+        got = client.run("sh", "-c", f"curl -sS -f -g -m 60 'http://{place}/bytes/{SIZE}' | sha256sum",
+                         timeout=70).stdout.split()[0]
+        tap.equal(got, hashlib.sha256(pattern(SIZE)).hexdigest(), f"{SIZE} bytes from {place}")
+
+
+def combination(entry, exit, mtu=1500):
+    scene.make(entry_endpoint=entry, exit_endpoint=exit, mtu=mtu)
+    scene.up()
+    link = scene.client.ip_json("link", "show", "hop0")[0]
+    tap.equal(link["mtu"], scene.world.entry_mtu, "the interface's MTU")
+    check_all_roads()
+
+
+@tap.test
+def IPv4_in_IPv4():
+    combination(ENTRY, EXIT)
+
+
+@tap.test
+def IPv6_in_IPv4():
+    combination(ENTRY, EXIT6)
+
+
+@tap.test
+def IPv4_in_IPv6():
+    combination(ENTRY6, EXIT)
+
+
+@tap.test
+def IPv6_in_IPv6():
+    combination(ENTRY6, EXIT6)
+
+
+@tap.test
+def IPv4_in_IPv4_on_a_link_of_9000():
+    combination(ENTRY, EXIT, 9000)
+
+
+@tap.test
+def IPv6_in_IPv6_on_a_link_of_9000():
+    combination(ENTRY6, EXIT6, 9000)
+
+
+@tap.test
+def E4_a_path_under_1280_carries_no_IPv6():
+    scene.make(entry_endpoint=ENTRY6, exit_endpoint=EXIT6, mtu=1430)
+    hopwire = scene.up()  # 1430 - 80 = 1350, - 80 = 1270
+    tap.check(scene.client.ping(OFFICE, wait=5), "IPv4 through the narrow path")
+    answer = scene.ask(OFFICE6, 7)
+    tap.check(answer in ("ENETUNREACH", "EHOSTUNREACH", "EACCES"), f"IPv6 is refused: {answer}")
+    tap.check(scene.client.ping(WORLD6, wait=5), "IPv6 through the wider path")
+    tap.check(hopwire.pids(), "the daemon lives")
+
+
+@tap.test
+def no_IPv6_on_the_host_is_a_notice_and_IPv4_works():
+    scene.make()
+    client = scene.client
+    for name in ("all", "default", "lo", "uplink"):
+        client.write_sysctl(f"net.ipv6.conf.{name}.disable_ipv6", 1)
+    scene.before = client.network_state()
+    uplink = client.capture("uplink")
+    hopwire = scene.up()
+    tap.equal(client.fetch(f"http://{OFFICE}/"), f"office sees {EXIT_INNER}\n", "the office, IPv4")
+    tap.equal(client.fetch(f"http://{WORLD}/"), f"world sees {ENTRY}\n", "the world, IPv4")
+    tap.check(not scene.leaks(uplink.stop()), "nothing beside the entry")
+    hopwire.down()
+    result = hopwire.up(text=scene.world.client_text())
+    tap.contains(result.stderr + result.stdout, "IPv6", "the notice of `up`")
+
+
+if __name__ == "__main__":
+    main(services=False, relays=None)
