@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The four messages on the wire (whitepaper 5.4) and the protocol's constants (6.1). Wire structs hold
- * bytes only: no alignment, no accidental native read. */
+/* The four messages on the wire (whitepaper 5.4) and the protocol's constants (6.1). Wire structs
+ * hold bytes only: no alignment, no accidental native read. */
 #ifndef WIREGUARD_MESSAGE_H
 #define WIREGUARD_MESSAGE_H
 

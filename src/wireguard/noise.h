@@ -110,9 +110,10 @@ enum verdict noise_create_response(const struct noise_remote *remote,
                                    struct message_response *message, struct noise_keys *keys);
 
 /* The response to the initiation in `slot`. The superseded one is answered up to REKEY_TIMEOUT
- * after the newest was sent. HANDSHAKE_REFUSED: nothing changed. OK: that initiation is done, and
- * with the newest the superseded one too. */
-enum verdict noise_consume_response(struct noise_remote *remote,
+ * after the newest was sent. OK: forget that initiation, and with the newest the superseded one too
+ * (the other end dropped its session for that when it answered the newest). Else HANDSHAKE_REFUSED.
+ */
+enum verdict noise_consume_response(const struct noise_remote *remote,
                                     const struct noise_identity *identity, unsigned slot,
                                     const struct message_response *message, instant_ns now,
                                     struct noise_keys *keys);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* One peer's timers (whitepaper 6), named by what happened. No clock: deadlines in, what is due out. */
+/* One peer's timers (whitepaper 6), named by what happened. No clock: deadlines in, what is due
+ * out. */
 #ifndef WIREGUARD_TIMERS_H
 #define WIREGUARD_TIMERS_H
 
@@ -8,16 +9,16 @@
 
 /* What is due. Several may be at once (deadlines may be an hour late: RULES H1). */
 enum timers_due {
-    TIMERS_DUE_INITIATION = 1,     /* send a handshake initiation (first or again) */
-    TIMERS_DUE_KEEPALIVE = 2,      /* send an empty packet */
-    TIMERS_DUE_GIVE_UP = 4,        /* no answer for REKEY_ATTEMPT_TIME: drop what is staged */
-    TIMERS_DUE_WIPE = 8,           /* 3 × REJECT_AFTER_TIME without a new session: forget all keys */
+    TIMERS_DUE_INITIATION = 1, /* send a handshake initiation (first or again) */
+    TIMERS_DUE_KEEPALIVE = 2,  /* send an empty packet */
+    TIMERS_DUE_GIVE_UP = 4,    /* no answer for REKEY_ATTEMPT_TIME: drop what is staged */
+    TIMERS_DUE_WIPE = 8,       /* 3 × REJECT_AFTER_TIME without a new session: forget all keys */
 };
 
 struct timers {
-    instant_ns retransmit;           /* the handshake's answer is late */
-    instant_ns passive_keepalive;    /* data received and nothing sent since */
-    instant_ns new_handshake;        /* data sent and nothing received since */
+    instant_ns retransmit;        /* the handshake's answer is late */
+    instant_ns passive_keepalive; /* data received and nothing sent since */
+    instant_ns new_handshake;     /* data sent and nothing received since */
     instant_ns wipe;
     instant_ns persistent_keepalive;
     duration_ns persistent_interval; /* 0: off */
@@ -32,7 +33,8 @@ void timers_stop(struct timers *timers);
 void timers_set_persistent_keepalive(struct timers *timers, uint16_t interval_s, instant_ns now);
 /* The earliest deadline, or INSTANT_NEVER. */
 instant_ns timers_next(const struct timers *timers);
-/* Takes what is due at `now`: a set of enum timers_due. Each is rearmed or off when this returns. */
+/* Takes what is due at `now`: a set of enum timers_due. Each is rearmed or off when this returns.
+ */
 unsigned timers_take_due(struct timers *timers, instant_ns now);
 
 void timers_data_sent(struct timers *timers, const struct random_source *random, instant_ns now);
