@@ -42,7 +42,6 @@
     X(SESSION_EXPIRED, "session_expired", "a session past its time or its count") \
     X(BAD_TAG, "bad_tag", "authentication failed") \
     X(REPLAYED, "replayed", "a counter that was seen or is too old") \
-    X(KEEPALIVE, "keepalive", "an empty packet, as it should be") \
     X(SOURCE_NOT_ALLOWED, "source_not_allowed", "a source outside the peer's AllowedIPs") \
     X(MISDIRECTED, "misdirected", "not for this tunnel's own address") \
     X(SPOOFED, "spoofed", "a source that belongs to another tunnel or peer") \

@@ -20,6 +20,7 @@ struct status_tunnel {
     uint32_t peer_count;
     uint64_t outbound_packets; /* entered this tunnel */
     uint64_t inbound_packets;  /* opened and accepted */
+    uint64_t keepalives;      /* received */
     uint64_t drops[VERDICT_COUNT];
 };
 
@@ -44,6 +45,8 @@ struct status_peer {
     uint32_t staged_packets;
 };
 
+/* Packets refused before a tunnel was known. */
+void status_read_network_drops(const struct engine *engine, uint64_t drops[VERDICT_COUNT]);
 size_t status_tunnel_count(const struct engine *engine);
 void status_read_tunnel(const struct engine *engine, uint32_t tunnel, struct status_tunnel *out);
 void status_read_peer(const struct engine *engine, uint32_t tunnel, uint32_t peer, instant_ns now,

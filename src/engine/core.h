@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: MIT */
+/* The engine's own state, shared by its files: plan and outbound (TUN to UDP), inbound (UDP to TUN),
+ * handshakes, refusals. What each may touch is said where it stands. */
+#ifndef ENGINE_CORE_H
+#define ENGINE_CORE_H
+
+#include "engine/engine.h"
+#include "engine/tree.h"
+
+/* A turn takes at most this many packets from the TUN (RULES H2). */
+#define OUTBOUND_TURN_PACKETS 128
+/* Beyond them: fragments, handshakes of carried tunnels, what waited for a session. */
+#define OUTBOUND_MOST 320
+#define INBOUND_MOST 128
+#define BACKLOG_MESSAGES 4096
+#define BACKLOG_UNDER_LOAD 512
+#define UNDER_LOAD_NS NS_PER_S
+#define HANDSHAKES_PER_TURN 4
+/* The DSCP that the kernel gives handshakes: AF41, ECN not capable. */
+#define HANDSHAKE_TOS 0x88
+#define ECN_MASK 0x03
+
+enum packet_kind {
+    PACKET_DATA = 0,
+    PACKET_KEEPALIVE,
+    PACKET_HANDSHAKE, /* a carried tunnel's initiation, on its way through its carriers */
+};
+
+/* A packet that goes out. `peer` is whose session seals it next; NULL: it has left the tree (sent,
+ * staged or dropped). */
+struct outbound_entry {
+    struct packet *packet;
+    struct peer *peer;
+    const struct udp_path *path; /* set when it is sealed for a root: ready to send */
+    uint32_t desc;               /* in this pass */
+};
+
+/* A datagram that came in: at `node`'s (virtual) socket. `packet` NULL: done. */
+struct inbound_entry {
+    struct packet *packet;
+    struct node *node;
+    struct session *session; /* found by sorting; checked again before it is used */
+    struct endpoint source;
+    struct address destination;
+    uint32_t interface;
+    uint32_t desc;
+};
+
+/* A handshake message that waits for its turn, copied out of its buffer. */
+struct backlog_message {
+    struct node *node;
+    struct endpoint source;
+    struct address destination;
+    uint32_t interface;
+    uint32_t len_bytes;
+    uint8_t bytes[MESSAGE_HANDSHAKE_MOST_BYTES];
+};
+
+/* What of a super-packet is still to be cut. */
+struct outbound_plan {
+    bool is_active;
+    bool must_fragment; /* RULES D5 */
+    struct split split;
+    struct node *node;
+    struct peer *peer;
+};
+
+struct engine {
+    const struct memory *memory;
+    struct pool *pool;
+    struct aead *aead;
+    const struct random_source *random;
+    void (*log)(void *context, const char *line);
+    void *log_context;
+
+    struct tree tree;
+    struct heap deadlines;       /* of all peers */
+    struct list wants_handshake; /* hops: outbound fills it, handshakes empties it */
+    size_t staged_packets;       /* over all peers (RULES C7) */
+    bool is_up;
+
+    struct outbound_plan plan;
+    struct outbound_entry outbound[OUTBOUND_MOST];
+    size_t outbound_count;
+
+    struct inbound_entry inbound[INBOUND_MOST];
+    size_t inbound_count;
+    struct coalesce coalesce;
+
+    struct backlog_message *backlog; /* ring of BACKLOG_MESSAGES */
+    size_t backlog_first;
+    size_t backlog_count;
+    instant_ns under_load_until;
+
+    struct aead_desc seals[OUTBOUND_MOST];
+    struct aead_desc opens[INBOUND_MOST];
+    uint64_t drops[VERDICT_COUNT]; /* before a tunnel was known */
+};
+
+/* Counts a dropped packet: at the tunnel, or at the network while none is known. */
+static inline void core_count(struct engine *engine, struct node *node, enum verdict verdict)
+{
+    (node ? node->drops : engine->drops)[verdict]++;
+}
+
+/* Counts it and gives its buffer back. */
+static inline void core_drop(struct engine *engine, struct node *node, struct packet *packet,
+                             enum verdict verdict)
+{
+    core_count(engine, node, verdict);
+    pool_give_packet(engine->pool, packet);
+}
+
+/* A timer was armed: the engine's deadline may only move closer here. A deadline that moved away is
+ * found out when it comes, so a packet seldom touches the heap. */
+static inline void core_touch_deadline(struct engine *engine, struct peer *peer)
+{
+    instant_ns next = timers_next(&peer->timers);
+    if (!peer->deadline.place || next < peer->deadline.deadline)
+        heap_set(&engine->deadlines, &peer->deadline, next);
+}
+
+static inline void core_want_handshake(struct engine *engine, struct peer *peer)
+{
+    struct hop *hop = hop_of(peer);
+    if (list_is_empty(&hop->wanting))
+        list_append(&engine->wants_handshake, &hop->wanting);
+}
+
+#endif

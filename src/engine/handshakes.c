@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: MIT */
+#include "engine/handshakes.h"
+
+#include <stdio.h>
+
+#include "engine/outbound.h"
+
+static void log_peer(struct engine *engine, const struct peer *peer, const char *event)
+{
+    char line[256], endpoint[ENDPOINT_TEXT_BYTES];
+    if (!engine->log)
+        return;
+    snprintf(line, sizeof(line), "%s: peer %u (%s): %s", node_of(peer)->name, peer->index,
+             peer->endpoint.address.family ? endpoint_format(&peer->endpoint, endpoint)
+                                           : "no endpoint",
+             event);
+    engine->log(engine->log_context, line);
+}
+
+void handshakes_roam(struct engine *engine, struct peer *peer, const struct inbound_entry *entry)
+{
+    struct hop *hop = hop_of(peer);
+    if (!endpoint_is_equal(&peer->endpoint, &entry->source)) {
+        tree_set_endpoint(&engine->tree, peer, &entry->source);
+        log_peer(engine, peer, "is here now");
+    }
+    /* Answers leave from the address that the peer spoke to (TRAPS 31). */
+    if (!node_of(peer)->carrier) {
+        hop->path.source = entry->destination;
+        hop->path.source_interface = entry->interface;
+    }
+}
+
+static void initiate(struct engine *engine, struct peer *peer, instant_ns now, uint64_t wall_ns,
+                     struct actions *actions)
+{
+    uint8_t message[MESSAGE_INITIATION_BYTES];
+    struct hop *hop = hop_of(peer);
+    if (!peer->endpoint.address.family || (node_of(peer)->carrier && !hop->carrier_peer) ||
+        !timers_may_initiate(&peer->timers, now)) {
+        /* A timer tries again once the last initiation is old enough. Without a way out there is
+         * nothing to send; a new endpoint starts it. */
+        return;
+    }
+    if (tunnel_create_initiation(peer, now, wall_ns, message) != VERDICT_OK)
+        return;
+    peer->sent_bytes += sizeof(message);
+    if (hop->attempts++ == 0)
+        hop->attempting_since = now;
+    timers_any_authenticated_packet_sent(&peer->timers);
+    timers_any_authenticated_packet_traversal(&peer->timers, now);
+    core_touch_deadline(engine, peer);
+    outbound_message(engine, node_of(peer), &peer->endpoint, &hop->path, message, sizeof(message),
+                     actions);
+}
+
+void handshakes_initiate_wanted(struct engine *engine, instant_ns now, uint64_t wall_ns,
+                                struct actions *actions)
+{
+    /* A carried tunnel's initiation may find its carrier without a session, which then wants one of
+     * its own: at most one round a level of the tree. */
+    while (!list_is_empty(&engine->wants_handshake)) {
+        while (!list_is_empty(&engine->wants_handshake) &&
+               engine->outbound_count < OUTBOUND_MOST / 2) {
+            struct hop *hop = CONTAINER_OF(engine->wants_handshake.next, struct hop, wanting);
+            struct peer *peer = hop->peer;
+            list_remove(&hop->wanting);
+            initiate(engine, peer, now, wall_ns, actions);
+        }
+        outbound_run(engine, now, actions);
+    }
+}
+
+void handshakes_session_is_ready(struct engine *engine, struct peer *peer, instant_ns now,
+                                 struct actions *actions)
+{
+    hop_of(peer)->attempts = 0;
+    outbound_release(engine, peer);
+    outbound_run(engine, now, actions);
+}
+
+/* ---- the backlog ---- */
+
+void handshakes_enqueue(struct engine *engine, const struct inbound_entry *entry)
+{
+    if (engine->backlog_count == BACKLOG_MESSAGES) {
+        core_count(engine, entry->node, VERDICT_BACKLOG_FULL);
+        return;
+    }
+    size_t at = (engine->backlog_first + engine->backlog_count++) % BACKLOG_MESSAGES;
+    struct backlog_message *message = &engine->backlog[at];
+    *message = (struct backlog_message){.node = entry->node, .source = entry->source,
+                                        .destination = entry->destination,
+                                        .interface = entry->interface,
+                                        .len_bytes = entry->packet->len_bytes};
+    memcpy(message->bytes, entry->packet->data, entry->packet->len_bytes);
+}
+
+static bool is_under_load(struct engine *engine, instant_ns now)
+{
+    if (engine->backlog_count >= BACKLOG_UNDER_LOAD)
+        engine->under_load_until = instant_add(now, UNDER_LOAD_NS);
+    return now < engine->under_load_until;
+}
+
+static void reply(struct engine *engine, const struct backlog_message *message,
+                  const struct handshake_result *result, struct actions *actions)
+{
+    struct udp_path *path = NULL;
+    if (!message->node->carrier) {
+        if (actions->reply_path_count == ACTIONS_REPLY_PATHS) {
+            core_count(engine, message->node, VERDICT_SOCKET_FULL);
+            return;
+        }
+        path = &actions->reply_paths[actions->reply_path_count++];
+        *path = (struct udp_path){.destination = message->source,
+                                  .source = message->destination,
+                                  .source_interface = message->interface,
+                                  .root = message->node->index};
+    }
+    outbound_message(engine, message->node, &message->source, path, result->reply,
+                     result->reply_bytes, actions);
+}
+
+static void consume(struct engine *engine, const struct backlog_message *message, instant_ns now,
+                    uint64_t wall_ns, struct actions *actions)
+{
+    struct handshake_result result = {0};
+    enum verdict verdict = tunnel_consume_handshake(
+        &message->node->tunnel, message->bytes, message->len_bytes, &message->source,
+        is_under_load(engine, now), now, wall_ns, &result);
+    if (verdict != VERDICT_OK)
+        core_count(engine, message->node, verdict);
+    struct peer *peer = result.peer;
+    if (peer && result.moves_endpoint) {
+        struct inbound_entry from = {.source = message->source,
+                                     .destination = message->destination,
+                                     .interface = message->interface};
+        handshakes_roam(engine, peer, &from);
+        peer->received_bytes += message->len_bytes;
+        peer->last_received = now;
+    }
+    if (result.reply_bytes) {
+        if (peer)
+            peer->sent_bytes += result.reply_bytes;
+        reply(engine, message, &result, actions);
+    }
+    if (peer && result.session_is_ready) {
+        log_peer(engine, peer, "session is ready");
+        hop_of(peer)->attempts = 0;
+        /* The responder may send only after it has heard from us: a keepalive when nothing waits. */
+        if (peer->stage.count == 0)
+            outbound_keepalive(engine, peer);
+        else
+            outbound_release(engine, peer);
+    }
+    if (peer)
+        core_touch_deadline(engine, peer);
+    outbound_run(engine, now, actions);
+}
+
+void handshakes_run(struct engine *engine, instant_ns now, uint64_t wall_ns,
+                    struct actions *actions)
+{
+    for (int i = 0; i < HANDSHAKES_PER_TURN && engine->backlog_count; i++) {
+        if (actions->send_count + OUTBOUND_MOST > ACTIONS_MOST ||
+            actions->reply_path_count == ACTIONS_REPLY_PATHS)
+            break;
+        consume(engine, &engine->backlog[engine->backlog_first], now, wall_ns, actions);
+        engine->backlog_first = (engine->backlog_first + 1) % BACKLOG_MESSAGES;
+        engine->backlog_count--;
+    }
+}
+
+/* ---- timers ---- */
+
+static void handle_due(struct engine *engine, struct peer *peer, unsigned due)
+{
+    if (due & TIMERS_DUE_GIVE_UP) {
+        log_peer(engine, peer, "gave up: no answer to its handshakes");
+        outbound_drop_staged(engine, peer, VERDICT_STAGE_EXPIRED);
+    }
+    if (due & TIMERS_DUE_WIPE)
+        peer_forget_sessions(peer);
+    if (due & TIMERS_DUE_INITIATION) {
+        /* No answer: perhaps our own address changed, so the kernel chooses one again. */
+        hop_of(peer)->path.source = (struct address){0};
+        hop_of(peer)->path.source_interface = 0;
+        core_want_handshake(engine, peer);
+    }
+    if (due & TIMERS_DUE_KEEPALIVE)
+        outbound_keepalive(engine, peer);
+}
+
+void handshakes_tick(struct engine *engine, size_t most, instant_ns now, uint64_t wall_ns,
+                     struct actions *actions)
+{
+    for (size_t i = 0; i < most; i++) {
+        struct heap_node *first = heap_first(&engine->deadlines);
+        if (!first || !instant_is_reached(first->deadline, now))
+            break;
+        struct peer *peer = CONTAINER_OF(first, struct peer, deadline);
+        unsigned due = timers_take_due(&peer->timers, now);
+        handle_due(engine, peer, due);
+        heap_set(&engine->deadlines, &peer->deadline, timers_next(&peer->timers));
+    }
+    outbound_run(engine, now, actions);
+    handshakes_initiate_wanted(engine, now, wall_ns, actions);
+}

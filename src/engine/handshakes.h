@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/* Handshakes of all tunnels: the backlog (RULES H2), the load (TRAPS 22), initiations, replies, and
+ * the peers' timers. */
+#ifndef ENGINE_HANDSHAKES_H
+#define ENGINE_HANDSHAKES_H
+
+#include "engine/core.h"
+
+/* Copies a handshake message out of its buffer to wait for its turn; BACKLOG_FULL is counted. */
+void handshakes_enqueue(struct engine *engine, const struct inbound_entry *entry);
+/* A few of them, oldest first. */
+void handshakes_run(struct engine *engine, instant_ns now, uint64_t wall_ns,
+                    struct actions *actions);
+/* Initiates for every peer that outbound listed, and for their carriers in turn. */
+void handshakes_initiate_wanted(struct engine *engine, instant_ns now, uint64_t wall_ns,
+                                struct actions *actions);
+/* A session works: sends what waited for it. */
+void handshakes_session_is_ready(struct engine *engine, struct peer *peer, instant_ns now,
+                                 struct actions *actions);
+/* Peers whose deadline has come, at most `most`. */
+void handshakes_tick(struct engine *engine, size_t most, instant_ns now, uint64_t wall_ns,
+                     struct actions *actions);
+
+/* An authenticated message came from elsewhere: the peer has moved (whitepaper 2.1). */
+void handshakes_roam(struct engine *engine, struct peer *peer, const struct inbound_entry *entry);
+
+#endif

@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: MIT */
+/* Theory of operation. A pass sorts every datagram of the batch (handshakes leave for the backlog, data
+ * finds its session), opens all of them in one AEAD batch, and accepts them in order. A datagram for a
+ * carried tunnel's virtual socket stays in the batch as that tunnel's and takes part in the next
+ * pass; the others are written to the TUN, their flows' segments coalesced. An accepted packet may
+ * confirm a session and so end an older one of the same peer: sessions are looked up again by index
+ * from then on in the pass. */
+#include "engine/inbound.h"
+
+#include "engine/accept.h"
+#include "engine/handshakes.h"
+#include "engine/outbound.h"
+
+/* Where the coalescer's frames go. */
+struct output {
+    struct engine *engine;
+    struct actions *actions;
+};
+
+static void emit(void *context, const struct tun_frame *frame)
+{
+    struct output *output = context;
+    struct actions *actions = output->actions;
+    if (actions->write_count < ACTIONS_MOST) {
+        actions->writes[actions->write_count++] = *frame;
+        return;
+    }
+    struct packet *packet = frame->first; /* a caller that gave more than a door takes */
+    while (packet) {
+        struct packet *next = packet->next;
+        core_drop(output->engine, NULL, packet, VERDICT_POOL_EMPTY);
+        packet = next;
+    }
+}
+
+void inbound_end_receive(struct engine *engine, struct actions *actions)
+{
+    struct output output = {.engine = engine, .actions = actions};
+    struct coalesce_sink sink = {.emit = emit, .context = &output};
+    coalesce_end_receive(&engine->coalesce, &sink);
+}
+
+void inbound_idle(struct engine *engine, struct actions *actions)
+{
+    struct output output = {.engine = engine, .actions = actions};
+    struct coalesce_sink sink = {.emit = emit, .context = &output};
+    coalesce_flush(&engine->coalesce, &sink);
+}
+
+static void refuse(struct engine *engine, struct inbound_entry *entry, enum verdict verdict)
+{
+    core_drop(engine, entry->node, entry->packet, verdict);
+    entry->packet = NULL;
+}
+
+/* Finds the session and describes the work; false: the entry is done. */
+static bool sort(struct engine *engine, struct inbound_entry *entry, size_t desc, instant_ns now)
+{
+    struct packet *packet = entry->packet;
+    unsigned type = message_type(packet->data, packet->len_bytes);
+    if (type != MESSAGE_DATA) {
+        if (type == 0) {
+            refuse(engine, entry, VERDICT_BAD_MESSAGE);
+            return false;
+        }
+        handshakes_enqueue(engine, entry);
+        pool_give_packet(engine->pool, packet);
+        entry->packet = NULL;
+        return false;
+    }
+    uint64_t counter = message_counter(packet->data);
+    entry->session =
+        tunnel_find_session(&entry->node->tunnel, message_receiver_index(packet->data));
+    if (!entry->session || !session_may_receive(entry->session, counter, now)) {
+        refuse(engine, entry, entry->session ? VERDICT_SESSION_EXPIRED : VERDICT_UNKNOWN_INDEX);
+        return false;
+    }
+    entry->desc = (uint32_t)desc;
+    engine->opens[desc] =
+        (struct aead_desc){.bytes = packet->data + MESSAGE_DATA_HEADER_BYTES,
+                           .len_bytes = packet->len_bytes - MESSAGE_DATA_HEADER_BYTES,
+                           .counter = counter,
+                           .key = entry->session->receive_key};
+    return true;
+}
+
+/* What one pass remembers of the last peer, so that timers are told once for a run of packets. */
+struct opening {
+    struct peer *peer;
+    bool is_data;
+    bool sessions_changed;
+};
+
+static void tell_timers(struct engine *engine, struct opening *opening, instant_ns now)
+{
+    struct peer *peer = opening->peer;
+    if (!peer)
+        return;
+    if (opening->is_data)
+        timers_data_received(&peer->timers, now);
+    timers_any_authenticated_packet_received(&peer->timers);
+    timers_any_authenticated_packet_traversal(&peer->timers, now);
+    core_touch_deadline(engine, peer);
+    peer->last_received = now;
+    opening->is_data = false;
+}
+
+/* The packet is authentic: what that means for its peer. False: refused. */
+static bool authenticate(struct engine *engine, struct inbound_entry *entry,
+                         struct opening *opening, instant_ns now, struct actions *actions)
+{
+    struct packet *packet = entry->packet;
+    if (opening->sessions_changed) {
+        entry->session =
+            tunnel_find_session(&entry->node->tunnel, message_receiver_index(packet->data));
+        if (!entry->session) {
+            refuse(engine, entry, VERDICT_SESSION_EXPIRED);
+            return false;
+        }
+    }
+    struct session *session = entry->session;
+    struct peer *peer = session->peer;
+    if (!replay_accept(&session->replay, message_counter(packet->data))) {
+        refuse(engine, entry, VERDICT_REPLAYED);
+        return false;
+    }
+    if (peer != opening->peer) {
+        tell_timers(engine, opening, now);
+        opening->peer = peer;
+    }
+    peer->received_bytes += packet->len_bytes;
+    handshakes_roam(engine, peer, entry);
+    if (peer_confirm_session(peer, session)) {
+        opening->sessions_changed = true;
+        handshakes_session_is_ready(engine, peer, now, actions);
+    }
+    if (session_wants_rekey_when_receiving(session, now))
+        core_want_handshake(engine, peer);
+    return true;
+}
+
+/* After opening: the packet goes to the TUN, into the next pass, or nowhere. */
+static void accept_entry(struct engine *engine, struct inbound_entry *entry,
+                         struct opening *opening, instant_ns now, struct actions *actions)
+{
+    struct packet *packet = entry->packet;
+    if (!engine->opens[entry->desc].is_authentic) {
+        refuse(engine, entry, VERDICT_BAD_TAG);
+        return;
+    }
+    if (!authenticate(engine, entry, opening, now, actions))
+        return;
+    packet_pull(packet, MESSAGE_DATA_HEADER_BYTES);
+    packet_trim(packet, packet->len_bytes - AEAD_TAG_BYTES);
+    if (packet->len_bytes == 0) {
+        entry->node->keepalives++;
+        pool_give_packet(engine->pool, packet);
+        entry->packet = NULL;
+        return;
+    }
+    opening->is_data = true;
+    struct node *node = entry->node;
+    struct ip_view view;
+    enum verdict verdict;
+    enum accept_road road =
+        accept_packet(engine, entry, opening->peer, packet->tos, &view, &verdict);
+    if (road == ACCEPT_REFUSED) {
+        refuse(engine, entry, verdict);
+        return;
+    }
+    node->inbound_packets++;
+    if (road == ACCEPT_TUN) {
+        struct output output = {.engine = engine, .actions = actions};
+        struct coalesce_sink sink = {.emit = emit, .context = &output};
+        coalesce_add(&engine->coalesce, packet, &view, &sink);
+        entry->packet = NULL;
+    }
+}
+
+void inbound_run(struct engine *engine, instant_ns now, struct actions *actions)
+{
+    size_t descs;
+    outbound_run(engine, now, actions); /* what a new session releases goes behind it */
+    do {
+        descs = 0;
+        for (size_t i = 0; i < engine->inbound_count; i++) {
+            if (engine->inbound[i].packet)
+                descs += sort(engine, &engine->inbound[i], descs, now);
+        }
+        aead_open(engine->aead, engine->opens, descs);
+        struct opening opening = {0};
+        for (size_t i = 0; i < engine->inbound_count; i++) {
+            if (engine->inbound[i].packet)
+                accept_entry(engine, &engine->inbound[i], &opening, now, actions);
+        }
+        tell_timers(engine, &opening, now);
+    } while (descs > 0);
+    engine->inbound_count = 0;
+}
+
+void inbound_add(struct engine *engine, struct node *root, const struct udp_train *train,
+                 instant_ns now, struct actions *actions)
+{
+    uint32_t segment = train->segment_bytes ? train->segment_bytes : train->len_bytes;
+    uint32_t at = 0;
+    do { /* an empty datagram is a datagram */
+        uint32_t len = train->len_bytes - at < segment ? train->len_bytes - at : segment;
+        if (engine->inbound_count == INBOUND_MOST)
+            inbound_run(engine, now, actions);
+        struct packet *packet =
+            pool_take_view(engine->pool, train->block, train->offset + at, len);
+        if (!packet) {
+            core_count(engine, root, VERDICT_POOL_EMPTY);
+            break;
+        }
+        packet->tos = train->tos;
+        engine->inbound[engine->inbound_count++] =
+            (struct inbound_entry){.packet = packet, .node = root, .source = train->source,
+                                   .destination = train->destination,
+                                   .interface = train->interface};
+        at += len;
+    } while (at < train->len_bytes);
+    pool_give_block(engine->pool, train->block);
+}

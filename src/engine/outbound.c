@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: MIT */
+/* Theory of operation. An entry's `peer` is whose session seals it next. A pass seals every entry that
+ * has one, whatever its depth: one AEAD batch with as many keys as there are sessions in it. Then each
+ * either has arrived at a root and waits for the others, or gets its carrier's header and takes part
+ * in the next pass with the carrier's peer. So depth n costs n passes and no copy, and the order of
+ * the array, which is the order of the flow, is the order of sending. */
+#include "engine/outbound.h"
+
+/* What one pass remembers of the last peer: runs of one flow are the rule. */
+struct sealing {
+    struct peer *peer;
+    struct session *session; /* NULL: the packet is staged */
+};
+
+static void send(struct engine *engine, struct packet *packet, const struct udp_path *path,
+                 struct actions *actions)
+{
+    if (actions->send_count == ACTIONS_MOST) {
+        core_drop(engine, &engine->tree.nodes[path->root], packet, VERDICT_SOCKET_FULL);
+        return;
+    }
+    actions->sends[actions->send_count++] = (struct udp_send){.packet = packet, .path = path};
+}
+
+/* ---- staging ---- */
+
+static void drop_oldest_staged(struct engine *engine, struct peer *peer, enum verdict verdict)
+{
+    struct packet *oldest = packet_queue_take(&peer->stage);
+    engine->staged_packets--;
+    core_drop(engine, node_of(peer), oldest, verdict);
+}
+
+static struct peer *peer_with_most_staged(struct engine *engine)
+{
+    struct peer *most = NULL;
+    for (uint32_t i = 0; i < engine->tree.count; i++) {
+        struct node *node = &engine->tree.nodes[i];
+        for (uint32_t p = 0; p < node->peer_count; p++) {
+            if (!most || node->peers[p]->stage.count > most->stage.count)
+                most = node->peers[p];
+        }
+    }
+    return most;
+}
+
+static void stage(struct engine *engine, struct peer *peer, struct packet *packet)
+{
+    core_want_handshake(engine, peer);
+    if (packet->kind == PACKET_KEEPALIVE) {
+        pool_give_packet(engine->pool, packet); /* the handshake will be answered by one */
+        return;
+    }
+    /* RULES C7: all that waits takes at most a quarter of the pool. */
+    if (engine->staged_packets >= pool_slots(engine->pool) / 4)
+        drop_oldest_staged(engine, peer_with_most_staged(engine), VERDICT_STAGE_FULL);
+    if (peer->stage.count >= PEER_STAGED_PACKETS_MOST)
+        drop_oldest_staged(engine, peer, VERDICT_STAGE_FULL);
+    timers_packet_staged(&peer->timers);
+    packet_queue_append(&peer->stage, packet);
+    engine->staged_packets++;
+}
+
+void outbound_release(struct engine *engine, struct peer *peer)
+{
+    /* The batch is empty whenever a session becomes ready, so all of it has room and order is kept. */
+    while (peer->stage.count && engine->outbound_count < OUTBOUND_MOST) {
+        struct packet *packet = packet_queue_take(&peer->stage);
+        engine->staged_packets--;
+        engine->outbound[engine->outbound_count++] =
+            (struct outbound_entry){.packet = packet, .peer = peer};
+    }
+}
+
+void outbound_drop_staged(struct engine *engine, struct peer *peer, enum verdict verdict)
+{
+    while (peer->stage.count)
+        drop_oldest_staged(engine, peer, verdict);
+}
+
+void outbound_keepalive(struct engine *engine, struct peer *peer)
+{
+    struct packet *packet = pool_take_packet(engine->pool);
+    if (!packet || engine->outbound_count == OUTBOUND_MOST) {
+        pool_give_packet(engine->pool, packet);
+        core_count(engine, node_of(peer), VERDICT_POOL_EMPTY);
+        return;
+    }
+    packet->kind = PACKET_KEEPALIVE;
+    packet->tos = 0;
+    engine->outbound[engine->outbound_count++] =
+        (struct outbound_entry){.packet = packet, .peer = peer};
+}
+
+/* ---- one hop ---- */
+
+/* Pads, writes the data header and describes the work. */
+static void prepare(struct engine *engine, struct outbound_entry *entry, struct session *session,
+                    size_t desc)
+{
+    struct packet *packet = entry->packet;
+    struct node *node = node_of(entry->peer);
+    size_t padded = message_padded_bytes(packet->len_bytes, node->mtu_bytes);
+    size_t padding = padded - packet->len_bytes;
+    if (padding)
+        memset(packet_put(packet, padding), 0, padding);
+    uint64_t counter = session_next_counter(session);
+    engine->seals[desc] = (struct aead_desc){.bytes = packet->data,
+                                             .len_bytes = packet->len_bytes,
+                                             .counter = counter,
+                                             .key = session->send_key};
+    packet_put(packet, AEAD_TAG_BYTES);
+    message_write_data_header(packet_push(packet, MESSAGE_DATA_HEADER_BYTES),
+                              session->remote_index, counter);
+    entry->peer->sent_bytes += packet->len_bytes;
+    node->outbound_packets++;
+}
+
+/* The timers want to know once a pass, not once a packet. */
+static void tell_timers(struct engine *engine, const struct sealing *sealing, bool is_data,
+                        instant_ns now)
+{
+    struct peer *peer = sealing->peer;
+    if (!peer || !sealing->session)
+        return;
+    if (is_data)
+        timers_data_sent(&peer->timers, engine->random, now);
+    timers_any_authenticated_packet_sent(&peer->timers);
+    timers_any_authenticated_packet_traversal(&peer->timers, now);
+    core_touch_deadline(engine, peer);
+    if (session_wants_rekey_when_sending(sealing->session, now))
+        core_want_handshake(engine, peer);
+}
+
+/* Prepares every entry that has a hop to go; returns how many. */
+static size_t prepare_all(struct engine *engine, instant_ns now)
+{
+    struct sealing sealing = {0};
+    bool is_data = false;
+    size_t descs = 0;
+    for (size_t i = 0; i < engine->outbound_count; i++) {
+        struct outbound_entry *entry = &engine->outbound[i];
+        if (!entry->peer)
+            continue;
+        if (entry->peer != sealing.peer) {
+            tell_timers(engine, &sealing, is_data, now);
+            is_data = false;
+            sealing.peer = entry->peer;
+            sealing.session = peer_sending_session(entry->peer, now);
+        }
+        if (!sealing.session || sealing.session->send_counter >= REJECT_AFTER_MESSAGES) {
+            stage(engine, entry->peer, entry->packet);
+            *entry = (struct outbound_entry){0};
+            continue;
+        }
+        is_data |= entry->packet->kind != PACKET_KEEPALIVE;
+        entry->desc = (uint32_t)descs;
+        prepare(engine, entry, sealing.session, descs++);
+    }
+    tell_timers(engine, &sealing, is_data, now);
+    return descs;
+}
+
+/* After a hop: the carrier's header, or ready for the socket. */
+static void advance(struct engine *engine, struct outbound_entry *entry)
+{
+    struct packet *packet = entry->packet;
+    struct node *node = node_of(entry->peer);
+    const struct hop *hop = hop_of(entry->peer);
+    const struct endpoint *to = &entry->peer->endpoint;
+    if (!node->carrier && to->address.family) {
+        entry->path = &hop->path;
+        entry->peer = NULL;
+        return;
+    }
+    if (!node->carrier || !hop->carrier_peer) {
+        core_drop(engine, node, packet, node->carrier ? VERDICT_UNROUTABLE : VERDICT_NO_ENDPOINT);
+        *entry = (struct outbound_entry){0};
+        return;
+    }
+    struct ip_outer outer = {.source = hop->source, .destination = to->address,
+                             .source_port = node->listen_port, .destination_port = to->port,
+                             .id = node->next_ip_id++, .tos = packet->tos};
+    size_t payload = packet->len_bytes;
+    ip_write_outer(packet_push(packet, ip_outer_bytes((enum family)to->address.family)), &outer,
+                   payload);
+    packet->tos &= ECN_MASK;
+    packet->kind = PACKET_DATA;
+    entry->peer = hop->carrier_peer;
+}
+
+void outbound_run(struct engine *engine, instant_ns now, struct actions *actions)
+{
+    size_t descs;
+    while ((descs = prepare_all(engine, now)) > 0) {
+        aead_seal(engine->aead, engine->seals, descs);
+        for (size_t i = 0; i < engine->outbound_count; i++) {
+            if (engine->outbound[i].peer)
+                advance(engine, &engine->outbound[i]);
+        }
+    }
+    for (size_t i = 0; i < engine->outbound_count; i++) {
+        if (engine->outbound[i].path)
+            send(engine, engine->outbound[i].packet, engine->outbound[i].path, actions);
+    }
+    engine->outbound_count = 0;
+}
+
+/* ---- messages of the tunnel itself ---- */
+
+static void message_through_carrier(struct engine *engine, struct node *node,
+                                    const struct endpoint *to, struct packet *packet)
+{
+    struct node *carrier = node->carrier;
+    const struct address *source = node_address(carrier, (enum family)to->address.family);
+    struct peer *carrier_peer = trie_lookup(&carrier->tunnel.allowed_ips, &to->address);
+    if (!source->family || !carrier_peer || engine->outbound_count == OUTBOUND_MOST) {
+        core_drop(engine, node, packet,
+                  source->family && carrier_peer ? VERDICT_POOL_EMPTY : VERDICT_UNROUTABLE);
+        return;
+    }
+    struct ip_outer outer = {.source = *source, .destination = to->address,
+                             .source_port = node->listen_port, .destination_port = to->port,
+                             .id = node->next_ip_id++, .tos = packet->tos};
+    size_t payload = packet->len_bytes;
+    ip_write_outer(packet_push(packet, ip_outer_bytes((enum family)to->address.family)), &outer,
+                   payload);
+    packet->tos &= ECN_MASK;
+    engine->outbound[engine->outbound_count++] =
+        (struct outbound_entry){.packet = packet, .peer = carrier_peer};
+}
+
+void outbound_message(struct engine *engine, struct node *node, const struct endpoint *to,
+                      const struct udp_path *path, const uint8_t *bytes, size_t len,
+                      struct actions *actions)
+{
+    struct packet *packet = pool_take_packet(engine->pool);
+    if (!packet) {
+        core_count(engine, node, VERDICT_POOL_EMPTY);
+        return;
+    }
+    memcpy(packet_put(packet, len), bytes, len);
+    packet->kind = PACKET_HANDSHAKE;
+    packet->tos = HANDSHAKE_TOS;
+    if (node->carrier)
+        message_through_carrier(engine, node, to, packet);
+    else
+        send(engine, packet, path, actions);
+}

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: MIT */
+/* Theory of operation. All refusals come before the first byte is changed, so an ICMP error quotes the
+ * packet as the application sent it (RULES D4). Then the address is translated and the MSS lowered
+ * once, in the super-packet, and only then it is cut: segments inherit both. Cutting is the one copy
+ * of a payload byte; it stops when the turn's batch is full and goes on in the next turn. */
+#include "engine/plan.h"
+
+#include "engine/refusal.h"
+#include "route/fragment.h"
+#include "route/mss.h"
+#include "route/nat.h"
+
+#define IPV6_LEAST_MTU_BYTES 1280
+/* Room kept in the batch for the fragments of one packet. */
+#define FRAGMENTS_MOST 64
+
+/* RULES F6: multicast, broadcast and link-local enter only by a route of their own, with NAT off. */
+static bool is_out_of_scope(const struct engine *engine, const struct node *node,
+                            const struct address *destination)
+{
+    if (!address_is_multicast(destination) && !address_is_link_local(destination) &&
+        !address_is_broadcast(destination) && !address_is_unspecified(destination))
+        return false;
+    unsigned len_bits = 0;
+    trie_match(&engine->tree.routes.trie, destination, &len_bits);
+    return node->nat_is_on || len_bits <= 1; /* 0.0.0.0/1 and its twin count as /0 (A1) */
+}
+
+enum verdict plan_destination(const struct engine *engine, enum family family,
+                              const uint8_t *destination, struct node **node, struct peer **peer)
+{
+    int winner = routes_lookup_bytes(&engine->tree.routes, family, destination);
+    *node = NULL;
+    *peer = NULL;
+    if (winner < 0)
+        return VERDICT_NO_ROUTE;
+    *node = &engine->tree.nodes[winner];
+    *peer = trie_lookup_bytes(&(*node)->tunnel.allowed_ips, family, destination);
+    if (!*peer)
+        return VERDICT_NO_PEER;
+    if ((*node)->nat_is_on && !node_address(*node, family)->family)
+        return VERDICT_NO_ADDRESS;
+    if (family == FAMILY_IPV6 && (*node)->mtu_bytes < IPV6_LEAST_MTU_BYTES)
+        return VERDICT_NARROW_PATH;
+    if (!(*peer)->endpoint.address.family && !hop_of(*peer)->is_awaiting_name)
+        return VERDICT_NO_ENDPOINT;
+    if ((*node)->carrier && (*peer)->endpoint.address.family && !hop_of(*peer)->carrier_peer)
+        return VERDICT_UNROUTABLE;
+    return VERDICT_OK;
+}
+
+/* RULES B2, B3: whose source may enter. */
+static bool source_is_fine(const struct engine *engine, const struct node *node,
+                           const uint8_t *bytes, const struct ip_view *view)
+{
+    enum family family = (enum family)view->family;
+    const uint8_t *source = bytes + view->source_offset;
+    size_t len = family_bytes(family);
+    if (node->nat_is_on) {
+        const struct address *nat = tree_nat_address(&engine->tree, family);
+        return nat->family && memcmp(source, nat->bytes, len) == 0;
+    }
+    const struct address *own = node_address(node, family);
+    if (own->family && memcmp(source, own->bytes, len) == 0)
+        return true;
+    const struct node *owner = trie_lookup_bytes(&engine->tree.addresses, family, source);
+    return !owner || owner == node;
+}
+
+/* RULES C1: an application's datagram that would leave as if a carried tunnel had sent it. */
+static bool port_is_taken(const struct node *node, const uint8_t *bytes, const struct ip_view *view)
+{
+    if (!node->first_child || view->protocol != IP_PROTOCOL_UDP || view->is_later_fragment ||
+        view->transport_offset + 2u > view->len_bytes)
+        return false;
+    const struct address *own = node_address(node, (enum family)view->family);
+    if (!node->nat_is_on &&
+        memcmp(bytes + view->source_offset, own->bytes, family_bytes(own->family)) != 0)
+        return false;
+    return node_child_at_port(node, load_be16(bytes + view->transport_offset)) != NULL;
+}
+
+static enum verdict judge(struct engine *engine, const uint8_t *bytes, const struct ip_view *view)
+{
+    struct outbound_plan *plan = &engine->plan;
+    enum verdict verdict = plan_destination(engine, (enum family)view->family,
+                                            bytes + view->destination_offset, &plan->node,
+                                            &plan->peer);
+    struct address destination = ip_destination(bytes, view);
+    if (!plan->node)
+        return address_is_multicast(&destination) ? VERDICT_SCOPE : verdict;
+    if (is_out_of_scope(engine, plan->node, &destination))
+        return VERDICT_SCOPE;
+    if (verdict != VERDICT_OK)
+        return verdict;
+    if (!source_is_fine(engine, plan->node, bytes, view))
+        return VERDICT_NAT_SOURCE;
+    if (port_is_taken(plan->node, bytes, view))
+        return VERDICT_PORT_TAKEN;
+    uint32_t largest = split_packet_bytes(&plan->split);
+    plan->must_fragment = largest > plan->node->mtu_bytes;
+    if (plan->must_fragment && (view->has_dont_fragment || view->family == FAMILY_IPV6 ||
+                                largest > engine->tree.packet_most_bytes))
+        return VERDICT_TOO_BIG;
+    return VERDICT_OK;
+}
+
+/* Everything up to the first cut. */
+static enum verdict start(struct engine *engine, const struct vnet_header *vnet, uint8_t *bytes,
+                          size_t len, struct ip_view *view)
+{
+    struct outbound_plan *plan = &engine->plan;
+    plan->node = NULL;
+    bool is_super = vnet->gso_type != VNET_GSO_NONE;
+    enum verdict verdict =
+        is_super ? ip_parse_quoted(bytes, len, view) : ip_parse(bytes, len, view);
+    if (verdict == VERDICT_OK)
+        verdict = split_init(&plan->split, vnet, bytes, len, view);
+    if (verdict == VERDICT_OK)
+        verdict = judge(engine, bytes, view);
+    if (verdict != VERDICT_OK)
+        return verdict;
+
+    const struct node *node = plan->node;
+    enum family family = (enum family)view->family;
+    uint16_t partial_at = vnet->flags & VNET_NEEDS_CSUM ? vnet->csum_start : 0;
+    if (node->nat_is_on) {
+        verdict = nat_rewrite(bytes, len, view, NAT_SOURCE, node_address(node, family), partial_at);
+        if (verdict != VERDICT_OK)
+            return verdict;
+    }
+    if (view->protocol == IP_PROTOCOL_TCP)
+        mss_clamp(bytes, view, mss_of_mtu(family, node->mtu_bytes),
+                  partial_at == view->transport_offset);
+    /* Precomputed sums in the split must see the translated headers. */
+    return split_init(&plan->split, vnet, bytes, len, view);
+}
+
+static void append(struct engine *engine, struct packet *packet, uint8_t tos)
+{
+    struct outbound_plan *plan = &engine->plan;
+    packet->tos = tos & ECN_MASK; /* RFC 6040 4.1, normal mode; DSCP is not leaked (RULES C2) */
+    packet->kind = PACKET_DATA;
+    engine->outbound[engine->outbound_count++] =
+        (struct outbound_entry){.packet = packet, .peer = plan->peer};
+}
+
+/* Cuts a segment that exceeds the path into fragments (RULES D5). Takes the packet. */
+static void append_fragments(struct engine *engine, struct packet *whole)
+{
+    struct outbound_plan *plan = &engine->plan;
+    struct ip_view view;
+    struct fragment fragment;
+    enum verdict verdict = ip_parse(whole->data, whole->len_bytes, &view);
+    if (verdict == VERDICT_OK)
+        verdict = fragment_init(&fragment, whole->data, &view, plan->node->mtu_bytes);
+    while (verdict == VERDICT_OK && !fragment_is_finished(&fragment)) {
+        struct packet *packet = engine->outbound_count < OUTBOUND_TURN_PACKETS + FRAGMENTS_MOST
+                                    ? pool_take_packet(engine->pool)
+                                    : NULL;
+        if (!packet) {
+            verdict = VERDICT_POOL_EMPTY;
+            break;
+        }
+        fragment_next(&fragment, packet);
+        append(engine, packet, view.tos);
+    }
+    if (verdict != VERDICT_OK)
+        core_count(engine, plan->node, verdict);
+    pool_give_packet(engine->pool, whole);
+}
+
+bool plan_packet(struct engine *engine, const struct vnet_header *vnet, uint8_t *bytes, size_t len,
+                 instant_ns now, struct actions *actions)
+{
+    struct outbound_plan *plan = &engine->plan;
+    if (!plan->is_active) {
+        struct ip_view view = {0};
+        enum verdict verdict = start(engine, vnet, bytes, len, &view);
+        if (verdict != VERDICT_OK) {
+            refusal_answer(engine, plan->node, bytes, len, &view, verdict, now, actions);
+            return true;
+        }
+        plan->is_active = true;
+    }
+    while (!split_is_finished(&plan->split)) {
+        if (engine->outbound_count >= OUTBOUND_TURN_PACKETS)
+            return false;
+        struct packet *packet = pool_take_packet(engine->pool);
+        if (!packet) {
+            core_count(engine, plan->node, VERDICT_POOL_EMPTY);
+            break;
+        }
+        split_next(&plan->split, packet);
+        if (plan->must_fragment && packet->len_bytes > plan->node->mtu_bytes)
+            append_fragments(engine, packet);
+        else
+            append(engine, packet, plan->split.view.tos);
+    }
+    plan->is_active = false;
+    return true;
+}

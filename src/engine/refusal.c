@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+#include "engine/refusal.h"
+
+#include "route/icmp.h"
+
+static enum icmp_reason reason_for(enum verdict verdict)
+{
+    switch (verdict) {
+    case VERDICT_NO_ROUTE:
+    case VERDICT_NO_ADDRESS:
+    case VERDICT_NARROW_PATH:
+        return ICMP_NO_ROUTE;
+    case VERDICT_NAT_SOURCE:
+        return ICMP_SOURCE_POLICY;
+    case VERDICT_NAT_UNSUPPORTED:
+    case VERDICT_PORT_TAKEN:
+        return ICMP_PROHIBITED;
+    default:
+        return ICMP_HOST_UNREACHABLE;
+    }
+}
+
+void refusal_answer(struct engine *engine, struct node *node, const uint8_t *bytes, size_t len,
+                    const struct ip_view *view, enum verdict verdict, instant_ns now,
+                    struct actions *actions)
+{
+    core_count(engine, node, verdict);
+    if (verdict == VERDICT_MALFORMED || verdict == VERDICT_SCOPE || !icmp_may_answer(bytes, view))
+        return;
+    /* Before a tunnel is known, the first one's buckets stand for the network's. */
+    struct node *limiter = node ? node : &engine->tree.nodes[0];
+    bool is_too_big = verdict == VERDICT_TOO_BIG;
+    if (!bucket_take(is_too_big ? &limiter->too_big_errors : &limiter->other_errors, now))
+        return;
+    struct packet *packet = pool_take_packet(engine->pool);
+    if (!packet)
+        return;
+    size_t room = packet_tailroom_bytes(packet);
+    size_t written =
+        is_too_big ? icmp_create_too_big(packet->data, room, bytes, len, view, node->mtu_bytes)
+                   : icmp_create_unreachable(packet->data, room, bytes, len, view,
+                                             reason_for(verdict));
+    packet->len_bytes = (uint32_t)written;
+    if (written == 0 || actions->write_count == ACTIONS_MOST) {
+        pool_give_packet(engine->pool, packet);
+        return;
+    }
+    actions->writes[actions->write_count++] =
+        (struct tun_frame){.first = packet, .packets = 1, .len_bytes = packet->len_bytes};
+}

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MIT */
+#include "engine/status.h"
+
+#include "engine/core.h"
+
+static const char *const state_names[] = {
+    [STATUS_PEER_IDLE] = "idle",
+    [STATUS_PEER_NO_ENDPOINT] = "no_endpoint",
+    [STATUS_PEER_UNROUTABLE] = "unroutable",
+    [STATUS_PEER_HANDSHAKE] = "handshake",
+    [STATUS_PEER_UP] = "up",
+};
+
+size_t status_tunnel_count(const struct engine *engine)
+{
+    return engine->tree.count;
+}
+
+void status_read_network_drops(const struct engine *engine, uint64_t drops[VERDICT_COUNT])
+{
+    memcpy(drops, engine->drops, sizeof(engine->drops));
+}
+
+void status_read_tunnel(const struct engine *engine, uint32_t tunnel, struct status_tunnel *out)
+{
+    const struct node *node = &engine->tree.nodes[tunnel];
+    *out = (struct status_tunnel){.name = node->name,
+                                  .carrier = node->carrier ? (int)node->carrier->index : -1,
+                                  .depth = node->depth,
+                                  .mtu_bytes = node->mtu_bytes,
+                                  .listen_port = node->listen_port,
+                                  .nat_is_on = node->nat_is_on,
+                                  .peer_count = node->peer_count,
+                                  .outbound_packets = node->outbound_packets,
+                                  .inbound_packets = node->inbound_packets,
+                                  .keepalives = node->keepalives};
+    memcpy(out->public_key, node->tunnel.identity.public_key, sizeof(out->public_key));
+    memcpy(out->drops, node->drops, sizeof(out->drops));
+}
+
+static enum status_peer_state state_of(const struct peer *peer, instant_ns now)
+{
+    if (!peer->endpoint.address.family)
+        return STATUS_PEER_NO_ENDPOINT;
+    if (node_of(peer)->carrier && !hop_of(peer)->carrier_peer)
+        return STATUS_PEER_UNROUTABLE;
+    if (peer_sending_session(peer, now))
+        return STATUS_PEER_UP;
+    return peer->timers.retransmit != INSTANT_NEVER ? STATUS_PEER_HANDSHAKE : STATUS_PEER_IDLE;
+}
+
+void status_read_peer(const struct engine *engine, uint32_t tunnel, uint32_t index, instant_ns now,
+                      struct status_peer *out)
+{
+    const struct peer *peer = engine->tree.nodes[tunnel].peers[index];
+    *out = (struct status_peer){
+        .endpoint = peer->endpoint,
+        .state = state_of(peer, now),
+        .attempts = hop_of(peer)->attempts,
+        .sent_bytes = peer->sent_bytes,
+        .received_bytes = peer->received_bytes,
+        .last_handshake_wall_ns = peer->last_handshake_wall_ns,
+        .persistent_keepalive_s = (uint16_t)(peer->timers.persistent_interval / NS_PER_S),
+        .staged_packets = (uint32_t)peer->stage.count,
+    };
+    memcpy(out->public_key, peer->noise.public_key, sizeof(out->public_key));
+    if (out->state == STATUS_PEER_UP)
+        out->since_ns = instant_since(peer->current->born, now);
+    else if (out->state == STATUS_PEER_HANDSHAKE)
+        out->since_ns = instant_since(hop_of(peer)->attempting_since, now);
+}
+
+const char *status_peer_state_name(enum status_peer_state state)
+{
+    return state_names[state];
+}

@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: MIT */
+/* Theory of operation. A carried tunnel is a node whose `carrier` is another node, so a path is a walk
+ * up. What a packet needs on its way is found when the tree or an endpoint changes, never per packet:
+ * each peer's hop names the carrier's peer that reaches its endpoint, each node's MTU is its
+ * carrier's less one header (RULES E1), and the routes are flattened into one trie (A2). MTUs flow
+ * down from the roots: tree_set_root_mtu is the only place where one comes in. */
+#include "engine/tree.h"
+
+#include <stdio.h>
+
+/* Ports outside the usual ephemeral range (32768 to 60999): RULES C1. */
+#define VIRTUAL_PORT_FIRST 61000
+#define VIRTUAL_PORTS (65536 - VIRTUAL_PORT_FIRST)
+#define ERRORS_PER_S 100
+#define ERRORS_BURST 50
+#define TOO_BIG_PER_S 500
+#define TOO_BIG_BURST 200
+#define DATA_COST_BYTES 32 /* header and tag of a data message */
+
+uint32_t tree_description_depth(const struct network_description *network)
+{
+    uint32_t deepest = 0;
+    for (size_t i = 0; i < network->tunnel_count; i++) {
+        uint32_t depth = 1;
+        int at = network->tunnels[i].carrier;
+        for (; at != TUNNEL_NO_CARRIER; at = network->tunnels[at].carrier) {
+            if (at < 0 || (size_t)at >= network->tunnel_count || ++depth > NETWORK_DEPTH_MOST)
+                return 0;
+        }
+        deepest = depth > deepest ? depth : deepest;
+    }
+    return deepest;
+}
+
+/* ---- MTU ---- */
+
+/* What one hop takes from its carrier's MTU: the family of the endpoints decides; while none is known,
+ * the larger header that the carrier could carry. */
+static uint32_t hop_cost_bytes(const struct node *node)
+{
+    uint32_t cost = 0;
+    for (uint32_t i = 0; i < node->peer_count; i++) {
+        uint8_t family = node->peers[i]->endpoint.address.family;
+        if (family == FAMILY_NONE)
+            family = node->carrier->ipv6.family ? FAMILY_IPV6 : FAMILY_IPV4;
+        uint32_t header = (uint32_t)ip_outer_bytes((enum family)family) + DATA_COST_BYTES;
+        cost = header > cost ? header : cost;
+    }
+    return cost ? cost : (uint32_t)ip_outer_bytes(FAMILY_IPV6) + DATA_COST_BYTES;
+}
+
+static void update_mtu(struct tree *tree, struct node *node, uint32_t computed_bytes)
+{
+    uint32_t mtu = computed_bytes;
+    uint32_t configured = node->configured_mtu_bytes;
+    if (configured && (!node->configured_mtu_is_upper_bound || configured < mtu || mtu == 0))
+        mtu = configured;
+    /* A carried tunnel never exceeds what its carrier takes, whatever was configured. */
+    if (node->carrier && mtu > computed_bytes)
+        mtu = computed_bytes;
+    node->mtu_bytes = mtu < tree->packet_most_bytes ? mtu : tree->packet_most_bytes;
+    for (struct node *child = node->first_child; child; child = child->next_sibling) {
+        uint32_t cost = hop_cost_bytes(child);
+        update_mtu(tree, child, node->mtu_bytes > cost ? node->mtu_bytes - cost : 0);
+    }
+}
+
+void tree_set_root_mtu(struct tree *tree, struct node *root, uint32_t mtu_bytes)
+{
+    update_mtu(tree, root, mtu_bytes);
+}
+
+/* ---- endpoints ---- */
+
+void tree_set_endpoint(struct tree *tree, struct peer *peer, const struct endpoint *endpoint)
+{
+    struct node *node = node_of(peer), *carrier = node->carrier;
+    struct hop *hop = hop_of(peer);
+    bool family_changes = peer->endpoint.address.family != endpoint->address.family;
+    peer->endpoint = *endpoint;
+    if (endpoint->address.family != FAMILY_NONE)
+        hop->is_awaiting_name = false;
+    if (!carrier) {
+        hop->path = (struct udp_path){.destination = *endpoint, .root = node->index};
+        return;
+    }
+    hop->source = *node_address(carrier, (enum family)endpoint->address.family);
+    hop->carrier_peer = NULL;
+    if (endpoint->address.family && hop->source.family)
+        hop->carrier_peer = trie_lookup(&carrier->tunnel.allowed_ips, &endpoint->address);
+    if (family_changes) {
+        uint32_t cost = hop_cost_bytes(node);
+        update_mtu(tree, node, carrier->mtu_bytes > cost ? carrier->mtu_bytes - cost : 0);
+    }
+}
+
+/* ---- building ---- */
+
+static bool refuse(char *why, size_t why_bytes, const char *tunnel, const char *what)
+{
+    snprintf(why, why_bytes, "tunnel %s: %s", tunnel, what);
+    return false;
+}
+
+static uint16_t choose_port(const struct node *node, const struct random_source *random)
+{
+    for (;;) {
+        uint16_t port = (uint16_t)(VIRTUAL_PORT_FIRST + random_u32(random) % VIRTUAL_PORTS);
+        if (!node_child_at_port(node->carrier, port))
+            return port;
+    }
+}
+
+static bool add_peer(struct tree *tree, struct node *node, uint32_t index,
+                     const struct peer_description *from, char *why, size_t why_bytes)
+{
+    struct peer *peer =
+        tunnel_add_peer(&node->tunnel, from->public_key, from->preshared_key);
+    if (!peer)
+        return refuse(why, why_bytes, node->name,
+                      "a peer's public key is given twice or is the tunnel's own");
+    struct hop *hop = &node->hops[index];
+    node->peers[index] = peer;
+    node->peer_count = index + 1;
+    peer->index = index;
+    peer->hop = hop;
+    hop->peer = peer;
+    list_init(&hop->wanting);
+    hop->is_awaiting_name = from->endpoint_name != NULL;
+    for (size_t i = 0; i < from->allowed_ips_count; i++) {
+        if (!trie_insert(&node->tunnel.allowed_ips, &from->allowed_ips[i], peer))
+            return refuse(why, why_bytes, node->name, "no memory for AllowedIPs");
+    }
+    if (from->persistent_keepalive_s)
+        timers_set_persistent_keepalive(&peer->timers, from->persistent_keepalive_s, 0);
+    tree->peer_count++;
+    return true;
+}
+
+static bool add_peers(struct tree *tree, struct node *node, const struct tunnel_description *from,
+                      char *why, size_t why_bytes)
+{
+    if (from->peer_count == 0)
+        return true;
+    node->peer_capacity = from->peer_count;
+    node->peers = memory_take(tree->memory, from->peer_count * sizeof(*node->peers));
+    node->hops = memory_take(tree->memory, from->peer_count * sizeof(*node->hops));
+    if (!node->peers || !node->hops)
+        return refuse(why, why_bytes, node->name, "no memory for its peers");
+    for (uint32_t i = 0; i < from->peer_count; i++) {
+        if (!add_peer(tree, node, i, &from->peers[i], why, why_bytes))
+            return false;
+    }
+    return true;
+}
+
+static bool add_addresses(struct tree *tree, struct node *node,
+                          const struct tunnel_description *from)
+{
+    for (size_t i = 0; i < from->address_count; i++) {
+        const struct address *address = &from->addresses[i];
+        struct address *first = address->family == FAMILY_IPV4 ? &node->ipv4 : &node->ipv6;
+        struct prefix host = prefix_host(address);
+        if (!first->family)
+            *first = *address;
+        if (!trie_get(&tree->addresses, &host) && !trie_insert(&tree->addresses, &host, node))
+            return false;
+    }
+    return true;
+}
+
+/* The first root in file order is the only tunnel without NAT by default: RULES B2. */
+static bool nat_is_on(const struct network_description *network, uint32_t index)
+{
+    if (network->tunnels[index].nat_is_off)
+        return false;
+    for (uint32_t i = 0; i < index; i++) {
+        if (network->tunnels[i].carrier == TUNNEL_NO_CARRIER)
+            return true;
+    }
+    return network->tunnels[index].carrier != TUNNEL_NO_CARRIER;
+}
+
+static bool init_node(struct tree *tree, const struct random_source *random,
+                      const struct network_description *network, uint32_t index, char *why,
+                      size_t why_bytes)
+{
+    const struct tunnel_description *from = &network->tunnels[index];
+    struct node *node = &tree->nodes[index];
+    node->index = index;
+    snprintf(node->name, sizeof(node->name), "%s", from->name);
+    if (!tunnel_init(&node->tunnel, tree->memory, random, from->private_key))
+        return refuse(why, why_bytes, from->name, "its private key is zero, or no memory");
+    tree->count = index + 1;
+    node->tunnel.owner = node;
+    node->nat_is_on = nat_is_on(network, index);
+    node->listen_port = from->listen_port;
+    node->next_ip_id = (uint16_t)random_u32(random);
+    node->configured_mtu_bytes = from->mtu_bytes;
+    node->configured_mtu_is_upper_bound = from->mtu_is_upper_bound;
+    bucket_init(&node->too_big_errors, TOO_BIG_PER_S, TOO_BIG_BURST);
+    bucket_init(&node->other_errors, ERRORS_PER_S, ERRORS_BURST);
+    if (!add_addresses(tree, node, from))
+        return refuse(why, why_bytes, from->name, "no memory for its addresses");
+    return add_peers(tree, node, from, why, why_bytes);
+}
+
+static void link_nodes(struct tree *tree, const struct random_source *random,
+                       const struct network_description *network)
+{
+    for (uint32_t i = 0; i < tree->count; i++) {
+        struct node *node = &tree->nodes[i];
+        int carrier = network->tunnels[i].carrier;
+        node->depth = 1;
+        for (int at = carrier; at != TUNNEL_NO_CARRIER; at = network->tunnels[at].carrier)
+            node->depth++;
+        if (carrier == TUNNEL_NO_CARRIER)
+            continue;
+        node->carrier = &tree->nodes[carrier];
+        node->next_sibling = node->carrier->first_child;
+        node->carrier->first_child = node;
+    }
+    for (uint32_t i = 0; i < tree->count; i++) {
+        struct node *node = &tree->nodes[i];
+        if (node->carrier && !node->listen_port)
+            node->listen_port = choose_port(node, random);
+    }
+    for (uint32_t i = 0; i < tree->count; i++) {
+        const struct tunnel_description *from = &network->tunnels[i];
+        for (uint32_t p = 0; p < from->peer_count; p++) {
+            if (from->peers[p].has_endpoint)
+                tree_set_endpoint(tree, tree->nodes[i].peers[p], &from->peers[p].endpoint);
+        }
+    }
+}
+
+/* Default routes are the peers' AllowedIPs: gathered into one array for all tunnels. */
+static bool init_routes(struct tree *tree, const struct network_description *network, char *why,
+                        size_t why_bytes)
+{
+    size_t count = network->tunnel_count, prefixes = 0, used = 0;
+    for (size_t i = 0; i < count; i++) {
+        for (size_t p = 0; p < network->tunnels[i].peer_count; p++)
+            prefixes += network->tunnels[i].peers[p].allowed_ips_count;
+    }
+    struct routes_tunnel *lists = memory_take(tree->memory, count * sizeof(*lists));
+    struct prefix *all = memory_take(tree->memory, (prefixes + 1) * sizeof(*all));
+    struct routes_conflict conflict = {.tunnel = -1};
+    bool fits = lists && all;
+    for (size_t i = 0; fits && i < count; i++) {
+        const struct tunnel_description *from = &network->tunnels[i];
+        lists[i] = (struct routes_tunnel){.carrier = from->carrier, .includes = from->routes,
+                                          .include_count = from->route_count,
+                                          .exceptions = from->route_exceptions,
+                                          .exception_count = from->route_exception_count};
+        if (!from->routes_are_default)
+            continue;
+        lists[i].includes = all + used;
+        for (size_t p = 0; p < from->peer_count; p++) {
+            for (size_t a = 0; a < from->peers[p].allowed_ips_count; a++)
+                all[used++] = from->peers[p].allowed_ips[a];
+        }
+        lists[i].include_count = (size_t)(all + used - lists[i].includes);
+    }
+    fits = fits && routes_init(&tree->routes, tree->memory, lists, count, &conflict);
+    memory_give(tree->memory, lists, count * sizeof(*lists));
+    memory_give(tree->memory, all, (prefixes + 1) * sizeof(*all));
+    char prefix[PREFIX_TEXT_BYTES];
+    if (!fits && conflict.tunnel < 0)
+        snprintf(why, why_bytes, "no memory for the routes");
+    else if (!fits)
+        snprintf(why, why_bytes, "tunnels %s and %s both route %s and neither carries the other",
+                 tree->nodes[conflict.tunnel].name, tree->nodes[conflict.other].name,
+                 prefix_format(&conflict.prefix, prefix));
+    return fits;
+}
+
+bool tree_init(struct tree *tree, const struct memory *memory, const struct random_source *random,
+               const struct network_description *network, uint32_t packet_most_bytes, char *why,
+               size_t why_bytes)
+{
+    *tree = (struct tree){.memory = memory, .packet_most_bytes = packet_most_bytes,
+                          .nat_ipv4 = network->nat_ipv4, .nat_ipv6 = network->nat_ipv6};
+    trie_init(&tree->addresses, memory);
+    trie_init(&tree->routes.trie, memory);
+    if (network->tunnel_count == 0 || tree_description_depth(network) == 0) {
+        snprintf(why, why_bytes, "the tunnels do not form a tree of depth 1 to %d",
+                 NETWORK_DEPTH_MOST);
+        return false;
+    }
+    tree->capacity = network->tunnel_count;
+    tree->nodes = memory_take(memory, tree->capacity * sizeof(*tree->nodes));
+    bool built = tree->nodes != NULL;
+    if (!built)
+        snprintf(why, why_bytes, "no memory for %zu tunnels", network->tunnel_count);
+    for (uint32_t i = 0; built && i < network->tunnel_count; i++)
+        built = init_node(tree, random, network, i, why, why_bytes);
+    if (built) {
+        link_nodes(tree, random, network);
+        built = init_routes(tree, network, why, why_bytes);
+    }
+    if (!built)
+        tree_wipe(tree);
+    return built;
+}
+
+void tree_wipe(struct tree *tree)
+{
+    for (uint32_t i = 0; i < tree->count; i++) {
+        struct node *node = &tree->nodes[i];
+        memory_give(tree->memory, node->hops, node->peer_capacity * sizeof(*node->hops));
+        memory_give(tree->memory, node->peers, node->peer_capacity * sizeof(*node->peers));
+        tunnel_wipe(&node->tunnel);
+    }
+    memory_give(tree->memory, tree->nodes, tree->capacity * sizeof(*tree->nodes));
+    trie_wipe(&tree->addresses);
+    routes_wipe(&tree->routes);
+    *tree = (struct tree){.memory = tree->memory};
+}

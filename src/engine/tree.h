@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: MIT */
+/* The tunnel tree (a forest): who carries whom, how each peer's datagrams leave, what fits where.
+ * Built once from a description; endpoints and MTUs change while it lives. */
+#ifndef ENGINE_TREE_H
+#define ENGINE_TREE_H
+
+#include "engine/actions.h"
+#include "engine/network.h"
+#include "route/bucket.h"
+#include "route/routes.h"
+#include "wireguard/tunnel.h"
+
+/* Per hop: an IPv6 and a UDP header and the data header in front, padding and the tag behind. */
+#define TREE_HEADROOM_PER_HOP_BYTES 64
+#define TREE_TAILROOM_PER_HOP_BYTES 31
+
+/* How a peer's datagrams leave: through the carrier's peer that has its endpoint in AllowedIPs, or
+ * through the root's socket. Recomputed whenever the endpoint changes. */
+struct hop {
+    struct peer *peer;
+    struct peer *carrier_peer; /* carried tunnels; NULL: unroutable */
+    struct address source;     /* carried tunnels: the carrier's first address of the family */
+    struct udp_path path;      /* roots */
+    bool is_awaiting_name;     /* described by a name that is not resolved yet */
+    instant_ns attempting_since; /* the first initiation since the last session */
+    uint32_t attempts;           /* initiations since then */
+    struct list wanting;       /* in the engine's list of peers that want a handshake */
+};
+
+struct node {
+    struct tunnel tunnel; /* its owner is this node */
+    struct node *carrier; /* NULL: a root */
+    struct node *first_child;
+    struct node *next_sibling;
+    uint32_t index; /* in the description */
+    uint32_t depth; /* 1: a root */
+    char name[TUNNEL_NAME_BYTES];
+
+    struct address ipv4; /* its first address of each family; FAMILY_NONE: none */
+    struct address ipv6;
+    bool nat_is_on;
+    uint16_t listen_port; /* of the virtual socket (RULES C1); roots: as configured */
+    uint16_t next_ip_id;  /* of the headers pushed for the carrier (C2) */
+
+    uint32_t mtu_bytes; /* of its plaintext; 0: a root whose MTU is not known yet */
+    uint32_t configured_mtu_bytes;
+    bool configured_mtu_is_upper_bound;
+
+    struct peer **peers; /* by the description's index */
+    struct hop *hops;
+    uint32_t peer_count;
+    size_t peer_capacity; /* of the two arrays */
+
+    struct bucket too_big_errors; /* RULES D3 */
+    struct bucket other_errors;
+    uint64_t outbound_packets;
+    uint64_t inbound_packets;
+    uint64_t keepalives; /* received */
+    uint64_t drops[VERDICT_COUNT];
+};
+
+struct tree {
+    const struct memory *memory;
+    struct node *nodes; /* file order */
+    uint32_t count;
+    size_t capacity;     /* of `nodes` */
+    uint32_t peer_count; /* of all tunnels */
+    struct address nat_ipv4; /* RULES B1 */
+    struct address nat_ipv6;
+    struct routes routes;
+    struct trie addresses; /* value: the first node that has the address (B3) */
+    uint32_t packet_most_bytes; /* no MTU exceeds it: the buffers' payload */
+};
+
+/* False: refused, `why` says what; nothing is left to wipe. */
+bool tree_init(struct tree *tree, const struct memory *memory, const struct random_source *random,
+               const struct network_description *network, uint32_t packet_most_bytes, char *why,
+               size_t why_bytes);
+void tree_wipe(struct tree *tree);
+
+/* The deepest path of a description, 1 to NETWORK_DEPTH_MOST; 0: a loop, a missing carrier, deeper. */
+uint32_t tree_description_depth(const struct network_description *network);
+
+/* The peer's endpoint moved: finds its way out again. Children's MTU may change with it. */
+void tree_set_endpoint(struct tree *tree, struct peer *peer, const struct endpoint *endpoint);
+/* A root's MTU; those that it carries follow. 0: unknown. */
+void tree_set_root_mtu(struct tree *tree, struct node *root, uint32_t mtu_bytes);
+
+static inline struct node *node_of(const struct peer *peer)
+{
+    return peer->tunnel->owner;
+}
+
+static inline struct hop *hop_of(const struct peer *peer)
+{
+    return peer->hop;
+}
+
+static inline const struct address *node_address(const struct node *node, enum family family)
+{
+    return family == FAMILY_IPV4 ? &node->ipv4 : &node->ipv6;
+}
+
+static inline const struct address *tree_nat_address(const struct tree *tree, enum family family)
+{
+    return family == FAMILY_IPV4 ? &tree->nat_ipv4 : &tree->nat_ipv6;
+}
+
+/* Whose plaintext may have an endpoint for datagrams of its children: the tunnel that is carried by
+ * `node` and listens on `port`, or NULL. */
+static inline struct node *node_child_at_port(const struct node *node, uint16_t port)
+{
+    struct node *child = node->first_child;
+    while (child && child->listen_port != port)
+        child = child->next_sibling;
+    return child;
+}
+
+#endif
