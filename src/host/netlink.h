@@ -17,6 +17,8 @@ struct nlmsghdr;
 
 /* Fits every request that this room makes. */
 #define NETLINK_REQUEST_BYTES 512
+/* As many refusals fit the socket's receive buffer, at about 1 KiB of kernel memory each. */
+#define NETLINK_BATCH_MOST 128
 
 struct netlink {
     struct mnl_socket *socket;
@@ -38,9 +40,9 @@ struct nlmsghdr *netlink_request(void *bytes, uint16_t type, uint16_t flags);
  * 0 or -errno; then netlink->reason says why, as the end of a sentence. `answer` may be NULL. */
 int netlink_ask(struct netlink *netlink, struct nlmsghdr *request, netlink_answer answer,
                 void *context);
-/* Sends `count` requests that lie one after another in as few system calls as the kernel takes;
- * `tolerated` is an -errno that counts as success (0: none). All are tried. The first refusal is
- * returned and *failed (may be NULL) is its place. */
+/* Sends `count` requests (1 to NETLINK_BATCH_MOST) that lie one after another, each padded to 4
+ * bytes, in one system call. `tolerated` is an -errno that counts as success (0: none). All are
+ * tried; the first refusal is returned and *failed is its place. */
 int netlink_ask_all(struct netlink *netlink, uint8_t *requests, size_t count, int tolerated,
                     size_t *failed);
 

@@ -25,10 +25,17 @@ int state_path(const char *network, const char *suffix, char path[STATE_PATH_BYT
 /* Makes the directory (0755) when it is missing; refuses one that others may write to. */
 int state_make_directory(struct text *why);
 
+/* One `up` at a time: held from routing_choose to routing_lay, waits up to 10 s for another. A
+ * descriptor, to be closed when done, or -errno. */
+int state_lock(struct text *why);
+
 /* Fills in the calling process. */
 int state_set_process(struct state *state, struct text *why);
 /* True: exactly the process that wrote the state is alive. */
 bool state_process_is_alive(const struct state *state);
+
+/* False: its rules and routes lie elsewhere; there is nothing to undo here. */
+bool state_is_of_this_namespace(const struct state *state);
 
 /* All: 0, or -errno and a sentence. */
 int state_write(const char *network, const struct state *state, struct text *why);

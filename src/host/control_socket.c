@@ -1,0 +1,497 @@
+/* SPDX-License-Identifier: MIT */
+/* A line is taken while less than PENDING_BYTES of its client's answer waits, so who asks without
+ * reading is stopped by his own socket. The timer runs once a second while there are clients; who
+ * has moved no byte for IDLE_S ticks goes. A client is never closed inside a call of the request
+ * function, which may go on using its answer. */
+#include "host/control_socket.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/timerfd.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#define IDLE_S 30
+#define PENDING_BYTES 65536
+#define LISTEN_BACKLOG 16
+
+struct control_answer {
+    struct control_socket *server;
+    int fd; /* -1: this place is free */
+    unsigned idle_s;
+    uint32_t awaited;  /* what epoll watches for */
+    bool input_ended;  /* the client says no more: its last lines are still answered */
+    bool is_ended;     /* we take no more lines; closed once the answer is written */
+    bool is_condemned; /* closed at once */
+    void *slot;
+    char *bytes; /* the answer: from `written` to `len` waits */
+    size_t len, written, capacity;
+    size_t line_len;
+    char line[CONTROL_SOCKET_LINE_BYTES];
+};
+
+struct control_socket {
+    int epoll, listener, timer;
+    control_request request;
+    void *context;
+    dev_t device;
+    ino_t inode;
+    unsigned client_count;
+    struct sockaddr_un address;
+    struct control_answer clients[CONTROL_SOCKET_CLIENTS_MOST];
+};
+
+static int fill_address(const char *path, struct sockaddr_un *address, struct text *why)
+{
+    *address = (struct sockaddr_un){.sun_family = AF_UNIX};
+    if (strlen(path) >= sizeof(address->sun_path)) {
+        text_append(why, "%s is too long for a socket: at most %zu bytes", path,
+                    sizeof(address->sun_path) - 1);
+        return -ENAMETOOLONG;
+    }
+    memcpy(address->sun_path, path, strlen(path));
+    return 0;
+}
+
+/* A socket that nobody listens on goes; anything else stays and is refused. */
+static int clear_path(const struct sockaddr_un *address, struct text *why)
+{
+    struct stat found;
+    const char *path = address->sun_path;
+    if (lstat(path, &found) < 0)
+        return 0; /* nothing there, or bind() says it better */
+    if (!S_ISSOCK(found.st_mode)) {
+        text_append(why, "%s is in the way and no socket: remove it", path);
+        return -EADDRINUSE;
+    }
+    int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    int error = 0;
+    if (probe < 0 || connect(probe, (const void *)address, sizeof(*address)) < 0)
+        error = errno;
+    if (probe >= 0)
+        close(probe);
+    if (error != ECONNREFUSED && error != ENOENT) {
+        text_append(why, "somebody listens on %s already: `hopwire down` that network first", path);
+        return -EADDRINUSE;
+    }
+    if (error == ECONNREFUSED && unlink(path) < 0) {
+        error = errno;
+        text_append(why, "cannot remove the stale socket %s: %s", path, strerror(error));
+        return -error;
+    }
+    return 0;
+}
+
+static int watch(const struct control_socket *server, int fd, uint32_t events, void *data)
+{
+    struct epoll_event event = {.events = events, .data.ptr = data};
+    return epoll_ctl(server->epoll, EPOLL_CTL_ADD, fd, &event);
+}
+
+/* Until listen() nobody can connect, so the mode is narrowed in between. */
+static int start(struct control_socket *server)
+{
+    struct stat made;
+    server->epoll = epoll_create1(EPOLL_CLOEXEC);
+    server->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+    server->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (server->epoll < 0 || server->timer < 0 || server->listener < 0 ||
+        bind(server->listener, (const void *)&server->address, sizeof(server->address)) < 0)
+        return -errno;
+    const char *path = server->address.sun_path;
+    if (chmod(path, 0600) < 0 || lstat(path, &made) < 0 ||
+        listen(server->listener, LISTEN_BACKLOG) < 0 ||
+        watch(server, server->listener, EPOLLIN, NULL) < 0 ||
+        watch(server, server->timer, EPOLLIN, &server->timer) < 0) {
+        int error = errno;
+        unlink(path);
+        return -error;
+    }
+    server->device = made.st_dev;
+    server->inode = made.st_ino;
+    return 0;
+}
+
+int control_socket_open(const char *path, control_request request, void *context,
+                        struct control_socket **made, struct text *why)
+{
+    struct sockaddr_un address;
+    int result = fill_address(path, &address, why);
+    if (result == 0)
+        result = clear_path(&address, why);
+    if (result < 0)
+        return result;
+    struct control_socket *server = calloc(1, sizeof(*server));
+    if (!server) {
+        text_append(why, "no memory for the socket %s", path);
+        return -ENOMEM;
+    }
+    server->request = request;
+    server->context = context;
+    server->address = address;
+    server->epoll = server->listener = server->timer = -1;
+    for (unsigned i = 0; i < CONTROL_SOCKET_CLIENTS_MOST; i++)
+        server->clients[i].fd = -1;
+    result = start(server);
+    if (result < 0) {
+        text_append(why, "cannot listen on %s: %s", path, strerror(-result));
+        control_socket_close(server);
+        return result;
+    }
+    *made = server;
+    return 0;
+}
+
+int control_socket_fd(const struct control_socket *server)
+{
+    return server->epoll;
+}
+
+bool control_socket_stands(const struct control_socket *server)
+{
+    struct stat found;
+    return lstat(server->address.sun_path, &found) == 0 && found.st_dev == server->device &&
+           found.st_ino == server->inode;
+}
+
+static void set_timer(struct control_socket *server, bool runs)
+{
+    struct itimerspec time = {.it_interval.tv_sec = runs, .it_value.tv_sec = runs};
+    timerfd_settime(server->timer, 0, &time, NULL);
+}
+
+static void drop(struct control_answer *client)
+{
+    struct control_socket *server = client->server;
+    server->request(server->context, NULL, client);
+    close(client->fd);
+    free(client->bytes);
+    client->bytes = NULL;
+    client->fd = -1;
+    if (--server->client_count == 0)
+        set_timer(server, false);
+}
+
+void control_socket_close(struct control_socket *server)
+{
+    if (!server)
+        return;
+    for (unsigned i = 0; i < CONTROL_SOCKET_CLIENTS_MOST; i++)
+        if (server->clients[i].fd >= 0)
+            drop(&server->clients[i]);
+    if (server->inode && control_socket_stands(server))
+        unlink(server->address.sun_path);
+    const int fds[] = {server->listener, server->timer, server->epoll};
+    for (unsigned i = 0; i < 3; i++)
+        if (fds[i] >= 0)
+            close(fds[i]);
+    free(server);
+}
+
+void control_answer_bytes(struct control_answer *answer, const void *bytes, size_t len)
+{
+    if (answer->is_condemned || len == 0)
+        return;
+    if (answer->len - answer->written + len > CONTROL_SOCKET_ANSWER_BYTES) {
+        answer->is_condemned = true;
+        return;
+    }
+    if (answer->written) {
+        memmove(answer->bytes, answer->bytes + answer->written, answer->len - answer->written);
+        answer->len -= answer->written;
+        answer->written = 0;
+    }
+    if (answer->len + len > answer->capacity) {
+        size_t capacity = answer->capacity ? answer->capacity : 4096;
+        while (capacity < answer->len + len)
+            capacity *= 2;
+        char *larger = realloc(answer->bytes, capacity);
+        if (!larger) {
+            answer->is_condemned = true;
+            return;
+        }
+        answer->bytes = larger;
+        answer->capacity = capacity;
+    }
+    memcpy(answer->bytes + answer->len, bytes, len);
+    answer->len += len;
+}
+
+void control_answer_format(struct control_answer *answer, const char *format, ...)
+{
+    char *text;
+    va_list arguments;
+    va_start(arguments, format);
+    int len = vasprintf(&text, format, arguments);
+    va_end(arguments);
+    if (len < 0) {
+        answer->is_condemned = true;
+        return;
+    }
+    control_answer_bytes(answer, text, (size_t)len);
+    free(text);
+}
+
+void control_answer_end(struct control_answer *answer)
+{
+    answer->is_ended = true;
+}
+
+void **control_answer_slot(struct control_answer *answer)
+{
+    return &answer->slot;
+}
+
+static size_t pending_bytes(const struct control_answer *client)
+{
+    return client->len - client->written;
+}
+
+static bool has_line(const struct control_answer *client)
+{
+    return memchr(client->line, '\n', client->line_len) != NULL;
+}
+
+static bool may_take_line(const struct control_answer *client)
+{
+    return !client->is_ended && !client->is_condemned && pending_bytes(client) < PENDING_BYTES &&
+           has_line(client);
+}
+
+static void take_line(struct control_answer *client)
+{
+    struct control_socket *server = client->server;
+    char *newline = memchr(client->line, '\n', client->line_len);
+    size_t len = (size_t)(newline - client->line);
+    *newline = '\0';
+    if (strlen(client->line) != len)
+        client->is_condemned = true; /* a NUL inside: not text */
+    else
+        server->request(server->context, client->line, client);
+    client->line_len -= len + 1;
+    memmove(client->line, newline + 1, client->line_len);
+}
+
+static void read_client(struct control_answer *client)
+{
+    size_t room = sizeof(client->line) - client->line_len;
+    if (room == 0 || client->input_ended)
+        return;
+    ssize_t got = recv(client->fd, client->line + client->line_len, room, 0);
+    if (got > 0) {
+        client->line_len += (size_t)got;
+        client->idle_s = 0;
+    } else if (got == 0) {
+        client->input_ended = true;
+    } else if (errno != EAGAIN && errno != EINTR) {
+        client->is_condemned = true;
+    }
+}
+
+static void write_client(struct control_answer *client)
+{
+    while (pending_bytes(client) > 0) {
+        ssize_t put =
+            send(client->fd, client->bytes + client->written, pending_bytes(client), MSG_NOSIGNAL);
+        if (put < 0 && errno == EINTR)
+            continue;
+        if (put < 0) {
+            client->is_condemned |= errno != EAGAIN;
+            return;
+        }
+        client->written += (size_t)put;
+        client->idle_s = 0;
+    }
+}
+
+/* Lines, answers, lines that waited for an answer to be taken; then what to wait for. */
+static void serve(struct control_answer *client)
+{
+    read_client(client);
+    write_client(client);
+    while (may_take_line(client)) {
+        take_line(client);
+        write_client(client);
+    }
+    bool is_full = client->line_len == sizeof(client->line);
+    bool holds_line = has_line(client);
+    bool is_done = client->is_ended || (client->input_ended && !holds_line);
+    if (client->is_condemned || (is_full && !holds_line) ||
+        (is_done && pending_bytes(client) == 0)) {
+        drop(client);
+        return;
+    }
+    bool may_read = !is_done && !client->input_ended && !is_full;
+    struct epoll_event event = {
+        .events = (may_read ? EPOLLIN : 0u) | (pending_bytes(client) ? EPOLLOUT : 0u),
+        .data.ptr = client,
+    };
+    if (event.events != client->awaited)
+        epoll_ctl(client->server->epoll, EPOLL_CTL_MOD, client->fd, &event);
+    client->awaited = event.events;
+}
+
+static void accept_clients(struct control_socket *server)
+{
+    for (unsigned i = 0; i < LISTEN_BACKLOG; i++) {
+        int fd = accept4(server->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        if (fd < 0)
+            return;
+        struct control_answer *client = server->clients;
+        struct control_answer *end = client + CONTROL_SOCKET_CLIENTS_MOST;
+        while (client < end && client->fd >= 0)
+            client++;
+        if (client == end || watch(server, fd, EPOLLIN, client) < 0) {
+            close(fd);
+            continue;
+        }
+        *client = (struct control_answer){.server = server, .fd = fd, .awaited = EPOLLIN};
+        if (server->client_count++ == 0)
+            set_timer(server, true);
+    }
+}
+
+static void drop_idle(struct control_socket *server)
+{
+    uint64_t ticks;
+    if (read(server->timer, &ticks, sizeof(ticks)) != sizeof(ticks))
+        return;
+    for (unsigned i = 0; i < CONTROL_SOCKET_CLIENTS_MOST; i++) {
+        struct control_answer *client = &server->clients[i];
+        if (client->fd >= 0 && ++client->idle_s > IDLE_S)
+            drop(client);
+    }
+}
+
+void control_socket_dispatch(struct control_socket *server)
+{
+    struct epoll_event events[CONTROL_SOCKET_CLIENTS_MOST + 2];
+    int count = epoll_wait(server->epoll, events, CONTROL_SOCKET_CLIENTS_MOST + 2, 0);
+    bool has_new = false, has_tick = false;
+    /* New clients last: they take the places of those who went, for whom an event may still lie
+     * in this batch. */
+    for (int i = 0; i < count; i++) {
+        struct control_answer *client = events[i].data.ptr;
+        if (!client)
+            has_new = true;
+        else if (events[i].data.ptr == &server->timer)
+            has_tick = true;
+        else
+            serve(client);
+    }
+    if (has_tick)
+        drop_idle(server);
+    if (has_new)
+        accept_clients(server);
+}
+
+static int64_t now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* 0: ready, or -errno. */
+static int wait_for(int fd, short events, int64_t deadline_ms)
+{
+    for (;;) {
+        int64_t left_ms = deadline_ms - now_ms();
+        struct pollfd poller = {.fd = fd, .events = events};
+        int ready = left_ms <= 0 ? 0 : poll(&poller, 1, (int)left_ms);
+        if (ready > 0)
+            return 0;
+        if (ready == 0)
+            return -ETIMEDOUT;
+        if (errno != EINTR)
+            return -errno;
+    }
+}
+
+static int send_request(int fd, const char *bytes, size_t len, int64_t deadline_ms)
+{
+    while (len > 0) {
+        ssize_t put = send(fd, bytes, len, MSG_NOSIGNAL);
+        if (put >= 0) {
+            bytes += put;
+            len -= (size_t)put;
+            continue;
+        }
+        int result = errno == EINTR    ? 0
+                     : errno == EAGAIN ? wait_for(fd, POLLOUT, deadline_ms)
+                                       : -errno;
+        if (result < 0)
+            return result;
+    }
+    return 0;
+}
+
+static int receive_answer(int fd, int64_t deadline_ms, char **answer, size_t *len)
+{
+    size_t capacity = 4096, got = 0;
+    char *bytes = malloc(capacity);
+    int result = bytes ? 0 : -ENOMEM;
+    while (result == 0) {
+        ssize_t some = recv(fd, bytes + got, capacity - got - 1, 0);
+        if (some == 0)
+            break;
+        if (some < 0) {
+            result = errno == EINTR    ? 0
+                     : errno == EAGAIN ? wait_for(fd, POLLIN, deadline_ms)
+                                       : -errno;
+            continue;
+        }
+        got += (size_t)some;
+        if (capacity - got > 1)
+            continue;
+        capacity *= 2;
+        char *larger = capacity > 4 * CONTROL_SOCKET_ANSWER_BYTES ? NULL : realloc(bytes, capacity);
+        result = larger ? 0 : -ENOMEM;
+        bytes = larger ? larger : bytes;
+    }
+    if (result < 0) {
+        free(bytes);
+        return result;
+    }
+    bytes[got] = '\0';
+    *answer = bytes;
+    *len = got;
+    return 0;
+}
+
+int control_socket_ask(const char *path, const char *request, unsigned timeout_ms, char **answer,
+                       size_t *answer_bytes, struct text *why)
+{
+    struct sockaddr_un address;
+    int result = fill_address(path, &address, why);
+    if (result < 0)
+        return result;
+    int64_t deadline_ms = now_ms() + timeout_ms;
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0 || connect(fd, (const void *)&address, sizeof(address)) < 0)
+        result = -errno;
+    if (result == 0)
+        result = send_request(fd, request, strlen(request), deadline_ms);
+    if (result == 0)
+        result = send_request(fd, "\n", 1, deadline_ms);
+    if (result == 0)
+        shutdown(fd, SHUT_WR);
+    if (result == 0)
+        result = receive_answer(fd, deadline_ms, answer, answer_bytes);
+    if (fd >= 0)
+        close(fd);
+    if (result == -ENOENT || result == -ECONNREFUSED)
+        text_append(why, "nobody listens on %s: is the network up?", path);
+    else if (result < 0)
+        text_append(why, "no answer on %s: %s", path, strerror(-result));
+    return result;
+}

@@ -1,0 +1,395 @@
+/* SPDX-License-Identifier: MIT */
+/* Each request has a c-ares channel of its own, made with the servers that the files name at that
+ * moment: the uplink's DNS may change between two requests, and one request is forgotten by
+ * destroying its channel. c-ares may finish while it is being called, so an answer is kept and told
+ * from resolve_dispatch, when nothing of c-ares is on the stack. */
+#include "host/resolve.h"
+
+#include <ares.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/timerfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#define RESOLV_CONF "/etc/resolv.conf"
+#define SYSTEMD_RESOLV_CONF "/run/systemd/resolve/resolv.conf"
+#define RESOLV_CONF_BYTES_MOST 65536
+#define SERVERS_MOST 8
+#define NAME_BYTES 256
+#define TIMEOUT_MS 2000
+#define TRIES 3
+#define EVENTS_MOST 32
+
+struct request {
+    struct resolver *resolver; /* NULL: this place is free */
+    ares_channel channel;
+    resolve_done done;
+    void *context;
+    bool is_finished;
+    int status; /* of c-ares */
+    size_t count;
+    struct address addresses[RESOLVE_ADDRESSES_MOST];
+    char name[NAME_BYTES];
+};
+
+struct resolver {
+    int epoll, timer;
+    struct resolve_options options;
+    struct request requests[RESOLVE_REQUESTS_MOST];
+};
+
+struct servers {
+    size_t count;
+    struct address addresses[SERVERS_MOST];
+    bool names_stub;  /* systemd-resolved's */
+    bool names_local; /* another one on this host */
+};
+
+int resolve_open(const struct resolve_options *options, struct resolver **made, struct text *why)
+{
+    struct resolver *resolver = calloc(1, sizeof(*resolver));
+    int status = ares_library_init(ARES_LIB_INIT_ALL);
+    if (!resolver || status != ARES_SUCCESS) {
+        free(resolver);
+        text_append(why, "cannot start the resolver: %s", ares_strerror(status));
+        return -ENOMEM;
+    }
+    resolver->options = *options;
+    resolver->epoll = epoll_create1(EPOLL_CLOEXEC);
+    resolver->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+    struct epoll_event event = {.events = EPOLLIN, .data.fd = resolver->timer};
+    if (resolver->epoll < 0 || resolver->timer < 0 ||
+        epoll_ctl(resolver->epoll, EPOLL_CTL_ADD, resolver->timer, &event) < 0) {
+        int error = errno;
+        text_append(why, "cannot start the resolver: %s", strerror(error));
+        resolve_close(resolver);
+        return -error;
+    }
+    *made = resolver;
+    return 0;
+}
+
+int resolve_fd(const struct resolver *resolver)
+{
+    return resolver->epoll;
+}
+
+/* Forgets the request; its sockets leave the epoll as they are closed. */
+static void release(struct request *request)
+{
+    if (request->channel)
+        ares_destroy(request->channel);
+    memset(request, 0, sizeof(*request));
+}
+
+void resolve_close(struct resolver *resolver)
+{
+    if (!resolver)
+        return;
+    for (unsigned i = 0; i < RESOLVE_REQUESTS_MOST; i++)
+        release(&resolver->requests[i]);
+    if (resolver->timer >= 0)
+        close(resolver->timer);
+    if (resolver->epoll >= 0)
+        close(resolver->epoll);
+    free(resolver);
+    ares_library_cleanup();
+}
+
+static bool is_systemd_stub(const struct address *address)
+{
+    /* systemd-resolved listens on 127.0.0.53 and, without DNSSEC in between, on .54. */
+    static const uint8_t stubs[2][4] = {{127, 0, 0, 53}, {127, 0, 0, 54}};
+    return address->family == FAMILY_IPV4 &&
+           (memcmp(address->bytes, stubs[0], 4) == 0 || memcmp(address->bytes, stubs[1], 4) == 0);
+}
+
+/* One line of resolv.conf(5). Servers with a scope ("fe80::1%eth0") are passed over. */
+static void take_line(const char *line, struct servers *servers)
+{
+    static const char blanks[] = " \t\r";
+    static const char keyword[] = "nameserver";
+    char text[ADDRESS_TEXT_BYTES];
+    struct address address;
+    line += strspn(line, blanks);
+    if (strncmp(line, keyword, strlen(keyword)) != 0)
+        return;
+    line += strlen(keyword);
+    size_t gap = strspn(line, blanks), len = strcspn(line + gap, " \t\r#;");
+    if (gap == 0 || len >= sizeof(text))
+        return;
+    memcpy(text, line + gap, len);
+    text[len] = '\0';
+    if (!address_parse(text, &address))
+        return;
+    if (is_systemd_stub(&address))
+        servers->names_stub = true;
+    else if (address_is_loopback(&address) || address_is_unspecified(&address))
+        servers->names_local = true;
+    else if (servers->count < SERVERS_MOST)
+        servers->addresses[servers->count++] = address;
+}
+
+static int read_servers(const char *path, struct servers *servers, struct text *why)
+{
+    *servers = (struct servers){0};
+    FILE *file = fopen(path, "re");
+    if (!file) {
+        int error = errno;
+        text_append(why, "cannot read %s, which names the host's DNS servers: %s", path,
+                    strerror(error));
+        return -error;
+    }
+    char line[512];
+    bool is_continued = false;
+    for (size_t read_bytes = 0;
+         read_bytes < RESOLV_CONF_BYTES_MOST && fgets(line, sizeof(line), file);
+         read_bytes += strlen(line) + 1) {
+        size_t len = strcspn(line, "\n");
+        bool is_whole = line[len] == '\n';
+        line[len] = '\0';
+        if (!is_continued)
+            take_line(line, servers);
+        is_continued = !is_whole;
+    }
+    fclose(file);
+    return 0;
+}
+
+/* RULES G1: never a resolver on this host, whose own queries carry no mark. */
+static int choose_servers(const struct resolve_options *options, struct servers *servers,
+                          struct text *why)
+{
+    const char *path = options->resolv_conf ? options->resolv_conf : RESOLV_CONF;
+    int result = read_servers(path, servers, why);
+    if (result == 0 && servers->names_stub && servers->count == 0) {
+        path = options->systemd_resolv_conf ? options->systemd_resolv_conf : SYSTEMD_RESOLV_CONF;
+        result = read_servers(path, servers, why);
+    }
+    if (result < 0 || servers->count > 0)
+        return result;
+    if (servers->names_local)
+        text_append(why,
+                    "%s names only a resolver on this host, whose own queries would enter the "
+                    "tunnels: write the uplink's DNS server there, or the endpoint's address "
+                    "into the configuration",
+                    path);
+    else
+        text_append(why,
+                    "%s names no DNS server: write the uplink's there, or the endpoint's address "
+                    "into the configuration",
+                    path);
+    return -EDESTADDRREQ;
+}
+
+/* Before the socket is connected: no query leaves without our mark. */
+static int mark_socket(ares_socket_t fd, int type, void *data)
+{
+    const struct request *request = data;
+    uint32_t mark = request->resolver->options.mark;
+    (void)type;
+    if (mark && setsockopt(fd, SOL_SOCKET, SO_MARK, &mark, sizeof(mark)) < 0)
+        return -1;
+    return fcntl(fd, F_SETFD, FD_CLOEXEC);
+}
+
+static void follow_socket(void *data, ares_socket_t fd, int readable, int writable)
+{
+    const struct request *request = data;
+    int epoll = request->resolver->epoll;
+    struct epoll_event event = {
+        .events = (readable ? EPOLLIN : 0u) | (writable ? EPOLLOUT : 0u),
+        .data.fd = fd,
+    };
+    if (!event.events)
+        epoll_ctl(epoll, EPOLL_CTL_DEL, fd, NULL);
+    else if (epoll_ctl(epoll, EPOLL_CTL_MOD, fd, &event) < 0)
+        epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event);
+}
+
+static bool take_address(const struct sockaddr *from, struct address *address)
+{
+    if (from->sa_family == AF_INET) {
+        const struct sockaddr_in *ipv4 = (const void *)from;
+        *address = address_from_bytes(FAMILY_IPV4, (const void *)&ipv4->sin_addr);
+        return true;
+    }
+    if (from->sa_family == AF_INET6) {
+        const struct sockaddr_in6 *ipv6 = (const void *)from;
+        *address = address_from_bytes(FAMILY_IPV6, (const void *)&ipv6->sin6_addr);
+        return true;
+    }
+    return false;
+}
+
+static void keep_answer(void *data, int status, int timeouts, struct ares_addrinfo *answer)
+{
+    struct request *request = data;
+    (void)timeouts;
+    request->is_finished = true;
+    request->status = status;
+    struct ares_addrinfo_node *node = status == ARES_SUCCESS && answer ? answer->nodes : NULL;
+    for (; node && request->count < RESOLVE_ADDRESSES_MOST; node = node->ai_next) {
+        struct address address;
+        bool is_new = take_address(node->ai_addr, &address);
+        for (size_t i = 0; i < request->count && is_new; i++)
+            is_new = !address_is_equal(&request->addresses[i], &address);
+        if (is_new)
+            request->addresses[request->count++] = address;
+    }
+    if (answer)
+        ares_freeaddrinfo(answer);
+}
+
+static void set_timer(struct resolver *resolver)
+{
+    struct timeval next = {.tv_sec = 3600};
+    bool has_any = false;
+    for (unsigned i = 0; i < RESOLVE_REQUESTS_MOST; i++) {
+        struct request *request = &resolver->requests[i];
+        struct timeval space;
+        if (!request->resolver)
+            continue;
+        has_any = true;
+        if (request->is_finished)
+            next = (struct timeval){0};
+        else
+            next = *ares_timeout(request->channel, &next, &space);
+    }
+    struct itimerspec time = {
+        .it_value = {.tv_sec = next.tv_sec, .tv_nsec = next.tv_usec * 1000},
+    };
+    if (!has_any)
+        time = (struct itimerspec){0};
+    else if (next.tv_sec == 0 && next.tv_usec == 0)
+        time.it_value.tv_nsec = 1; /* 0 would stop it */
+    timerfd_settime(resolver->timer, 0, &time, NULL);
+}
+
+static int open_channel(struct request *request, const struct servers *servers)
+{
+    const struct resolve_options *options = &request->resolver->options;
+    struct ares_options wanted = {
+        .flags = ARES_FLAG_NOSEARCH | ARES_FLAG_NOALIASES,
+        .timeout = TIMEOUT_MS,
+        .tries = TRIES,
+        .ndots = 1,
+        .lookups = (char[]){"fb"},
+        .sock_state_cb = follow_socket,
+        .sock_state_cb_data = request,
+        .resolvconf_path = (char *)(options->resolv_conf ? options->resolv_conf : RESOLV_CONF),
+    };
+    int mask = ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_NDOTS |
+               ARES_OPT_LOOKUPS | ARES_OPT_SOCK_STATE_CB | ARES_OPT_RESOLVCONF;
+    int status = ares_init_options(&request->channel, &wanted, mask);
+    if (status != ARES_SUCCESS) {
+        request->channel = NULL;
+        return status;
+    }
+    ares_set_socket_configure_callback(request->channel, mark_socket, request);
+    char list[SERVERS_MOST * ADDRESS_TEXT_BYTES];
+    struct text text;
+    text_init(&text, list, sizeof(list));
+    for (size_t i = 0; i < servers->count; i++) {
+        char address[ADDRESS_TEXT_BYTES];
+        text_append(&text, "%s%s", i ? "," : "", address_format(&servers->addresses[i], address));
+    }
+    return ares_set_servers_csv(request->channel, list);
+}
+
+int resolve_start(struct resolver *resolver, const char *name, resolve_done done, void *context,
+                  struct text *why)
+{
+    struct servers servers;
+    struct request *request = resolver->requests, *end = request + RESOLVE_REQUESTS_MOST;
+    size_t len = strlen(name);
+    if (len == 0 || len >= sizeof(request->name) || name[strcspn(name, " \t\r\n/@:")]) {
+        text_append(why, "\"%.64s\" cannot be a host's name: see Endpoint in the configuration",
+                    name);
+        return -EINVAL;
+    }
+    while (request < end && request->resolver)
+        request++;
+    if (request == end) {
+        text_append(why, "cannot look up %s: %d names are being looked up already", name,
+                    RESOLVE_REQUESTS_MOST);
+        return -EBUSY;
+    }
+    int result = choose_servers(&resolver->options, &servers, why);
+    if (result < 0)
+        return result;
+    *request = (struct request){.resolver = resolver, .done = done, .context = context};
+    memcpy(request->name, name, len + 1);
+    int status = open_channel(request, &servers);
+    if (status != ARES_SUCCESS) {
+        text_append(why, "cannot look up %s: %s", name, ares_strerror(status));
+        release(request);
+        return -ENOMEM;
+    }
+    /* Unsorted: sorting would try the addresses with sockets that carry no mark. */
+    struct ares_addrinfo_hints hints = {.ai_flags = ARES_AI_NOSORT, .ai_family = AF_UNSPEC};
+    ares_getaddrinfo(request->channel, request->name, NULL, &hints, keep_answer, request);
+    set_timer(resolver);
+    return 0;
+}
+
+/* The request is gone before it is told: `done` may start the next one or cancel others. */
+static void finish(struct request *request)
+{
+    struct request told = *request;
+    char sentence[NAME_BYTES + 160];
+    release(request);
+    if (told.count > 0) {
+        told.done(told.context, told.addresses, told.count, NULL);
+        return;
+    }
+    int status = told.status == ARES_SUCCESS ? ARES_ENODATA : told.status;
+    snprintf(sentence, sizeof(sentence),
+             "cannot resolve %s: %s; check the name and the DNS servers", told.name,
+             ares_strerror(status));
+    told.done(told.context, NULL, 0, sentence);
+}
+
+void resolve_dispatch(struct resolver *resolver)
+{
+    struct epoll_event events[EVENTS_MOST];
+    int count = epoll_wait(resolver->epoll, events, EVENTS_MOST, 0);
+    uint64_t ticks;
+    if (read(resolver->timer, &ticks, sizeof(ticks)) < 0)
+        ticks = 0;
+    for (unsigned r = 0; r < RESOLVE_REQUESTS_MOST; r++) {
+        struct request *request = &resolver->requests[r];
+        if (!request->resolver || request->is_finished)
+            continue;
+        /* A descriptor that is not this channel's does nothing there. */
+        for (int i = 0; i < count && !request->is_finished; i++) {
+            int fd = events[i].data.fd;
+            bool is_readable = events[i].events & (EPOLLIN | EPOLLERR | EPOLLHUP);
+            if (fd != resolver->timer)
+                ares_process_fd(request->channel, is_readable ? fd : ARES_SOCKET_BAD,
+                                events[i].events & EPOLLOUT ? fd : ARES_SOCKET_BAD);
+        }
+        if (!request->is_finished)
+            ares_process_fd(request->channel, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
+    }
+    for (unsigned r = 0; r < RESOLVE_REQUESTS_MOST; r++)
+        if (resolver->requests[r].resolver && resolver->requests[r].is_finished)
+            finish(&resolver->requests[r]);
+    set_timer(resolver);
+}
+
+void resolve_cancel(struct resolver *resolver, const void *context)
+{
+    for (unsigned i = 0; i < RESOLVE_REQUESTS_MOST; i++)
+        if (resolver->requests[i].resolver && resolver->requests[i].context == context)
+            release(&resolver->requests[i]);
+    set_timer(resolver);
+}

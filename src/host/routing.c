@@ -1,0 +1,440 @@
+/* SPDX-License-Identifier: MIT */
+/* The kernel's tables are the memory: every change reads what stands, compares it with what is
+ * wanted and asks for the difference. So a second run does nothing, a run after the kernel dropped
+ * routes puts them back, and going back after a failure is the same run with the old list.
+ *
+ * New routes come in the order throw, unreachable, tunnel; old ones go in the order tunnel, then
+ * the rest: at no time is a tunnel's prefix without a route of ours. A throw stands in both tables:
+ * out of the first it must not end in the second's default route. */
+#include "host/routing.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "host/kernel_route.h"
+#include "host/kernel_rule.h"
+
+#define RULES_MOST 6
+#define PRIORITY_MAIN 32766u
+
+struct route_set {
+    struct kernel_route *routes;
+    size_t count;
+};
+
+static const enum family families[] = {FAMILY_IPV4, FAMILY_IPV6};
+
+static bool rule_holds(const struct kernel_rule *rule, uint32_t number)
+{
+    return rule->table == number || (rule->mask && rule->mark == number);
+}
+
+/* Marks and tables come in pairs, the mark being the first table's number: wg-quick, which takes
+ * the first number without routes for both, then never meets one of ours. */
+static int number_is_free(struct netlink *netlink, uint32_t number, const struct kernel_rule *rules,
+                          size_t rule_count, bool *is_free, struct text *why)
+{
+    *is_free = false;
+    for (size_t i = 0; i < rule_count; i++)
+        if (rule_holds(&rules[i], number) || rule_holds(&rules[i], number + 1))
+            return 0;
+    for (uint32_t table = number; table <= number + 1; table++) {
+        struct kernel_route *routes;
+        size_t count;
+        int result = kernel_route_list(netlink, table, &routes, &count, why);
+        if (result < 0)
+            return result;
+        free(routes);
+        if (count > 0)
+            return 0;
+    }
+    *is_free = true;
+    return 0;
+}
+
+static int choose_number(struct netlink *netlink, const struct kernel_rule *rules,
+                         size_t rule_count, uint32_t *number, struct text *why)
+{
+    for (uint32_t n = ROUTING_NUMBER_FIRST; n < ROUTING_NUMBER_LAST; n += 2) {
+        bool is_free;
+        int result = number_is_free(netlink, n, rules, rule_count, &is_free, why);
+        if (result < 0)
+            return result;
+        if (is_free) {
+            *number = n;
+            return 0;
+        }
+    }
+    text_append(why,
+                "no free routing table from %u to %u: see `ip rule` and `hopwire down` a "
+                "network",
+                ROUTING_NUMBER_FIRST, ROUTING_NUMBER_LAST);
+    return -ENOSPC;
+}
+
+/* In front of everybody else's rules but the local table's: what comes before ours can leak. */
+static int choose_priorities(const struct kernel_rule *rules, size_t rule_count,
+                             uint32_t priorities[3], struct text *why)
+{
+    uint32_t lowest = PRIORITY_MAIN;
+    for (size_t i = 0; i < rule_count; i++)
+        if (rules[i].priority && rules[i].priority < lowest)
+            lowest = rules[i].priority;
+    if (lowest < 4) {
+        text_append(why,
+                    "no room for three routing rules in front of the one with priority %u: give "
+                    "it a larger number (see `ip rule`)",
+                    lowest);
+        return -ENOSPC;
+    }
+    for (unsigned i = 0; i < 3; i++)
+        priorities[i] = lowest - 3 + i;
+    return 0;
+}
+
+/* Both families' rules in one array, malloc's. */
+static int list_rules(struct netlink *netlink, struct kernel_rule **rules, size_t *count,
+                      struct text *why)
+{
+    struct kernel_rule *parts[2] = {NULL, NULL}, *all = NULL;
+    size_t counts[2] = {0, 0};
+    int result = kernel_rule_list(netlink, FAMILY_IPV4, &parts[0], &counts[0], why);
+    if (result == 0)
+        result = kernel_rule_list(netlink, FAMILY_IPV6, &parts[1], &counts[1], why);
+    if (result == 0)
+        all = calloc(counts[0] + counts[1] + 1, sizeof(*all));
+    if (result == 0 && !all) {
+        text_append(why, "no memory for the host's routing rules");
+        result = -ENOMEM;
+    }
+    if (result == 0) {
+        if (counts[0])
+            memcpy(all, parts[0], counts[0] * sizeof(*all));
+        if (counts[1])
+            memcpy(all + counts[0], parts[1], counts[1] * sizeof(*all));
+        *rules = all;
+        *count = counts[0] + counts[1];
+    }
+    free(parts[0]);
+    free(parts[1]);
+    return result;
+}
+
+int routing_choose(struct netlink *netlink, enum routing_mode mode, uint32_t table,
+                   const char *interface_name, int interface_index, struct routing *routing,
+                   struct text *why)
+{
+    struct routing chosen = {
+        .mode = mode,
+        .twin_metric = KERNEL_ROUTE_METRIC_LAST,
+        .interface_index = interface_index,
+        .ipv6 = sysctl_ipv6(interface_name),
+    };
+    if (strlen(interface_name) >= sizeof(chosen.interface_name) || interface_index <= 0 ||
+        (mode == ROUTING_TABLE && table == 0)) {
+        text_append(why,
+                    "no routes for interface \"%s\" in table %u: a table's number is 1 or "
+                    "larger, an interface's name at most 15 bytes",
+                    interface_name, table);
+        return -EINVAL;
+    }
+    memcpy(chosen.interface_name, interface_name, strlen(interface_name));
+
+    struct kernel_rule *rules = NULL;
+    size_t rule_count = 0;
+    int result = list_rules(netlink, &rules, &rule_count, why);
+    if (result < 0)
+        return result;
+    result = choose_number(netlink, rules, rule_count, &chosen.mark, why);
+    if (result == 0 && mode == ROUTING_AUTO) {
+        chosen.tables[0] = chosen.mark;
+        chosen.tables[1] = chosen.mark + 1;
+        result = choose_priorities(rules, rule_count, chosen.priorities, why);
+    }
+    if (mode == ROUTING_TABLE) {
+        /* The table is others' too: this tells our twins from another network's. */
+        chosen.tables[0] = table;
+        chosen.twin_metric = KERNEL_ROUTE_METRIC_LAST - (uint32_t)interface_index;
+    }
+    free(rules);
+    if (result == 0)
+        *routing = chosen;
+    return result;
+}
+
+/* The claim on the numbers first. */
+static size_t rules_of(const struct routing *routing, bool with_ipv6,
+                       struct kernel_rule rules[RULES_MOST])
+{
+    size_t count = 0;
+    if (routing->mode != ROUTING_AUTO)
+        return 0;
+    for (unsigned f = 0; f < (with_ipv6 ? 2 : 1); f++) {
+        const uint32_t tables[] = {routing->tables[0], KERNEL_ROUTE_TABLE_MAIN, routing->tables[1]};
+        for (unsigned i = 0; i < 3; i++)
+            rules[count++] = (struct kernel_rule){
+                .family = families[f],
+                .priority = routing->priorities[i],
+                .table = tables[i],
+                .mark = ROUTING_MARK,
+                .mask = ROUTING_MARK_MASK,
+                .is_inverted = true,
+                .suppresses_default = i == 1,
+            };
+    }
+    return count;
+}
+
+/* 0.0.0.0/1 and ::/1, or their other halves. */
+static bool is_half(const struct prefix *prefix)
+{
+    return prefix->len_bits == 1;
+}
+
+/* Bits of which halves are there: 1 and 2 for IPv4, 4 and 8 for IPv6. */
+static unsigned half_bit(const struct prefix *prefix)
+{
+    unsigned bit = prefix->address.bytes[0] & 0x80 ? 2 : 1;
+    return prefix->address.family == FAMILY_IPV6 ? bit << 2 : bit;
+}
+
+/* RULES A1: both halves together count as /0. */
+static bool is_default(const struct prefix *prefix, unsigned halves)
+{
+    unsigned both = prefix->address.family == FAMILY_IPV6 ? 12 : 3;
+    return prefix->len_bits == 0 || (is_half(prefix) && (halves & both) == both);
+}
+
+static void want(struct route_set *set, const struct routing *routing,
+                 const struct routing_entry *entry, uint32_t table, enum kernel_route_type type)
+{
+    bool is_tunnel = type == KERNEL_ROUTE_UNICAST;
+    uint32_t tunnel_metric = entry->prefix.address.family == FAMILY_IPV6 ? 1024 : 0;
+    set->routes[set->count++] = (struct kernel_route){
+        .prefix = entry->prefix,
+        .type = type,
+        .table = table,
+        .interface_index = is_tunnel ? routing->interface_index : 0,
+        .metric = is_tunnel ? tunnel_metric : routing->twin_metric,
+        .mtu_bytes = is_tunnel ? entry->mtu_bytes : 0,
+        .source = is_tunnel ? entry->source : (struct address){0},
+        .protocol = KERNEL_ROUTE_PROTOCOL,
+    };
+}
+
+/* What the entries come to, at most two routes each. */
+static int want_all(const struct routing *routing, const struct routing_entry *entries,
+                    size_t count, struct route_set *set, struct text *why)
+{
+    unsigned halves = 0;
+    set->count = 0;
+    set->routes = calloc(2 * count + 1, sizeof(*set->routes));
+    if (!set->routes) {
+        text_append(why, "no memory for %zu routes", count);
+        return -ENOMEM;
+    }
+    for (size_t i = 0; i < count; i++)
+        if (is_half(&entries[i].prefix) && entries[i].kind != ROUTING_THROW)
+            halves |= half_bit(&entries[i].prefix);
+    for (size_t i = 0; i < count; i++) {
+        const struct routing_entry *entry = &entries[i];
+        bool is_ipv6 = entry->prefix.address.family == FAMILY_IPV6;
+        bool is_auto = routing->mode == ROUTING_AUTO;
+        uint32_t table = routing->tables[is_auto && is_default(&entry->prefix, halves) ? 1 : 0];
+        if (is_ipv6 && routing->ipv6 == SYSCTL_IPV6_ABSENT)
+            continue;
+        if (entry->kind == ROUTING_THROW) {
+            want(set, routing, entry, routing->tables[0], KERNEL_ROUTE_THROW);
+            if (is_auto)
+                want(set, routing, entry, routing->tables[1], KERNEL_ROUTE_THROW);
+            continue;
+        }
+        want(set, routing, entry, table, KERNEL_ROUTE_UNREACHABLE);
+        if (entry->kind == ROUTING_TUNNEL && !(is_ipv6 && routing->ipv6 == SYSCTL_IPV6_DISABLED))
+            want(set, routing, entry, table, KERNEL_ROUTE_UNICAST);
+    }
+    return 0;
+}
+
+/* In a table of the user's, ours are those to our interface and those of our own last metric. */
+static bool is_ours(const struct routing *routing, const struct kernel_route *route)
+{
+    if (route->protocol != KERNEL_ROUTE_PROTOCOL)
+        return false;
+    return routing->mode == ROUTING_AUTO || route->metric == routing->twin_metric ||
+           (route->interface_index && route->interface_index == routing->interface_index);
+}
+
+static int read_ours(struct netlink *netlink, const struct routing *routing, struct route_set *set,
+                     struct text *why)
+{
+    struct route_set parts[2] = {{0}, {0}};
+    unsigned tables = routing->mode == ROUTING_AUTO ? 2 : 1;
+    int result = 0;
+    for (unsigned i = 0; i < tables && result == 0; i++)
+        result =
+            kernel_route_list(netlink, routing->tables[i], &parts[i].routes, &parts[i].count, why);
+    struct route_set ours = {0};
+    if (result == 0)
+        ours.routes = calloc(parts[0].count + parts[1].count + 1, sizeof(*ours.routes));
+    if (result == 0 && !ours.routes) {
+        text_append(why, "no memory for the routes of table %u", routing->tables[0]);
+        result = -ENOMEM;
+    }
+    for (unsigned i = 0; i < 2 && result == 0; i++)
+        for (size_t j = 0; j < parts[i].count; j++)
+            if (is_ours(routing, &parts[i].routes[j]))
+                ours.routes[ours.count++] = parts[i].routes[j];
+    free(parts[0].routes);
+    free(parts[1].routes);
+    if (result == 0)
+        *set = ours;
+    return result;
+}
+
+static const struct kernel_route *find(const struct route_set *sorted,
+                                       const struct kernel_route *route)
+{
+    return bsearch(route, sorted->routes, sorted->count, sizeof(*route), kernel_route_compare);
+}
+
+static bool is_same(const struct kernel_route *a, const struct kernel_route *b)
+{
+    return a->type == b->type && a->interface_index == b->interface_index &&
+           a->mtu_bytes == b->mtu_bytes && address_is_equal(&a->source, &b->source);
+}
+
+/* Picks the routes of one type from `from` that `other` lacks (or has otherwise, if `exactly`) and
+ * changes them. */
+static int change_missing(struct netlink *netlink, enum kernel_route_change change,
+                          enum kernel_route_type type, const struct route_set *from,
+                          const struct route_set *other, struct text *why)
+{
+    struct kernel_route *picked = calloc(from->count + 1, sizeof(*picked));
+    size_t count = 0;
+    if (!picked) {
+        text_append(why, "no memory for %zu routes", from->count);
+        return -ENOMEM;
+    }
+    for (size_t i = 0; i < from->count; i++) {
+        const struct kernel_route *twin = find(other, &from->routes[i]);
+        bool is_missing =
+            !twin || (change != KERNEL_ROUTE_DELETE && !is_same(twin, &from->routes[i]));
+        if (from->routes[i].type == type && is_missing)
+            picked[count++] = from->routes[i];
+    }
+    int result = kernel_route_change(netlink, change, picked, count, why);
+    free(picked);
+    return result;
+}
+
+static int converge(struct netlink *netlink, const struct routing *routing,
+                    struct route_set *wanted, struct text *why)
+{
+    static const enum kernel_route_type first_to_last[] = {
+        KERNEL_ROUTE_THROW, KERNEL_ROUTE_UNREACHABLE, KERNEL_ROUTE_UNICAST};
+    struct route_set standing;
+    int result = read_ours(netlink, routing, &standing, why);
+    if (result < 0)
+        return result;
+    qsort(standing.routes, standing.count, sizeof(*standing.routes), kernel_route_compare);
+    qsort(wanted->routes, wanted->count, sizeof(*wanted->routes), kernel_route_compare);
+    for (unsigned i = 0; i < 3 && result == 0; i++)
+        result =
+            change_missing(netlink, KERNEL_ROUTE_REPLACE, first_to_last[i], wanted, &standing, why);
+    for (unsigned i = 3; i-- > 0 && result == 0;)
+        result =
+            change_missing(netlink, KERNEL_ROUTE_DELETE, first_to_last[i], &standing, wanted, why);
+    free(standing.routes);
+    return result;
+}
+
+/* A table that others look into ends their search with main's own rule: nothing comes after. */
+static int refuse_throw_in_main(const struct routing *routing, const struct routing_entry *entries,
+                                size_t count, struct text *why)
+{
+    if (routing->mode != ROUTING_TABLE || routing->tables[0] != KERNEL_ROUTE_TABLE_MAIN)
+        return 0;
+    for (size_t i = 0; i < count; i++) {
+        char text[PREFIX_TEXT_BYTES];
+        if (entries[i].kind != ROUTING_THROW)
+            continue;
+        text_append(why,
+                    "Table = main cannot except !%s, since no table follows main: use Table = "
+                    "auto, or another number with a rule of your own",
+                    prefix_format(&entries[i].prefix, text));
+        return -EINVAL;
+    }
+    return 0;
+}
+
+int routing_update(struct netlink *netlink, const struct routing *routing,
+                   const struct routing_entry *entries, size_t count, struct text *why)
+{
+    struct route_set before, wanted;
+    if (routing->mode == ROUTING_OFF)
+        return 0;
+    int result = refuse_throw_in_main(routing, entries, count, why);
+    if (result == 0)
+        result = want_all(routing, entries, count, &wanted, why);
+    if (result < 0)
+        return result;
+    result = read_ours(netlink, routing, &before, why);
+    if (result < 0)
+        goto free_wanted;
+    result = converge(netlink, routing, &wanted, why);
+    if (result < 0) {
+        char unheard[256];
+        struct text silent;
+        text_init(&silent, unheard, sizeof(unheard));
+        converge(netlink, routing, &before, &silent);
+    }
+    free(before.routes);
+free_wanted:
+    free(wanted.routes);
+    return result;
+}
+
+int routing_lay(struct netlink *netlink, const struct routing *routing,
+                const struct routing_entry *entries, size_t count, struct text *why)
+{
+    struct kernel_rule rules[RULES_MOST];
+    size_t rule_count = rules_of(routing, routing->ipv6 != SYSCTL_IPV6_ABSENT, rules);
+    int result = 0;
+    for (size_t i = 0; i < rule_count && result == 0; i++) {
+        result = kernel_rule_add(netlink, &rules[i], why);
+        /* The first is the claim: if another network has it, all of them are that network's. */
+        if (i == 0 && result == -EEXIST)
+            return result;
+    }
+    if (result == 0)
+        result = routing_update(netlink, routing, entries, count, why);
+    if (result < 0) {
+        char unheard[256];
+        struct text silent;
+        text_init(&silent, unheard, sizeof(unheard));
+        routing_undo(netlink, routing, &silent);
+    }
+    return result;
+}
+
+int routing_undo(struct netlink *netlink, const struct routing *routing, struct text *why)
+{
+    char unheard[256];
+    struct text silent;
+    text_init(&silent, unheard, sizeof(unheard));
+    struct kernel_rule rules[RULES_MOST];
+    size_t rule_count = rules_of(routing, true, rules);
+    int first = 0;
+    for (size_t i = 0; i < rule_count; i++) {
+        int result = kernel_rule_remove(netlink, &rules[i], first < 0 ? &silent : why);
+        first = first < 0 ? first : result;
+    }
+    if (routing->mode == ROUTING_OFF)
+        return first;
+    struct kernel_route none[1];
+    struct route_set nothing = {.routes = none};
+    int result = converge(netlink, routing, &nothing, first < 0 ? &silent : why);
+    return first < 0 ? first : result;
+}

@@ -1,0 +1,388 @@
+/* SPDX-License-Identifier: MIT */
+#include "host/state.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "host/kernel_route.h"
+
+#define RUN_DIRECTORY "/run/hopwire"
+#define STATE_BYTES_MOST 16384
+#define STATE_VERSION 1
+#define LOCK_TRIES 100
+#define LOCK_PAUSE_NS 100000000
+
+static const char *const mode_names[] = {
+    [ROUTING_AUTO] = "auto", [ROUTING_OFF] = "off", [ROUTING_TABLE] = "table"};
+static const char *const ipv6_names[] = {[SYSCTL_IPV6_USABLE] = "usable",
+                                         [SYSCTL_IPV6_DISABLED] = "disabled",
+                                         [SYSCTL_IPV6_ABSENT] = "absent"};
+
+static const char *directory(void)
+{
+    const char *chosen = getenv("HOPWIRE_RUN_DIR");
+    return chosen && *chosen ? chosen : RUN_DIRECTORY;
+}
+
+bool state_name_is_valid(const char *network)
+{
+    size_t len = strspn(network, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+                                 "0123456789_=+.-");
+    return len > 0 && len < STATE_NAME_BYTES && network[len] == '\0' && network[0] != '.';
+}
+
+int state_path(const char *network, const char *suffix, char path[STATE_PATH_BYTES],
+               struct text *why)
+{
+    if (!state_name_is_valid(network)) {
+        text_append(why,
+                    "\"%.80s\" cannot be a network's name: use 1 to %d letters, digits and _=+.-, "
+                    "not starting with a dot",
+                    network, STATE_NAME_BYTES - 1);
+        return -EINVAL;
+    }
+    int len = snprintf(path, STATE_PATH_BYTES, "%s/%s%s", directory(), network, suffix);
+    if (len < 0 || len >= STATE_PATH_BYTES) {
+        text_append(why, "the directory %.80s… has too long a path: set HOPWIRE_RUN_DIR shorter",
+                    directory());
+        return -ENAMETOOLONG;
+    }
+    return 0;
+}
+
+int state_make_directory(struct text *why)
+{
+    const char *path = directory();
+    struct stat found;
+    if (mkdir(path, 0755) < 0 && errno != EEXIST) {
+        int error = errno;
+        text_append(why, "cannot make the directory %s: %s%s", path, strerror(error),
+                    error == EACCES ? "; run it as root" : "");
+        return -error;
+    }
+    if (stat(path, &found) < 0 || !S_ISDIR(found.st_mode)) {
+        text_append(why, "%s is not a directory: remove it", path);
+        return -ENOTDIR;
+    }
+    if ((found.st_uid != 0 && found.st_uid != geteuid()) || (found.st_mode & 022)) {
+        text_append(why, "others may write to the directory %s: give it to root, mode 0755", path);
+        return -EPERM;
+    }
+    return 0;
+}
+
+int state_lock(struct text *why)
+{
+    char path[STATE_PATH_BYTES];
+    int len = snprintf(path, sizeof(path), "%s/.lock", directory());
+    int file = -1;
+    if (len > 0 && (size_t)len < sizeof(path))
+        file = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (file < 0) {
+        int error = errno;
+        text_append(why, "cannot open the lock %s: %s", path, strerror(error));
+        return -error;
+    }
+    for (unsigned i = 0; i < LOCK_TRIES; i++) {
+        if (flock(file, LOCK_EX | LOCK_NB) == 0)
+            return file;
+        nanosleep(&(struct timespec){.tv_nsec = LOCK_PAUSE_NS}, NULL);
+    }
+    close(file);
+    text_append(why, "another `hopwire up` holds %s: wait for it, or end it", path);
+    return -EBUSY;
+}
+
+/* Field 22 of /proc/PID/stat; the name in field 2 may hold anything, also ") ". */
+static int read_start_ticks(uint32_t pid, uint64_t *ticks)
+{
+    char path[64], text[1024];
+    snprintf(path, sizeof(path), "/proc/%" PRIu32 "/stat", pid);
+    int file = open(path, O_RDONLY | O_CLOEXEC);
+    if (file < 0)
+        return -errno;
+    ssize_t len = read(file, text, sizeof(text) - 1);
+    close(file);
+    if (len <= 0)
+        return -ESRCH;
+    text[len] = '\0';
+    char *at = strrchr(text, ')');
+    for (unsigned field = 2; at && field < 22; field++) {
+        at = strchr(at + 1, ' ');
+        /* A dead process that nobody has waited for yet does nothing any more. */
+        if (at && field == 2 && at[1] == 'Z')
+            return -ESRCH;
+    }
+    if (!at)
+        return -EBADMSG;
+    *ticks = strtoull(at + 1, NULL, 10);
+    return 0;
+}
+
+static uint64_t namespace_of_self(void)
+{
+    struct stat found;
+    return stat("/proc/self/ns/net", &found) == 0 ? found.st_ino : 0;
+}
+
+int state_set_process(struct state *state, struct text *why)
+{
+    uint64_t ticks;
+    int result = read_start_ticks((uint32_t)getpid(), &ticks);
+    if (result < 0) {
+        text_append(why, "cannot read /proc/self/stat: %s: mount /proc", strerror(-result));
+        return result;
+    }
+    state->pid = (uint32_t)getpid();
+    state->process_start_ticks = ticks;
+    state->network_namespace = namespace_of_self();
+    return 0;
+}
+
+bool state_process_is_alive(const struct state *state)
+{
+    uint64_t ticks;
+    return state->pid && read_start_ticks(state->pid, &ticks) == 0 &&
+           ticks == state->process_start_ticks;
+}
+
+bool state_is_of_this_namespace(const struct state *state)
+{
+    return state->network_namespace == namespace_of_self();
+}
+
+static json_t *to_json(const struct state *state)
+{
+    const struct routing *routing = &state->routing;
+    return json_pack("{s:i, s:I, s:I, s:I, s:s, s:i, s:s, s:I, s:[I,I], s:[I,I,I], s:I, s:s}",
+                     "version", STATE_VERSION, "pid", (json_int_t)state->pid, "start_ticks",
+                     (json_int_t)state->process_start_ticks, "network_namespace",
+                     (json_int_t)state->network_namespace, "interface", routing->interface_name,
+                     "interface_index", routing->interface_index, "mode", mode_names[routing->mode],
+                     "mark", (json_int_t)routing->mark, "tables", (json_int_t)routing->tables[0],
+                     (json_int_t)routing->tables[1], "priorities",
+                     (json_int_t)routing->priorities[0], (json_int_t)routing->priorities[1],
+                     (json_int_t)routing->priorities[2], "twin_metric",
+                     (json_int_t)routing->twin_metric, "ipv6", ipv6_names[routing->ipv6]);
+}
+
+static int write_all(int file, const char *bytes, size_t len)
+{
+    while (len > 0) {
+        ssize_t written = write(file, bytes, len);
+        if (written < 0 && errno == EINTR)
+            continue;
+        if (written < 0)
+            return -errno;
+        bytes += written;
+        len -= (size_t)written;
+    }
+    return 0;
+}
+
+/* A whole new file beside the old one, on the disk before it takes the old one's place. */
+static int replace_file(const char *path, const char *bytes, size_t len)
+{
+    char beside[STATE_PATH_BYTES + 4];
+    snprintf(beside, sizeof(beside), "%s.new", path);
+    unlink(beside);
+    int file = open(beside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (file < 0)
+        return -errno;
+    int result = write_all(file, bytes, len);
+    if (result == 0 && fsync(file) < 0)
+        result = -errno;
+    if (close(file) < 0 && result == 0)
+        result = -errno;
+    if (result == 0 && rename(beside, path) < 0)
+        result = -errno;
+    if (result < 0)
+        unlink(beside);
+    return result;
+}
+
+int state_write(const char *network, const struct state *state, struct text *why)
+{
+    char path[STATE_PATH_BYTES];
+    int result = state_path(network, ".state", path, why);
+    if (result < 0)
+        return result;
+    json_t *object = to_json(state);
+    char *bytes = object ? json_dumps(object, JSON_INDENT(2)) : NULL;
+    json_decref(object);
+    result = bytes ? replace_file(path, bytes, strlen(bytes)) : -ENOMEM;
+    free(bytes);
+    if (result < 0) {
+        const char *advice = result == -ENOSPC ? ": make room there, then try again" : "";
+        text_append(why, "cannot write %s, without which nothing could be undone: %s%s", path,
+                    strerror(-result), advice);
+    }
+    return result;
+}
+
+static int read_file(const char *path, char *bytes, size_t capacity, size_t *len)
+{
+    int file = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    if (file < 0)
+        return -errno;
+    struct stat found;
+    int result = 0;
+    *len = 0;
+    if (fstat(file, &found) < 0)
+        result = -errno;
+    else if (!S_ISREG(found.st_mode) || (found.st_uid != 0 && found.st_uid != geteuid()))
+        result = -EBADMSG;
+    while (result == 0 && *len < capacity) {
+        ssize_t got = read(file, bytes + *len, capacity - *len);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            result = -errno;
+        if (got <= 0)
+            break;
+        *len += (size_t)got;
+    }
+    close(file);
+    return result == 0 && *len == capacity ? -EBADMSG : result;
+}
+
+static bool take_number(const json_t *value, json_int_t least, json_int_t most, json_int_t *number)
+{
+    if (!json_is_integer(value))
+        return false;
+    *number = json_integer_value(value);
+    return *number >= least && *number <= most;
+}
+
+static bool take_u32(const json_t *value, uint32_t least, uint32_t most, uint32_t *number)
+{
+    json_int_t wide;
+    if (!take_number(value, least, most, &wide))
+        return false;
+    *number = (uint32_t)wide;
+    return true;
+}
+
+static bool take_word(const json_t *value, const char *const *words, unsigned count,
+                      unsigned *place)
+{
+    const char *text = json_string_value(value);
+    for (unsigned i = 0; text && i < count; i++) {
+        if (strcmp(text, words[i]) == 0) {
+            *place = i;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool take_interface(const json_t *value, char name[16])
+{
+    const char *text = json_string_value(value);
+    if (!text || strlen(text) == 0 || strlen(text) > 15 || strchr(text, '/'))
+        return false;
+    memcpy(name, text, strlen(text) + 1);
+    return true;
+}
+
+/* Undoing flushes tables and removes rules: only such numbers as routing_choose gives are taken. */
+static bool take_routing(const json_t *object, struct routing *routing)
+{
+    unsigned mode, ipv6;
+    uint32_t index;
+    const json_t *tables = json_object_get(object, "tables");
+    const json_t *priorities = json_object_get(object, "priorities");
+    if (!take_word(json_object_get(object, "mode"), mode_names, 3, &mode) ||
+        !take_word(json_object_get(object, "ipv6"), ipv6_names, 3, &ipv6) ||
+        !take_interface(json_object_get(object, "interface"), routing->interface_name) ||
+        !take_u32(json_object_get(object, "interface_index"), 1, INT32_MAX, &index) ||
+        !take_u32(json_object_get(object, "mark"), ROUTING_NUMBER_FIRST, ROUTING_NUMBER_LAST,
+                  &routing->mark) ||
+        !take_u32(json_object_get(object, "twin_metric"), 1, UINT32_MAX, &routing->twin_metric) ||
+        json_array_size(tables) != 2 || json_array_size(priorities) != 3)
+        return false;
+    routing->mode = (enum routing_mode)mode;
+    routing->ipv6 = (enum sysctl_ipv6)ipv6;
+    routing->interface_index = (int)index;
+    for (unsigned i = 0; i < 2; i++)
+        if (!take_u32(json_array_get(tables, i), 0, UINT32_MAX, &routing->tables[i]))
+            return false;
+    for (unsigned i = 0; i < 3; i++)
+        if (!take_u32(json_array_get(priorities, i), 0, UINT32_MAX, &routing->priorities[i]))
+            return false;
+    if (routing->mode == ROUTING_AUTO)
+        return routing->tables[0] == routing->mark && routing->tables[1] == routing->mark + 1 &&
+               routing->priorities[0] > 0 && routing->priorities[0] < UINT32_MAX - 2 &&
+               routing->priorities[1] == routing->priorities[0] + 1 &&
+               routing->priorities[2] == routing->priorities[0] + 2 &&
+               routing->twin_metric == KERNEL_ROUTE_METRIC_LAST;
+    return routing->mode == ROUTING_OFF ||
+           (routing->tables[0] > 0 && routing->twin_metric == KERNEL_ROUTE_METRIC_LAST - index);
+}
+
+static bool take_state(const json_t *object, struct state *state)
+{
+    json_int_t version, ticks, inode;
+    if (!take_number(json_object_get(object, "version"), STATE_VERSION, STATE_VERSION, &version) ||
+        !take_u32(json_object_get(object, "pid"), 1, INT32_MAX, &state->pid) ||
+        !take_number(json_object_get(object, "start_ticks"), 0, INT64_MAX, &ticks) ||
+        !take_number(json_object_get(object, "network_namespace"), 0, INT64_MAX, &inode))
+        return false;
+    state->process_start_ticks = (uint64_t)ticks;
+    state->network_namespace = (uint64_t)inode;
+    return take_routing(object, &state->routing);
+}
+
+int state_read(const char *network, struct state *state, struct text *why)
+{
+    char path[STATE_PATH_BYTES], bytes[STATE_BYTES_MOST];
+    size_t len = 0;
+    int result = state_path(network, ".state", path, why);
+    if (result < 0)
+        return result;
+    result = read_file(path, bytes, sizeof(bytes), &len);
+    if (result == -ENOENT) {
+        text_append(why, "the network %s is not up: there is no %s", network, path);
+        return result;
+    }
+    if (result < 0 && result != -EBADMSG) {
+        text_append(why, "cannot read %s: %s", path, strerror(-result));
+        return result;
+    }
+    struct state parsed = {0};
+    json_t *object = result < 0 ? NULL : json_loadb(bytes, len, JSON_REJECT_DUPLICATES, NULL);
+    bool is_good = json_is_object(object) && take_state(object, &parsed);
+    json_decref(object);
+    if (!is_good) {
+        text_append(why,
+                    "%s is not a state file that hopwire wrote: look at it, undo by hand what `ip "
+                    "rule` shows with fwmark 0xca00/0xff00, then remove it",
+                    path);
+        return -EBADMSG;
+    }
+    *state = parsed;
+    return 0;
+}
+
+int state_remove(const char *network, struct text *why)
+{
+    char path[STATE_PATH_BYTES];
+    int result = state_path(network, ".state", path, why);
+    if (result < 0)
+        return result;
+    if (unlink(path) < 0 && errno != ENOENT) {
+        int error = errno;
+        text_append(why, "cannot remove %s: %s", path, strerror(error));
+        return -error;
+    }
+    return 0;
+}

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT */
+#include "host/sysctl.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define PATH_BYTES 128
+
+/* The first number of /proc/sys/net/FAMILY/conf/NAME/KEY, or -errno. */
+static long read_number(const char *family, const char *name, const char *key)
+{
+    char path[PATH_BYTES], text[32];
+    snprintf(path, sizeof(path), "/proc/sys/net/%s/conf/%s/%s", family, name, key);
+    int file = open(path, O_RDONLY | O_CLOEXEC);
+    if (file < 0)
+        return -errno;
+    ssize_t len = read(file, text, sizeof(text) - 1);
+    close(file);
+    if (len <= 0)
+        return -EIO;
+    text[len] = '\0';
+    return strtol(text, NULL, 10);
+}
+
+enum sysctl_ipv6 sysctl_ipv6(const char *interface_name)
+{
+    /* Not by /proc, which a container may hide: then IPv6 would leak. */
+    int probe = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (probe < 0 && errno == EAFNOSUPPORT)
+        return SYSCTL_IPV6_ABSENT;
+    if (probe >= 0)
+        close(probe);
+    long disabled =
+        read_number("ipv6", interface_name ? interface_name : "default", "disable_ipv6");
+    /* The kernel gives an interface no IPv6 configuration at all when its MTU is under 1280. */
+    return disabled == 0 || disabled == -ENOENT ? SYSCTL_IPV6_USABLE : SYSCTL_IPV6_DISABLED;
+}
+
+const char *sysctl_ipv6_notice(enum sysctl_ipv6 ipv6)
+{
+    if (ipv6 == SYSCTL_IPV6_ABSENT)
+        return "this host has no IPv6: IPv6 addresses and routes are passed over";
+    if (ipv6 == SYSCTL_IPV6_DISABLED)
+        return "IPv6 is switched off on this host (net.ipv6.conf.*.disable_ipv6): IPv6 addresses "
+               "are passed over, IPv6 destinations of the tunnels are unreachable";
+    return NULL;
+}
+
+bool sysctl_loosen_rp_filter(const char *interface_name, struct text *why)
+{
+    if (read_number("ipv4", interface_name, "rp_filter") == 2)
+        return true;
+    char path[PATH_BYTES];
+    snprintf(path, sizeof(path), "/proc/sys/net/ipv4/conf/%s/rp_filter", interface_name);
+    int file = open(path, O_WRONLY | O_CLOEXEC);
+    bool is_written = file >= 0 && write(file, "2\n", 2) == 2;
+    int error = errno;
+    if (file >= 0)
+        close(file);
+    if (!is_written)
+        text_append(why,
+                    "cannot set net.ipv4.conf.%s.rp_filter to 2 (%s): if IPv4 replies get lost, "
+                    "set it by hand or run where /proc/sys can be written",
+                    interface_name, strerror(error));
+    return is_written;
+}
+
+uint32_t sysctl_ipv6_mtu_bytes(const char *interface_name)
+{
+    long mtu_bytes = read_number("ipv6", interface_name, "mtu");
+    return mtu_bytes > 0 ? (uint32_t)mtu_bytes : 0;
+}

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: MIT */
+#include "host/watch.h"
+
+#include <errno.h>
+#include <libmnl/libmnl.h>
+#include <linux/if_addr.h>
+#include <linux/rtnetlink.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "host/kernel_route.h"
+
+#define DATAGRAM_BYTES 65536
+
+int watch_open(struct watch *watch, struct text *why)
+{
+    static const int groups[] = {RTNLGRP_LINK, RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE,
+                                 RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR};
+    struct mnl_socket *socket = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    bool is_open = socket && mnl_socket_bind(socket, 0, MNL_SOCKET_AUTOPID) >= 0;
+    for (unsigned i = 0; is_open && i < sizeof(groups) / sizeof(*groups); i++) {
+        int group = groups[i];
+        is_open = mnl_socket_setsockopt(socket, NETLINK_ADD_MEMBERSHIP, &group, sizeof(group)) >= 0;
+    }
+    if (!is_open) {
+        int error = errno;
+        text_append(why, "cannot listen to changes of the host's network: %s", strerror(error));
+        if (socket)
+            mnl_socket_close(socket);
+        return -error;
+    }
+    watch->socket = socket;
+    return 0;
+}
+
+void watch_close(struct watch *watch)
+{
+    if (watch->socket)
+        mnl_socket_close(watch->socket);
+    watch->socket = NULL;
+}
+
+int watch_fd(const struct watch *watch)
+{
+    return mnl_socket_get_fd(watch->socket);
+}
+
+static bool route_event(const struct nlmsghdr *message, struct watch_event *event)
+{
+    const struct rtmsg *body = mnl_nlmsg_get_payload(message);
+    if (mnl_nlmsg_get_payload_len(message) < sizeof(*body) ||
+        body->rtm_protocol == KERNEL_ROUTE_PROTOCOL || (body->rtm_flags & RTM_F_CLONED))
+        return false;
+    *event =
+        (struct watch_event){.kind = WATCH_ROUTE, .is_gone = message->nlmsg_type == RTM_DELROUTE};
+    const struct nlattr *attribute;
+    mnl_attr_for_each(attribute, message, sizeof(*body))
+    {
+        if (mnl_attr_get_type(attribute) == RTA_OIF &&
+            mnl_attr_validate(attribute, MNL_TYPE_U32) >= 0)
+            event->interface_index = (int)mnl_attr_get_u32(attribute);
+    }
+    return true;
+}
+
+/* False: nothing that anybody waits for. */
+static bool event_of(const struct nlmsghdr *message, struct watch_event *event)
+{
+    const struct ifinfomsg *link = mnl_nlmsg_get_payload(message);
+    const struct ifaddrmsg *address = mnl_nlmsg_get_payload(message);
+    size_t len = mnl_nlmsg_get_payload_len(message);
+    switch (message->nlmsg_type) {
+    case RTM_NEWLINK:
+    case RTM_DELLINK:
+        if (len < sizeof(*link))
+            return false;
+        *event = (struct watch_event){.kind = WATCH_LINK,
+                                      .interface_index = link->ifi_index,
+                                      .is_gone = message->nlmsg_type == RTM_DELLINK};
+        return true;
+    case RTM_NEWADDR:
+    case RTM_DELADDR:
+        if (len < sizeof(*address))
+            return false;
+        *event = (struct watch_event){.kind = WATCH_ADDRESS,
+                                      .interface_index = (int)address->ifa_index,
+                                      .is_gone = message->nlmsg_type == RTM_DELADDR};
+        return true;
+    case RTM_NEWROUTE:
+    case RTM_DELROUTE:
+        return route_event(message, event);
+    default:
+        return false;
+    }
+}
+
+int watch_read(struct watch *watch, void (*tell)(void *context, const struct watch_event *event),
+               void *context)
+{
+    uint8_t bytes[DATAGRAM_BYTES] __attribute__((aligned(8)));
+    struct watch_event event;
+    for (;;) {
+        ssize_t received = mnl_socket_recvfrom(watch->socket, bytes, sizeof(bytes));
+        if (received < 0 && errno == EINTR)
+            continue;
+        if (received < 0 && (errno == ENOBUFS || errno == ENOSPC)) {
+            event = (struct watch_event){.kind = WATCH_LOST};
+            tell(context, &event);
+            continue;
+        }
+        if (received <= 0)
+            return received == 0 || errno == EAGAIN ? 0 : -errno;
+        int len = (int)received;
+        for (const struct nlmsghdr *message = (void *)bytes; mnl_nlmsg_ok(message, len);
+             message = mnl_nlmsg_next(message, &len))
+            if (event_of(message, &event))
+                tell(context, &event);
+    }
+}
