@@ -44,7 +44,9 @@ struct ip_view {
 
 /* Looks at the headers of `len` bytes; MALFORMED when they are cut off or contradict each other.
  * Bytes behind the IP length are tolerated (padding). A chain of extension headers is walked for at
- * most 16 headers. The IPv4 header's checksum is not checked here. */
+ * most 16 headers, to what is none: AH and ESP end it. A jumbogram's length is `len`. The transport
+ * header may be cut off: compare transport_offset with len_bytes. The IPv4 header's checksum is not
+ * checked here. `view` is untouched on failure. */
 enum verdict ip_parse(const uint8_t *bytes, size_t len, struct ip_view *view);
 /* The same for a packet whose IP length field is not to be trusted to match (a super-packet from the
  * TUN may exceed 65535 or carry 0; a packet quoted in an ICMP error is cut off): the length is `len`. */
