@@ -155,8 +155,8 @@ void aead_open(struct aead *aead, struct aead_desc *descs, size_t count)
 }
 
 void aead_seal_with_data(const uint8_t key[AEAD_KEY_BYTES], uint64_t counter,
-                         const uint8_t *plaintext, size_t len, const uint8_t *data,
-                         size_t data_len, uint8_t *out)
+                         const uint8_t *plaintext, size_t len, const uint8_t *data, size_t data_len,
+                         uint8_t *out)
 {
     uint8_t nonce[CHACHA_NONCE_BYTES];
     aead_nonce(counter, nonce);

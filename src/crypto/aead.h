@@ -56,8 +56,8 @@ const struct aead_backend *const *aead_backends(size_t *count);
 /* One message with associated data, for handshakes: plain C, no instance needed.
  * `out` holds len + AEAD_TAG_BYTES and is apart from `plaintext` or the same. */
 void aead_seal_with_data(const uint8_t key[AEAD_KEY_BYTES], uint64_t counter,
-                         const uint8_t *plaintext, size_t len, const uint8_t *data,
-                         size_t data_len, uint8_t *out);
+                         const uint8_t *plaintext, size_t len, const uint8_t *data, size_t data_len,
+                         uint8_t *out);
 /* `len` counts the tag; `out` holds len - AEAD_TAG_BYTES and is untouched when the answer is false:
  * forged, or shorter than a tag. */
 bool aead_open_with_data(const uint8_t key[AEAD_KEY_BYTES], uint64_t counter,

@@ -83,9 +83,9 @@ static size_t finish(struct state *state, IMB_JOB *job, bool is_seal)
             assert(is_done); /* no packet goes out in the clear */
         else
             desc->is_authentic =
-                is_done && bytes_equal_secret(job->auth_tag_output,
-                                              desc->bytes + desc->len_bytes - AEAD_TAG_BYTES,
-                                              AEAD_TAG_BYTES);
+                is_done &&
+                bytes_equal_secret(job->auth_tag_output,
+                                   desc->bytes + desc->len_bytes - AEAD_TAG_BYTES, AEAD_TAG_BYTES);
     }
     return done;
 }

@@ -64,8 +64,8 @@ static int start(EVP_CIPHER_CTX *context, uint8_t *known_key, const struct aead_
     return EVP_CipherInit_ex2(context, NULL, is_same ? NULL : desc->key, nonce, -1, NULL);
 }
 
-/* The tag's place for EVP_CIPHER_CTX_get_params and _set_params: EVP_CIPHER_CTX_ctrl builds the same
- * list on every call, at 5 % of a short packet. */
+/* The tag's place for EVP_CIPHER_CTX_get_params and _set_params: EVP_CIPHER_CTX_ctrl builds the
+ * same list on every call, at 5 % of a short packet. */
 static inline OSSL_PARAM tag_at(uint8_t *tag)
 {
     return OSSL_PARAM_construct_octet_string(OSSL_CIPHER_PARAM_AEAD_TAG, tag, AEAD_TAG_BYTES);

@@ -69,8 +69,8 @@ void aead_portable_seal(const uint8_t key[AEAD_KEY_BYTES], const uint8_t nonce[C
 }
 
 bool aead_portable_open(const uint8_t key[AEAD_KEY_BYTES], const uint8_t nonce[CHACHA_NONCE_BYTES],
-                        const uint8_t *ciphertext, size_t len, const uint8_t *data,
-                        size_t data_len, uint8_t *out)
+                        const uint8_t *ciphertext, size_t len, const uint8_t *data, size_t data_len,
+                        uint8_t *out)
 {
     if (len < AEAD_TAG_BYTES)
         return false;

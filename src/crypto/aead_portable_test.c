@@ -31,8 +31,8 @@ static void test_wycheproof_with_rfc8439_first(void)
             is_right &= memcmp(out, ciphertext, sealed_len) == 0;
         }
         if (load_le32(nonce) == 0) { /* the shape that WireGuard's nonces have */
-            is_right &= aead_open_with_data(key, load_le64(nonce + 4), ciphertext, sealed_len,
-                                            data, data_len, out) == wycheproof[i].is_valid;
+            is_right &= aead_open_with_data(key, load_le64(nonce + 4), ciphertext, sealed_len, data,
+                                            data_len, out) == wycheproof[i].is_valid;
             aead_seal_with_data(key, load_le64(nonce + 4), plaintext, len, data, data_len, out);
             is_right &= (memcmp(out, ciphertext, sealed_len) == 0) == wycheproof[i].is_valid;
         }
@@ -72,8 +72,8 @@ static void test_forged_message_or_data_is_refused_and_out_stays(void)
     memcpy(out, before, sizeof(out));
     aead_seal_with_data(key, 0, plaintext, sizeof(plaintext), data, sizeof(data), sealed);
     for (unsigned bit = 0; bit < (sizeof(sealed) + sizeof(data)) * 8; bit++) {
-        uint8_t *byte = bit < sizeof(sealed) * 8 ? &sealed[bit / 8]
-                                                 : &data[bit / 8 - sizeof(sealed)];
+        uint8_t *byte =
+            bit < sizeof(sealed) * 8 ? &sealed[bit / 8] : &data[bit / 8 - sizeof(sealed)];
         *byte ^= (uint8_t)(1 << bit % 8);
         CHECK(!aead_open_with_data(key, 0, sealed, sizeof(sealed), data, sizeof(data), out));
         *byte ^= (uint8_t)(1 << bit % 8);

@@ -82,8 +82,8 @@ static void test_mac_matches_libcrypto(void)
         size_t out_bytes = round % 2 ? BLAKE2S_MAC_BYTES : 1 + tap_random_below(32), written;
         tap_random_bytes(key, sizeof(key));
         tap_random_bytes(input, sizeof(input));
-        const OSSL_PARAM params[] = {
-            OSSL_PARAM_construct_size_t(OSSL_MAC_PARAM_SIZE, &out_bytes), OSSL_PARAM_END};
+        const OSSL_PARAM params[] = {OSSL_PARAM_construct_size_t(OSSL_MAC_PARAM_SIZE, &out_bytes),
+                                     OSSL_PARAM_END};
         CHECK(EVP_MAC_init(context, key, key_bytes, params) == 1 &&
               EVP_MAC_update(context, input, len) == 1 &&
               EVP_MAC_final(context, expected, &written, sizeof(expected)) == 1);

@@ -3,7 +3,7 @@
 
 #include "base/bytes.h"
 
-/* One word of four neighbouring blocks: the compiler makes of it whatever vectors the target has. */
+/* One word of four neighbouring blocks: the compiler makes of it what vectors the target has. */
 typedef uint32_t lanes __attribute__((vector_size(16)));
 
 #define ROTATE(value, by) (((value) << (by)) | ((value) >> (32 - (by))))
@@ -57,8 +57,7 @@ static inline void store_transposed(const lanes rows[4], uint8_t *stream)
         memcpy(stream + i * CHACHA_BLOCK_BYTES, &blocks[i], sizeof(blocks[i]));
 }
 
-void chacha_next(struct chacha *chacha,
-                 uint8_t stream[CHACHA_STRIDE_BLOCKS * CHACHA_BLOCK_BYTES])
+void chacha_next(struct chacha *chacha, uint8_t stream[CHACHA_STRIDE_BLOCKS * CHACHA_BLOCK_BYTES])
 {
     const lanes zero = {0}, step = {0, 1, 2, 3};
     lanes x[16];

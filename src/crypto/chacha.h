@@ -19,8 +19,7 @@ struct chacha {
 void chacha_init(struct chacha *chacha, const uint8_t key[CHACHA_KEY_BYTES],
                  const uint8_t nonce[CHACHA_NONCE_BYTES]);
 /* The next four blocks of keystream; the block counter starts at 0. */
-void chacha_next(struct chacha *chacha,
-                 uint8_t stream[CHACHA_STRIDE_BLOCKS * CHACHA_BLOCK_BYTES]);
+void chacha_next(struct chacha *chacha, uint8_t stream[CHACHA_STRIDE_BLOCKS * CHACHA_BLOCK_BYTES]);
 /* A subkey from the key and the first 16 bytes of a 24-byte nonce. */
 void chacha_hchacha(const uint8_t key[CHACHA_KEY_BYTES], const uint8_t nonce[16],
                     uint8_t subkey[CHACHA_KEY_BYTES]);

@@ -50,12 +50,12 @@ static void test_blocks_match_the_naive_twin(void)
 {
     for (unsigned i = 0; i < 200; i++) {
         uint8_t key[32], nonce[12], stream[256], block[64];
+        uint32_t words[16] = {0};
         tap_random_bytes(key, sizeof(key));
         tap_random_bytes(nonce, sizeof(nonce));
         struct chacha chacha;
         chacha_init(&chacha, key, nonce);
         for (unsigned b = 0; b < 32; b++) {
-            uint32_t words[16];
             if (b % 4 == 0) {
                 memcpy(words, chacha.words, sizeof(words));
                 CHECK_EQUAL(words[12], b);

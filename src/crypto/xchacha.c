@@ -28,8 +28,7 @@ bool xchacha_open(const uint8_t key[XCHACHA_KEY_BYTES], const uint8_t nonce[XCHA
 {
     uint8_t subkey[CHACHA_KEY_BYTES], subnonce[CHACHA_NONCE_BYTES];
     derive(key, nonce, subkey, subnonce);
-    bool is_authentic =
-        aead_portable_open(subkey, subnonce, ciphertext, len, data, data_len, out);
+    bool is_authentic = aead_portable_open(subkey, subnonce, ciphertext, len, data, data_len, out);
     bytes_wipe(subkey, sizeof(subkey));
     return is_authentic;
 }
