@@ -56,6 +56,7 @@ void udp_close(struct udp *udp); /* gives waiting packets back; NULL does nothin
 /* The descriptor of FAMILY_IPV4 or FAMILY_IPV6, or -1. */
 int udp_fd(const struct udp *udp, enum family family);
 uint16_t udp_port(const struct udp *udp);
+uint32_t udp_mark(const struct udp *udp);
 const struct udp_counters *udp_counters(const struct udp *udp);
 /* 0, or -errno. */
 int udp_set_mark(struct udp *udp, uint32_t mark);

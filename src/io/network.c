@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/bytes.h"
+#include "io/network_state.h"
+
+void network_offloads_from_environment(struct network_offloads *offloads)
+{
+    static const char *const names[] = {"HOPWIRE_NO_TUN_TSO", "HOPWIRE_NO_TUN_USO",
+                                        "HOPWIRE_NO_UDP_GSO", "HOPWIRE_NO_UDP_GRO"};
+    bool *const switches[] = {&offloads->no_tun_tso, &offloads->no_tun_uso, &offloads->no_udp_gso,
+                              &offloads->no_udp_gro};
+    for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+        const char *value = getenv(names[i]);
+        if (value && *value && strcmp(value, "0") != 0)
+            *switches[i] = true;
+    }
+}
+
+void network_leave_loop(struct network *network)
+{
+    struct loop *loop = network->options.loop;
+    if (!network->is_in_loop)
+        return;
+    network->is_in_loop = false;
+    loop_remove_hook(loop, &network->hook);
+    loop_remove_timer(loop, &network->tick);
+    loop_remove_timer(loop, &network->wake);
+    if (!network->tun_is_resting)
+        loop_remove(loop, &network->tun_source);
+    for (size_t i = 0; i < network->tunnel_count; i++)
+        for (int j = 0; network->roots[i] && j < 2; j++) {
+            struct socket_source *socket = &network->roots[i]->sockets[j];
+            if (socket->source.fd >= 0 && !socket->is_resting)
+                loop_remove(loop, &socket->source);
+        }
+}
+
+static void count_drop(void *context, enum verdict verdict, uint64_t packets)
+{
+    struct root *root = context;
+    engine_count(root->network->engine, root->tunnel, verdict, packets);
+}
+
+static void pass_log(void *context, const char *line)
+{
+    struct root *root = context;
+    if (root->network->options.log)
+        root->network->options.log(root->network->options.context, line);
+}
+
+static int pass_protect(void *context, int fd)
+{
+    struct root *root = context;
+    if (!root->network->options.protect)
+        return 0;
+    return root->network->options.protect(root->network->options.context, fd);
+}
+
+static int open_udp(struct root *root, uint16_t port, uint32_t mark, struct udp **udp,
+                    struct text *why)
+{
+    const struct udp_options options = {
+        .port = port,
+        .mark = mark,
+        .no_gso = root->network->options.offloads.no_udp_gso,
+        .no_gro = root->network->options.offloads.no_udp_gro,
+        .pool = root->network->pool,
+        .dropped = count_drop,
+        .log = pass_log,
+        .protect = pass_protect,
+        .context = root,
+    };
+    return udp_open(udp, &options, why);
+}
+
+static int watch_sockets(struct root *root)
+{
+    for (int i = 0; i < 2; i++) {
+        struct socket_source *socket = &root->sockets[i];
+        socket->root = root;
+        socket->family = i == 0 ? FAMILY_IPV4 : FAMILY_IPV6;
+        socket->is_ready = socket->is_resting = false;
+        socket->source = (struct loop_source){
+            .fd = udp_fd(root->udp, socket->family),
+            .events = EPOLLIN,
+            .ready = network_turns_socket_ready,
+            .context = socket,
+        };
+        int error =
+            socket->source.fd < 0 ? 0 : loop_add(root->network->options.loop, &socket->source);
+        if (error) {
+            if (i == 1 && root->sockets[0].source.fd >= 0)
+                loop_remove(root->network->options.loop, &root->sockets[0].source);
+            return error;
+        }
+    }
+    return 0;
+}
+
+static int add_root(struct network *network, const struct network_description *description,
+                    uint32_t tunnel, struct text *why)
+{
+    const struct tunnel_description *described = &description->tunnels[tunnel];
+    struct root *root = calloc(1, sizeof(*root));
+    if (!root)
+        return -ENOMEM;
+    root->network = network;
+    root->tunnel = tunnel;
+    uint32_t mark = described->fwmark ? described->fwmark : network->options.mark;
+    int error = open_udp(root, described->listen_port, mark, &root->udp, why);
+    if (!error && (error = watch_sockets(root)) != 0)
+        udp_close(root->udp);
+    if (error) {
+        free(root);
+        return error;
+    }
+    network->roots[tunnel] = root;
+    return 0;
+}
+
+static void free_root(struct root *root)
+{
+    if (!root)
+        return;
+    for (int i = 0; i < 2; i++) {
+        struct socket_source *socket = &root->sockets[i];
+        while (socket->next_train < socket->train_count)
+            pool_give_block(root->network->pool, socket->trains[socket->next_train++].block);
+    }
+    udp_close(root->udp);
+    free(root);
+}
+
+static int make_engine(struct network *network, const struct network_description *description,
+                       struct text *why)
+{
+    struct pool_shape shape;
+    engine_pool_shape(description, &shape);
+    network->pool = pool_new(network->options.plain, &shape);
+    if (!network->pool) {
+        text_append(why, "no memory for the network's buffers");
+        return -ENOMEM;
+    }
+    const struct tun *tun = network->options.tun;
+    const struct engine_options options = {
+        .secrets = network->options.secrets,
+        .pool = network->pool,
+        .aead = network->options.aead,
+        .random = network->options.random,
+        .tun_takes_tcp4 = tun->takes_tcp4,
+        .tun_takes_tcp6 = tun->takes_tcp6,
+        .tun_takes_udp = tun->takes_udp,
+        .log = network->options.log,
+        .log_context = network->options.context,
+    };
+    char refusal[256] = "";
+    network->engine = engine_new(&options, description, refusal, sizeof(refusal));
+    if (network->engine)
+        return 0;
+    text_append(why, "%s", refusal);
+    return -EINVAL;
+}
+
+static int join_loop(struct network *network)
+{
+    struct loop *loop = network->options.loop;
+    network->tun_source = (struct loop_source){
+        .fd = network->options.tun->fd,
+        .events = EPOLLIN,
+        .ready = network_turns_tun_ready,
+        .context = network,
+    };
+    int error = loop_add(loop, &network->tun_source);
+    if (error)
+        return error;
+    network->hook = (struct loop_hook){.end_round = network_turns_end_round, .context = network};
+    network->tick = (struct loop_timer){
+        .deadline = INSTANT_NEVER, .ring = network_turns_tick, .context = network};
+    network->wake = (struct loop_timer){
+        .deadline = INSTANT_NEVER, .ring = network_turns_wake, .context = network};
+    loop_add_hook(loop, &network->hook);
+    loop_add_timer(loop, &network->tick);
+    loop_add_timer(loop, &network->wake);
+    network->is_in_loop = true;
+    return 0;
+}
+
+int network_start(struct network **out, const struct network_options *options, struct text *why)
+{
+    const struct network_description *description = options->description;
+    struct network *network = calloc(1, sizeof(*network));
+    if (!network)
+        return -ENOMEM;
+    network->options = *options;
+    network->options.description = NULL; /* it may go now */
+    network->tunnel_count = description->tunnel_count;
+    network->roots = calloc(network->tunnel_count + 1, sizeof(*network->roots));
+    int error = network->roots ? make_engine(network, description, why) : -ENOMEM;
+    if (!error)
+        error = join_loop(network);
+    for (size_t i = network->tunnel_count; !error && i-- > 0;)
+        if (description->tunnels[i].carrier == TUNNEL_NO_CARRIER) {
+            network->first_root = (uint32_t)i;
+            error = add_root(network, description, (uint32_t)i, why);
+        }
+    if (error) {
+        if (why->len == 0)
+            text_append(why, "the network cannot be started: %s", strerror(-error));
+        network_stop(network);
+        return error;
+    }
+    *out = network;
+    return 0;
+}
+
+void network_stop(struct network *network)
+{
+    if (!network)
+        return;
+    network_leave_loop(network);
+    for (size_t i = 0; network->roots && i < network->tunnel_count; i++)
+        free_root(network->roots[i]);
+    free(network->roots);
+    engine_free(network->engine);
+    if (network->pool)
+        pool_free(network->pool);
+    bytes_wipe(network, sizeof(*network)); /* plaintext in the read buffer */
+    free(network);
+}
+
+struct engine *network_engine(struct network *network)
+{
+    return network->engine;
+}
+
+static struct root *root_of(const struct network *network, uint32_t tunnel)
+{
+    return tunnel < network->tunnel_count ? network->roots[tunnel] : NULL;
+}
+
+const struct udp *network_udp(const struct network *network, uint32_t root)
+{
+    const struct root *found = root_of(network, root);
+    return found ? found->udp : NULL;
+}
+
+uint16_t network_port(const struct network *network, uint32_t root)
+{
+    const struct root *found = root_of(network, root);
+    return found ? udp_port(found->udp) : 0;
+}
+
+int network_set_mark(struct network *network, uint32_t root, uint32_t mark)
+{
+    struct root *found = root_of(network, root);
+    return found ? udp_set_mark(found->udp, mark) : -EOPNOTSUPP;
+}
+
+int network_set_port(struct network *network, uint32_t root, uint16_t port, struct text *why)
+{
+    struct root *found = root_of(network, root);
+    if (!found) {
+        text_append(why, "a carried tunnel has no socket of its own");
+        return -EOPNOTSUPP;
+    }
+    if (port == udp_port(found->udp))
+        return 0;
+    struct udp *old = found->udp, *moved;
+    int error = open_udp(found, port, udp_mark(old), &moved, why);
+    if (error)
+        return error;
+    for (int i = 0; i < 2; i++)
+        if (found->sockets[i].source.fd >= 0 && !found->sockets[i].is_resting)
+            loop_remove(network->options.loop, &found->sockets[i].source);
+    found->udp = moved;
+    error = watch_sockets(found);
+    if (error) {
+        text_append(why, "the new port cannot be watched: %s", strerror(-error));
+        found->udp = old;
+        udp_close(moved);
+        watch_sockets(found);
+        return error;
+    }
+    udp_close(old);
+    return 0;
+}
+
+void network_changed(struct network *network, uint32_t root)
+{
+    struct root *found = root_of(network, root);
+    if (!found)
+        return;
+    udp_forget(found->udp);
+    engine_network_changed(network->engine, root, loop_now());
+}
+
+void network_read_counters(const struct network *network, struct network_counters *counters)
+{
+    *counters = network->counters;
+}
