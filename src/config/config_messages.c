@@ -55,6 +55,16 @@ static struct config_message *make_room(struct config_messages *messages,
     return NULL;
 }
 
+char *config_messages_place(const struct config_place *place, char text[CONFIG_PLACE_BYTES])
+{
+    struct text writer;
+    text_init(&writer, text, CONFIG_PLACE_BYTES);
+    text_append(&writer, "%.200s", place->file);
+    if (place->line)
+        text_append(&writer, ":%u", place->line);
+    return text;
+}
+
 void config_messages_add(struct config_messages *messages, enum config_message_kind kind,
                          const struct config_place *place, const char *format, ...)
 {
@@ -72,10 +82,8 @@ void config_messages_add(struct config_messages *messages, enum config_message_k
     struct text text;
     text_init(&text, message->text, sizeof(message->text));
     if (place && place->file) {
-        text_append(&text, "%.200s", place->file);
-        if (place->line)
-            text_append(&text, ":%u", place->line);
-        text_append(&text, ": ");
+        char where[CONFIG_PLACE_BYTES];
+        text_append(&text, "%s: ", config_messages_place(place, where));
         if (place->key)
             text_append(&text, "%s: ", place->key);
     }

@@ -10,6 +10,7 @@
 
 #define CONFIG_MESSAGES_MOST 64
 #define CONFIG_MESSAGE_BYTES 512
+#define CONFIG_PLACE_BYTES 216
 
 struct config_place {
     const char *file; /* NULL: nowhere, which is also how "not given" is told */
@@ -38,6 +39,8 @@ struct config_messages {
 
 void config_messages_init(struct config_messages *messages, const struct memory *memory);
 void config_messages_wipe(struct config_messages *messages);
+/* Writes "FILE:LINE", or "FILE" for a whole file, and returns `text`. */
+char *config_messages_place(const struct config_place *place, char text[CONFIG_PLACE_BYTES]);
 /* `place` may be NULL. Control characters in the text become '?'. */
 void config_messages_add(struct config_messages *messages, enum config_message_kind kind,
                          const struct config_place *place, const char *format, ...)

@@ -112,7 +112,7 @@ static void check_group(struct loader *loader, const struct claim *group, size_t
     const struct network_description *network = &loader->config->network;
     const struct claim *exception = NULL, *taken[CONFIG_TUNNELS_MOST];
     size_t taken_count = 0;
-    char text[PREFIX_TEXT_BYTES];
+    char text[PREFIX_TEXT_BYTES], where[CONFIG_PLACE_BYTES];
     prefix_format(&group->prefix, text);
     for (size_t i = 0; i < count; i++) {
         const struct claim *claim = &group[i];
@@ -134,10 +134,10 @@ static void check_group(struct loader *loader, const struct claim *group, size_t
                 rides(network, taken[j]->tunnel, claim->tunnel))
                 continue;
             config_messages_add(loader->messages, CONFIG_ERROR, &claim->place,
-                                "%s belongs to \"%s\" already (%.100s, line %u), and neither "
-                                "tunnel carries the other; give one of them Routes without it",
+                                "%s belongs to \"%s\" already (%s), and neither tunnel carries "
+                                "the other; give one of them Routes without it",
                                 text, network->tunnels[taken[j]->tunnel].name,
-                                taken[j]->place.file, taken[j]->place.line);
+                                config_messages_place(&taken[j]->place, where));
             break;
         }
         taken[taken_count++] = claim;

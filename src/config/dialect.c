@@ -149,8 +149,7 @@ static void tell_unknown_key(struct scan *scan, struct config_place *place,
                             keyword_nearest(line->key, scan->section));
     } else {
         config_messages_add(scan->loader->messages, CONFIG_ERROR, place,
-                            "not a key's name before the =; the nearest known one is %s",
-                            keyword_nearest(line->key, scan->section));
+                            "no key's name stands before the =; write KEY = VALUE on one line");
     }
 }
 

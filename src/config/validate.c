@@ -68,6 +68,7 @@ bool validate_tree(struct loader *loader)
 {
     struct config *config = loader->config;
     struct network_description *network = &config->network;
+    char where[CONFIG_PLACE_BYTES];
     bool can_be_walked = true;
     for (size_t i = 0; i < network->tunnel_count; i++) {
         find_carrier(loader, i);
@@ -75,10 +76,9 @@ bool validate_tree(struct loader *loader)
             if (strcmp(network->tunnels[earlier].name, network->tunnels[i].name) != 0)
                 continue;
             config_messages_add(loader->messages, CONFIG_ERROR, &config->tunnels[i].place,
-                                "a second tunnel called \"%s\"; the first is in %.100s, line %u: "
-                                "rename one",
-                                network->tunnels[i].name, config->tunnels[earlier].place.file,
-                                config->tunnels[earlier].place.line);
+                                "a second tunnel called \"%s\"; the first is in %s: rename one",
+                                network->tunnels[i].name,
+                                config_messages_place(&config->tunnels[earlier].place, where));
             break;
         }
     }
@@ -126,12 +126,12 @@ static void check_peers(struct loader *loader, const struct tunnel_description *
     for (size_t i = 1; i < keyed; i++) {
         const struct config_peer *first = &notes->peers[sorted[i - 1] - tunnel->peers];
         const struct config_peer *second = &notes->peers[sorted[i] - tunnel->peers];
+        char where[CONFIG_PLACE_BYTES];
         bool is_zero = bytes_are_zero(sorted[i]->public_key, 32); /* was told already */
         if (!is_zero && memcmp(sorted[i - 1]->public_key, sorted[i]->public_key, 32) == 0)
             config_messages_add(loader->messages, CONFIG_ERROR, &second->given[KEYWORD_PUBLIC_KEY],
-                                "the same peer as in line %u of %.100s; join the two sections",
-                                first->given[KEYWORD_PUBLIC_KEY].line,
-                                first->given[KEYWORD_PUBLIC_KEY].file);
+                                "the same peer as in %s; join the two sections",
+                                config_messages_place(&first->given[KEYWORD_PUBLIC_KEY], where));
     }
 }
 

@@ -1,0 +1,389 @@
+/* SPDX-License-Identifier: MIT */
+/* Every refusal of a configuration: the exact sentence, with file, line and key. */
+#include "config/config.h"
+
+#include "config/test_files.h"
+#include "tap.h"
+
+#define HEAD "[Tunnel a]\nPrivateKey = " KEY_1 "\nAddress = 10.0.0.1\n" /* lines 1 to 3 */
+#define PEER "[Peer]\nPublicKey = " KEY_2 "\n"                          /* then 4 and 5 */
+#define CARRIER HEAD PEER "AllowedIPs = 10.0.0.0/8\n"                   /* 6 */
+#define RIDER(via) "[Tunnel b]\nVia = " via "\nPrivateKey = " KEY_1 "\nAddress = 10.1.0.1\n"
+#define LINK(name, via) "[Tunnel " name "]\nVia = " via "\nPrivateKey = " KEY_1 "\nAddress=10.0.0.1\n"
+#define ROOT(name) "[Tunnel " name "]\nPrivateKey = " KEY_1 "\nAddress = 10.0.0.1\n"
+
+struct refusal {
+    const char *text; /* of n.conf */
+    const char *sentence;
+};
+
+static const struct refusal keys[] = {
+    {"[Tunnel a]\nPrivateKey = AQEB\n",
+     "n.conf:2: PrivateKey: not a key: it must be 44 characters of base64 that end with =, as "
+     "`wg genkey` and `wg pubkey` write them"},
+    {"[Tunnel a]\nPrivateKey = " KEY_ZERO "\n",
+     "n.conf:2: PrivateKey: all zero, which is no key; make one with `wg genkey`"},
+    {HEAD "[Peer]\nPublicKey = x\n",
+     "n.conf:5: PublicKey: not a key: it must be 44 characters of base64 that end with =, as "
+     "`wg genkey` and `wg pubkey` write them"},
+    {HEAD PEER "PresharedKey = " KEY_1 "=\n",
+     "n.conf:6: PresharedKey: not a key: it must be 44 characters of base64 that end with =, as "
+     "`wg genkey` and `wg pubkey` write them"},
+    {"[Tunnel a]\nPrivateKeyFile = gone.key\n",
+     "n.conf:2: PrivateKeyFile: cannot read gone.key: No such file or directory; correct the path "
+     "or the file's rights"},
+    {"[Tunnel a]\nPrivateKeyFile = n.conf\n",
+     "n.conf:2: PrivateKeyFile: n.conf holds no key: it must hold one line of 44 characters, as "
+     "`wg genkey` writes it"},
+    {"[Tunnel a]\nAddress = 10.0.0.1\n",
+     "n.conf:1: tunnel \"a\" has no private key; add PrivateKey = KEY or PrivateKeyFile = PATH"},
+    {HEAD "[Peer]\nAllowedIPs = ::/0\n",
+     "n.conf:4: a [Peer] without PublicKey; add PublicKey = KEY"},
+    {HEAD PEER PEER,
+     "n.conf:7: PublicKey: the same peer as in n.conf:5; join the two sections"},
+    {HEAD "PrivateKey = " KEY_1 "\n",
+     "n.conf:4: PrivateKey: given twice: PrivateKey is on line 2 already; keep one of them"},
+    {HEAD "PrivateKeyFile = x\n",
+     "n.conf:4: PrivateKeyFile: given twice: PrivateKey is on line 2 already; keep one of them"},
+};
+
+static const struct refusal values[] = {
+    {HEAD PEER "AllowedIPs = 10.0.0.0/33\n",
+     "n.conf:6: AllowedIPs: not a prefix: \"10.0.0.0/33\"; write ADDRESS/LENGTH, with a length of "
+     "at most 32 (IPv4) or 128 (IPv6)"},
+    {HEAD PEER "AllowedIPs = 10.0.0.0/8, \033[2J/1\n",
+     "n.conf:6: AllowedIPs: not a prefix: \"?[2J/1\"; write ADDRESS/LENGTH, with a length of at "
+     "most 32 (IPv4) or 128 (IPv6)"},
+    {HEAD PEER "Endpoint = 192.0.2.300:1\n",
+     "n.conf:6: Endpoint: not an endpoint: \"192.0.2.300:1\"; write IPV4:PORT, [IPV6]:PORT or "
+     "NAME:PORT"},
+    {HEAD PEER "Endpoint = 0.0.0.0:1\n",
+     "n.conf:6: Endpoint: nothing can be sent to 0.0.0.0:1; write a host's address and a port, and "
+     "behind a link-local address %INTERFACE_NUMBER"},
+    {HEAD PEER "PersistentKeepalive = 65536\n",
+     "n.conf:6: PersistentKeepalive: not an interval: \"65536\"; write off or 1 to 65535 seconds"},
+    {HEAD "Address = 10.0.0.256\n",
+     "n.conf:4: Address: not a host's address: \"10.0.0.256\"; write one as 10.64.0.2/32 or "
+     "fc00::2/128"},
+    {HEAD "MTU = 9217\n",
+     "n.conf:4: MTU: not an MTU: \"9217\"; write a number from 576 to 9216, or remove the line: it "
+     "is computed"},
+    {HEAD "ListenPort = 65536\n",
+     "n.conf:4: ListenPort: not a port: \"65536\"; write a number from 0 to 65535"},
+    {HEAD "FwMark = blue\n",
+     "n.conf:4: FwMark: not a mark: \"blue\"; write off or a 32-bit number"},
+    {HEAD "NAT = on\n", "n.conf:4: NAT: neither auto nor off: \"on\""},
+    {HEAD "Routes = 10.0.0.0/8, none\n",
+     "n.conf:4: Routes: none stands alone; remove it or the other routes"},
+    {HEAD "Routes = none\nRoutes = 10.0.0.0/8\n",
+     "n.conf:5: Routes: none stands alone; remove it or the other routes"},
+    {HEAD "Routes = 10.0.0.0/8, !10.0.0.0/8\n",
+     "n.conf:4: Routes: 10.0.0.0/8 is both taken and excepted; remove one of them"},
+    {HEAD "Via =\n", "n.conf:4: Via: has no value; write one or remove the line"},
+    {"[Network]\nInterface = sixteen-letters-\n" HEAD,
+     "n.conf:2: Interface: not an interface's name: \"sixteen-letters-\"; write 1 to 15 letters, "
+     "digits or _=+.-"},
+    {"[Network]\nTable = main\n" HEAD,
+     "n.conf:2: Table: not a routing table: \"main\"; write off, auto or a number"},
+    {"[Network]\nAddress = 10.0.0.1, 10.0.0.2\n" HEAD,
+     "n.conf:2: Address: a second address of a family: 10.0.0.2; the interface has one of each"},
+};
+
+static const struct refusal words[] = {
+    {HEAD PEER "AllowedIP = ::/0\n",
+     "n.conf:6: AllowedIP: unknown key; the nearest known one is AllowedIPs"},
+    {HEAD "adress = ::1\n", "n.conf:4: adress: unknown key; the nearest known one is Address"},
+    {"[Network]\nKilSwitch = on\n" HEAD,
+     "n.conf:2: KilSwitch: unknown key; the nearest known one is KillSwitch"},
+    {HEAD KEY_3 "\n", /* a key that slipped onto a line of its own is not shown */
+     "n.conf:4: no key's name stands before the =; write KEY = VALUE on one line"},
+    {HEAD "Endpoint = 192.0.2.1:1\n",
+     "n.conf:4: Endpoint: has no place in this section; it belongs in [Peer]"},
+    {HEAD "Table = off\n",
+     "n.conf:4: Table: has no place in this section; it belongs in [Network] or [Interface]"},
+    {HEAD "[Pear]\n", "n.conf:4: unknown section [Pear]; the nearest known one is [Peer]"},
+    {"[Tunel a]\n", "n.conf:1: unknown section [Tunel a]; the nearest known one is [Tunnel NAME]"},
+    {"[Tunnel]\n", "n.conf:1: [Tunnel NAME] needs a name of letters, digits or _=+.-"},
+    {"[Tunnel a/b]\n", "n.conf:1: [Tunnel NAME] needs a name of letters, digits or _=+.-"},
+    {"[Peer\n", "n.conf:1: a section must end with ']', as in [Peer]"},
+    {HEAD "nonsense\n",
+     "n.conf:4: neither [Section] nor KEY = VALUE; put # before a comment"},
+    {"PrivateKey = x\n",
+     "n.conf:1: a key before any section; the file begins with [Interface], [Network] or [Tunnel "
+     "NAME]"},
+    {"[Network]\n[Peer]\n",
+     "n.conf:2: a [Peer] before any tunnel; put it below its [Tunnel NAME]"},
+    {HEAD "[Interface]\n",
+     "n.conf:4: [Interface] belongs in a plain wg-quick file; write [Tunnel NAME] here"},
+    {"[Interface]\nPrivateKey = " KEY_1 "\n[Tunnel b]\n",
+     "n.conf:3: [Network] and [Tunnel NAME] have no place in a plain wg-quick file; write [Tunnel "
+     "NAME] for [Interface]"},
+    {"", "n.conf: no tunnel; write [Tunnel NAME] with PrivateKey, Address and a [Peer]"},
+    {"[Network]\n", "n.conf: no tunnel; write [Tunnel NAME] with PrivateKey, Address and a [Peer]"},
+};
+
+static const struct refusal unbuilt[] = {
+    {"[Network]\nKillSwitch = on\n" HEAD,
+     "n.conf:2: KillSwitch: \"on\" is not built yet and would have no effect; write KillSwitch = "
+     "off or remove the line"},
+    {"[Network]\nAllowLAN = 10.0.0.0/8\n" HEAD,
+     "n.conf:2: AllowLAN: \"10.0.0.0/8\" is not built yet and would have no effect; write AllowLAN "
+     "= off or remove the line"},
+    {"[Network]\nDNS = 10.0.0.1\n" HEAD,
+     "n.conf:2: DNS: not built yet and would have no effect; remove the line"},
+    {HEAD "DNS = 10.0.0.1\n",
+     "n.conf:4: DNS: not built yet and would have no effect; remove the line"},
+    {"[Interface]\nPreUp = true\n",
+     "n.conf:2: PreUp: not built yet and would have no effect; remove the line"},
+    {"[Interface]\nPostUp = true\n",
+     "n.conf:2: PostUp: not built yet and would have no effect; remove the line"},
+    {"[Interface]\nPreDown = true\n",
+     "n.conf:2: PreDown: not built yet and would have no effect; remove the line"},
+    {"[Interface]\nPostDown = true\n",
+     "n.conf:2: PostDown: not built yet and would have no effect; remove the line"},
+    {"[Interface]\nDNS = 10.0.0.1\n",
+     "n.conf:2: DNS: not built yet and would have no effect; remove the line"},
+    {"[Interface]\nSaveConfig = true\n",
+     "n.conf:2: SaveConfig: \"true\" is not built yet and would have no effect; write SaveConfig = "
+     "off or remove the line"},
+};
+
+static const struct refusal trees[] = {
+    {CARRIER RIDER("c"),
+     "n.conf:8: Via: no tunnel is called \"c\"; the nearest one is a; write the name of the tunnel "
+     "that carries this one"},
+    {RIDER("b"),
+     "n.conf:2: Via: a loop: \"b\" would ride inside itself; one tunnel of the loop must have no "
+     "Via"},
+    {LINK("x", "y") LINK("y", "z") LINK("z", "y"),
+     "n.conf:6: Via: a loop: \"y\" would ride inside itself; one tunnel of the loop must have no "
+     "Via"},
+    {ROOT("t1") LINK("t2", "t1") LINK("t3", "t2") LINK("t4", "t3") LINK("t5", "t4") LINK("t6", "t5")
+         LINK("t7", "t6") LINK("t8", "t7") LINK("t9", "t8"),
+     "n.conf:33: Via: \"t9\" is deeper than 8 tunnels; shorten the path"},
+    {ROOT("a") ROOT("a"),
+     "n.conf:4: a second tunnel called \"a\"; the first is in n.conf:1: rename one"},
+    {CARRIER RIDER("a") "FwMark = 7\n",
+     "n.conf:11: FwMark: a carried tunnel has no socket to mark; remove the line"},
+    {CARRIER "[Tunnel b]\nConfig = gone.conf\n",
+     "n.conf:8: Config: cannot read gone.conf: No such file or directory; correct the path or the "
+     "file's rights"},
+    {"[Tunnel b]\nConfig = n.conf\n",
+     "n.conf:1: [Network] and [Tunnel NAME] have no place in a plain wg-quick file that is "
+     "included or chained"},
+};
+
+static const struct refusal promises[] = {
+    /* A2 */
+    {CARRIER ROOT("b") PEER "AllowedIPs = 10.1.0.0/8\n",
+     "n.conf:12: AllowedIPs: 10.0.0.0/8 belongs to \"a\" already (n.conf:6), and neither "
+     "tunnel carries the other; give one of them Routes without it"},
+    {CARRIER ROOT("b") "Routes = 10.0.0.0/8\n",
+     "n.conf:10: Routes: 10.0.0.0/8 belongs to \"a\" already (n.conf:6), and neither tunnel "
+     "carries the other; give one of them Routes without it"},
+    /* A5 */
+    {CARRIER RIDER("a") PEER "Endpoint = 192.0.2.1:1\n",
+     "n.conf:13: Endpoint: 192.0.2.1 is not in the AllowedIPs of the carrier \"a\"; add it there "
+     "or choose another carrier"},
+    {CARRIER RIDER("a") PEER "Endpoint = [2001:db8::1]:1\n",
+     "n.conf:13: Endpoint: 2001:db8::1 is IPv6, and the carrier \"a\" has no IPv6 address; write "
+     "an endpoint of the other family or give the carrier an address"},
+    {CARRIER RIDER("a") PEER "Endpoint = relay.example:1\n",
+     "n.conf:13: Endpoint: names inside a carrier are not resolved yet; write the address of "
+     "relay.example, for an included file below [Tunnel NAME] in a [Peer] with the same PublicKey"},
+    /* C1 */
+    {ROOT("a") "ListenPort = 7\n" ROOT("b") "ListenPort = 7\n",
+     "n.conf:8: ListenPort: port 7 is \"a\"'s already, beside which this tunnel stands; write "
+     "another one or remove the line"},
+    {ROOT("a") RIDER("a") "ListenPort = 7\n" LINK("c", "a") "ListenPort = 7\n",
+     "n.conf:13: ListenPort: port 7 is \"b\"'s already, beside which this tunnel stands; write "
+     "another one or remove the line"},
+    /* E1, E4 */
+    {ROOT("a") "MTU = 1420\n" RIDER("a") "MTU = 1361\n",
+     "n.conf:9: MTU: 1361 does not fit into \"a\", whose MTU is 1420 and which needs 60 of it for "
+     "itself; write at most 1360 or remove the line: it is computed"},
+    {"[Network]\nMTU = 1279\n" ROOT("a") "Address = fd00::1\n",
+     "n.conf:2: MTU: 1279 is too small for IPv6, and the interface has an IPv6 address; write at "
+     "least 1280 or remove the IPv6 addresses"},
+    {ROOT("a") "Address = fd00::1\nMTU = 1200\n",
+     "n.conf:5: MTU: 1200 is too small for IPv6, and the interface has an IPv6 address; write at "
+     "least 1280 or remove the IPv6 addresses"},
+};
+
+static bool holds(const struct config_messages *messages, const char *sentence)
+{
+    for (size_t i = 0; i < messages->count; i++)
+        if (messages->items[i].kind == CONFIG_ERROR &&
+            strcmp(messages->items[i].text, sentence) == 0)
+            return true;
+    printf("# expected: %s\n", sentence);
+    for (size_t i = 0; i < messages->count; i++)
+        printf("# said:     %s\n", messages->items[i].text);
+    return false;
+}
+
+static void check_refused(struct test_files *files, size_t path_count, const char *sentence)
+{
+    struct config_messages messages;
+    struct config *config = NULL;
+    CHECK(!test_files_load(files, path_count, tap_memory(), &config, &messages));
+    CHECK(config == NULL);
+    CHECK(messages.errors > 0);
+    CHECK(holds(&messages, sentence));
+    config_messages_wipe(&messages);
+    CHECK_EQUAL(tap_memory_balance_bytes(), 0);
+}
+
+static void check_all(const struct refusal *refusals, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct test_files files = {{{"n.conf", refusals[i].text, false}}};
+        check_refused(&files, 1, refusals[i].sentence);
+    }
+}
+
+#define CHECK_ALL(refusals) check_all((refusals), sizeof(refusals) / sizeof(*(refusals)))
+
+static void test_wrong_keys_are_refused(void)
+{
+    CHECK_ALL(keys);
+}
+
+static void test_values_that_cannot_be_are_refused(void)
+{
+    CHECK_ALL(values);
+}
+
+static void test_unknown_words_are_refused_with_the_nearest_known_one(void)
+{
+    CHECK_ALL(words);
+}
+
+static void test_what_is_not_built_is_refused(void)
+{
+    CHECK_ALL(unbuilt);
+}
+
+static void test_trees_that_cannot_be_are_refused(void)
+{
+    CHECK_ALL(trees);
+}
+
+static void test_a2_a5_c1_e1_e4_are_refused_at_load(void)
+{
+    CHECK_ALL(promises);
+}
+
+static void test_no_private_key_is_ever_shown(void)
+{
+    struct test_files files = {{{"n.conf",
+                                 "[Tunnel a]\nPrivateKey = " KEY_3 "x\n" KEY_3 "\n[Peer]\n"
+                                 "PresharedKey = " KEY_3 KEY_3 "\nPresharedKey " KEY_3 "\n",
+                                 false}}};
+    struct config_messages messages;
+    struct config *config;
+    CHECK(!test_files_load(&files, 1, tap_memory(), &config, &messages));
+    CHECK(messages.count >= 4);
+    for (size_t i = 0; i < messages.count; i++)
+        CHECK(!strstr(messages.items[i].text, "AwMD"));
+    config_messages_wipe(&messages);
+}
+
+static void test_files_that_cannot_be_read(void)
+{
+    struct test_files none = {{{"n.conf", "", false}}};
+    struct config_reader reader = {.read = test_files_read, .context = &none};
+    struct config_messages messages;
+    struct config *config;
+    config_messages_init(&messages, tap_memory());
+    CHECK(!config_load(&config, tap_memory(), &reader, (const char *[]){"gone.conf"}, 1, &messages));
+    CHECK(holds(&messages, "gone.conf: cannot be read: No such file or directory; correct the path "
+                           "or the file's rights"));
+    config_messages_wipe(&messages);
+    CHECK(!config_load(&config, tap_memory(), &reader, NULL, 0, &messages));
+    CHECK(holds(&messages, "no configuration file is named"));
+    config_messages_wipe(&messages);
+    CHECK_EQUAL(tap_memory_balance_bytes(), 0);
+}
+
+static bool read_zero_byte(void *context, const struct memory *memory, const char *path,
+                           struct config_file *file)
+{
+    (void)context;
+    (void)path;
+    file->capacity_bytes = file->len = 16;
+    file->bytes = memory_take(memory, 16);
+    memcpy(file->bytes, "[Network]\nDNS=\0x", 16);
+    return true;
+}
+
+static void test_a_zero_byte_is_refused(void)
+{
+    struct config_reader reader = {.read = read_zero_byte};
+    struct config_messages messages;
+    struct config *config;
+    config_messages_init(&messages, tap_memory());
+    CHECK(!config_load(&config, tap_memory(), &reader, (const char *[]){"n.conf"}, 1, &messages));
+    CHECK(holds(&messages, "n.conf:2: a zero byte: this is not a text file"));
+    config_messages_wipe(&messages);
+    CHECK_EQUAL(tap_memory_balance_bytes(), 0);
+}
+
+static void test_names_that_no_file_may_give(void)
+{
+    struct test_files files = {{{"a b.conf", HEAD PEER, false}}};
+    check_refused(&files, 1,
+                  "a b.conf: the file's name is the network's, and \"a b\" cannot be one; rename "
+                  "the file to letters, digits or _=+.-");
+    files.files[0].path = "a-name-too-long-for-linux.conf";
+    check_refused(&files, 1,
+                  "a-name-too-long-for-linux.conf: the file's name is the interface's, and "
+                  "\"a-name-too-long-for-linux\" cannot be one (at most 15 characters); rename the "
+                  "file or write [Network] with Interface = NAME");
+    struct test_files chain = {{{"x/a.conf", "[Interface]\nPrivateKey = " KEY_1 "\n", false},
+                                {"y/a.conf", "[Interface]\nPrivateKey = " KEY_1 "\n", false}}};
+    check_refused(&chain, 2,
+                  "y/a.conf: a second tunnel called \"a\"; the first is in x/a.conf: "
+                  "rename one");
+}
+
+static void test_every_fault_of_a_file_is_told(void)
+{
+    struct test_files files = {
+        {{"n.conf", "[Tunnel a]\nPrivateKey = 1\nMTU = 1\nAdress = 1\n[Peer]\nEndpoint = 1\n", false}}};
+    struct config_messages messages;
+    struct config *config;
+    CHECK(!test_files_load(&files, 1, tap_memory(), &config, &messages));
+    CHECK_EQUAL(messages.errors, 5);
+    config_messages_wipe(&messages);
+}
+
+static void test_an_error_finds_room_among_many_warnings(void)
+{
+    static char text[20000];
+    struct text writer;
+    text_init(&writer, text, sizeof(text));
+    text_append(&writer, HEAD PEER);
+    for (unsigned i = 0; i < 200; i++)
+        text_append(&writer, "AllowedIPs = 10.%u.0.1/16\n", i);
+    text_append(&writer, "Endpont = x\n");
+    struct test_files files = {{{"n.conf", text, false}}};
+    check_refused(&files, 1, "n.conf:206: Endpont: unknown key; the nearest known one is Endpoint");
+}
+
+int main(int argc, char **argv)
+{
+    TAP_RUN(argc, argv, test_wrong_keys_are_refused);
+    TAP_RUN(argc, argv, test_values_that_cannot_be_are_refused);
+    TAP_RUN(argc, argv, test_unknown_words_are_refused_with_the_nearest_known_one);
+    TAP_RUN(argc, argv, test_what_is_not_built_is_refused);
+    TAP_RUN(argc, argv, test_trees_that_cannot_be_are_refused);
+    TAP_RUN(argc, argv, test_a2_a5_c1_e1_e4_are_refused_at_load);
+    TAP_RUN(argc, argv, test_no_private_key_is_ever_shown);
+    TAP_RUN(argc, argv, test_files_that_cannot_be_read);
+    TAP_RUN(argc, argv, test_a_zero_byte_is_refused);
+    TAP_RUN(argc, argv, test_names_that_no_file_may_give);
+    TAP_RUN(argc, argv, test_every_fault_of_a_file_is_told);
+    TAP_RUN(argc, argv, test_an_error_finds_room_among_many_warnings);
+    return tap_done();
+}
