@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Asks a UDP echo and prints the answer's head and size, the error's name, or "nothing".
 
-    ask.py ADDRESS PORT [--size N] [--source-port P] [--timeout S] [--tos N]"""
+    ask.py ADDRESS PORT [--size N] [--source-port P] [--timeout S] [--probe]
+
+--probe: DF set, whatever the route's MTU says."""
 
 import argparse
 import errno
@@ -17,15 +19,14 @@ def main():
     parser.add_argument("--size", type=int, default=5)
     parser.add_argument("--source-port", type=int, default=0)
     parser.add_argument("--timeout", type=float, default=3)
-    parser.add_argument("--tos", type=int, default=0)
+    parser.add_argument("--probe", action="store_true")
     options = parser.parse_args()
     is_ipv6 = ":" in options.address
     asker = socket.socket(socket.AF_INET6 if is_ipv6 else socket.AF_INET, socket.SOCK_DGRAM)
     asker.settimeout(options.timeout)
-    if is_ipv6:
-        asker.setsockopt(socket.IPPROTO_IPV6, 67, options.tos)
-    else:
-        asker.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, options.tos)
+    if options.probe:
+        level, option = (socket.IPPROTO_IPV6, 23) if is_ipv6 else (socket.IPPROTO_IP, 10)
+        asker.setsockopt(level, option, 3)  # MTU_DISCOVER: PROBE
     asker.bind(("::" if is_ipv6 else "0.0.0.0", options.source_port))
     sent = pattern(options.size)
     try:

@@ -70,14 +70,16 @@ class Scene:
 scene = Scene()
 
 
-def main(**options):
-    """The program: the world with these options, then the tests."""
+def main(afterwards=None, **options):
+    """The program: the world with these options, what `afterwards` adds to it, then the tests."""
     if "--list" in sys.argv[1:]:
         tap.main()
     try:
         hopwire_binary()
         reexec_unprivileged()
         scene.make(**options)
+        if afterwards:
+            afterwards()
     except (NotPossible, tap.Skip) as why:
         tap.skip_all(why)
     tap.main(after=scene.clean)

@@ -1,0 +1,244 @@
+# SPDX-License-Identifier: MIT
+"""Each mistake gets a sentence and exit status 1, and leaves the host exactly as it was."""
+
+import os
+import re
+
+import tap
+from peers import Hopwire, Key, at, sections
+from scene import main, scene
+from world import EXIT, OFFICE_NET, wait_reachable
+
+
+def refused(text, *words, name="bad", files=None, has_line=False, command="up"):
+    """Tries it; the sentence must hold each word, and for a mistake in the file its place."""
+    hopwire = Hopwire(scene.client, name)
+    path = files or (hopwire.write(text),)
+    before = scene.client.network_state()
+    result = hopwire.command(command, *path, check=False, timeout=20)
+    tap.equal(result.returncode, 1, f"the exit status ({result.stdout}{result.stderr})")
+    told = result.stderr.strip()
+    tap.check(told and len(told) < 1000, f"a sentence: {told!r}")
+    for word in words:
+        tap.contains(told, word, "the sentence")
+    if has_line:
+        tap.check(re.search(r"\.conf:\d+", told), f"file and line: {told!r}")
+    tap.same_lines(scene.client.network_state(), before, "the client's network after a refusal")
+    tap.equal(hopwire.pids(), [], "daemons left behind")
+    left = [n for n in os.listdir(scene.client.run_path("hopwire"))
+            if n.startswith(name + ".")] if os.path.isdir(scene.client.run_path("hopwire")) else []
+    tap.equal(left, [], "files left in /run/hopwire")
+    return told
+
+
+def changed(**changes):
+    return scene.world.client_text(**changes)
+
+
+@tap.test
+def a_wrong_key():
+    short = Key().private[:-3]
+    told = refused(changed(office={"PrivateKey": short}), "PrivateKey", has_line=True)
+    tap.check(short not in told, "no private key in a message")
+    refused(changed(office_peer={"PublicKey": "x" * 44}), "PublicKey", has_line=True)
+    refused(changed(entry_peer={"PublicKey": ""}), "PublicKey", has_line=True)
+
+
+@tap.test
+def a_prefix_length_that_cannot_be():
+    refused(changed(office_peer={"AllowedIPs": "10.20.0.0/33"}), "AllowedIPs", has_line=True)
+    refused(changed(office_peer={"AllowedIPs": "fd20::/129"}), "AllowedIPs", has_line=True)
+    refused(changed(office={"Routes": "10.20.0.0/x"}), "Routes", has_line=True)
+    refused(changed(entry={"Address": "10.64.0.2/64"}), "Address", has_line=True)
+
+
+@tap.test
+def an_unknown_key_names_the_nearest():
+    refused(changed(office={"AlowedIPs": "10.0.0.0/8"}), "AlowedIPs", "AllowedIPs", has_line=True)
+    refused(changed(office={"Rotes": "10.0.0.0/8"}), "Routes", has_line=True)
+    refused(changed(network={"Interfac": "x"}), "Interface", has_line=True)
+    refused("[Tunel entry]\n" + changed(), "Tunel", has_line=True)
+    refused("PrivateKey = x\n", has_line=True)
+    refused("", "bad.conf")
+
+
+@tap.test
+def an_unreadable_key_file():
+    refused(changed(office={"PrivateKey": None, "PrivateKeyFile": "/nowhere/key"}), "/nowhere/key")
+    path = scene.client.write("short.key", "tooshort\n")
+    refused(changed(office={"PrivateKey": None, "PrivateKeyFile": path}), "short.key")
+
+
+@tap.test
+def a_via_loop_or_a_missing_carrier():
+    refused(changed(entry={"Via": "office"}), "Via", has_line=True)
+    refused(changed(entry={"Via": "entry"}), "Via", has_line=True)
+    refused(changed(office={"Via": "elsewhere"}), "elsewhere", has_line=True)
+
+
+@tap.test
+def A5_an_endpoint_that_the_carrier_cannot_reach():
+    refused(changed(entry_peer={"AllowedIPs": "10.0.0.0/8"}), EXIT, "entry")
+    refused(changed(entry={"Address": "10.64.0.2/32"},
+                    office_peer={"Endpoint": "[2001:db8:113::20]:51820"}), "2001:db8:113::20")
+
+
+@tap.test
+def A2_two_unrelated_tunnels_with_one_prefix():
+    twin = [("Tunnel twin", {"Via": "entry", "PrivateKey": Key().private, "Address": "10.71.0.2/32"}),
+            ("Peer", {"PublicKey": Key().public, "Endpoint": at("203.0.113.21"),
+                      "AllowedIPs": OFFICE_NET})]
+    refused(sections(*scene.world.client_parts(), *twin), OFFICE_NET, "office", "twin")
+
+
+@tap.test
+def a_tunnel_deeper_than_eight():
+    parts = scene.world.client_parts()
+    carrier = "office"
+    for depth in range(3, 10):
+        parts += [(f"Tunnel t{depth}", {"Via": carrier, "PrivateKey": Key().private,
+                                        "Address": f"10.1.{depth}.2/32"}),
+                  ("Peer", {"PublicKey": Key().public, "Endpoint": at(f"10.20.{depth}.1"),
+                            "AllowedIPs": [f"10.20.{depth + 1}.0/24"]})]
+        carrier = f"t{depth}"
+    refused(sections(*parts), "8")
+
+
+@tap.test
+def the_same_tunnel_name_or_key_twice():
+    parts = scene.world.client_parts()
+    refused(sections(*parts, *parts[1:3]), "entry", has_line=True)
+    refused(changed().replace("[Tunnel office]\n", "[Tunnel office]\nVia = entry\n"), "Via",
+            has_line=True)
+
+
+@tap.test
+def keys_whose_effect_is_not_built_are_refused_and_never_ignored():
+    for keys in ({"KillSwitch": "on"}, {"DNS": "10.64.0.1"}, {"PostUp": "true"}):
+        hopwire = Hopwire(scene.client, "unbuilt")
+        result = hopwire.command("up", hopwire.write(changed(network=keys)), check=False)
+        if result.returncode == 0:
+            hopwire.down()
+            raise tap.Skip(f"{keys} is built: its own tests judge it")
+        tap.equal(result.returncode, 1, "the exit status")
+        tap.contains(result.stderr, next(iter(keys)), "the sentence")
+
+
+@tap.test
+def no_such_file():
+    refused(None, "/nowhere/at-all.conf", files=("/nowhere/at-all.conf",))
+    refused(None, "not-there", files=("not-there",))
+    refused(None, files=(scene.client.dir,))
+    refused(changed(office={"Config": "missing.conf"}), "missing.conf")
+
+
+@tap.test
+def wrong_usage_is_status_2():
+    hopwire = Hopwire(scene.client)
+    for argv in ([], ["fly"], ["up"], ["--nonsense"], ["down"], ["route"]):
+        result = hopwire.command(*argv, check=False)
+        tap.equal(result.returncode, 2, f"hopwire {' '.join(argv)}: {result.stderr}")
+    for argv in (["--help"], ["--version"]):
+        result = hopwire.command(*argv)
+        tap.check(result.stdout.strip(), f"hopwire {argv[0]} prints")
+
+
+@tap.test
+def a_second_up():
+    hopwire = scene.up()
+    wait_reachable(scene.client, "10.20.0.80")
+    before = scene.client.network_state()
+    result = hopwire.command("up", hopwire.write(changed()), check=False)
+    tap.equal(result.returncode, 1, "the exit status")
+    tap.contains(result.stderr, "multihop", "the sentence")
+    tap.same_lines(scene.client.network_state(), before, "the running network")
+    tap.check(scene.client.ping("10.20.0.80"), "the running network works")
+
+
+@tap.test
+def an_interface_that_exists():
+    scene.client.ip("link", "add", "hop0", "type", "dummy")
+    try:
+        refused(changed(), "hop0")
+    finally:
+        scene.client.ip("link", "del", "hop0")
+
+
+@tap.test
+def no_tun_device():
+    hopwire = Hopwire(scene.client, "notun")
+    before = scene.client.network_state()
+    result = scene.client.run("sh", "-c", 'mount -t tmpfs tmpfs /dev/net && exec "$@"', "sh",
+                              hopwire.binary, "up", hopwire.write(changed()), check=False)
+    tap.equal(result.returncode, 1, "the exit status")
+    tap.contains(result.stderr, "/dev/net/tun", "the sentence")
+    tap.same_lines(scene.client.network_state(), before, "the client's network")
+
+
+@tap.test
+def no_rights():
+    hopwire = Hopwire(scene.client, "norights")
+    path = hopwire.write(changed(), mode=0o644)
+    before = scene.client.network_state()
+    tried = scene.client.run("setpriv", "--bounding-set=-all", "--inh-caps=-all", hopwire.binary,
+                             "up", path, check=False)
+    if "setpriv" in tried.stderr:
+        raise tap.Skip(tried.stderr.strip())
+    tap.equal(tried.returncode, 1, f"the exit status ({tried.stderr})")
+    tap.check(tried.stderr.strip(), "a sentence")
+    tap.same_lines(scene.client.network_state(), before, "the client's network")
+
+
+@tap.test
+def a_disk_that_is_full_for_the_state_file():
+    hopwire = Hopwire(scene.client, "full")
+    before = scene.client.network_state()
+    script = ('mkdir -p /run/hopwire && mount -t tmpfs -o size=4k,mode=755 tmpfs /run/hopwire && '
+              'head -c 8192 /dev/zero > /run/hopwire/filler; exec "$@"')
+    result = scene.client.run("sh", "-c", script, "sh", hopwire.binary, "up",
+                              hopwire.write(changed()), check=False)
+    tap.equal(result.returncode, 1, f"the exit status ({result.stderr})")
+    tap.contains(result.stderr, "/run/hopwire", "the sentence")
+    tap.same_lines(scene.client.network_state(), before, "the client's network")
+    tap.equal(hopwire.pids(), [], "daemons left behind")
+
+
+@tap.test
+def a_listen_port_that_is_taken():
+    holder = scene.client.start("python3", "-c", "import socket, time\n"
+                                "s = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)\n"
+                                "s.bind(('::', 51777)); print('bound', flush=True)\n"
+                                "time.sleep(100)", name="holder")
+    holder.wait_output("bound")
+    refused(changed(entry={"ListenPort": 51777}), "51777")
+    holder.stop()
+
+
+@tap.test
+def hostile_text():
+    for text in ("\0\0\0", "[Network]\n" + "A" * 100_000 + " = b\n", "[Network\n", "[]\n", "=\n",
+                 "[Tunnel " + "x" * 300 + "]\n", "\xff\xfe[Network]\n", "[Peer]\nPublicKey = a\n",
+                 "[Tunnel a]\n" * 500):
+        refused(text)
+
+
+@tap.test
+def a_key_file_that_others_can_read_is_a_warning():
+    hopwire = Hopwire(scene.client, "open")
+    path = hopwire.write(changed(), mode=0o644)
+    result = hopwire.command("check", path)
+    tap.contains(result.stdout + result.stderr, "open.conf", "a warning names the file")
+    quiet = hopwire.command("check", hopwire.write(changed(), mode=0o600))
+    tap.check(len(quiet.stderr) < len(result.stderr), "no warning about a private file")
+
+
+@tap.test
+def a_prefix_with_host_bits_is_a_warning_and_is_masked():
+    hopwire = scene.up(office_peer={"AllowedIPs": ["10.20.3.4/16", "fd20:20::5/48"]})
+    wait_reachable(scene.client, "10.20.0.80")
+    result = hopwire.command("check", scene.client.dir + "/multihop.conf")
+    tap.contains(result.stdout + result.stderr, "10.20.3.4/16", "the warning")
+
+
+if __name__ == "__main__":
+    main()
