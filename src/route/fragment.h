@@ -12,16 +12,20 @@ struct fragment {
     const uint8_t *bytes;
     struct ip_view view;
     uint32_t mtu_bytes;
-    uint32_t next_payload;       /* offset in the payload of the first byte not yet sent */
-    uint8_t later_header[60];    /* with the options that are copied */
-    uint32_t later_header_bytes;
+    uint32_t next_payload; /* offset in the payload of the first byte not yet sent */
+    bool is_finished;
+    uint8_t later_header_bytes;
+    uint8_t later_header[60]; /* with the options that are copied */
 };
 
 /* TOO_BIG: DF or IPv6, or an MTU that has no room for the header and 8 bytes. MALFORMED: a fragment that
  * would end past 65535. A packet that fits gives one "fragment": itself. */
 enum verdict fragment_init(struct fragment *fragment, const uint8_t *bytes,
                            const struct ip_view *view, uint32_t mtu_bytes);
-bool fragment_is_finished(const struct fragment *fragment);
+static inline bool fragment_is_finished(const struct fragment *fragment)
+{
+    return fragment->is_finished;
+}
 /* Writes the next fragment into `packet` (an empty one with tailroom for the MTU); only while it is
  * not finished. */
 void fragment_next(struct fragment *fragment, struct packet *packet);
