@@ -326,6 +326,51 @@ static void test_very_long_lines_are_read(void)
     done(config);
 }
 
+/* Memory that ends after a number of takes. */
+struct short_memory {
+    size_t takes_left;
+};
+
+static void *take_some(void *context, size_t bytes)
+{
+    struct short_memory *memory = context;
+    if (memory->takes_left == 0)
+        return NULL;
+    memory->takes_left--;
+    return memory_take(tap_memory(), bytes);
+}
+
+static void give_some(void *context, void *pointer, size_t bytes)
+{
+    (void)context;
+    memory_give(tap_memory(), pointer, bytes);
+}
+
+static void test_memory_may_end_at_any_place(void)
+{
+    static char text[200000];
+    struct text writer;
+    text_init(&writer, text, sizeof(text));
+    text_append(&writer, EXAMPLE_CONF);
+    for (unsigned i = 0; i < 100; i++)
+        text_append(&writer,
+                    "[Tunnel t%u]\nVia = entry\nPrivateKeyFile = k\nAddress = 10.%u.0.1\n"
+                    "Routes = 10.%u.0.0/24, 10.%u.1.0/24\n",
+                    i, i, i + 100, i + 100);
+    struct test_files files = {
+        {{"work.conf", text, false}, {"office.conf", OFFICE_CONF, false}, {"k", KEY_1, false}}};
+    bool is_loaded = false;
+    for (size_t takes = 0; takes < 1000 && !is_loaded; takes++) {
+        struct short_memory short_memory = {takes};
+        struct memory memory = {take_some, give_some, &short_memory};
+        struct config *config = NULL;
+        is_loaded = test_files_load(&files, 1, &memory, &config, &messages);
+        CHECK(is_loaded == (messages.errors == 0));
+        done(config);
+    }
+    CHECK(is_loaded);
+}
+
 int main(int argc, char **argv)
 {
     TAP_RUN(argc, argv, test_i1_the_example_with_an_included_file);
@@ -340,5 +385,6 @@ int main(int argc, char **argv)
     TAP_RUN(argc, argv, test_b2_the_first_root_need_not_be_the_first_tunnel);
     TAP_RUN(argc, argv, test_i4_a_name_too_long_for_wg_is_told);
     TAP_RUN(argc, argv, test_very_long_lines_are_read);
+    TAP_RUN(argc, argv, test_memory_may_end_at_any_place);
     return tap_done();
 }
