@@ -15,6 +15,7 @@
 #define CHUNK_BYTES (64 * 1024)
 #define SMALL_MOST_BYTES (CHUNK_BYTES / 4)
 #define SMALLEST_BYTES 64
+#define LARGE_BYTES (256 * 1024)
 #define SIZES 9 /* 64, 128 … 16384 */
 
 struct mapping {
@@ -143,10 +144,21 @@ const struct memory *io_memory_secrets(struct io_memory *memory)
     return &memory->source;
 }
 
+/* A large piece comes from the kernel, zeroed without being touched: a pool's buffers that are
+ * never used cost no memory. */
+static bool is_large(size_t bytes)
+{
+    return bytes >= LARGE_BYTES;
+}
+
 static void *take_plain(void *context, size_t bytes)
 {
     (void)context;
     void *pointer = NULL;
+    if (is_large(bytes)) {
+        pointer = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        return pointer == MAP_FAILED ? NULL : pointer;
+    }
     if (posix_memalign(&pointer, 64, bytes ? bytes : 1) != 0)
         return NULL;
     return memset(pointer, 0, bytes);
@@ -155,8 +167,10 @@ static void *take_plain(void *context, size_t bytes)
 static void give_plain(void *context, void *pointer, size_t bytes)
 {
     (void)context;
-    (void)bytes;
-    free(pointer);
+    if (is_large(bytes))
+        munmap(pointer, bytes);
+    else
+        free(pointer);
 }
 
 const struct memory *io_memory_plain(void)

@@ -17,7 +17,7 @@ void io_memory_free(struct io_memory *memory);
 /* Borrowed from `memory`; one thread at a time. */
 const struct memory *io_memory_secrets(struct io_memory *memory);
 
-/* For everything else: the heap. Stateless. */
+/* For everything else. Stateless. */
 const struct memory *io_memory_plain(void);
 
 #endif
