@@ -64,10 +64,11 @@ struct handshake_result {
     bool session_is_ready; /* our initiation was answered: send what is staged, else a keepalive */
 };
 
-/* Consumes initiation, response or cookie reply (message_type has told which). `source` is the
- * datagram's (cookies, rate limits: TRAPS 16, 22). OK, or why not: BAD_MAC1, UNDER_LOAD (with the
- * reply), RATE_LIMITED, HANDSHAKE_REFUSED, HANDSHAKE_REPLAYED, COOKIE_REFUSED. An unauthenticated
- * byte changes no state other than rate limits. Arms the timers; stamps last_handshake_wall_ns. */
+/* Consumes initiation, response or cookie reply (message_type has told which); `message` lies
+ * outside `result`. `source` is the datagram's (cookies, rate limits: TRAPS 16, 22). OK, or why
+ * not: BAD_MAC1, UNDER_LOAD (with the reply), RATE_LIMITED, HANDSHAKE_REFUSED, HANDSHAKE_REPLAYED,
+ * COOKIE_REFUSED. An unauthenticated byte changes no state other than rate limits. Arms the timers;
+ * stamps last_handshake_wall_ns. */
 enum verdict tunnel_consume_handshake(struct tunnel *tunnel, const uint8_t *message, size_t len,
                                       const struct endpoint *source, bool is_under_load,
                                       instant_ns now, uint64_t wall_ns,
