@@ -63,7 +63,7 @@ namespace_run(char *output, size_t capacity, const char *format, ...)
     size_t len = pipe ? fread(output, 1, capacity - 1, pipe) : 0;
     output[len] = '\0';
     if (!pipe || pclose(pipe) != 0)
-        snprintf(output, capacity, "failed: %s", command);
+        snprintf(output, capacity, "failed: %.40s", command);
     return output;
 }
 

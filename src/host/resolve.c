@@ -279,7 +279,7 @@ static int open_channel(struct request *request, const struct servers *servers)
     const struct resolve_options *options = &request->resolver->options;
     struct ares_options wanted = {
         .flags = ARES_FLAG_NOSEARCH | ARES_FLAG_NOALIASES,
-        .timeout = TIMEOUT_MS,
+        .timeout = (int)(options->timeout_ms ? options->timeout_ms : TIMEOUT_MS),
         .tries = TRIES,
         .ndots = 1,
         .lookups = (char[]){"fb"},
@@ -305,40 +305,62 @@ static int open_channel(struct request *request, const struct servers *servers)
     return ares_set_servers_csv(request->channel, list);
 }
 
-int resolve_start(struct resolver *resolver, const char *name, resolve_done done, void *context,
-                  struct text *why)
+static struct request *free_place(struct resolver *resolver)
+{
+    for (unsigned i = 0; i < RESOLVE_REQUESTS_MOST; i++)
+        if (!resolver->requests[i].resolver)
+            return &resolver->requests[i];
+    return NULL;
+}
+
+static int ask(struct request *request, struct text *why)
 {
     struct servers servers;
-    struct request *request = resolver->requests, *end = request + RESOLVE_REQUESTS_MOST;
-    size_t len = strlen(name);
-    if (len == 0 || len >= sizeof(request->name) || name[strcspn(name, " \t\r\n/@:")]) {
-        text_append(why, "\"%.64s\" cannot be a host's name: see Endpoint in the configuration",
-                    name);
-        return -EINVAL;
-    }
-    while (request < end && request->resolver)
-        request++;
-    if (request == end) {
-        text_append(why, "cannot look up %s: %d names are being looked up already", name,
-                    RESOLVE_REQUESTS_MOST);
-        return -EBUSY;
-    }
-    int result = choose_servers(&resolver->options, &servers, why);
+    int result = choose_servers(&request->resolver->options, &servers, why);
     if (result < 0)
         return result;
-    *request = (struct request){.resolver = resolver, .done = done, .context = context};
-    memcpy(request->name, name, len + 1);
     int status = open_channel(request, &servers);
     if (status != ARES_SUCCESS) {
-        text_append(why, "cannot look up %s: %s", name, ares_strerror(status));
-        release(request);
+        text_append(why, "cannot look up %s: %s", request->name, ares_strerror(status));
         return -ENOMEM;
     }
     /* Unsorted: sorting would try the addresses with sockets that carry no mark. */
     struct ares_addrinfo_hints hints = {.ai_flags = ARES_AI_NOSORT, .ai_family = AF_UNSPEC};
     ares_getaddrinfo(request->channel, request->name, NULL, &hints, keep_answer, request);
-    set_timer(resolver);
     return 0;
+}
+
+int resolve_start(struct resolver *resolver, const char *name, resolve_done done, void *context,
+                  struct text *why)
+{
+    struct address literal = {0};
+    size_t len = strlen(name);
+    bool is_literal = len > 0 && address_parse(name, &literal);
+    if (len == 0 || len >= NAME_BYTES || (!is_literal && name[strcspn(name, " \t\r\n/@:")])) {
+        text_append(why, "\"%.64s\" cannot be a host's name: see Endpoint in the configuration",
+                    name);
+        return -EINVAL;
+    }
+    struct request *request = free_place(resolver);
+    if (!request) {
+        text_append(why, "cannot look up %s: %d names are being looked up already", name,
+                    RESOLVE_REQUESTS_MOST);
+        return -EBUSY;
+    }
+    *request = (struct request){.resolver = resolver, .done = done, .context = context};
+    memcpy(request->name, name, len + 1);
+    int result = 0;
+    if (is_literal) { /* c-ares would ask the servers for its name */
+        request->addresses[0] = literal;
+        request->count = 1;
+        request->is_finished = true;
+    } else {
+        result = ask(request, why);
+    }
+    if (result < 0)
+        release(request);
+    set_timer(resolver);
+    return result;
 }
 
 /* The request is gone before it is told: `done` may start the next one or cancel others. */

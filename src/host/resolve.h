@@ -19,6 +19,7 @@ struct resolve_options {
     uint32_t mark;                   /* SO_MARK of every query */
     const char *resolv_conf;         /* NULL: /etc/resolv.conf */
     const char *systemd_resolv_conf; /* NULL: /run/systemd/resolve/resolv.conf */
+    unsigned timeout_ms;             /* of the first try, doubled for the next; 0: 2000 */
 };
 
 /* count > 0 and why NULL, or count 0 and why a sentence; all borrowed during the call. Only ever
