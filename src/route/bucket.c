@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "route/bucket.h"
 
-/* Credit is counted in the product of nanoseconds and tokens a second, so nothing is ever divided. */
+/* Credit is counted in nanoseconds times tokens a second, so nothing is ever divided. */
 #define TOKEN NS_PER_S
 
 void bucket_init(struct bucket *bucket, uint32_t rate_per_s, uint32_t burst)

@@ -18,8 +18,8 @@ struct fragment {
     uint8_t later_header[60]; /* with the options that are copied */
 };
 
-/* TOO_BIG: DF or IPv6, or an MTU that has no room for the header and 8 bytes. MALFORMED: a fragment that
- * would end past 65535. A packet that fits gives one "fragment": itself. */
+/* TOO_BIG: DF or IPv6, or an MTU that has no room for the header and 8 bytes. MALFORMED: a fragment
+ * that would end past 65535. A packet that fits gives one "fragment": itself. */
 enum verdict fragment_init(struct fragment *fragment, const uint8_t *bytes,
                            const struct ip_view *view, uint32_t mtu_bytes);
 static inline bool fragment_is_finished(const struct fragment *fragment)

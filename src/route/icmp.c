@@ -22,8 +22,7 @@ enum {
 
 static bool is_icmp(const struct ip_view *view)
 {
-    return view->protocol ==
-           (view->family == FAMILY_IPV4 ? IP_PROTOCOL_ICMP : IP_PROTOCOL_ICMPV6);
+    return view->protocol == (view->family == FAMILY_IPV4 ? IP_PROTOCOL_ICMP : IP_PROTOCOL_ICMPV6);
 }
 
 static bool is_error_type(enum family family, uint8_t type)
@@ -152,8 +151,7 @@ size_t icmp_create_too_big(uint8_t *out, size_t capacity, const uint8_t *refused
     if (view->family == FAMILY_IPV6)
         return create(out, capacity, refused, refused_len, view, TYPE6_TOO_BIG, 0, mtu_bytes);
     uint32_t mtu = mtu_bytes < UINT16_MAX ? mtu_bytes : UINT16_MAX; /* RFC 1191: 16 bits */
-    return create(out, capacity, refused, refused_len, view, TYPE4_UNREACHABLE, CODE4_TOO_BIG,
-                  mtu);
+    return create(out, capacity, refused, refused_len, view, TYPE4_UNREACHABLE, CODE4_TOO_BIG, mtu);
 }
 
 size_t icmp_create_unreachable(uint8_t *out, size_t capacity, const uint8_t *refused,

@@ -10,11 +10,12 @@
 /* No error that we make is longer: 576 (IPv4) or 1280 (IPv6). */
 #define ICMP_CREATE_MOST_BYTES 1280
 
-enum icmp_reason {              /* IPv4 type 3 code, IPv6 type 1 code */
-    ICMP_NO_ROUTE,              /* 0 net unreachable, 0 no route */
-    ICMP_HOST_UNREACHABLE,      /* 1 host unreachable, 3 address unreachable */
-    ICMP_PROHIBITED,            /* 13 and 1: administratively prohibited */
-    ICMP_SOURCE_POLICY,         /* 13, 5: the source failed a policy */
+/* Why a packet is unreachable: the code of IPv4's type 3, and of IPv6's type 1. */
+enum icmp_reason {
+    ICMP_NO_ROUTE,         /* 0 net unreachable; 0 no route */
+    ICMP_HOST_UNREACHABLE, /* 1 host unreachable; 3 address unreachable */
+    ICMP_PROHIBITED,       /* 13 and 1: administratively prohibited */
+    ICMP_SOURCE_POLICY,    /* 13; 5 the source failed a policy */
 };
 
 /* An ICMP error, its quote found. Offsets count from the outer packet's first byte. */
@@ -28,8 +29,8 @@ struct icmp_error {
     struct ip_view quote; /* its offsets count from quote_offset; its transport may be cut off */
 };
 
-/* The packet is an ICMP error message (not only an ICMP message); cut off ones are judged by what is
- * there, later fragments are none. */
+/* The packet is an ICMP error message (not only an ICMP message); cut off ones are judged by what
+ * is there, later fragments are none. */
 bool icmp_is_error(const uint8_t *bytes, const struct ip_view *view);
 /* Finds the quote. False, `error` untouched: no ICMP error, or one whose quote is unreadable or of
  * the other family. Bytes behind an RFC 4884 length count as quote. */
@@ -40,16 +41,17 @@ bool icmp_may_answer(const uint8_t *bytes, const struct ip_view *view);
 
 /* Writes an error about `refused` (the packet as the application sent it, a super-packet with its
  * partial checksum as it is) and returns its length, 0 when `capacity` has no room for the headers
- * and the quoted headers (never with ICMP_CREATE_MOST_BYTES). Source: the refused packet's destination (D1),
- * destination: its source. `view` is ip_parse_quoted's of `refused`. `out` may not overlap. */
+ * and the quoted headers (never with ICMP_CREATE_MOST_BYTES). Source: the refused packet's
+ * destination (D1), destination: its source. `view` is ip_parse_quoted's of `refused`. `out` may
+ * not overlap. */
 size_t icmp_create_too_big(uint8_t *out, size_t capacity, const uint8_t *refused,
                            size_t refused_len, const struct ip_view *view, uint32_t mtu_bytes);
 size_t icmp_create_unreachable(uint8_t *out, size_t capacity, const uint8_t *refused,
                                size_t refused_len, const struct ip_view *view,
                                enum icmp_reason reason);
 
-/* Rewrites the outer source of an ICMP or ICMPv6 error in place, checksums with it (C6). `source` is
- * of the packet's family. */
+/* Rewrites the outer source of an ICMP or ICMPv6 error in place, checksums with it (C6). `source`
+ * is of the packet's family. */
 void icmp_replace_source(uint8_t *bytes, const struct ip_view *view, const struct address *source);
 
 #endif

@@ -73,8 +73,8 @@ static void test_d4_quotes_as_much_as_fits(void)
         for (recipe.payload_len = 0; recipe.payload_len < 1450; recipe.payload_len++) {
             size_t whole = maker_write(&recipe, packet);
             struct ip_view view = parse(packet, whole);
-            size_t len = icmp_create_unreachable(out, sizeof(out), packet, whole, &view,
-                                                 ICMP_NO_ROUTE);
+            size_t len =
+                icmp_create_unreachable(out, sizeof(out), packet, whole, &view, ICMP_NO_ROUTE);
             size_t expected = headers + whole < most ? headers + whole : most;
             CHECK_EQUAL(len, expected);
             struct ip_view made = parse(out, len);
@@ -108,11 +108,13 @@ static void test_d4_quotes_a_super_packet_as_the_application_sent_it(void)
 
 static void test_types_and_codes(void)
 {
-    static const uint8_t expected[][4] = {/* IPv4 type, code; IPv6 type, code */
+    /* IPv4 type, code; IPv6 type, code */
+    static const uint8_t expected[][4] = {
         [ICMP_NO_ROUTE] = {3, 0, 1, 0},
         [ICMP_HOST_UNREACHABLE] = {3, 1, 1, 3},
         [ICMP_PROHIBITED] = {3, 13, 1, 1},
-        [ICMP_SOURCE_POLICY] = {3, 13, 1, 5}};
+        [ICMP_SOURCE_POLICY] = {3, 13, 1, 5},
+    };
     for (unsigned i = 0; i < 8; i++) {
         static struct recipe recipe;
         uint8_t out[ICMP_CREATE_MOST_BYTES];
@@ -192,8 +194,8 @@ static void test_d2_never_about_an_icmp_error(void)
 
 static void test_d2_never_about_icmp_of_which_the_type_is_cut_off(void)
 {
-    uint8_t bytes[IPV4_HEADER_BYTES] = {0x45, [3] = 20, [9] = IP_PROTOCOL_ICMP,
-                                        [12] = 10, [16] = 10};
+    uint8_t bytes[IPV4_HEADER_BYTES] = {
+        0x45, [3] = 20, [9] = IP_PROTOCOL_ICMP, [12] = 10, [16] = 10};
     struct ip_view view = parse(bytes, sizeof(bytes));
     CHECK(!icmp_is_error(bytes, &view));
     CHECK(!icmp_may_answer(bytes, &view));

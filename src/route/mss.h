@@ -8,10 +8,9 @@
 /* The largest segment of a path: its MTU - 40 (IPv4) or - 60 (IPv6), between 0 and 65535. */
 uint16_t mss_of_mtu(enum family family, uint32_t mtu_bytes);
 
-/* Lowers the MSS option of a SYN or SYN-ACK to `most`, the TCP checksum with it; any other packet, and
- * one whose options are cut off or malformed before the option, stays as it is. A partial checksum
- * covers only the pseudo-header and is left alone. `view` is of the same bytes. */
-void mss_clamp(uint8_t *bytes, const struct ip_view *view, uint16_t most,
-               bool checksum_is_partial);
+/* Lowers the MSS option of a SYN or SYN-ACK to `most`, the TCP checksum with it; any other packet,
+ * and one whose options are cut off or malformed before the option, stays as it is. A partial
+ * checksum covers only the pseudo-header and is left alone. `view` is of the same bytes. */
+void mss_clamp(uint8_t *bytes, const struct ip_view *view, uint16_t most, bool checksum_is_partial);
 
 #endif

@@ -109,8 +109,16 @@ static void test_c8_other_options_are_stepped_over(void)
 static void test_c8_malformed_options_end_the_walk(void)
 {
     static const char *const options[] = {
-        "02", "02 01", "02 00 0204ffff", "02 03 ff 01", "05 00 0204ffff", "fe 01 0204ffff",
-        "00 00 0204ffff", "08 ff 0204ffff", "01 01 0204", "01 01 01 02",
+        "02",
+        "02 01",
+        "02 00 0204ffff",
+        "02 03 ff 01",
+        "05 00 0204ffff",
+        "fe 01 0204ffff",
+        "00 00 0204ffff",
+        "08 ff 0204ffff",
+        "01 01 0204",
+        "01 01 01 02",
     };
     for (unsigned i = 0; i < sizeof(options) / sizeof(*options); i++) {
         static struct recipe recipe;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Theory of operation. Replacing an address changes every sum over it by one and the same amount: new
- * minus old in ones'-complement, the `delta`. A finished checksum is the complement of its sum, so
- * it moves by -delta (RFC 1624 eqn. 3 written with sums); a partial one is the sum of the
+/* Theory of operation. Replacing an address changes every sum over it by one and the same amount:
+ * new minus old in ones'-complement, the `delta`. A finished checksum is the complement of its sum,
+ * so it moves by -delta (RFC 1624 eqn. 3 written with sums); a partial one is the sum of the
  * pseudo-header itself and moves by +delta. An ICMP checksum covers the quote as plain bytes, so
  * it moves by the deltas of all fields that changed there: address, header checksum, transport
  * checksum. All of these lie at even offsets from the ICMP header, whatever options and extension
@@ -156,9 +156,8 @@ static enum verdict check(const uint8_t *bytes, const struct ip_view *view,
     return VERDICT_OK;
 }
 
-enum verdict nat_rewrite(uint8_t *bytes, size_t len, const struct ip_view *view,
-                         enum nat_side side, const struct address *to,
-                         uint16_t partial_checksum_at)
+enum verdict nat_rewrite(uint8_t *bytes, size_t len, const struct ip_view *view, enum nat_side side,
+                         const struct address *to, uint16_t partial_checksum_at)
 {
     assert(view->len_bytes <= len);
     enum family family = (enum family)view->family;

@@ -21,8 +21,7 @@ enum nat_side {
  * NAT_UNSUPPORTED leaves the packet as it was: a transport header that is cut off, an unreadable
  * quote, a protocol whose checksum we cannot adjust (UDP-Lite, DCCP, AH, any unknown one), routing
  * segments left. `to` equal to the present address: OK at once, whatever the packet is. */
-enum verdict nat_rewrite(uint8_t *bytes, size_t len, const struct ip_view *view,
-                         enum nat_side side, const struct address *to,
-                         uint16_t partial_checksum_at);
+enum verdict nat_rewrite(uint8_t *bytes, size_t len, const struct ip_view *view, enum nat_side side,
+                         const struct address *to, uint16_t partial_checksum_at);
 
 #endif

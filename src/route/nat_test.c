@@ -103,7 +103,7 @@ static void test_b5_a_partial_sum_elsewhere_leaves_this_one_final(void)
     free(expected);
 }
 
-/* A quote that ends amid the checksum field keeps its half as it was: no recipe says what that is. */
+/* A quote that ends amid the checksum field keeps its half as it was: no recipe tells that. */
 static void avoid_half_a_checksum(struct recipe *error)
 {
     uint8_t bytes[MAKER_MOST_BYTES];
@@ -113,7 +113,7 @@ static void avoid_half_a_checksum(struct recipe *error)
         error->quote_most++;
 }
 
-/* An error about a packet that this side received: what it quotes went to the translated address. */
+/* An error about a packet that this side received: it quotes what went to the address. */
 static void test_traps5_quotes_are_translated_too(void)
 {
     for (unsigned round = 0; round < 20000; round++) {

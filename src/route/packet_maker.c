@@ -55,7 +55,7 @@ static size_t write_ipv4_header(const struct recipe *recipe, uint8_t *out)
 static size_t write_ipv6_header(const struct recipe *recipe, uint8_t *out)
 {
     bool is_fragment = recipe->fragment != MAKER_WHOLE;
-    uint8_t after_hop = is_fragment ? IP_PROTOCOL_FRAGMENT
+    uint8_t after_hop = is_fragment                       ? IP_PROTOCOL_FRAGMENT
                         : recipe->has_destination_options ? IP_PROTOCOL_DSTOPTS
                                                           : recipe->protocol;
     uint8_t after_fragment = recipe->has_destination_options && recipe->fragment != MAKER_LATER

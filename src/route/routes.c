@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* Theory of operation. All tunnels' includes and exceptions are sorted by address, then length: that
- * order visits a prefix before those inside it, so one sweep with a stack of the prefixes around the
- * present one knows, for each tunnel, its longest include and exception there: each level of the
- * stack starts as a copy of the one below and adds the entries of its own prefix. Between two
- * neighbouring prefixes of the sweep no tunnel's match can change, hence a winner for each distinct
- * prefix is the whole of rule A2, and the trie then finds it like any longest match. */
+/* Theory of operation. All tunnels' includes and exceptions are sorted by address, then length:
+ * that order visits a prefix before those inside it, so one sweep with a stack of the prefixes
+ * around the present one knows, for each tunnel, its longest include and exception there: each
+ * level of the stack starts as a copy of the one below and adds the entries of its own prefix.
+ * Between two neighbouring prefixes of the sweep no tunnel's match can change, hence a winner for
+ * each distinct prefix is the whole of rule A2, and the trie finds it like any longest match. */
 #include "route/routes.h"
 
 #include <stdlib.h>
@@ -271,8 +271,7 @@ static void visit_losers(struct sweep *sweep, int winner,
 }
 
 bool routes_walk_losses(const struct memory *memory, const struct routes_tunnel *tunnels,
-                        size_t count,
-                        void (*visit)(void *context, const struct routes_loss *loss),
+                        size_t count, void (*visit)(void *context, const struct routes_loss *loss),
                         void *context)
 {
     struct sweep sweep;

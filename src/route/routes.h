@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Which tunnel a destination belongs to (RULES A1, A2): the tunnels' route lists, flattened into one
- * trie whose values are winners, so that a packet costs one longest-prefix match. Immutable once
- * made: a change of the tree makes a new one. */
+/* Which tunnel a destination belongs to (RULES A1, A2): the tunnels' route lists, flattened into
+ * one trie whose values are winners, so that a packet costs one longest-prefix match. Immutable
+ * once made: a change of the tree makes a new one. */
 #ifndef ROUTE_ROUTES_H
 #define ROUTE_ROUTES_H
 
@@ -42,7 +42,7 @@ static inline int routes_decode(const void *value)
     return value ? (int)(intptr_t)value - 3 : ROUTES_NONE;
 }
 
-/* The winner's index, ROUTES_NONE or ROUTES_THROW. `destination`: 4 or 16 bytes in network order. */
+/* The winner's index, ROUTES_NONE or ROUTES_THROW. `destination`: 4 or 16 network bytes. */
 static inline int routes_lookup_bytes(const struct routes *routes, enum family family,
                                       const uint8_t *destination)
 {
@@ -59,16 +59,15 @@ void routes_walk(const struct routes *routes,
 /* A carrier's prefix, or the part of one, that goes to a tunnel which it carries (RULES A3). */
 struct routes_loss {
     struct prefix prefix;
-    int loser;  /* the carrier */
-    int winner; /* carried by it, directly or further in, or what beats the carried one */
+    int loser;        /* the carrier */
+    int winner;       /* carried by it, directly or further in, or what beats the carried one */
     bool was_longest; /* by prefix length alone the carrier would have it: worth a warning */
 };
 
 /* Calls `visit` once for each loss, not again for what lies inside a loss to the same winner.
  * False: no memory. The lists are those that routes_init accepted. */
 bool routes_walk_losses(const struct memory *memory, const struct routes_tunnel *tunnels,
-                        size_t count,
-                        void (*visit)(void *context, const struct routes_loss *loss),
+                        size_t count, void (*visit)(void *context, const struct routes_loss *loss),
                         void *context);
 
 #endif

@@ -22,14 +22,13 @@ static void forest_add(struct forest *forest, int carrier, const char *list)
 {
     size_t at = forest->count++;
     struct routes_tunnel *tunnel = &forest->tunnels[at];
-    *tunnel = (struct routes_tunnel){.carrier = carrier, .includes = forest->includes[at],
-                                     .exceptions = forest->exceptions[at]};
+    *tunnel = (struct routes_tunnel){
+        .carrier = carrier, .includes = forest->includes[at], .exceptions = forest->exceptions[at]};
     char copy[200], *rest = NULL;
     memcpy(copy, list, strlen(list) + 1);
     for (char *word = strtok_r(copy, " ", &rest); word; word = strtok_r(NULL, " ", &rest)) {
         if (*word == '!')
-            CHECK(prefix_parse(word + 1,
-                               &forest->exceptions[at][tunnel->exception_count++]));
+            CHECK(prefix_parse(word + 1, &forest->exceptions[at][tunnel->exception_count++]));
         else
             CHECK(prefix_parse(word, &forest->includes[at][tunnel->include_count++]));
     }
@@ -59,8 +58,8 @@ static void list(struct listing *listing, const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
-    int len = vsnprintf(listing->text + listing->len, sizeof(listing->text) - listing->len,
-                        format, arguments);
+    int len = vsnprintf(listing->text + listing->len, sizeof(listing->text) - listing->len, format,
+                        arguments);
     va_end(arguments);
     listing->len += (size_t)len;
 }
@@ -160,8 +159,7 @@ static void test_a2_unrelated_tunnels_compete_as_routes_do(void)
     forest_add(&forest, -1, "10.0.0.0/8");
     forest_add(&forest, 0, "10.0.0.0/9");
     forest_add(&forest, 1, "10.200.0.0/16");
-    check_lists(&forest,
-                "0.0.0.0/0=0 10.0.0.0/8=1 10.0.0.0/9=2 10.200.0.0/16=3 ",
+    check_lists(&forest, "0.0.0.0/0=0 10.0.0.0/8=1 10.0.0.0/9=2 10.200.0.0/16=3 ",
                 "10.0.0.0/9:0>2 10.200.0.0/16:1>3 ");
 }
 
@@ -225,8 +223,7 @@ static void test_a6_a_forest_has_several_roots(void)
     forest_add(&forest, -1, "0.0.0.0/0 ::/0");
     forest_add(&forest, -1, "192.168.7.0/24 fd07::/64");
     forest_add(&forest, 0, "10.20.0.0/16");
-    check_lists(&forest,
-                "0.0.0.0/0=0 10.20.0.0/16=2 192.168.7.0/24=1 ::/0=0 fd07::/64=1 ",
+    check_lists(&forest, "0.0.0.0/0=0 10.20.0.0/16=2 192.168.7.0/24=1 ::/0=0 fd07::/64=1 ",
                 "10.20.0.0/16:0>2 ");
 }
 
@@ -361,12 +358,43 @@ static void check_route(void *context, const struct prefix *prefix, int winner)
     walk->prefixes[walk->count++] = *prefix;
 }
 
+struct naive_losses {
+    const struct forest *forest;
+    struct routes_loss losses[500];
+    size_t count;
+};
+
 static void check_loss(void *context, const struct routes_loss *loss)
 {
-    const struct forest *forest = context;
+    struct naive_losses *told = context;
+    const struct forest *forest = told->forest;
+    CHECK(told->count < 500);
+    told->losses[told->count++] = *loss;
     CHECK_EQUAL(naive_winner(forest, &loss->prefix), loss->winner);
     CHECK(naive_match(forest, (size_t)loss->loser, &loss->prefix) >= 0);
     CHECK(naive_is_struck(forest, (size_t)loss->loser, &loss->prefix));
+}
+
+/* Every include that its tunnel loses lies in a loss that was told, the closest one to who has it. */
+static void check_losses(const struct forest *forest)
+{
+    struct naive_losses told = {.forest = forest};
+    CHECK(routes_walk_losses(tap_memory(), forest->tunnels, forest->count, check_loss, &told));
+    for (size_t i = 0; i < forest->count; i++) {
+        for (size_t k = 0; k < forest->tunnels[i].include_count; k++) {
+            const struct prefix *lost = &forest->includes[i][k];
+            const struct routes_loss *closest = NULL;
+            if (naive_match(forest, i, lost) < 0 || !naive_is_struck(forest, i, lost))
+                continue;
+            for (size_t l = 0; l < told.count; l++) {
+                const struct routes_loss *loss = &told.losses[l];
+                if (loss->loser == (int)i && prefix_covers(&loss->prefix, lost) &&
+                    (!closest || loss->prefix.len_bits > closest->prefix.len_bits))
+                    closest = loss;
+            }
+            CHECK(closest && closest->winner == naive_winner(forest, lost));
+        }
+    }
 }
 
 static void test_a2_trie_equals_the_rule_read_out(void)
@@ -399,7 +427,7 @@ static void test_a2_trie_equals_the_rule_read_out(void)
         struct naive_walk walk = {.forest = &forest};
         routes_walk(&routes, check_route, &walk);
         CHECK_EQUAL(walk.count, routes.trie.prefixes);
-        CHECK(routes_walk_losses(tap_memory(), forest.tunnels, forest.count, check_loss, &forest));
+        check_losses(&forest);
         routes_wipe(&routes);
     }
     CHECK(accepted > 200 && refused > 200);
