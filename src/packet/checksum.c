@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* A ones'-complement sum does not care how wide its words are (2^16 ≡ 1 modulo 2^16 - 1) nor, until
- * the end, in which byte order they are read (RFC 1071 section 2). So 8 bytes are read at a time, in the
- * machine's order, and added as two halves of 32 bits to 64-bit sums that cannot overflow: no carries,
- * so it is vector code. The swap to network order comes once, at the end. */
+/* A ones-complement sum does not care how wide its words are (2^16 = 1 modulo 2^16 - 1) nor, until
+ * the end, in which byte order they are read (RFC 1071 section 2). So 8 bytes are read at a time,
+ * in the machine's order, and added as two halves of 32 bits to 64-bit sums that cannot overflow:
+ * no carries, so it is vector code. The swap to network order comes once, at the end. */
 #include "packet/checksum.h"
 
 #include "base/bytes.h"
@@ -53,8 +53,8 @@ sum_words(uint8_t *restrict out, const uint8_t *restrict in, size_t len, bool is
 
 typedef uint64_t lanes __attribute__((vector_size(32)));
 
-/* Whole blocks of 64 bytes. Three instructions per 32 bytes: `all` wraps, but with the high halves known
- * the low ones follow from it modulo 2^64. */
+/* Whole blocks of 64 bytes. Three instructions per 32 bytes: `all` wraps, but with the high halves
+ * known the low ones follow from it modulo 2^64. */
 static inline __attribute__((always_inline, target("avx2"))) uint64_t
 sum_blocks(uint8_t *restrict out, const uint8_t *restrict in, size_t len, bool is_copied)
 {

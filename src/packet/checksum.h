@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The Internet checksum: RFC 1071 sums, RFC 1624 updates. A `sum` is an unfolded ones'-complement
- * accumulator of 16-bit words in network order: single fields (as load_be16 gives them) may be added to
- * it by hand. checksum_fold makes 16 bits of it, checksum_finish complements them: the value of the
- * big-endian field. UDP sends a result of 0 as 0xffff (checksum_finish_udp). */
+ * accumulator of 16-bit words in network order: single fields (as load_be16 gives them) may be
+ * added to it by hand. checksum_fold makes 16 bits of it, checksum_finish complements them: the
+ * value of the big-endian field. UDP sends a result of 0 as 0xffff (checksum_finish_udp). */
 #ifndef PACKET_CHECKSUM_H
 #define PACKET_CHECKSUM_H
 

@@ -66,7 +66,8 @@ static void test_races_a_naive_sum(void)
         uint32_t seed = (uint32_t)(start % 0xffff);
         uint32_t expected = sample_sum(seed, in + offset, len) % 0xffff;
         CHECK_EQUAL(checksum_fold(checksum_add(start, in + offset, len)) % 0xffff, expected);
-        CHECK_EQUAL(checksum_fold(checksum_copy(start, out + out_offset, in + offset, len)) % 0xffff,
+        CHECK_EQUAL(checksum_fold(checksum_copy(start, out + out_offset, in + offset, len)) %
+                        0xffff,
                     expected);
         CHECK(len == 0 || memcmp(out + out_offset, in + offset, len) == 0);
         free(in);
@@ -94,9 +95,8 @@ static void test_pseudo_header_races_a_naive_one(void)
         ip[0] = is_ipv6 ? 0x60 : 0x45;
         uint8_t protocol = (uint8_t)tap_random();
         uint32_t len = (uint32_t)tap_random_below(i % 3 ? 65536 : 70000);
-        uint64_t sum =
-            is_ipv6 ? checksum_pseudo(FAMILY_IPV6, ip + 8, ip + 24, protocol, len)
-                    : checksum_pseudo(FAMILY_IPV4, ip + 12, ip + 16, protocol, len);
+        uint64_t sum = is_ipv6 ? checksum_pseudo(FAMILY_IPV6, ip + 8, ip + 24, protocol, len)
+                               : checksum_pseudo(FAMILY_IPV4, ip + 12, ip + 16, protocol, len);
         CHECK_EQUAL(checksum_fold(sum), sample_pseudo(ip, protocol, len));
     }
 }

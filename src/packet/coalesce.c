@@ -1,17 +1,24 @@
 /* SPDX-License-Identifier: MIT */
-/* A run is a train of segments that Linux's GRO would merge too: same headers but for what the kernel
- * can compute again when it cuts the train (lengths, ID, sequence, checksums, PSH of the last). Only
- * proven bytes are merged: the super-packet's checksum is made anew by the kernel, so a broken
- * segment in it would become a valid one. The first packet's headers stay as they came until the run is
- * emitted: a run that stayed alone passes untouched. */
+/* A run is a train of segments that Linux's GRO would merge too: same headers but for what the
+ * kernel can compute again when it cuts the train (lengths, ID, sequence, checksums, PSH of the
+ * last). Only proven bytes are merged: the super-packet's checksum is made anew by the kernel, so a
+ * broken segment in it would become a valid one. The first packet's headers stay as they came until
+ * the run is emitted: a run that stayed alone passes untouched. */
 #include "packet/coalesce.h"
 
 #include "base/bytes.h"
 #include "packet/checksum.h"
 
 enum {
-    TCP_SEQUENCE = 4, TCP_ACKNOWLEDGMENT = 8, TCP_OFFSET = 12, TCP_FLAGS = 13, TCP_WINDOW = 14,
-    TCP_CHECKSUM = 16, TCP_URGENT = 18, UDP_LENGTH = 4, UDP_CHECKSUM = 6,
+    TCP_SEQUENCE = 4,
+    TCP_ACKNOWLEDGMENT = 8,
+    TCP_OFFSET = 12,
+    TCP_FLAGS = 13,
+    TCP_WINDOW = 14,
+    TCP_CHECKSUM = 16,
+    TCP_URGENT = 18,
+    UDP_LENGTH = 4,
+    UDP_CHECKSUM = 6,
 };
 enum { TCP_PSH = 0x08, TCP_ACK = 0x10 };
 
@@ -31,8 +38,8 @@ void coalesce_init(struct coalesce *coalesce, bool tcp4, bool tcp6, bool udp)
     *coalesce = (struct coalesce){.tcp4 = tcp4, .tcp6 = tcp6, .udp = udp};
 }
 
-/* Writes into the first packet's headers what the kernel wants to see in front of a super-packet: the
- * transport checksum is the pseudo-header's sum only, uncomplemented. */
+/* Writes into the first packet's headers what the kernel wants to see in front of a super-packet:
+ * the transport checksum is the pseudo-header's sum only, uncomplemented. */
 static void write_super_headers(const struct coalesce_run *run, struct vnet_header *vnet)
 {
     const struct ip_view *view = &run->view;
@@ -55,9 +62,9 @@ static void write_super_headers(const struct coalesce_run *run, struct vnet_head
     store_be16(transport + checksum_offset, checksum_fold(sum));
     *vnet = (struct vnet_header){
         .flags = VNET_NEEDS_CSUM,
-        .gso_type = !is_tcp                         ? VNET_GSO_UDP_L4
+        .gso_type = !is_tcp                       ? VNET_GSO_UDP_L4
                     : view->family == FAMILY_IPV4 ? VNET_GSO_TCPV4
-                                                    : VNET_GSO_TCPV6,
+                                                  : VNET_GSO_TCPV6,
         .hdr_len = (uint16_t)run->header_bytes,
         .gso_size = (uint16_t)run->segment_bytes,
         .csum_start = view->transport_offset,
@@ -90,8 +97,8 @@ static unsigned oldest_run(const struct coalesce *coalesce)
     unsigned oldest = NO_RUN;
     for (unsigned i = 0; i < COALESCE_FLOWS; i++) {
         const struct coalesce_run *run = &coalesce->runs[i];
-        if (run->packets && (oldest == NO_RUN ||
-                             (int32_t)(run->opened - coalesce->runs[oldest].opened) < 0))
+        if (run->packets &&
+            (oldest == NO_RUN || (int32_t)(run->opened - coalesce->runs[oldest].opened) < 0))
             oldest = i;
     }
     return oldest;
@@ -142,8 +149,8 @@ static bool read_tcp(const uint8_t *tcp, uint32_t transport_bytes, struct segmen
     if (transport_bytes < TCP_HEADER_BYTES)
         return false;
     uint32_t tcp_bytes = (uint32_t)(tcp[TCP_OFFSET] >> 4) * 4;
-    if (tcp_bytes < TCP_HEADER_BYTES || tcp_bytes >= transport_bytes ||
-        tcp[TCP_OFFSET] & 0x0f || (tcp[TCP_FLAGS] & ~TCP_PSH) != TCP_ACK)
+    if (tcp_bytes < TCP_HEADER_BYTES || tcp_bytes >= transport_bytes || tcp[TCP_OFFSET] & 0x0f ||
+        (tcp[TCP_FLAGS] & ~TCP_PSH) != TCP_ACK)
         return false;
     segment->header_bytes += tcp_bytes;
     segment->payload_bytes = transport_bytes - tcp_bytes;
@@ -194,8 +201,8 @@ static bool read_segment(const struct coalesce *coalesce, const uint8_t *bytes,
     return is_proven(bytes, view, transport_bytes);
 }
 
-/* The headers must be such that cutting the super-packet gives them back (TRAPS 36). The ID of a packet
- * that must not be fragmented means nothing (RFC 6864). */
+/* The headers must be such that cutting the super-packet gives them back (TRAPS 36). The ID of a
+ * packet that must not be fragmented means nothing (RFC 6864). */
 static bool ip_joins(const struct coalesce_run *run, const uint8_t *ip, const struct ip_view *view)
 {
     const uint8_t *first = run->first->data;
@@ -240,12 +247,10 @@ static void append(struct coalesce_run *run, struct packet *packet, const struct
     run->has_push = segment->has_push;
 }
 
-/* No packet could join any more: what may come next is as long as the first at most. */
 static bool is_closed(const struct coalesce_run *run, const struct segment *segment)
 {
     return segment->has_push || segment->payload_bytes < run->segment_bytes ||
-           run->packets == COALESCE_SEGMENTS_MOST ||
-           run->len_bytes + run->segment_bytes > OFFLOAD_SUPER_MOST_BYTES;
+           run->packets == COALESCE_SEGMENTS_MOST;
 }
 
 static void open_run(struct coalesce *coalesce, uint64_t key, struct packet *packet,
@@ -306,8 +311,7 @@ void coalesce_add(struct coalesce *coalesce, struct packet *packet, const struct
     }
     if (index != NO_RUN)
         emit_run(coalesce, index, sink);
-    if (is_mergeable && !segment.has_push &&
-        view->len_bytes + segment.payload_bytes <= OFFLOAD_SUPER_MOST_BYTES)
+    if (is_mergeable && !segment.has_push)
         open_run(coalesce, key, packet, &segment, view, sink);
     else
         emit_alone(packet, sink);

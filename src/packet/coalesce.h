@@ -14,22 +14,23 @@
 struct coalesce_run {
     struct packet *first;
     struct packet *last;
-    struct ip_view view;      /* of the first packet */
-    uint32_t packets;         /* 0: free */
+    struct ip_view view; /* of the first packet */
+    uint32_t packets;    /* 0: free */
     uint32_t header_bytes;
-    uint32_t segment_bytes;   /* payload of the first; all equal, the last may be shorter */
-    uint32_t len_bytes;       /* of all */
-    uint32_t next_sequence;   /* TCP */
-    uint32_t opened;          /* the lower, the older */
-    uint8_t receives_held;    /* RULES H4: at most 4 */
-    bool has_push;            /* TCP: of the last packet */
+    uint32_t segment_bytes; /* payload of the first; all equal, the last may be shorter */
+    uint32_t len_bytes;     /* of all */
+    uint32_t next_sequence; /* TCP */
+    uint32_t opened;        /* the lower, the older */
+    uint8_t receives_held;  /* RULES H4: at most 4 */
+    bool has_push;          /* TCP: of the last packet */
 };
 
 struct coalesce {
-    uint64_t keys[COALESCE_FLOWS]; /* a hash of each run's flow; what is equal is then compared whole */
+    uint64_t
+        keys[COALESCE_FLOWS]; /* a hash of each run's flow; what is equal is then compared whole */
     struct coalesce_run runs[COALESCE_FLOWS];
-    uint32_t held;   /* runs that hold packets */
-    uint32_t opened; /* runs so far */
+    uint32_t held;        /* runs that hold packets */
+    uint32_t opened;      /* runs so far */
     bool tcp4, tcp6, udp; /* what the TUN takes as super-packets */
 };
 
@@ -40,11 +41,12 @@ struct coalesce_sink {
 };
 
 void coalesce_init(struct coalesce *coalesce, bool tcp4, bool tcp6, bool udp);
-/* Takes a packet in the order of arrival: joins its flow's run, or opens one, or passes alone (its flow's
- * held run is emitted before it: order of a flow is kept; RULES H4). Only plain TCP (ACK, PSH) and UDP
- * segments whose transport checksum verifies are merged (TRAPS 36); a frame of one packet has no flags,
- * its bytes are untouched. A run that can take no more (PSH, a shorter segment, full) is emitted at once.
- * `view` is ip_parse's; bytes behind the IP length are cut off. */
+/* Takes a packet in the order of arrival: joins its flow's run, or opens one, or passes alone (its
+ * flow's held run is emitted before it: order of a flow is kept; RULES H4). Only plain TCP (ACK,
+ * PSH) and UDP segments whose transport checksum verifies are merged (TRAPS 36); a frame of one
+ * packet has no flags, its bytes are untouched. A run that can take no more (PSH, a shorter
+ * segment, full) is emitted at once. `view` is ip_parse's; bytes behind the IP length are cut off.
+ */
 void coalesce_add(struct coalesce *coalesce, struct packet *packet, const struct ip_view *view,
                   const struct coalesce_sink *sink);
 /* A receive ended: runs held over 4 receives are emitted. */

@@ -86,8 +86,8 @@ static bool read_hop_by_hop(const uint8_t *options, size_t len, struct ip_view *
     return true;
 }
 
-/* Follows the chain from view->protocol and view->transport_offset to what is no extension header. AH
- * and ESP end it: what they protect is not ours to look into. */
+/* Follows the chain from view->protocol and view->transport_offset to what is no extension header.
+ * AH and ESP end it: what they protect is not ours to look into. */
 static bool walk_extension_headers(const uint8_t *bytes, size_t limit, struct ip_view *view)
 {
     for (unsigned headers = 0; headers <= EXTENSION_HEADERS_MOST; headers++) {

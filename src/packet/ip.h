@@ -37,8 +37,8 @@ struct ip_view {
     bool has_more_fragments;
     bool is_fragment;       /* first or later */
     bool is_later_fragment; /* offset > 0: no transport header in it */
-    bool has_options;       /* IPv4 options or IPv6 extension headers other than a fragment header */
-    bool has_routing_segments; /* IPv6 routing header with segments left, or IPv4 source route */
+    bool has_options; /* IPv4 options, IPv6 extension headers other than a fragment header */
+    bool has_routing_segments; /* IPv6 routing header with segments left, IPv4 source route */
     bool has_jumbo;
 };
 
@@ -48,8 +48,9 @@ struct ip_view {
  * header may be cut off: compare transport_offset with len_bytes. The IPv4 header's checksum is not
  * checked here. `view` is untouched on failure. */
 enum verdict ip_parse(const uint8_t *bytes, size_t len, struct ip_view *view);
-/* The same for a packet whose IP length field is not to be trusted to match (a super-packet from the
- * TUN may exceed 65535 or carry 0; a packet quoted in an ICMP error is cut off): the length is `len`. */
+/* The same for a packet whose IP length field is not to be trusted to match (a super-packet from
+ * the TUN may exceed 65535 or carry 0; a packet quoted in an ICMP error is cut off): the length is
+ * `len`. */
 enum verdict ip_parse_quoted(const uint8_t *bytes, size_t len, struct ip_view *view);
 
 static inline struct address ip_source(const uint8_t *bytes, const struct ip_view *view)
@@ -62,9 +63,10 @@ static inline struct address ip_destination(const uint8_t *bytes, const struct i
     return address_from_bytes((enum family)view->family, bytes + view->destination_offset);
 }
 
-/* Writes the IP and UDP headers of a carried datagram (RULES C2) in front of `payload_len` bytes that
- * stand right behind them: DF clear, TTL 64, flow label 0, UDP checksum in both families. Returns
- * nothing; `header` has room for 28 (IPv4) or 48 (IPv6) bytes. */
+/* Writes the IP and UDP headers of a carried datagram (RULES C2) in front of `payload_len` bytes
+ * that stand right behind them: DF clear, TTL 64, flow label 0, UDP checksum in both families.
+ * `header` has room for 28 (IPv4) or 48 (IPv6) bytes; all together is an IP packet: 65507 bytes of
+ * payload at most. */
 struct ip_outer {
     struct address source;
     struct address destination; /* the same family */
@@ -79,8 +81,8 @@ static inline size_t ip_outer_bytes(enum family family)
 }
 void ip_write_outer(uint8_t *header, const struct ip_outer *outer, size_t payload_len);
 
-/* RFC 6040 4.2: the inner ECN after decapsulation from an outer header's ECN; false: the packet must
- * be dropped (outer CE on an inner Not-ECT). */
+/* RFC 6040 4.2: the inner TOS after decapsulation, its ECN by that of the outer header; false: the
+ * packet must be dropped (outer CE on an inner Not-ECT). */
 bool ip_decapsulate_ecn(uint8_t outer_tos, uint8_t inner_tos, uint8_t *tos);
 /* Rewrites the TOS / traffic class of a packet in place, IPv4 header checksum with it. */
 void ip_set_tos(uint8_t *bytes, const struct ip_view *view, uint8_t tos);

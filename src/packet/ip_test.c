@@ -12,8 +12,7 @@ static enum verdict parse_copy(const uint8_t *bytes, size_t len, bool is_quoted,
 {
     uint8_t *copy = malloc(len ? len : 1);
     memcpy(copy, bytes, len);
-    enum verdict verdict =
-        is_quoted ? ip_parse_quoted(copy, len, view) : ip_parse(copy, len, view);
+    enum verdict verdict = is_quoted ? ip_parse_quoted(copy, len, view) : ip_parse(copy, len, view);
     free(copy);
     return verdict;
 }
@@ -140,10 +139,10 @@ static void test_trap_3_extension_headers_are_walked(void)
     uint8_t bytes[2000];
     struct ip_view view;
     size_t len = make_ipv6(bytes, 0,
-                           "3c00 0104 00000000" /* hop-by-hop */
+                           "3c00 0104 00000000"                  /* hop-by-hop */
                            "2b01 0104 00000000 0000000000000000" /* destination, 16 bytes */
-                           "2c00 0000 00000000" /* routing, nothing left */
-                           "1100 0001 12345678" /* fragment, first */
+                           "2c00 0000 00000000"                  /* routing, nothing left */
+                           "1100 0001 12345678"                  /* fragment, first */
                            "1234 0035 0008 0000");
     CHECK_EQUAL(parse_copy(bytes, len, false, &view), VERDICT_OK);
     CHECK_EQUAL(view.protocol, IP_PROTOCOL_UDP);
@@ -284,7 +283,8 @@ static void test_outer_headers_of_any_size(void)
     for (unsigned i = 0; i < 2 * sizeof(lens) / sizeof(*lens); i++) {
         bool is_ipv6 = i % 2;
         size_t payload_len = lens[i / 2];
-        struct ip_outer outer = {.source_port = 51820, .destination_port = 443, .id = 0xabcd, .tos = 2};
+        struct ip_outer outer = {
+            .source_port = 51820, .destination_port = 443, .id = 0xabcd, .tos = 2};
         CHECK(address_parse(is_ipv6 ? "fd00::2" : "10.64.0.2", &outer.source));
         CHECK(address_parse(is_ipv6 ? "2001:db8::1" : "192.0.2.1", &outer.destination));
         size_t header_len = ip_outer_bytes((enum family)outer.source.family);
@@ -352,8 +352,10 @@ static void test_the_tos_is_rewritten_in_place(void)
 {
     for (unsigned i = 0; i < 512; i++) {
         uint8_t bytes[200], expected[200];
-        struct sample sample = {.is_ipv6 = i % 2, .tos = (uint8_t)tap_random(),
-                                .id = (uint16_t)tap_random(), .ip_options = i % 3 ? 0 : 8};
+        struct sample sample = {.is_ipv6 = i % 2,
+                                .tos = (uint8_t)tap_random(),
+                                .id = (uint16_t)tap_random(),
+                                .ip_options = i % 3 ? 0 : 8};
         struct ip_view view;
         size_t len = sample_make(&sample, bytes);
         memcpy(expected, bytes, len);

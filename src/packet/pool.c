@@ -28,8 +28,8 @@ struct pool {
     size_t free_block_count;
 };
 
-/* Whole cache lines with a spare one between neighbours, and not near a multiple of a page: else the
- * headers of all packets would fall on the same few sets of the cache. */
+/* Whole cache lines with a spare one between neighbours, and not near a multiple of a page: else
+ * the headers of all packets would fall on the same few sets of the cache. */
 static size_t stride_bytes(size_t bytes)
 {
     size_t lines = ((bytes + CACHE_LINE_BYTES - 1) / CACHE_LINE_BYTES + 1) | 1;
@@ -94,8 +94,8 @@ struct pool *pool_new(const struct memory *memory, const struct pool_shape *shap
     size_t views = shape->receive_blocks * VIEWS_PER_BLOCK;
     size_t packets_at = whole_lines(sizeof(struct pool));
     size_t blocks_at = packets_at + whole_lines((shape->slots + views) * sizeof(struct packet));
-    size_t slots_at = blocks_at + whole_lines((shape->slots + shape->receive_blocks) *
-                                              sizeof(struct block));
+    size_t slots_at =
+        blocks_at + whole_lines((shape->slots + shape->receive_blocks) * sizeof(struct block));
     size_t receive_at = slots_at + shape->slots * slot_stride;
     size_t memory_bytes = receive_at + shape->receive_blocks * block_stride;
     uint8_t *bytes = memory_take(memory, memory_bytes);

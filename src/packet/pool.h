@@ -9,7 +9,8 @@
 
 struct pool;
 
-/* A run of bytes: a slot (one packet's own) or a receive block (shared by the packets cut from it). */
+/* A run of bytes: a slot (one packet's own) or a receive block (shared by the packets cut from
+ * it). */
 struct block {
     struct block *next_free;
     uint8_t *bytes;
@@ -36,8 +37,8 @@ void pool_free(struct pool *pool);
 struct packet *pool_take_packet(struct pool *pool);
 /* A receive block with one reference, the caller's; NULL when there is none. */
 struct block *pool_take_block(struct pool *pool);
-/* A packet that shows `len` bytes of a block from `offset`; adds a reference. Its floor is the start
- * of those bytes and its ceiling their end. NULL when there is no packet left. */
+/* A packet that shows `len` bytes of a block from `offset`; adds a reference. Its floor is the
+ * start of those bytes and its ceiling their end. NULL when no packet is left (64 a block). */
 struct packet *pool_take_view(struct pool *pool, struct block *block, size_t offset, size_t len);
 
 void pool_give_packet(struct pool *pool, struct packet *packet); /* NULL does nothing */

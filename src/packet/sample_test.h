@@ -74,8 +74,8 @@ static inline uint32_t sample_header_bytes(const struct sample *sample)
     return sample_ip_bytes(sample) + (sample->is_udp ? 8u : 20u + sample->tcp_options);
 }
 
-/* Sets the lengths and checksums of a packet of `len` bytes whose headers are there; returns the place
- * of the transport checksum. */
+/* Sets the lengths and checksums of a packet of `len` bytes whose headers are there; returns the
+ * place of the transport checksum. */
 static inline uint8_t *sample_seal(const struct sample *sample, uint8_t *out, uint32_t len)
 {
     uint32_t ip_bytes = sample_ip_bytes(sample), transport_bytes = len - ip_bytes;
@@ -96,7 +96,8 @@ static inline uint8_t *sample_seal(const struct sample *sample, uint8_t *out, ui
     return checksum;
 }
 
-/* A whole packet with random payload and options (NOPs in IPv4) and right checksums; returns its length. */
+/* A whole packet with random payload and options (NOPs in IPv4) and right checksums; returns its
+ * length. */
 static inline uint32_t sample_make(const struct sample *sample, uint8_t *out)
 {
     uint32_t header_bytes = sample_header_bytes(sample), ip_bytes = sample_ip_bytes(sample);
@@ -135,8 +136,8 @@ static inline uint32_t sample_make(const struct sample *sample, uint8_t *out)
     return len;
 }
 
-/* Makes of a sealed packet what the kernel hands out at a TUN: the transport checksum is the pseudo-header's
- * sum. Returns the header that stands in front. */
+/* Makes of a sealed packet what the kernel hands out at a TUN: the transport checksum is the
+ * pseudo-header's sum. Returns the header that stands in front. */
 static inline struct vnet_header sample_to_super(const struct sample *sample, uint8_t *out,
                                                  uint32_t len, uint16_t gso_size)
 {
@@ -155,7 +156,8 @@ static inline struct vnet_header sample_to_super(const struct sample *sample, ui
     };
 }
 
-/* Segment `index` of a super-packet, as RFC 9293, 768, 3168 and 6864 want it; returns its length. */
+/* Segment `index` of a super-packet, as RFC 9293, 768, 3168 and 6864 want it; returns its length.
+ */
 static inline uint32_t sample_segment(const struct sample *sample, const uint8_t *super,
                                       uint32_t gso_size, uint32_t index, uint8_t *out)
 {

@@ -1,15 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /* The lengths of headers are read from the headers, never from hdr_len. All segments share their
- * headers but for a few fields, so these are summed once; a segment costs a copy of the headers, the
- * stores of those fields, and one pass over its payload that copies and sums. */
+ * headers but for a few fields, so these are summed once; a segment costs a copy of the headers,
+ * the stores of those fields, and one pass over its payload that copies and sums. */
 #include "packet/split.h"
 
 #include "base/bytes.h"
 #include "packet/checksum.h"
 
 enum {
-    TCP_SEQUENCE = 4, TCP_OFFSET = 12, TCP_FLAGS = 13, TCP_CHECKSUM = 16,
-    UDP_LENGTH = 4, UDP_CHECKSUM = 6,
+    TCP_SEQUENCE = 4,
+    TCP_OFFSET = 12,
+    TCP_FLAGS = 13,
+    TCP_CHECKSUM = 16,
+    UDP_LENGTH = 4,
+    UDP_CHECKSUM = 6,
 };
 enum { TCP_FIN = 0x01, TCP_PSH = 0x08, TCP_CWR = 0x80 };
 
@@ -65,7 +69,7 @@ static void sum_headers(struct split *split)
     size_t transport_bytes = split->header_bytes - view->transport_offset;
     if (view->family == FAMILY_IPV4) {
         uint64_t sum = checksum_add(0, bytes, view->transport_offset);
-        sum = take_out(sum, bytes + 2, 4);             /* length and ID */
+        sum = take_out(sum, bytes + 2, 4);                /* length and ID */
         split->header_sum = take_out(sum, bytes + 10, 2); /* checksum */
     }
     uint64_t sum = checksum_pseudo((enum family)view->family, bytes + view->source_offset,
@@ -93,9 +97,8 @@ static enum verdict init_single(struct split *split)
     split->len_bytes = len;
     split->segment_bytes = len;
     /* In front of csum_start the packet has been judged and translated: nothing changes there. */
-    if (vnet->flags & VNET_NEEDS_CSUM &&
-        (vnet->csum_start < view->transport_offset ||
-         (uint32_t)vnet->csum_start + vnet->csum_offset + 2 > len))
+    if (vnet->flags & VNET_NEEDS_CSUM && (vnet->csum_start < view->transport_offset ||
+                                          (uint32_t)vnet->csum_start + vnet->csum_offset + 2 > len))
         return VERDICT_MALFORMED;
     return VERDICT_OK;
 }
@@ -153,7 +156,7 @@ static uint64_t write_tcp(const struct split *split, uint8_t *tcp, bool is_last)
     store_be32(tcp + TCP_SEQUENCE, sequence);
     uint16_t flags = load_be16(tcp + TCP_OFFSET);
     if (!is_last)
-        flags &= (uint16_t)~(TCP_FIN | TCP_PSH);
+        flags &= (uint16_t) ~(TCP_FIN | TCP_PSH);
     if (split->segment_index > 0)
         flags &= (uint16_t)~TCP_CWR;
     store_be16(tcp + TCP_OFFSET, flags);

@@ -8,15 +8,18 @@
 #include "packet/ip.h"
 #include "packet/vnet.h"
 
-/* A super-packet on its way to segments. Resumable: stops when the caller's batch is full. `bytes` are
- * borrowed until it is finished. NAT and the MSS clamp have been applied to `bytes` before (once). */
+/* A super-packet on its way to segments. Resumable: stops when the caller's batch is full. `bytes`
+ * are borrowed until it is finished. NAT and the MSS clamp have been applied to `bytes` before
+ * (once). */
 struct split {
     const uint8_t *bytes;
-    uint32_t len_bytes; /* by the IP header where the packet is not segmented: padding is left out */
+    uint32_t
+        len_bytes; /* by the IP header where the packet is not segmented: padding is left out */
     struct vnet_header vnet;
     struct ip_view view;
     bool is_segmented;
-    uint32_t header_bytes;  /* IP and transport headers, repeated in each segment; 0: not segmented */
+    uint32_t
+        header_bytes; /* IP and transport headers, repeated in each segment; 0: not segmented */
     uint32_t segment_bytes; /* payload of a full segment */
     uint32_t next_payload;  /* offset of the first payload byte not yet sent */
     uint32_t segment_index;
@@ -30,7 +33,8 @@ struct split {
 enum verdict split_init(struct split *split, const struct vnet_header *vnet, const uint8_t *bytes,
                         size_t len, const struct ip_view *view);
 
-/* Headers + segment payload (or the whole packet when it is not segmented): what must fit the MTU. */
+/* Headers + segment payload (or the whole packet when it is not segmented): what must fit the MTU.
+ */
 static inline uint32_t split_packet_bytes(const struct split *split)
 {
     return split->header_bytes + split->segment_bytes;
@@ -42,9 +46,9 @@ static inline bool split_is_finished(const struct split *split)
 }
 
 /* Writes the next segment into `packet` (an empty one with tailroom for it): headers copied and
- * adjusted (lengths, IPv4 ID and checksum, TCP sequence and flags: FIN and PSH only in the last, CWR
- * only in the first; UDP length), the transport checksum completed while copying. Not to be called on a
- * finished split. */
+ * adjusted (lengths, IPv4 ID and checksum, TCP sequence and flags: FIN and PSH only in the last,
+ * CWR only in the first; UDP length), the transport checksum completed while copying. Not to be
+ * called on a finished split. */
 void split_next(struct split *split, struct packet *packet);
 
 #endif

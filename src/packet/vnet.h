@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What stands in front of a packet on a TUN with IFF_VNET_HDR, and what is written to it at once. */
+/* What stands in front of a packet on a TUN with IFF_VNET_HDR, and what is written to it at once.
+ */
 #ifndef PACKET_VNET_H
 #define PACKET_VNET_H
 
@@ -29,8 +30,8 @@ enum {
     VNET_GSO_ECN = 0x80,
 };
 
-/* What goes to the TUN in one write: the header and a queue of packets whose bytes follow each other.
- * The first has the headers, the others only their payload. */
+/* What goes to the TUN in one write: the header and a queue of packets whose bytes follow each
+ * other. The first has the headers, the others only their payload. */
 struct tun_frame {
     struct vnet_header vnet;
     struct packet *first; /* linked by next */

@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: MIT */
+#include "packet/coalesce.h"
+
+#include "packet/coalesce_rig_test.h"
+#include "packet/split.h"
+
+static void test_split_then_coalesce_is_the_identity(void)
+{
+    static uint8_t super[SAMPLE_MOST_BYTES], segment[SAMPLE_MOST_BYTES];
+    for (unsigned i = 0; i < 150; i++) {
+        uint16_t gso_size = (uint16_t)(1 + tap_random_below(1500));
+        struct sample sample = {
+            .is_ipv6 = tap_random_below(2),
+            .is_udp = tap_random_below(3) == 0,
+            .may_fragment = tap_random_below(2),
+            .tos = (uint8_t)tap_random(),
+            .ttl = (uint8_t)tap_random(),
+            .tcp_flags = tap_random_below(2) ? 0x18 : 0x10,
+            .id = (uint16_t)tap_random(),
+            .window = (uint16_t)tap_random(),
+            .source_port = (uint16_t)tap_random(),
+            .sequence = (uint32_t)tap_random(),
+            .acknowledgment = (uint32_t)tap_random(),
+            .tcp_options = (uint16_t)(4 * tap_random_below(11)),
+        };
+        uint32_t most = gso_size * 64u;
+        if (most > 65535 - sample_header_bytes(&sample))
+            most = 65535 - sample_header_bytes(&sample);
+        if (most <= gso_size)
+            continue;
+        sample.payload_bytes = (uint32_t)(gso_size + 1 + tap_random_below(most - gso_size));
+        uint32_t len = sample_make(&sample, super);
+        struct vnet_header vnet = sample_to_super(&sample, super, len, gso_size);
+        struct rig rig;
+        rig_start(&rig);
+        uint32_t segments = (sample.payload_bytes + gso_size - 1) / gso_size;
+        for (uint32_t j = 0; j < segments; j++)
+            rig_add(&rig, segment, sample_segment(&sample, super, gso_size, j, segment));
+        coalesce_flush(&rig.coalesce, &rig.sink);
+        vnet.hdr_len = (uint16_t)sample_header_bytes(&sample);
+        if (CHECK_EQUAL(rig.count, 1) && CHECK_EQUAL(rig.outcomes[0].len, len)) {
+            CHECK_BYTES(rig.outcomes[0].bytes, super, len);
+            CHECK_BYTES(&rig.outcomes[0].vnet, &vnet, sizeof(vnet));
+        }
+        rig_stop(&rig);
+    }
+}
+
+static void test_push_and_a_shorter_segment_end_a_run(void)
+{
+    struct rig rig;
+    struct sample sample = rig_plain;
+    rig_start(&rig);
+    for (unsigned i = 0; i < 9; i++) {
+        sample.tcp_flags = i == 2 ? 0x18 : 0x10;
+        sample.payload_bytes = i == 5 ? 40 : 100;
+        rig_add_sample(&rig, &sample);
+        sample = rig_following(&sample);
+        if (i == 2)
+            CHECK_EQUAL(rig.outcomes[0].bytes[33], 0x18);
+    }
+    CHECK_EQUAL(rig.count, 2);
+    coalesce_flush(&rig.coalesce, &rig.sink);
+    rig_check_frames(&rig, "3 3 3");
+    rig_stop(&rig);
+}
+
+static void test_a_run_has_64_segments_at_most(void)
+{
+    struct rig rig;
+    for (unsigned is_udp = 0; is_udp < 2; is_udp++) {
+        struct sample sample = rig_plain;
+        sample.is_udp = is_udp;
+        rig_start(&rig);
+        for (unsigned i = 0; i < 130; i++) {
+            rig_add_sample(&rig, &sample);
+            sample = rig_following(&sample);
+        }
+        coalesce_flush(&rig.coalesce, &rig.sink);
+        rig_check_frames(&rig, "64 64 2");
+        rig_stop(&rig);
+    }
+}
+
+static void test_a_run_has_65535_bytes_at_most(void)
+{
+    static uint8_t bytes[SAMPLE_MOST_BYTES];
+    static const struct {
+        uint32_t payload;
+        const char *frames;
+    } cases[] = {{1448, "45 5"},
+                 {9000, "7 3"},
+                 {32747, "2 2 2 2 2"},
+                 {32748, "1 1 1 1 1 1 1 1 1 1"},
+                 {65495, "1 1 1 1 1 1 1 1 1 1"}};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        struct rig rig;
+        struct sample sample = rig_plain;
+        sample.payload_bytes = cases[i].payload;
+        rig_start_with(&rig, 50, 65535);
+        for (unsigned j = 0; j < (i ? 10 : 50); j++) {
+            rig_add(&rig, bytes, sample_make(&sample, bytes));
+            sample = rig_following(&sample);
+        }
+        coalesce_flush(&rig.coalesce, &rig.sink);
+        rig_check_frames(&rig, cases[i].frames);
+        rig_stop(&rig);
+    }
+}
+
+static void test_rule_h4_held_over_4_receives_at_most(void)
+{
+    struct rig rig;
+    rig_start(&rig);
+    struct sample sample = rig_plain;
+    for (unsigned i = 1; i <= 8; i++) {
+        rig_add_sample(&rig, &sample);
+        sample = rig_following(&sample);
+        coalesce_end_receive(&rig.coalesce, &rig.sink);
+        CHECK_EQUAL(rig.count, i / 4);
+        CHECK(coalesce_is_holding(&rig.coalesce) == (i % 4 != 0));
+    }
+    rig_check_frames(&rig, "4 4");
+    rig_add_sample(&rig, &sample);
+    coalesce_flush(&rig.coalesce, &rig.sink); /* an empty poll */
+    rig_check_frames(&rig, "1");
+    rig_stop(&rig);
+}
+
+static void test_more_flows_than_runs_evict_the_oldest(void)
+{
+    struct rig rig;
+    rig_start(&rig);
+    for (unsigned round = 0; round < 2; round++) {
+        for (unsigned flow = 0; flow < COALESCE_FLOWS; flow++) {
+            struct sample sample = rig_plain;
+            sample.source_port = (uint16_t)flow;
+            if (round)
+                sample = rig_following(&sample);
+            rig_add_sample(&rig, &sample);
+        }
+    }
+    CHECK_EQUAL(rig.count, 0);
+    struct sample other = rig_plain;
+    other.is_ipv6 = true;
+    rig_add_sample(&rig, &other);
+    CHECK_EQUAL(rig.count, 1);
+    CHECK_EQUAL(sample_get16(rig.outcomes[0].bytes + 20), 0);
+    coalesce_flush(&rig.coalesce, &rig.sink);
+    CHECK_EQUAL(sample_get16(rig.outcomes[15].bytes + 20), 15);
+    rig_check_frames(&rig, "2 2 2 2 2 2 2 2 2 2 2 2 2 2 2 2 1");
+    rig_stop(&rig);
+}
+
+/* A stream with every kind of disturbance: each flow's packets come out in their order, all of
+ * them, and what was merged is, cut again by the splitter, exactly what went in. */
+static void test_rule_h4_order_and_bytes_survive_any_mix(void)
+{
+    static uint8_t sent[200][200];
+    static uint32_t sent_len[200];
+    for (unsigned round = 0; round < 60; round++) {
+        struct rig rig;
+        struct sample flows[3];
+        unsigned queues[3][200], counts[3] = {0}, given[3] = {0};
+        rig_start(&rig);
+        for (unsigned i = 0; i < 3; i++) {
+            flows[i] = rig_plain;
+            flows[i].source_port = (uint16_t)(i + 1);
+            flows[i].is_ipv6 = i == 1;
+            flows[i].is_udp = i == 2;
+            flows[i].may_fragment = true;
+        }
+        for (unsigned i = 0; i < 200; i++) {
+            unsigned flow = (unsigned)tap_random_below(3);
+            struct sample *sample = &flows[flow];
+            unsigned chance = (unsigned)tap_random_below(30);
+            sample->payload_bytes = chance == 0 ? 50 : chance == 1 ? 110 : 100;
+            sample->tcp_flags = chance == 2 ? 0x18 : chance == 3 ? 0x11 : 0x10;
+            sample->sequence += chance == 4;
+            sample->ip_options = chance == 5 ? 4 : 0;
+            sent_len[i] = sample_make(sample, sent[i]);
+            *sample = rig_following(sample);
+            queues[flow][counts[flow]++] = i;
+            rig_add(&rig, sent[i], sent_len[i]);
+            if (tap_random_below(8) == 0)
+                coalesce_end_receive(&rig.coalesce, &rig.sink);
+        }
+        coalesce_flush(&rig.coalesce, &rig.sink);
+        for (size_t i = 0; i < rig.count; i++) {
+            const struct outcome *outcome = &rig.outcomes[i];
+            struct ip_view view;
+            struct split split;
+            CHECK_EQUAL(ip_parse(outcome->bytes, outcome->len, &view), VERDICT_OK);
+            CHECK_EQUAL(split_init(&split, &outcome->vnet, outcome->bytes, outcome->len, &view),
+                        VERDICT_OK);
+            unsigned flow = sample_get16(outcome->bytes + view.transport_offset) - 1;
+            while (!split_is_finished(&split)) {
+                uint8_t bytes[400];
+                struct packet packet = {.data = bytes, .floor = bytes, .ceiling = bytes + 400};
+                split_next(&split, &packet);
+                unsigned at = queues[flow][given[flow]++];
+                if (CHECK_EQUAL(packet.len_bytes, sent_len[at]))
+                    CHECK_BYTES(packet.data, sent[at], sent_len[at]);
+            }
+        }
+        for (unsigned i = 0; i < 3; i++)
+            CHECK_EQUAL(given[i], counts[i]);
+        rig_stop(&rig);
+    }
+}
+
+/* Anything that ip_parse lets through comes out once, whole. */
+static void test_hostile_packets_pass_unharmed(void)
+{
+    struct rig rig;
+    rig_start(&rig);
+    uint64_t in = 0, out = 0;
+    for (unsigned i = 0; i < 20000; i++) {
+        uint8_t bytes[200];
+        struct sample sample = rig_plain;
+        sample.is_ipv6 = i & 1;
+        sample.is_udp = i & 2;
+        sample.payload_bytes = (uint32_t)tap_random_below(60);
+        uint32_t len = sample_make(&sample, bytes), header = sample_header_bytes(&sample);
+        for (unsigned flips = (unsigned)tap_random_below(3); flips > 0; flips--)
+            bytes[tap_random_below(header)] = (uint8_t)tap_random();
+        if (i % 3 == 0) /* cut off, the IP length with it */
+            sample_put16(bytes + (sample.is_ipv6 ? 4 : 2),
+                         (uint32_t)tap_random_below(sample.is_ipv6 ? 20 : 60));
+        struct ip_view view;
+        if (ip_parse(bytes, len, &view) != VERDICT_OK)
+            continue;
+        in++;
+        struct packet *packet = pool_take_packet(rig.pool);
+        memcpy(packet_put(packet, len), bytes, len);
+        coalesce_add(&rig.coalesce, packet, &view, &rig.sink);
+        if (rig.count > FRAMES_MOST / 2) {
+            for (size_t j = 0; j < rig.count; j++)
+                out += rig.outcomes[j].packets;
+            rig_forget(&rig);
+        }
+    }
+    coalesce_flush(&rig.coalesce, &rig.sink);
+    for (size_t j = 0; j < rig.count; j++)
+        out += rig.outcomes[j].packets;
+    CHECK(in > 5000);
+    CHECK_EQUAL(out, in);
+    rig_stop(&rig);
+}
+
+int main(int argc, char **argv)
+{
+    TAP_RUN(argc, argv, test_split_then_coalesce_is_the_identity);
+    TAP_RUN(argc, argv, test_push_and_a_shorter_segment_end_a_run);
+    TAP_RUN(argc, argv, test_a_run_has_64_segments_at_most);
+    TAP_RUN(argc, argv, test_a_run_has_65535_bytes_at_most);
+    TAP_RUN(argc, argv, test_rule_h4_held_over_4_receives_at_most);
+    TAP_RUN(argc, argv, test_more_flows_than_runs_evict_the_oldest);
+    TAP_RUN(argc, argv, test_rule_h4_order_and_bytes_survive_any_mix);
+    TAP_RUN(argc, argv, test_hostile_packets_pass_unharmed);
+    return tap_done();
+}
