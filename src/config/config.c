@@ -100,8 +100,7 @@ static void assemble(struct loader *loader)
     struct config *config = loader->config;
     struct tunnel_description *tunnels =
         arena_take(&config->arena, loader->draft_count * sizeof(*tunnels));
-    struct config_tunnel *notes =
-        arena_take(&config->arena, loader->draft_count * sizeof(*notes));
+    struct config_tunnel *notes = arena_take(&config->arena, loader->draft_count * sizeof(*notes));
     if (!tunnels || !notes)
         return;
     size_t count = 0;
@@ -201,8 +200,8 @@ bool config_load(struct config **config, const struct memory *memory,
     arena_init(&loaded->arena, memory);
     const char *last_path = paths[path_count - 1];
     if (path_count == 1)
-        dialect_read(&loader, last_path, NULL, ROLE_UNKNOWN,
-                     source_base_name(&loader, last_path), NULL);
+        dialect_read(&loader, last_path, NULL, ROLE_UNKNOWN, source_base_name(&loader, last_path),
+                     NULL);
     else
         read_chain(&loader, paths, path_count);
     check_network(&loader, last_path);

@@ -60,9 +60,9 @@ struct config {
 };
 
 /* Reads a network: one file (a network's, or a plain wg-quick file: a network of one tunnel), or
- * several plain files chained, the first outermost. Every fault found is told; true when there is no
- * CONFIG_ERROR among the messages (`*config` is set only then). Nothing taken stays behind on false
- * but the messages. */
+ * several plain files chained, the first outermost. Every fault found is told; true when there is
+ * no CONFIG_ERROR among the messages (`*config` is set only then). Nothing taken stays behind on
+ * false but the messages. */
 bool config_load(struct config **config, const struct memory *memory,
                  const struct config_reader *reader, const char *const *paths, size_t path_count,
                  struct config_messages *messages);

@@ -38,7 +38,8 @@ static void test_the_corpus_is_replayed(void)
 /* One of: another byte, a cut, a piece moved inside or taken from another input. */
 static size_t mutate(uint8_t *bytes, size_t len)
 {
-    static const char interesting[] = "=[]#,!/:.%\r\n \t\0\x7f\xff" "09azAZ";
+    static const char interesting[] = "=[]#,!/:.%\r\n \t\0\x7f\xff"
+                                      "09azAZ";
     size_t at = tap_random_below(len + 1), piece = tap_random_below(40);
     size_t other = tap_random_below(input_count);
     size_t from = tap_random_below(input_lens[other] + 1);

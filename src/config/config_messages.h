@@ -34,7 +34,7 @@ struct config_messages {
     struct config_message *items; /* in the order they were found; NULL: none */
     size_t count;
     size_t errors;  /* counted also when their text found no room */
-    size_t omitted; /* messages beyond CONFIG_MESSAGES_MOST; an error takes a notice's place first */
+    size_t omitted; /* beyond CONFIG_MESSAGES_MOST; an error takes a notice's place first */
 };
 
 void config_messages_init(struct config_messages *messages, const struct memory *memory);

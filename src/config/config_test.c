@@ -95,17 +95,19 @@ static void test_i1_the_example_with_an_included_file(void)
 
 static void test_i1_what_an_included_file_loses_is_named(void)
 {
-    struct test_files files = {{{"work.conf", EXAMPLE_CONF, false},
-                                {"office.conf", OFFICE_CONF, false}}};
+    struct test_files files = {
+        {{"work.conf", EXAMPLE_CONF, false}, {"office.conf", OFFICE_CONF, false}}};
     struct config *config = load(&files, 1);
     CHECK(said(CONFIG_NOTICE, "office.conf:5: DNS: ignored for now: the system's name servers stay "
                               "as they are"));
-    CHECK(said(CONFIG_NOTICE, "office.conf:6: FwMark: ignored: only a single wg-quick file's FwMark "
-                              "is honoured"));
+    CHECK(said(CONFIG_NOTICE,
+               "office.conf:6: FwMark: ignored: only a single wg-quick file's FwMark "
+               "is honoured"));
     CHECK(said(CONFIG_NOTICE, "office.conf:7: Table: ignored: only a single wg-quick file's Table "
                               "is honoured"));
-    CHECK(said(CONFIG_NOTICE, "office.conf:8: PostUp: ignored: only a single wg-quick file's PostUp "
-                              "is honoured"));
+    CHECK(said(CONFIG_NOTICE,
+               "office.conf:8: PostUp: ignored: only a single wg-quick file's PostUp "
+               "is honoured"));
     CHECK(said(CONFIG_NOTICE, "office.conf:9: SaveConfig: ignored: only a single wg-quick file's "
                               "SaveConfig is honoured"));
     CHECK_EQUAL(messages.count, 5);
@@ -178,11 +180,10 @@ static void test_i1_files_chained_leftmost_outermost(void)
     struct text text;
     text_init(&text, outline, sizeof(outline));
     config_outline(config, &text);
-    CHECK_TEXT(outline,
-               "exit: interface exit 10.0.0.1 fd00::1\n"
-               "  entry: 10.0.0.1 fd00::1, routes 0.0.0.0/0 ::/0\n"
-               "    middle: 10.0.1.1 fd00:1::1 (NAT), routes 0.0.0.0/0 ::/0\n"
-               "      exit: 10.0.0.1 (NAT), routes 0.0.0.0/0\n");
+    CHECK_TEXT(outline, "exit: interface exit 10.0.0.1 fd00::1\n"
+                        "  entry: 10.0.0.1 fd00::1, routes 0.0.0.0/0 ::/0\n"
+                        "    middle: 10.0.1.1 fd00:1::1 (NAT), routes 0.0.0.0/0 ::/0\n"
+                        "      exit: 10.0.0.1 (NAT), routes 0.0.0.0/0\n");
     done(config);
 }
 
@@ -218,16 +219,16 @@ static void test_a_single_wg_quick_file_is_a_network(void)
     done(config);
 }
 
-#define TWO_ROOTS(first, second) \
-    "[Tunnel a]\nPrivateKey = " KEY_1 "\nAddress = 10.0.0.1, fd00::1\n" first "\n" \
-    "[Peer]\nPublicKey = " KEY_2 "\nAllowedIPs = 10.0.0.0/8\n" \
-    "[Tunnel b]\nPrivateKey = " KEY_1 "\nAddress = 10.1.0.1, 10.1.0.2\n" second "\n" \
+#define TWO_ROOTS(first, second)                                                                   \
+    "[Tunnel a]\nPrivateKey = " KEY_1 "\nAddress = 10.0.0.1, fd00::1\n" first "\n"                 \
+    "[Peer]\nPublicKey = " KEY_2 "\nAllowedIPs = 10.0.0.0/8\n"                                     \
+    "[Tunnel b]\nPrivateKey = " KEY_1 "\nAddress = 10.1.0.1, 10.1.0.2\n" second "\n"               \
     "[Peer]\nPublicKey = " KEY_2 "\nAllowedIPs = 10.0.0.0/8, 192.168.0.0/16\n"
 
 static void test_a1_routes(void)
 {
-    struct test_files files = {{{"n.conf", TWO_ROOTS("Routes = none", "Routes = !10.1.0.0/16"),
-                                 false}}};
+    struct test_files files = {
+        {{"n.conf", TWO_ROOTS("Routes = none", "Routes = !10.1.0.0/16"), false}}};
     struct config *config = load(&files, 1);
     if (!config)
         return;

@@ -234,8 +234,7 @@ void conflict_check_reach(struct loader *loader)
 {
     struct config *config = loader->config;
     const struct network_description *network = &config->network;
-    struct ranges *allowed =
-        arena_take(&config->arena, network->tunnel_count * sizeof(*allowed));
+    struct ranges *allowed = arena_take(&config->arena, network->tunnel_count * sizeof(*allowed));
     if (!allowed)
         return;
     for (size_t i = 0; i < network->tunnel_count; i++) {

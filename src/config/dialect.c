@@ -109,8 +109,8 @@ static void open_section(struct scan *scan, const struct config_place *place,
     if (!is_known || (*line->value && section != SECTION_TUNNEL)) {
         config_messages_add(scan->loader->messages, CONFIG_ERROR, place,
                             "unknown section [%.40s%s%.40s]; the nearest known one is [%s%s]",
-                            line->key, *line->value ? " " : "", line->value,
-                            sections[nearest].name, section == SECTION_TUNNEL ? " NAME" : "");
+                            line->key, *line->value ? " " : "", line->value, sections[nearest].name,
+                            section == SECTION_TUNNEL ? " NAME" : "");
         return;
     }
     if (!settle_role(scan, place, section))

@@ -73,8 +73,8 @@ static void merge_peers(struct loader *loader, struct draft *draft, const struct
         const struct peer_description *peer = &included->tunnel.peers[i];
         const struct config_peer *notes = &included->notes.peers[i];
         size_t same = 0;
-        while (same < inline_count && memcmp(draft->tunnel.peers[same].public_key,
-                                             peer->public_key, sizeof(peer->public_key)) != 0)
+        while (same < inline_count && memcmp(draft->tunnel.peers[same].public_key, peer->public_key,
+                                             sizeof(peer->public_key)) != 0)
             same++;
         if (same < inline_count && notes->given[KEYWORD_PUBLIC_KEY].file)
             merge_peer(&draft->tunnel.peers[same], &draft->notes.peers[same], peer, notes);

@@ -38,12 +38,12 @@ static void test_random_keys_round_trip(void)
 static void test_what_is_no_key_is_refused(void)
 {
     CHECK(!parses(""));
-    CHECK(!parses("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"));   /* no padding */
-    CHECK(!parses("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8A"));  /* 33 bytes */
-    CHECK(!parses("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh9="));  /* a bit too many */
+    CHECK(!parses("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"));  /* no padding */
+    CHECK(!parses("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8A")); /* 33 bytes */
+    CHECK(!parses("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh9=")); /* a bit too many */
     CHECK(!parses("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=="));
-    CHECK(!parses("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHg=="));  /* 31 bytes */
-    CHECK(!parses("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh-="));  /* URL alphabet */
+    CHECK(!parses("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHg==")); /* 31 bytes */
+    CHECK(!parses("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh-=")); /* URL alphabet */
     CHECK(!parses(" AECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="));
 }
 

@@ -9,7 +9,8 @@
 #define PEER "[Peer]\nPublicKey = " KEY_2 "\n"                          /* then 4 and 5 */
 #define CARRIER HEAD PEER "AllowedIPs = 10.0.0.0/8\n"                   /* 6 */
 #define RIDER(via) "[Tunnel b]\nVia = " via "\nPrivateKey = " KEY_1 "\nAddress = 10.1.0.1\n"
-#define LINK(name, via) "[Tunnel " name "]\nVia = " via "\nPrivateKey = " KEY_1 "\nAddress=10.0.0.1\n"
+#define LINK(name, via)                                                                            \
+    "[Tunnel " name "]\nVia = " via "\nPrivateKey = " KEY_1 "\nAddress=10.0.0.1\n"
 #define ROOT(name) "[Tunnel " name "]\nPrivateKey = " KEY_1 "\nAddress = 10.0.0.1\n"
 
 struct refusal {
@@ -39,8 +40,7 @@ static const struct refusal keys[] = {
      "n.conf:1: tunnel \"a\" has no private key; add PrivateKey = KEY or PrivateKeyFile = PATH"},
     {HEAD "[Peer]\nAllowedIPs = ::/0\n",
      "n.conf:4: a [Peer] without PublicKey; add PublicKey = KEY"},
-    {HEAD PEER PEER,
-     "n.conf:7: PublicKey: the same peer as in n.conf:5; join the two sections"},
+    {HEAD PEER PEER, "n.conf:7: PublicKey: the same peer as in n.conf:5; join the two sections"},
     {HEAD "PrivateKey = " KEY_1 "\n",
      "n.conf:4: PrivateKey: given twice: PrivateKey is on line 2 already; keep one of them"},
     {HEAD "PrivateKeyFile = x\n",
@@ -106,13 +106,11 @@ static const struct refusal words[] = {
     {"[Tunnel]\n", "n.conf:1: [Tunnel NAME] needs a name of letters, digits or _=+.-"},
     {"[Tunnel a/b]\n", "n.conf:1: [Tunnel NAME] needs a name of letters, digits or _=+.-"},
     {"[Peer\n", "n.conf:1: a section must end with ']', as in [Peer]"},
-    {HEAD "nonsense\n",
-     "n.conf:4: neither [Section] nor KEY = VALUE; put # before a comment"},
+    {HEAD "nonsense\n", "n.conf:4: neither [Section] nor KEY = VALUE; put # before a comment"},
     {"PrivateKey = x\n",
      "n.conf:1: a key before any section; the file begins with [Interface], [Network] or [Tunnel "
      "NAME]"},
-    {"[Network]\n[Peer]\n",
-     "n.conf:2: a [Peer] before any tunnel; put it below its [Tunnel NAME]"},
+    {"[Network]\n[Peer]\n", "n.conf:2: a [Peer] before any tunnel; put it below its [Tunnel NAME]"},
     {HEAD "[Interface]\n",
      "n.conf:4: [Interface] belongs in a plain wg-quick file; write [Tunnel NAME] here"},
     {"[Interface]\nPrivateKey = " KEY_1 "\n[Tunnel b]\n",
@@ -296,7 +294,8 @@ static void test_files_that_cannot_be_read(void)
     struct config_messages messages;
     struct config *config;
     config_messages_init(&messages, tap_memory());
-    CHECK(!config_load(&config, tap_memory(), &reader, (const char *[]){"gone.conf"}, 1, &messages));
+    CHECK(
+        !config_load(&config, tap_memory(), &reader, (const char *[]){"gone.conf"}, 1, &messages));
     CHECK(holds(&messages, "gone.conf: cannot be read: No such file or directory; correct the path "
                            "or the file's rights"));
     config_messages_wipe(&messages);
@@ -350,7 +349,8 @@ static void test_names_that_no_file_may_give(void)
 static void test_every_fault_of_a_file_is_told(void)
 {
     struct test_files files = {
-        {{"n.conf", "[Tunnel a]\nPrivateKey = 1\nMTU = 1\nAdress = 1\n[Peer]\nEndpoint = 1\n", false}}};
+        {{"n.conf", "[Tunnel a]\nPrivateKey = 1\nMTU = 1\nAdress = 1\n[Peer]\nEndpoint = 1\n",
+          false}}};
     struct config_messages messages;
     struct config *config;
     CHECK(!test_files_load(&files, 1, tap_memory(), &config, &messages));

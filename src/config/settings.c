@@ -80,8 +80,7 @@ static void read_table(struct loader *loader, const struct config_place *place, 
     struct config *config = loader->config;
     if (strcasecmp(value, "off") == 0)
         config->table_is_off = true;
-    else if (strcasecmp(value, "auto") != 0 &&
-             !value_number(value, 1, UINT32_MAX, &config->table))
+    else if (strcasecmp(value, "auto") != 0 && !value_number(value, 1, UINT32_MAX, &config->table))
         config_messages_add(loader->messages, CONFIG_ERROR, place,
                             "not a routing table: \"%.20s\"; write off, auto or a number", value);
 }
@@ -170,8 +169,8 @@ static void tell_unbuilt(struct loader *loader, const struct config_place *place
                             "not built yet and would have no effect; remove the line");
 }
 
-void settings_network(struct loader *loader, const struct config_place *place,
-                      enum keyword keyword, char *value)
+void settings_network(struct loader *loader, const struct config_place *place, enum keyword keyword,
+                      char *value)
 {
     struct config *config = loader->config;
     switch (keyword) {

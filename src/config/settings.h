@@ -14,8 +14,8 @@ enum source_role {
 
 /* Each takes one KEY = VALUE; faults are told at `place`. The value is in the arena and is cut in
  * place. */
-void settings_network(struct loader *loader, const struct config_place *place,
-                      enum keyword keyword, char *value);
+void settings_network(struct loader *loader, const struct config_place *place, enum keyword keyword,
+                      char *value);
 void settings_tunnel(struct loader *loader, const struct config_place *place, enum keyword keyword,
                      char *value, enum source_role role, struct draft *draft);
 /* To the draft's last peer. */

@@ -65,42 +65,42 @@ static inline bool test_files_load(struct test_files *files, size_t path_count,
 }
 
 /* DESIGN's example with literals for names, and the file it includes. */
-#define EXAMPLE_CONF \
-    "[Network]                      # all optional\n" \
-    "Interface = hop0               # default: the file's name\n" \
-    "KillSwitch = off\n" \
-    "\n" \
-    "[Tunnel entry]\n" \
-    "PrivateKey = " KEY_1 "\n" \
-    "Address = 10.64.0.2/32, fc00:bbbb::2/128\n" \
-    "[Peer]\n" \
-    "PublicKey = " KEY_2 "\n" \
-    "Endpoint = relay.example.net:51820\n" \
-    "AllowedIPs = 0.0.0.0/0, ::/0\n" \
-    "\n" \
-    "[Tunnel office]\n" \
-    "Via = entry                    # inside entry\n" \
-    "Config = office.conf\n" \
-    "Routes = 10.20.0.0/16\n" \
+#define EXAMPLE_CONF                                                                               \
+    "[Network]                      # all optional\n"                                              \
+    "Interface = hop0               # default: the file's name\n"                                  \
+    "KillSwitch = off\n"                                                                           \
+    "\n"                                                                                           \
+    "[Tunnel entry]\n"                                                                             \
+    "PrivateKey = " KEY_1 "\n"                                                                     \
+    "Address = 10.64.0.2/32, fc00:bbbb::2/128\n"                                                   \
+    "[Peer]\n"                                                                                     \
+    "PublicKey = " KEY_2 "\n"                                                                      \
+    "Endpoint = relay.example.net:51820\n"                                                         \
+    "AllowedIPs = 0.0.0.0/0, ::/0\n"                                                               \
+    "\n"                                                                                           \
+    "[Tunnel office]\n"                                                                            \
+    "Via = entry                    # inside entry\n"                                              \
+    "Config = office.conf\n"                                                                       \
+    "Routes = 10.20.0.0/16\n"                                                                      \
     "NAT = auto\n"
-#define OFFICE_CONF \
-    "\xef\xbb\xbf[Interface]\r\n" \
-    "PrivateKey = " KEY_3 "\r\n" \
-    "Address = 10.2.0.2/24\r\n" \
-    "MTU = 1400\r\n" \
-    "DNS = 10.2.0.1\r\n" \
-    "FwMark = 0x55\r\n" \
-    "Table = off\r\n" \
-    "PostUp = iptables -A FORWARD # -i %i\r\n" \
-    "SaveConfig = true\r\n" \
-    "\r\n" \
-    "[Peer]\r\n" \
-    "publickey=" KEY_4 "\r\n" \
-    "PresharedKey = " KEY_1 "\r\n" \
-    "AllowedIPs = 10.20.0.0/16\r\n" \
-    "AllowedIPs =\r\n" \
-    "AllowedIPs = 10.30.0.0/16\r\n" \
-    "Endpoint = 198.51.100.7:443\r\n" \
+#define OFFICE_CONF                                                                                \
+    "\xef\xbb\xbf[Interface]\r\n"                                                                  \
+    "PrivateKey = " KEY_3 "\r\n"                                                                   \
+    "Address = 10.2.0.2/24\r\n"                                                                    \
+    "MTU = 1400\r\n"                                                                               \
+    "DNS = 10.2.0.1\r\n"                                                                           \
+    "FwMark = 0x55\r\n"                                                                            \
+    "Table = off\r\n"                                                                              \
+    "PostUp = iptables -A FORWARD # -i %i\r\n"                                                     \
+    "SaveConfig = true\r\n"                                                                        \
+    "\r\n"                                                                                         \
+    "[Peer]\r\n"                                                                                   \
+    "publickey=" KEY_4 "\r\n"                                                                      \
+    "PresharedKey = " KEY_1 "\r\n"                                                                 \
+    "AllowedIPs = 10.20.0.0/16\r\n"                                                                \
+    "AllowedIPs =\r\n"                                                                             \
+    "AllowedIPs = 10.30.0.0/16\r\n"                                                                \
+    "Endpoint = 198.51.100.7:443\r\n"                                                              \
     "PersistentKeepalive = 25\r\n"
 
 #endif

@@ -165,9 +165,8 @@ static void check_uapi_name(struct loader *loader, size_t index)
     config_messages_add(loader->messages, CONFIG_WARNING, &config->tunnels[index].place,
                         "`wg` cannot name this tunnel: \"%s.%s\" is longer than %d characters; "
                         "shorten it to \"%.*s\"%s",
-                        config->interface_name, name, INTERFACE_NAME_BYTES - 1,
-                        has_room ? room : 8, name,
-                        has_room ? "" : " and the interface's name to 6 characters");
+                        config->interface_name, name, INTERFACE_NAME_BYTES - 1, has_room ? room : 8,
+                        name, has_room ? "" : " and the interface's name to 6 characters");
 }
 
 /* What each datagram of the tunnel costs its carrier, at least. */
