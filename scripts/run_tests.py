@@ -132,7 +132,8 @@ def run_scenarios(sanitized, release, words, count):
     for name, path, build in runs:
         if words and not any(word in name for word in words):
             continue
-        environment = {"HOPWIRE": os.path.abspath(os.path.join(build, "src/cli/hopwire"))}
+        environment = {"HOPWIRE": os.path.abspath(os.path.join(build, "src/cli/hopwire")),
+                       "HOPWIRE_BUILD": "sanitized" if build == sanitized else "release"}
         run_program(name, [sys.executable, path], environment, count)
 
 

@@ -17,9 +17,11 @@ class Scene:
     def __init__(self):
         self.lab = self.world = self.client = self.before = None
         self.networks = []
+        self.afterwards, self.made_with = None, {}
 
     def make(self, services=True, relays="wireguard-go", **options):
         """A new world, the old one gone."""
+        self.made_with = {"services": services, "relays": relays, **options}
         if self.lab:
             self.lab.close()
         self.networks = []
@@ -46,8 +48,13 @@ class Scene:
         networks, self.networks = self.networks, []
         for hopwire in networks:
             hopwire.down(check=hopwire.is_up)
-        if networks:
-            tap.same_lines(self.client.network_state(), self.before, "the client's network after down")
+        state = self.client.network_state() if networks else self.before
+        if state != self.before:
+            before = self.before
+            self.make(**self.made_with)  # one test's remains are not the next one's
+            if self.afterwards:
+                self.afterwards()
+            tap.same_lines(state, before, "the client's network after down")
 
     def ask(self, destination, port, *options, host=None):
         """One UDP question from the client: the answer, or the error's name, or `nothing`."""
@@ -78,6 +85,7 @@ def main(afterwards=None, **options):
         hopwire_binary()
         reexec_unprivileged()
         scene.make(**options)
+        scene.afterwards = afterwards
         if afterwards:
             afterwards()
     except (NotPossible, tap.Skip) as why:
