@@ -1,19 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "host/state.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <sched.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/mount.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 #include "host/kernel_route.h"
-#include "tap.h"
+#include "host/namespace_fixture.h"
 
 static char base[64];
 static char said[512];
@@ -275,8 +267,12 @@ static int write_on_a_full_disk(void)
     static char filling[65536];
     const char *directory = getenv("HOPWIRE_RUN_DIR");
     struct state state = example(), got;
-    int flags = CLONE_NEWNS | (geteuid() == 0 ? 0 : CLONE_NEWUSER);
-    if (unshare(flags) < 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+    char map[64];
+    unsigned user = geteuid();
+    snprintf(map, sizeof(map), "0 %u 1", user);
+    if (unshare(CLONE_NEWNS | (user ? CLONE_NEWUSER : 0)) < 0 ||
+        (user && !namespace_write("/proc/self/uid_map", map)) ||
+        mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
         mount("full", directory, "tmpfs", 0, "size=16k,mode=0755") < 0)
         return 2;
     if (state_write("net", &state, &why) < 0)
