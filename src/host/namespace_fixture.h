@@ -28,23 +28,25 @@ static inline bool namespace_write(const char *path, const char *text)
     return is_written;
 }
 
-/* Moves the whole program into namespaces of its own, once; false: skip the test, it is said why.
- */
+/* Leaves for new namespaces of that kind, as root there: with a user namespace where needed. */
+static inline bool namespace_unshare(int kind)
+{
+    char users[64], groups[64];
+    snprintf(users, sizeof(users), "0 %u 1", (unsigned)geteuid());
+    snprintf(groups, sizeof(groups), "0 %u 1", (unsigned)getegid());
+    if (geteuid() == 0 && unshare(kind) == 0)
+        return true;
+    return unshare(CLONE_NEWUSER | kind) == 0 && namespace_write("/proc/self/uid_map", users) &&
+           namespace_write("/proc/self/setgroups", "deny") &&
+           namespace_write("/proc/self/gid_map", groups);
+}
+
+/* Moves the whole program into a network namespace, once; false: skip the test, it is said why. */
 static inline bool namespace_enter(void)
 {
     static int state; /* 0: not tried, 1: inside, -1: refused */
-    if (state == 0) {
-        char map[64];
-        unsigned user = geteuid();
-        state = -1;
-        if (user == 0 && unshare(CLONE_NEWNET) == 0) {
-            state = 1;
-        } else if (unshare(CLONE_NEWUSER | CLONE_NEWNET) == 0) {
-            snprintf(map, sizeof(map), "0 %u 1", user);
-            if (namespace_write("/proc/self/uid_map", map))
-                state = 1;
-        }
-    }
+    if (state == 0)
+        state = namespace_unshare(CLONE_NEWNET) ? 1 : -1;
     if (state < 0)
         tap_skip("no network namespace of its own is allowed here (unshare)");
     return state > 0;
