@@ -125,9 +125,10 @@ static uint64_t flow_key(const uint8_t *bytes, const struct ip_view *view)
 static bool is_between_same_hosts(const struct coalesce_run *run, const uint8_t *bytes,
                                   const struct ip_view *view)
 {
-    return run->view.family == view->family &&
-           memcmp(run->first->data + view->source_offset, bytes + view->source_offset,
-                  2 * family_bytes((enum family)view->family)) == 0;
+    if (run->view.family != view->family)
+        return false;
+    const uint8_t *a = run->first->data + view->source_offset, *b = bytes + view->source_offset;
+    return view->family == FAMILY_IPV4 ? memcmp(a, b, 8) == 0 : memcmp(a, b, 32) == 0;
 }
 
 static unsigned find_run(const struct coalesce *coalesce, uint64_t key, const uint8_t *bytes,
