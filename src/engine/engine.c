@@ -18,6 +18,8 @@
 void engine_pool_shape(const struct network_description *network, struct pool_shape *shape)
 {
     size_t depth = tree_description_depth(network), payload = POOL_PAYLOAD_LEAST_BYTES;
+    if (network->link_mtu_bytes > payload)
+        payload = network->link_mtu_bytes;
     for (size_t i = 0; i < network->tunnel_count; i++) {
         if (network->tunnels[i].mtu_bytes > payload)
             payload = network->tunnels[i].mtu_bytes;
@@ -229,6 +231,12 @@ void engine_route(const struct engine *engine, const struct address *destination
     route->peer = peer ? (int)peer->index : -1;
     route->mtu_bytes = node->mtu_bytes;
     route->source = *node_address(node, family);
+}
+
+int engine_peer_for(const struct engine *engine, uint32_t tunnel, const struct address *address)
+{
+    const struct peer *peer = trie_lookup(&engine->tree.nodes[tunnel].tunnel.allowed_ips, address);
+    return peer ? (int)peer->index : -1;
 }
 
 uint32_t engine_mtu(const struct engine *engine, uint32_t tunnel)

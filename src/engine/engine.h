@@ -92,6 +92,8 @@ struct engine_route {
 };
 void engine_route(const struct engine *engine, const struct address *destination,
                   struct engine_route *route);
+/* The tunnel's peer whose AllowedIPs have the address, or -1. */
+int engine_peer_for(const struct engine *engine, uint32_t tunnel, const struct address *address);
 /* MTU of a tunnel's plaintext (the path's), 0 when it has none yet. */
 uint32_t engine_mtu(const struct engine *engine, uint32_t tunnel);
 /* Prefixes for the kernel's tables: winner per prefix, or -2 for a throw (A1). */

@@ -45,6 +45,7 @@ struct tunnel_description {
 struct network_description {
     struct tunnel_description *tunnels; /* file order */
     size_t tunnel_count;
+    uint32_t link_mtu_bytes; /* the largest MTU that a root may get; 0: the Internet's common one */
     struct address nat_ipv4; /* B1; family FAMILY_NONE: nobody has an address of the family */
     struct address nat_ipv6;
 };

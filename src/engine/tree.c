@@ -234,38 +234,73 @@ static void link_nodes(struct tree *tree, const struct random_source *random,
     }
 }
 
-/* Default routes are the peers' AllowedIPs: gathered into one array for all tunnels. */
+/* The tunnels' route lists in the shape that route/ takes. Default routes are the peers' AllowedIPs,
+ * gathered into one array for all tunnels. */
+struct route_lists {
+    struct routes_tunnel *tunnels;
+    size_t count;
+    struct prefix *defaults;
+    size_t capacity;
+};
+
+static bool gather_lists(const struct memory *memory, const struct network_description *network,
+                         struct route_lists *lists)
+{
+    *lists = (struct route_lists){.count = network->tunnel_count, .capacity = 1};
+    for (size_t i = 0; i < lists->count; i++) {
+        for (size_t p = 0; p < network->tunnels[i].peer_count; p++)
+            lists->capacity += network->tunnels[i].peers[p].allowed_ips_count;
+    }
+    lists->tunnels = memory_take(memory, lists->count * sizeof(*lists->tunnels));
+    lists->defaults = memory_take(memory, lists->capacity * sizeof(*lists->defaults));
+    if (!lists->tunnels || !lists->defaults)
+        return false;
+    struct prefix *next = lists->defaults;
+    for (size_t i = 0; i < lists->count; i++) {
+        const struct tunnel_description *from = &network->tunnels[i];
+        struct routes_tunnel *list = &lists->tunnels[i];
+        *list = (struct routes_tunnel){.carrier = from->carrier,
+                                       .includes = from->routes,
+                                       .include_count = from->route_count,
+                                       .exceptions = from->route_exceptions,
+                                       .exception_count = from->route_exception_count};
+        if (!from->routes_are_default)
+            continue;
+        list->includes = next;
+        for (size_t p = 0; p < from->peer_count; p++) {
+            for (size_t a = 0; a < from->peers[p].allowed_ips_count; a++)
+                *next++ = from->peers[p].allowed_ips[a];
+        }
+        list->include_count = (size_t)(next - list->includes);
+    }
+    return true;
+}
+
+static void give_lists(const struct memory *memory, struct route_lists *lists)
+{
+    memory_give(memory, lists->tunnels, lists->count * sizeof(*lists->tunnels));
+    memory_give(memory, lists->defaults, lists->capacity * sizeof(*lists->defaults));
+}
+
+bool tree_walk_losses(const struct tree *tree, const struct network_description *network,
+                      void (*visit)(void *context, const struct routes_loss *loss), void *context)
+{
+    struct route_lists lists;
+    bool done = gather_lists(tree->memory, network, &lists) &&
+                routes_walk_losses(tree->memory, lists.tunnels, lists.count, visit, context);
+    give_lists(tree->memory, &lists);
+    return done;
+}
+
 static bool init_routes(struct tree *tree, const struct network_description *network, char *why,
                         size_t why_bytes)
 {
-    size_t count = network->tunnel_count, prefixes = 0, used = 0;
-    for (size_t i = 0; i < count; i++) {
-        for (size_t p = 0; p < network->tunnels[i].peer_count; p++)
-            prefixes += network->tunnels[i].peers[p].allowed_ips_count;
-    }
-    struct routes_tunnel *lists = memory_take(tree->memory, count * sizeof(*lists));
-    struct prefix *all = memory_take(tree->memory, (prefixes + 1) * sizeof(*all));
+    struct route_lists lists;
     struct routes_conflict conflict = {.tunnel = -1};
-    bool fits = lists && all;
-    for (size_t i = 0; fits && i < count; i++) {
-        const struct tunnel_description *from = &network->tunnels[i];
-        lists[i] = (struct routes_tunnel){.carrier = from->carrier, .includes = from->routes,
-                                          .include_count = from->route_count,
-                                          .exceptions = from->route_exceptions,
-                                          .exception_count = from->route_exception_count};
-        if (!from->routes_are_default)
-            continue;
-        lists[i].includes = all + used;
-        for (size_t p = 0; p < from->peer_count; p++) {
-            for (size_t a = 0; a < from->peers[p].allowed_ips_count; a++)
-                all[used++] = from->peers[p].allowed_ips[a];
-        }
-        lists[i].include_count = (size_t)(all + used - lists[i].includes);
-    }
-    fits = fits && routes_init(&tree->routes, tree->memory, lists, count, &conflict);
-    memory_give(tree->memory, lists, count * sizeof(*lists));
-    memory_give(tree->memory, all, (prefixes + 1) * sizeof(*all));
     char prefix[PREFIX_TEXT_BYTES];
+    bool fits = gather_lists(tree->memory, network, &lists) &&
+                routes_init(&tree->routes, tree->memory, lists.tunnels, lists.count, &conflict);
+    give_lists(tree->memory, &lists);
     if (!fits && conflict.tunnel < 0)
         snprintf(why, why_bytes, "no memory for the routes");
     else if (!fits)

@@ -78,6 +78,10 @@ bool tree_init(struct tree *tree, const struct memory *memory, const struct rand
                size_t why_bytes);
 void tree_wipe(struct tree *tree);
 
+/* What each carrier loses to those it carries (RULES A3): see routes_walk_losses. */
+bool tree_walk_losses(const struct tree *tree, const struct network_description *network,
+                      void (*visit)(void *context, const struct routes_loss *loss), void *context);
+
 /* The deepest path of a description, 1 to NETWORK_DEPTH_MOST; 0: a loop, a missing carrier, deeper. */
 uint32_t tree_description_depth(const struct network_description *network);
 

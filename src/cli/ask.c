@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+#include "cli/ask.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "host/control_socket.h"
+#include "host/state.h"
+
+#define TIMEOUT_MS 5000
+
+json_t *ask_daemon(const char *network, const char *request, bool *is_up)
+{
+    char path[STATE_PATH_BYTES], reason[512], *answer = NULL;
+    size_t len = 0;
+    struct text why;
+    *is_up = true;
+    text_init(&why, reason, sizeof(reason));
+    int result = state_path(network, ".sock", path, &why);
+    if (result == 0)
+        result = control_socket_ask(path, request, TIMEOUT_MS, &answer, &len, &why);
+    if (result == -ENOENT || result == -ECONNREFUSED) {
+        *is_up = false;
+        fprintf(stderr, "hopwire: %s is not up; `hopwire up %s` starts it\n", network, network);
+        return NULL;
+    }
+    if (result != 0) {
+        fprintf(stderr, "hopwire: %s: %s\n", network, why.len ? reason : strerror(-result));
+        return NULL;
+    }
+    json_error_t error;
+    json_t *object = json_loadb(answer, len, 0, &error);
+    free(answer);
+    const char *refusal = object ? json_string_value(json_object_get(object, "error")) : error.text;
+    if (refusal) {
+        fprintf(stderr, "hopwire: %s: %s\n", network, refusal);
+        json_decref(object);
+        return NULL;
+    }
+    return object;
+}
+
+const char *ask_text(const json_t *object, const char *key, const char *otherwise)
+{
+    const char *text = json_string_value(json_object_get(object, key));
+    return text ? text : otherwise;
+}
+
+long long ask_number(const json_t *object, const char *key)
+{
+    return json_integer_value(json_object_get(object, key));
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+/* Asks a running network's daemon. */
+#ifndef CLI_ASK_H
+#define CLI_ASK_H
+
+#include <jansson.h>
+#include <stdbool.h>
+
+/* The answer, to be given back with json_decref; NULL: refused, a sentence was printed. *is_up tells
+ * whether anybody listens at all. */
+json_t *ask_daemon(const char *network, const char *request, bool *is_up);
+
+/* "text" of a string member, or `otherwise`. */
+const char *ask_text(const json_t *object, const char *key, const char *otherwise);
+long long ask_number(const json_t *object, const char *key);
+
+#endif

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+/* The commands, one file each; main.c has the table. */
+#ifndef CLI_COMMAND_H
+#define CLI_COMMAND_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Exit status of every command. */
+enum {
+    COMMAND_DONE = 0,
+    COMMAND_REFUSED = 1, /* a sentence stands on standard error */
+    COMMAND_USAGE = 2,
+};
+
+/* argv[0] is the command's own name. */
+int up_main(int argc, char **argv);
+int down_main(int argc, char **argv);
+int status_main(int argc, char **argv);
+int check_main(int argc, char **argv);
+int route_main(int argc, char **argv);
+
+/* Says on standard error what is wrong with the arguments; COMMAND_USAGE. */
+int command_misused(const char *command, const char *usage);
+
+#endif

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "cli/ask.h"
+#include "cli/command.h"
+#include "cli/load.h"
+#include "daemon/daemon.h"
+#include "host/state.h"
+
+#define END_TIMEOUT_MS 15000
+
+/* The daemon undoes everything itself; it is waited for by its process descriptor. */
+static int end_daemon(const char *name, const struct state *state)
+{
+    bool is_up;
+    int process = (int)syscall(SYS_pidfd_open, (pid_t)state->pid, 0);
+    json_t *answer = ask_daemon(name, "down", &is_up);
+    if (!answer) {
+        if (process >= 0)
+            close(process);
+        return COMMAND_REFUSED;
+    }
+    json_decref(answer);
+    struct pollfd ended = {.fd = process, .events = POLLIN};
+    int result = process < 0 ? 1 : poll(&ended, 1, END_TIMEOUT_MS);
+    if (process >= 0)
+        close(process);
+    if (result == 1)
+        return COMMAND_DONE;
+    fprintf(stderr, "hopwire: %s: process %u does not end; look at what it waits for\n", name,
+            state->pid);
+    return COMMAND_REFUSED;
+}
+
+int down_main(int argc, char **argv)
+{
+    char name[TUNNEL_NAME_BYTES], reason[1024];
+    struct state state;
+    struct text why;
+    text_init(&why, reason, sizeof(reason));
+    if (argc != 2)
+        return command_misused("down", "down NAME");
+    if (!load_network_name(argv[1], name) || !state_name_is_valid(name)) {
+        fprintf(stderr, "hopwire: %s: not a network's name\n", argv[1]);
+        return COMMAND_REFUSED;
+    }
+    int result = state_read(name, &state, &why);
+    if (result == -ENOENT) {
+        fprintf(stderr, "hopwire: %s is not up\n", name);
+        return COMMAND_DONE; /* what was asked for is so: `down` may be called again (RULES F7) */
+    }
+    if (result == 0 && state_process_is_alive(&state))
+        return end_daemon(name, &state);
+    if (result == 0)
+        result = daemon_clean_up(name, &why);
+    if (result == 0)
+        return COMMAND_DONE;
+    fprintf(stderr, "hopwire: %s: %s\n", name, why.len ? reason : strerror(-result));
+    return COMMAND_REFUSED;
+}

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: MIT */
+#include "cli/load.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "io/io_memory.h"
+
+#define PATHS_MOST 16
+#define PATH_BYTES 4096
+
+static ssize_t read_whole(int fd, char *bytes, size_t capacity)
+{
+    size_t len = 0;
+    while (len < capacity) {
+        ssize_t got = read(fd, bytes + len, capacity - len);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return -errno;
+        if (got == 0)
+            break;
+        len += (size_t)got;
+    }
+    return (ssize_t)len;
+}
+
+static bool refuse_file(struct config_file *file, const char *reason)
+{
+    snprintf(file->reason, sizeof(file->reason), "%s", reason);
+    return false;
+}
+
+/* Regular files are sized by the file system; others (a pipe of `<(…)`) by reading up to the bound. */
+static bool read_file(void *context, const struct memory *memory, const char *path,
+                      struct config_file *file)
+{
+    (void)context;
+    struct stat status;
+    *file = (struct config_file){0};
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    if (fd < 0)
+        return refuse_file(file, strerror(errno));
+    if (fstat(fd, &status) != 0 || S_ISDIR(status.st_mode) || S_ISBLK(status.st_mode)) {
+        close(fd);
+        return refuse_file(file, "not a file that can be read");
+    }
+    bool is_regular = S_ISREG(status.st_mode);
+    if (is_regular && status.st_size > CONFIG_FILE_MOST_BYTES) {
+        close(fd);
+        return refuse_file(file, "larger than 16 MiB");
+    }
+    fcntl(fd, F_SETFL, 0); /* a pipe is waited for */
+    size_t capacity = is_regular ? (size_t)status.st_size + 1 : CONFIG_FILE_MOST_BYTES + 1;
+    char *bytes = memory_take(memory, capacity);
+    ssize_t len = bytes ? read_whole(fd, bytes, capacity) : -ENOMEM;
+    close(fd);
+    if (len < 0 || (size_t)len == capacity) {
+        if (bytes)
+            explicit_bzero(bytes, capacity);
+        memory_give(memory, bytes, capacity);
+        return refuse_file(file, len < 0 ? strerror((int)-len) : "it grew while it was read");
+    }
+    *file = (struct config_file){.bytes = bytes, .capacity_bytes = capacity, .len = (size_t)len,
+                                 .others_can_read = is_regular && (status.st_mode & 077) != 0};
+    return true;
+}
+
+static bool is_file_argument(const char *argument)
+{
+    size_t len = strlen(argument);
+    return strchr(argument, '/') || (len > 5 && strcmp(argument + len - 5, ".conf") == 0);
+}
+
+bool load_network_name(const char *argument, char name[TUNNEL_NAME_BYTES])
+{
+    const char *slash = strrchr(argument, '/');
+    const char *base = slash ? slash + 1 : argument;
+    size_t len = strlen(base);
+    if (len > 5 && strcmp(base + len - 5, ".conf") == 0)
+        len -= 5;
+    if (len == 0 || len >= TUNNEL_NAME_BYTES)
+        return false;
+    memcpy(name, base, len);
+    name[len] = '\0';
+    return true;
+}
+
+static void print_messages(const struct config_messages *messages, bool with_notices)
+{
+    static const char *const kinds[] = {[CONFIG_ERROR] = "error", [CONFIG_WARNING] = "warning",
+                                        [CONFIG_NOTICE] = "notice"};
+    for (size_t i = 0; i < messages->count; i++) {
+        const struct config_message *message = &messages->items[i];
+        if (message->kind != CONFIG_NOTICE || with_notices)
+            fprintf(stderr, "hopwire: %s: %s\n", kinds[message->kind], message->text);
+    }
+    if (messages->omitted)
+        fprintf(stderr, "hopwire: and %zu more\n", messages->omitted);
+}
+
+/* The process's one locked arena for keys: it lives as long as the configuration. */
+static struct io_memory *arena;
+
+struct config *load_configuration(char **names, int count, bool with_notices)
+{
+    char paths[PATHS_MOST][PATH_BYTES];
+    const char *list[PATHS_MOST];
+    const char *directory = getenv("HOPWIRE_CONFIG_DIR");
+    if (count > PATHS_MOST) {
+        fprintf(stderr, "hopwire: more than %d files; a chain has at most 8\n", PATHS_MOST);
+        return NULL;
+    }
+    for (int i = 0; i < count; i++) {
+        list[i] = paths[i];
+        if (is_file_argument(names[i]))
+            snprintf(paths[i], PATH_BYTES, "%s", names[i]);
+        else
+            snprintf(paths[i], PATH_BYTES, "%s/%s.conf", directory ? directory : "/etc/hopwire",
+                     names[i]);
+    }
+    struct config *config = NULL;
+    struct config_messages messages;
+    struct config_reader reader = {.read = read_file};
+    arena = io_memory_new(NULL, NULL);
+    if (!arena) {
+        fprintf(stderr, "hopwire: no memory for the configuration\n");
+        return NULL;
+    }
+    config_messages_init(&messages, io_memory_plain());
+    config_load(&config, io_memory_secrets(arena), &reader, list, (size_t)count, &messages);
+    print_messages(&messages, with_notices);
+    config_messages_wipe(&messages);
+    if (!config) {
+        io_memory_free(arena);
+        arena = NULL;
+    }
+    return config;
+}
+
+void load_free(struct config *config)
+{
+    config_free(config);
+    io_memory_free(arena);
+    arena = NULL;
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+/* From the command line's NAME or FILE to a configuration, its messages printed. */
+#ifndef CLI_LOAD_H
+#define CLI_LOAD_H
+
+#include "config/config.h"
+
+/* NAME stands for /etc/hopwire/NAME.conf (HOPWIRE_CONFIG_DIR in the environment names another
+ * directory); whatever has a '/' or ends in ".conf" is a file. Prints errors and warnings, and notices where
+ * asked. NULL: refused, everything is said. Free with load_free. */
+struct config *load_configuration(char **names, int count, bool with_notices);
+void load_free(struct config *config);
+
+/* The network's name of a command's NAME or FILE argument: the file's name without ".conf". */
+bool load_network_name(const char *argument, char name[TUNNEL_NAME_BYTES]);
+
+#endif

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/command.h"
+#include "crypto/aead.h"
+#include "io/io_memory.h"
+
+static const struct {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *arguments;
+    const char *help;
+} commands[] = {
+    {"up", up_main, "[-f] NAME|FILE…", "bring a network up (-f: stay in the foreground)"},
+    {"down", down_main, "NAME", "end it and put the host's network back, also after a crash"},
+    {"status", status_main, "[NAME] [--json]", "what each tunnel does, and which hop fails"},
+    {"check", check_main, "NAME|FILE…", "read only: the tree, routes, MTUs, what would go wrong"},
+    {"route", route_main, "NAME ADDRESS", "which path a destination takes"},
+};
+
+#define COMMANDS (sizeof(commands) / sizeof(*commands))
+
+static void print_help(FILE *to)
+{
+    fprintf(to, "usage: hopwire COMMAND …\n\nA tree of WireGuard tunnels behind one interface.\n\n");
+    for (size_t i = 0; i < COMMANDS; i++)
+        fprintf(to, "  %-7s%-17s %s\n", commands[i].name, commands[i].arguments, commands[i].help);
+    fprintf(to, "  --version                the version and the crypto backend\n"
+                "  --help                   this\n\n"
+                "NAME stands for /etc/hopwire/NAME.conf. See hopwire(8) and hopwire.conf(5).\n");
+}
+
+static int print_version(void)
+{
+    struct aead *aead = aead_new(io_memory_plain(), NULL);
+    printf("hopwire %s (AEAD: %s)\n", HOPWIRE_VERSION, aead ? aead_name(aead) : "none works");
+    aead_free(aead);
+    return COMMAND_DONE;
+}
+
+int command_misused(const char *command, const char *usage)
+{
+    fprintf(stderr, "hopwire: %s: wrong arguments; usage: hopwire %s\n", command, usage);
+    return COMMAND_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+    const char *name = argc > 1 ? argv[1] : "";
+    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0) {
+        print_help(stdout);
+        return COMMAND_DONE;
+    }
+    if (strcmp(name, "--version") == 0)
+        return print_version();
+    for (size_t i = 0; i < COMMANDS; i++) {
+        if (strcmp(name, commands[i].name) == 0)
+            return commands[i].run(argc - 1, argv + 1);
+    }
+    if (argc > 1)
+        fprintf(stderr, "hopwire: %s: no such command\n", name);
+    print_help(stderr);
+    return COMMAND_USAGE;
+}

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: MIT */
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cli/ask.h"
+#include "cli/command.h"
+#include "cli/load.h"
+#include "host/state.h"
+
+#define USAGE "status [NAME] [--json]"
+#define NETWORKS_MOST 64
+
+static const char *bytes_text(long long bytes, char text[32])
+{
+    static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
+    double value = (double)bytes;
+    unsigned unit = 0;
+    for (; value >= 1024 && unit < 4; unit++)
+        value /= 1024;
+    snprintf(text, 32, unit ? "%.2f %s" : "%.0f %s", value, units[unit]);
+    return text;
+}
+
+static void print_drops(const json_t *drops, const char *indent)
+{
+    const char *verdict;
+    json_t *count;
+    if (json_object_size(drops) == 0)
+        return;
+    printf("%sdrops:", indent);
+    json_object_foreach((json_t *)drops, verdict, count)
+        printf(" %s %lld", verdict, (long long)json_integer_value(count));
+    printf("\n");
+}
+
+/* "up 12 s", "no answer for 40 s, 8 tries": which hop fails, and since when. */
+static void print_state(const json_t *peer)
+{
+    const char *state = ask_text(peer, "state", "?");
+    long long since = ask_number(peer, "since_s"), tries = ask_number(peer, "attempts");
+    if (strcmp(state, "up") == 0)
+        printf("up %lld s", since);
+    else if (strcmp(state, "handshake") == 0)
+        printf("no answer for %lld s, %lld %s", since, tries, tries == 1 ? "try" : "tries");
+    else if (strcmp(state, "unroutable") == 0)
+        printf("unroutable: its endpoint is outside the carrier's AllowedIPs");
+    else if (strcmp(state, "no_endpoint") == 0)
+        printf("no endpoint yet");
+    else
+        printf("idle");
+}
+
+static void print_peer(const json_t *peer, const char *indent)
+{
+    char sent[32], received[32];
+    long long handshake = ask_number(peer, "latest_handshake");
+    printf("%speer %s\n%s  endpoint %s · ", indent, ask_text(peer, "public_key", "?"), indent,
+           ask_text(peer, "endpoint", "unknown"));
+    print_state(peer);
+    if (handshake)
+        printf(" · handshake %lld s ago", (long long)time(NULL) - handshake);
+    printf("\n%s  received %s, sent %s\n", indent,
+           bytes_text(ask_number(peer, "received_bytes"), received),
+           bytes_text(ask_number(peer, "sent_bytes"), sent));
+}
+
+static void print_tunnel(const json_t *tunnel)
+{
+    char indent[64];
+    long long depth = ask_number(tunnel, "depth");
+    size_t index;
+    json_t *item;
+    snprintf(indent, sizeof(indent), "%*s", (int)(2 + 2 * (depth - 1)), "");
+    printf("%s%s: ", indent + 2, ask_text(tunnel, "name", "?"));
+    const char *via = ask_text(tunnel, "via", NULL);
+    printf(via ? "via %s, " : "root, ", via);
+    printf("port %lld, MTU %lld, NAT %s, addresses", ask_number(tunnel, "listen_port"),
+           ask_number(tunnel, "mtu"), json_is_true(json_object_get(tunnel, "nat")) ? "on" : "off");
+    json_array_foreach(json_object_get(tunnel, "addresses"), index, item)
+        printf(" %s", json_string_value(item));
+    printf("\n");
+    json_array_foreach(json_object_get(tunnel, "peers"), index, item)
+        print_peer(item, indent);
+    print_drops(json_object_get(tunnel, "drops"), indent);
+}
+
+static void print_network(const json_t *status)
+{
+    size_t index;
+    json_t *tunnel;
+    printf("%s: interface %s, MTU %lld, up %lld s, AEAD %s\n", ask_text(status, "name", "?"),
+           ask_text(status, "interface", "?"), ask_number(status, "mtu"),
+           ask_number(status, "up_s"), ask_text(status, "aead", "?"));
+    print_drops(json_object_get(status, "drops"), "  ");
+    json_array_foreach(json_object_get(status, "tunnels"), index, tunnel)
+        print_tunnel(tunnel);
+}
+
+static int show(const char *name, bool as_json)
+{
+    bool is_up;
+    json_t *status = ask_daemon(name, "status", &is_up);
+    if (!status)
+        return COMMAND_REFUSED;
+    if (as_json) {
+        json_dumpf(status, stdout, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
+        printf("\n");
+    } else {
+        print_network(status);
+    }
+    json_decref(status);
+    return COMMAND_DONE;
+}
+
+/* Every network that has a control socket. */
+static int show_all(bool as_json)
+{
+    char path[STATE_PATH_BYTES], reason[256];
+    struct text why;
+    text_init(&why, reason, sizeof(reason));
+    if (state_path("x", "", path, &why) != 0)
+        return COMMAND_REFUSED;
+    *strrchr(path, '/') = '\0';
+    DIR *directory = opendir(path);
+    int result = COMMAND_DONE;
+    for (struct dirent *entry; directory && (entry = readdir(directory));) {
+        size_t len = strlen(entry->d_name);
+        if (len <= 5 || strcmp(entry->d_name + len - 5, ".sock") != 0)
+            continue;
+        entry->d_name[len - 5] = '\0';
+        if (show(entry->d_name, as_json) != COMMAND_DONE)
+            result = COMMAND_REFUSED;
+    }
+    if (directory)
+        closedir(directory);
+    return result;
+}
+
+int status_main(int argc, char **argv)
+{
+    char name[TUNNEL_NAME_BYTES];
+    const char *argument = NULL;
+    bool as_json = false;
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--json") == 0)
+            as_json = true;
+        else if (argv[i][0] == '-' || argument)
+            return command_misused("status", USAGE);
+        else
+            argument = argv[i];
+    }
+    if (!argument)
+        return show_all(as_json);
+    if (!load_network_name(argument, name)) {
+        fprintf(stderr, "hopwire: %s: not a network's name\n", argument);
+        return COMMAND_REFUSED;
+    }
+    return show(name, as_json);
+}

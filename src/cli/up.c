@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT */
+#include <cap-ng.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <syslog.h>
+#include <unistd.h>
+
+#include "cli/command.h"
+#include "cli/load.h"
+#include "daemon/daemon.h"
+
+#define USAGE "up [-f] NAME|FILE…"
+
+/* The parent waits at this pipe until the child's network works or has failed. */
+static void tell_parent(void *context)
+{
+    int *pipe_end = context;
+    int null = open("/dev/null", O_RDWR);
+    if (null >= 0) {
+        dup2(null, STDIN_FILENO);
+        dup2(null, STDOUT_FILENO);
+        dup2(null, STDERR_FILENO);
+        if (null > STDERR_FILENO)
+            close(null);
+    }
+    ssize_t written = write(*pipe_end, "R", 1);
+    (void)written; /* a parent that is gone does not matter any more */
+    close(*pipe_end);
+}
+
+static void tell_nobody(void *context)
+{
+    (void)context;
+}
+
+static int wait_for_child(pid_t child, int pipe_end)
+{
+    char ready;
+    ssize_t got;
+    do {
+        got = read(pipe_end, &ready, 1);
+    } while (got < 0 && errno == EINTR);
+    if (got == 1)
+        return COMMAND_DONE;
+    int status = 0;
+    waitpid(child, &status, 0);
+    if (WIFSIGNALED(status))
+        fprintf(stderr, "hopwire: the daemon was ended by signal %d; `hopwire down` cleans up\n",
+                WTERMSIG(status));
+    return COMMAND_REFUSED;
+}
+
+static int run_in_background(struct daemon_options *options)
+{
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC) != 0) {
+        fprintf(stderr, "hopwire: no pipe to the daemon: %s\n", strerror(errno));
+        return COMMAND_REFUSED;
+    }
+    pid_t child = fork();
+    if (child < 0) {
+        fprintf(stderr, "hopwire: no process for the daemon: %s\n", strerror(errno));
+        return COMMAND_REFUSED;
+    }
+    if (child > 0) {
+        close(ends[1]);
+        return wait_for_child(child, ends[0]);
+    }
+    close(ends[0]);
+    setsid();
+    if (chdir("/") != 0)
+        _exit(COMMAND_REFUSED);
+    openlog("hopwire", LOG_PID, LOG_DAEMON);
+    options->ready = tell_parent;
+    options->context = &ends[1];
+    return daemon_run(options);
+}
+
+int up_main(int argc, char **argv)
+{
+    bool is_foreground = false;
+    int option;
+    while ((option = getopt(argc, argv, "+f")) != -1) {
+        if (option != 'f')
+            return command_misused("up", USAGE);
+        is_foreground = true;
+    }
+    if (optind >= argc)
+        return command_misused("up", USAGE);
+    struct config *config = load_configuration(argv + optind, argc - optind, true);
+    if (!config)
+        return COMMAND_REFUSED;
+    capng_get_caps_process();
+    if (!capng_have_capability(CAPNG_EFFECTIVE, CAP_NET_ADMIN)) {
+        fprintf(stderr, "hopwire: %s: making an interface needs the right CAP_NET_ADMIN; run it as "
+                        "root, for example with sudo\n",
+                config->name);
+        load_free(config);
+        return COMMAND_REFUSED;
+    }
+    struct daemon_options options = {.config = config,
+                                     .aead_backend = getenv("HOPWIRE_AEAD"),
+                                     .is_foreground = is_foreground,
+                                     .ready = tell_nobody};
+    int result = is_foreground ? daemon_run(&options) : run_in_background(&options);
+    load_free(config);
+    return result;
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+/* One network's process: brings the host to it, runs it, and puts the host back. */
+#ifndef DAEMON_DAEMON_H
+#define DAEMON_DAEMON_H
+
+#include "config/config.h"
+
+struct daemon_options {
+    const struct config *config; /* borrowed */
+    const char *aead_backend;    /* NULL: the best */
+    bool is_foreground;          /* log to standard error, not to syslog */
+    /* Called once, when the interface works and nothing can leak; then standard error is no longer
+     * needed by a background process. */
+    void (*ready)(void *context);
+    void *context;
+};
+
+/* Runs until `down`, SIGTERM or SIGINT, then undoes what it did. The process's exit status: 0, or 1
+ * after a sentence on standard error and the host exactly as before. */
+int daemon_run(const struct daemon_options *options);
+
+/* What a crashed daemon left: its rules and routes, from the state file. 0, or -errno and a sentence. */
+int daemon_clean_up(const char *network, struct text *why);
+
+#endif

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: MIT */
+#include "daemon/interface.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "route/routes.h"
+
+/* Linux removes every IPv6 address from an interface with less (RULES E4). */
+#define IPV6_LEAST_MTU_BYTES 1280
+
+static bool has_ipv6(const struct config *config)
+{
+    return config->network.nat_ipv6.family != FAMILY_NONE;
+}
+
+uint32_t interface_mtu(const struct config *config, const struct engine *engine)
+{
+    uint32_t mtu = 0;
+    for (uint32_t i = 0; i < config->network.tunnel_count; i++) {
+        const struct tunnel_description *tunnel = &config->network.tunnels[i];
+        bool is_routed = tunnel->routes_are_default || tunnel->route_count;
+        if (is_routed && engine_mtu(engine, i) > mtu)
+            mtu = engine_mtu(engine, i);
+    }
+    if (mtu == 0)
+        mtu = IPV6_LEAST_MTU_BYTES;
+    if (config->mtu_bytes)
+        mtu = config->mtu_bytes;
+    /* Narrower paths have their own `mtu` on their routes, and the engine refuses what is too big. */
+    return has_ipv6(config) && mtu < IPV6_LEAST_MTU_BYTES ? IPV6_LEAST_MTU_BYTES : mtu;
+}
+
+/* The NAT addresses, and all addresses of tunnels without NAT. */
+static int add_addresses(struct netlink *netlink, int index, const struct config *config,
+                         enum sysctl_ipv6 ipv6, struct text *why)
+{
+    const struct network_description *network = &config->network;
+    const struct address nat[2] = {network->nat_ipv4, network->nat_ipv6};
+    int result = 0;
+    for (size_t i = 0; i < 2 && result == 0; i++) {
+        if (nat[i].family && (nat[i].family == FAMILY_IPV4 || ipv6 == SYSCTL_IPV6_USABLE))
+            result = link_add_address(netlink, index, &nat[i], why);
+    }
+    for (size_t i = 0; i < network->tunnel_count && result == 0; i++) {
+        const struct tunnel_description *tunnel = &network->tunnels[i];
+        if (config_nat_is_on(config, i))
+            continue;
+        for (size_t a = 0; a < tunnel->address_count && result == 0; a++) {
+            const struct address *address = &tunnel->addresses[a];
+            if (address->family == FAMILY_IPV4 || ipv6 == SYSCTL_IPV6_USABLE)
+                result = link_add_address(netlink, index, address, why);
+        }
+    }
+    return result;
+}
+
+int interface_configure(struct netlink *netlink, int index, const struct config *config,
+                        const struct engine *engine, enum sysctl_ipv6 ipv6, struct text *why)
+{
+    int result = link_make_quiet(netlink, index, why);
+    if (result == 0)
+        result = link_set_mtu(netlink, index, interface_mtu(config, engine), why);
+    if (result == 0)
+        result = add_addresses(netlink, index, config, ipv6, why);
+    if (result == 0)
+        result = link_set_up(netlink, index, true, why);
+    return result;
+}
+
+int interface_update(struct netlink *netlink, int index, const struct config *config,
+                     const struct engine *engine, enum sysctl_ipv6 ipv6, struct text *why)
+{
+    int result = link_set_mtu(netlink, index, interface_mtu(config, engine), why);
+    return result ? result : add_addresses(netlink, index, config, ipv6, why);
+}
+
+struct collection {
+    const struct config *config;
+    const struct engine *engine;
+    struct routing_entry *entries;
+    size_t count;
+    size_t capacity;
+    bool is_full;
+};
+
+static struct address source_for(const struct config *config, int tunnel, enum family family)
+{
+    const struct network_description *network = &config->network;
+    const struct tunnel_description *from = &network->tunnels[tunnel];
+    if (config_nat_is_on(config, (size_t)tunnel))
+        return family == FAMILY_IPV4 ? network->nat_ipv4 : network->nat_ipv6;
+    for (size_t i = 0; i < from->address_count; i++) {
+        if (from->addresses[i].family == family)
+            return from->addresses[i];
+    }
+    return (struct address){0};
+}
+
+static void collect(void *context, const struct prefix *prefix, int tunnel)
+{
+    struct collection *collection = context;
+    const struct config *config = collection->config;
+    enum family family = (enum family)prefix->address.family;
+    if (collection->count == collection->capacity) {
+        size_t larger = collection->capacity ? collection->capacity * 2 : 64;
+        struct routing_entry *entries =
+            realloc(collection->entries, larger * sizeof(*collection->entries));
+        if (!entries) {
+            collection->is_full = true;
+            return;
+        }
+        collection->entries = entries;
+        collection->capacity = larger;
+    }
+    struct routing_entry *entry = &collection->entries[collection->count++];
+    *entry = (struct routing_entry){.prefix = *prefix, .kind = ROUTING_THROW};
+    if (tunnel == ROUTES_THROW)
+        return;
+    bool nobody_has_family = (family == FAMILY_IPV4 ? config->network.nat_ipv4.family
+                                                    : config->network.nat_ipv6.family) ==
+                             FAMILY_NONE;
+    entry->kind = nobody_has_family ? ROUTING_UNREACHABLE : ROUTING_TUNNEL;
+    entry->mtu_bytes = engine_mtu(collection->engine, (uint32_t)tunnel);
+    if (family == FAMILY_IPV6 && entry->mtu_bytes < IPV6_LEAST_MTU_BYTES)
+        entry->mtu_bytes = IPV6_LEAST_MTU_BYTES; /* the engine answers: no route (E4) */
+    entry->source = source_for(config, tunnel, family);
+}
+
+int interface_routes(const struct config *config, const struct engine *engine,
+                     struct routing_entry **entries, size_t *count)
+{
+    struct collection collection = {.config = config, .engine = engine};
+    engine_walk_routes(engine, collect, &collection);
+    if (collection.is_full) {
+        free(collection.entries);
+        return -ENOMEM;
+    }
+    *entries = collection.entries;
+    *count = collection.count;
+    return 0;
+}

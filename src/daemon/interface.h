@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+/* The network's one interface on this host: its addresses, its MTU, and the routes that lead to it
+ * (RULES B1, B3, E2, E4, F2, F6). */
+#ifndef DAEMON_INTERFACE_H
+#define DAEMON_INTERFACE_H
+
+#include "config/config.h"
+#include "engine/engine.h"
+#include "host/link.h"
+#include "host/routing.h"
+
+/* Quiet, with its addresses and MTU, up. A family the host has not is passed over. */
+int interface_configure(struct netlink *netlink, int index, const struct config *config,
+                        const struct engine *engine, enum sysctl_ipv6 ipv6, struct text *why);
+/* The MTU again, after a root's changed; addresses that the kernel removed stand again. */
+int interface_update(struct netlink *netlink, int index, const struct config *config,
+                     const struct engine *engine, enum sysctl_ipv6 ipv6, struct text *why);
+
+/* The routes to lay out. *entries is malloc's, the caller frees it. -ENOMEM. */
+int interface_routes(const struct config *config, const struct engine *engine,
+                     struct routing_entry **entries, size_t *count);
+
+/* The largest MTU of a routed path, or `[Network] MTU`. */
+uint32_t interface_mtu(const struct config *config, const struct engine *engine);
+
+#endif

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: MIT */
+#include "daemon/names.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "engine/status.h"
+
+#define RETRY_FIRST_NS (1 * NS_PER_S)
+#define RETRY_MOST_NS (60 * NS_PER_S)
+/* A peer with an address is looked at this often; one that does not answer is asked for anew. */
+#define WATCH_NS (10 * NS_PER_S)
+#define ATTEMPTS_BEFORE_ASKING 3
+
+struct name {
+    struct names *names;
+    const char *text;
+    uint32_t tunnel;
+    uint32_t peer;
+    uint16_t port;
+    duration_ns retry_ns;
+    bool is_asking;
+    struct loop_timer timer;
+};
+
+struct names {
+    struct names_options options;
+    struct resolver *resolver;
+    struct loop_source source;
+    size_t count;
+    struct name names[];
+};
+
+static void log_name(struct name *name, const char *event)
+{
+    char line[512];
+    snprintf(line, sizeof(line), "%s: endpoint %s: %s",
+             name->names->options.network->tunnels[name->tunnel].name, name->text, event);
+    name->names->options.log(name->names->options.context, line);
+}
+
+static void retry_later(struct name *name)
+{
+    name->retry_ns = name->retry_ns ? name->retry_ns * 2 : RETRY_FIRST_NS;
+    if (name->retry_ns > RETRY_MOST_NS)
+        name->retry_ns = RETRY_MOST_NS;
+    loop_set_timer(&name->timer, instant_add(loop_now(), name->retry_ns));
+}
+
+static void done(void *context, const struct address *addresses, size_t count, const char *why)
+{
+    struct name *name = context;
+    struct names *names = name->names;
+    struct status_peer peer;
+    name->is_asking = false;
+    if (count == 0) {
+        log_name(name, why);
+        retry_later(name);
+        return;
+    }
+    name->retry_ns = 0;
+    loop_set_timer(&name->timer, instant_add(loop_now(), WATCH_NS));
+    status_read_peer(names->options.engine, name->tunnel, name->peer, loop_now(), &peer);
+    for (size_t i = 0; i < count; i++) {
+        if (address_is_equal(&addresses[i], &peer.endpoint.address) &&
+            peer.state == STATUS_PEER_UP)
+            return;
+    }
+    /* The one that was tried last did not answer: the next of the list has its turn. */
+    size_t choice = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (address_is_equal(&addresses[i], &peer.endpoint.address))
+            choice = (i + 1) % count;
+    }
+    struct endpoint endpoint = {.address = addresses[choice], .port = name->port};
+    char text[ENDPOINT_TEXT_BYTES];
+    log_name(name, endpoint_format(&endpoint, text));
+    engine_set_endpoint(names->options.engine, name->tunnel, name->peer, &endpoint, loop_now());
+    names->options.changed(names->options.context);
+}
+
+static void ask(struct name *name)
+{
+    char reason[256];
+    struct text why;
+    text_init(&why, reason, sizeof(reason));
+    if (name->is_asking)
+        return;
+    if (resolve_start(name->names->resolver, name->text, done, name, &why) == 0) {
+        name->is_asking = true;
+        return;
+    }
+    log_name(name, reason);
+    retry_later(name);
+}
+
+static void ring(void *context, instant_ns now)
+{
+    struct name *name = context;
+    struct status_peer peer;
+    status_read_peer(name->names->options.engine, name->tunnel, name->peer, now, &peer);
+    if (peer.endpoint.address.family &&
+        !(peer.state == STATUS_PEER_HANDSHAKE && peer.attempts >= ATTEMPTS_BEFORE_ASKING)) {
+        loop_set_timer(&name->timer, instant_add(now, WATCH_NS));
+        return;
+    }
+    ask(name);
+}
+
+static void ready(void *context, uint32_t events)
+{
+    struct names *names = context;
+    (void)events;
+    resolve_dispatch(names->resolver);
+}
+
+static size_t count_names(const struct network_description *network)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < network->tunnel_count; i++) {
+        for (size_t p = 0; p < network->tunnels[i].peer_count; p++)
+            count += network->tunnels[i].peers[p].endpoint_name != NULL;
+    }
+    return count;
+}
+
+static void add_names(struct names *names, const struct network_description *network)
+{
+    for (uint32_t i = 0; i < network->tunnel_count; i++) {
+        for (uint32_t p = 0; p < network->tunnels[i].peer_count; p++) {
+            const struct peer_description *peer = &network->tunnels[i].peers[p];
+            if (!peer->endpoint_name)
+                continue;
+            struct name *name = &names->names[names->count++];
+            *name = (struct name){.names = names, .text = peer->endpoint_name, .tunnel = i,
+                                  .peer = p, .port = peer->endpoint.port};
+            name->timer = (struct loop_timer){.deadline = 0, .ring = ring, .context = name};
+            loop_add_timer(names->options.loop, &name->timer);
+        }
+    }
+}
+
+int names_start(struct names **made, const struct names_options *options, struct text *why)
+{
+    const struct network_description *network = options->network;
+    size_t count = count_names(network);
+    *made = NULL;
+    if (count == 0)
+        return 0;
+    struct names *names = calloc(1, sizeof(*names) + count * sizeof(names->names[0]));
+    if (!names)
+        return -ENOMEM;
+    names->options = *options;
+    struct resolve_options resolve = {.mark = options->mark};
+    int result = resolve_open(&resolve, &names->resolver, why);
+    if (result == 0) {
+        names->source = (struct loop_source){.fd = resolve_fd(names->resolver), .events = EPOLLIN,
+                                             .ready = ready, .context = names};
+        result = loop_add(options->loop, &names->source);
+    }
+    if (result != 0) {
+        resolve_close(names->resolver);
+        free(names);
+        return result;
+    }
+    add_names(names, network);
+    *made = names;
+    return 0;
+}
+
+void names_stop(struct names *names)
+{
+    if (!names)
+        return;
+    for (size_t i = 0; i < names->count; i++)
+        loop_remove_timer(names->options.loop, &names->names[i].timer);
+    loop_remove(names->options.loop, &names->source);
+    resolve_close(names->resolver);
+    free(names);
+}
+
+void names_ask_again(struct names *names)
+{
+    for (size_t i = 0; names && i < names->count; i++)
+        ask(&names->names[i]);
+}

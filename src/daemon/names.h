@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/* Endpoints of roots that are given as names: resolved when the network starts, retried with
+ * backoff, asked again while handshakes fail (RULES G2). Nothing else waits for them. */
+#ifndef DAEMON_NAMES_H
+#define DAEMON_NAMES_H
+
+#include "engine/engine.h"
+#include "host/resolve.h"
+#include "io/loop.h"
+
+struct names;
+
+struct names_options {
+    struct loop *loop; /* borrowed, as all below */
+    const struct network_description *network;
+    struct engine *engine;
+    uint32_t mark;
+    /* An endpoint is known or changed: the roots' MTU may follow. */
+    void (*changed)(void *context);
+    void (*log)(void *context, const char *line);
+    void *context;
+};
+
+/* *names is NULL when no endpoint is a name. 0, or -errno and a sentence. */
+int names_start(struct names **names, const struct names_options *options, struct text *why);
+void names_stop(struct names *names); /* NULL does nothing */
+/* The host's network changed: ask again now (F8). */
+void names_ask_again(struct names *names);
+
+#endif

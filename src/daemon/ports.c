@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: MIT */
+#include "daemon/ports.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "engine/status.h"
+
+static int bind_udp(const struct address *address, uint16_t port)
+{
+    bool is_ipv4 = address->family == FAMILY_IPV4;
+    struct sockaddr_in ipv4 = {.sin_family = AF_INET, .sin_port = htons(port)};
+    struct sockaddr_in6 ipv6 = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
+    int smallest = 0, fd = socket(is_ipv4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return -errno;
+    memcpy(&ipv4.sin_addr, address->bytes, sizeof(ipv4.sin_addr));
+    memcpy(&ipv6.sin6_addr, address->bytes, sizeof(ipv6.sin6_addr));
+    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &smallest, sizeof(smallest));
+    int result = is_ipv4 ? bind(fd, (struct sockaddr *)&ipv4, sizeof(ipv4))
+                         : bind(fd, (struct sockaddr *)&ipv6, sizeof(ipv6));
+    if (result == 0)
+        return fd;
+    result = -errno;
+    close(fd);
+    return result;
+}
+
+/* The carrier's first address of a family, when it stands on the interface. */
+static bool is_on_interface(const struct config *config, int carrier, const struct address *address)
+{
+    return !config_nat_is_on(config, (size_t)carrier) ||
+           address_is_equal(address, &config->network.nat_ipv4) ||
+           address_is_equal(address, &config->network.nat_ipv6);
+}
+
+static void reserve(struct ports *ports, const struct config *config, uint32_t tunnel,
+                    uint16_t port, void (*log)(void *, const char *), void *context)
+{
+    int carrier = config->network.tunnels[tunnel].carrier;
+    const struct tunnel_description *from = &config->network.tunnels[carrier];
+    enum family done = FAMILY_NONE;
+    for (size_t i = 0; i < from->address_count; i++) {
+        const struct address *address = &from->addresses[i];
+        char line[160], text[ADDRESS_TEXT_BYTES];
+        if (address->family == done || !is_on_interface(config, carrier, address))
+            continue;
+        done = done == FAMILY_NONE ? (enum family)address->family : done;
+        int fd = bind_udp(address, port);
+        if (fd >= 0) {
+            ports->fds[ports->count++] = fd;
+            continue;
+        }
+        snprintf(line, sizeof(line), "%s: UDP port %u of %s cannot be reserved: %s",
+                 config->network.tunnels[tunnel].name, port, address_format(address, text),
+                 strerror(-fd));
+        log(context, line);
+    }
+}
+
+int ports_reserve(struct ports *ports, const struct config *config, const struct engine *engine,
+                  void (*log)(void *context, const char *line), void *context)
+{
+    size_t most = 0;
+    for (size_t i = 0; i < config->network.tunnel_count; i++) {
+        int carrier = config->network.tunnels[i].carrier;
+        if (carrier != TUNNEL_NO_CARRIER)
+            most += config->network.tunnels[carrier].address_count;
+    }
+    ports->fds = calloc(most ? most : 1, sizeof(*ports->fds));
+    if (!ports->fds)
+        return -ENOMEM;
+    for (uint32_t i = 0; i < config->network.tunnel_count; i++) {
+        struct status_tunnel tunnel;
+        if (config->network.tunnels[i].carrier == TUNNEL_NO_CARRIER)
+            continue;
+        status_read_tunnel(engine, i, &tunnel);
+        reserve(ports, config, i, tunnel.listen_port, log, context);
+    }
+    return 0;
+}
+
+void ports_release(struct ports *ports)
+{
+    for (size_t i = 0; i < ports->count; i++)
+        close(ports->fds[i]);
+    free(ports->fds);
+    *ports = (struct ports){0};
+}

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: MIT */
+#include "daemon/preview.h"
+
+#include "daemon/roots.h"
+#include "engine/tree.h"
+#include "host/routing.h"
+#include "io/io_memory.h"
+#include "io/loop.h"
+
+#define IPV6_LEAST_MTU_BYTES 1280
+
+struct preview {
+    const struct config *config;
+    const struct tree *tree;
+    struct text *text;
+};
+
+/* Reads the kernel's routes to the endpoints; where that is not possible the common MTU stands. */
+static void find_mtus(const struct config *config, struct tree *tree)
+{
+    struct netlink netlink = {0};
+    char reason[256];
+    struct text why;
+    text_init(&why, reason, sizeof(reason));
+    bool is_open = netlink_open(&netlink, &why) == 0;
+    for (uint32_t i = 0; i < tree->count; i++) {
+        const struct tunnel_description *from = &config->network.tunnels[i];
+        uint32_t mtu = 0;
+        if (tree->nodes[i].carrier)
+            continue;
+        for (size_t p = 0; is_open && p < from->peer_count; p++) {
+            struct root_way way =
+                roots_find(&netlink, ROUTING_MARK, &from->peers[p].endpoint, 1);
+            mtu = !mtu || way.mtu_bytes < mtu ? way.mtu_bytes : mtu;
+        }
+        tree_set_root_mtu(tree, &tree->nodes[i], mtu ? mtu : 1420);
+    }
+    netlink_close(&netlink);
+}
+
+static void append_mtus(const struct preview *preview)
+{
+    for (uint32_t i = 0; i < preview->tree->count; i++) {
+        const struct node *node = &preview->tree->nodes[i];
+        text_append(preview->text, "%s: MTU %u\n", node->name, node->mtu_bytes);
+        if (node->mtu_bytes < IPV6_LEAST_MTU_BYTES && node->ipv6.family)
+            text_append(preview->text,
+                        "warning: %s: its path is narrower than IPv6 needs (1280): IPv6 into it is "
+                        "refused\n",
+                        node->name);
+    }
+}
+
+static void append_route(void *context, const struct prefix *prefix, int winner)
+{
+    const struct preview *preview = context;
+    char text[PREFIX_TEXT_BYTES];
+    text_append(preview->text, "route %s: %s\n", prefix_format(prefix, text),
+                winner < 0 ? "left to the host" : preview->tree->nodes[winner].name);
+}
+
+/* RULES A4: routed, but no peer takes it. */
+static void append_unserved(const struct preview *preview)
+{
+    for (uint32_t i = 0; i < preview->tree->count; i++) {
+        const struct tunnel_description *from = &preview->config->network.tunnels[i];
+        for (size_t r = 0; r < from->route_count; r++) {
+            char text[PREFIX_TEXT_BYTES];
+            if (!trie_lookup(&preview->tree->nodes[i].tunnel.allowed_ips,
+                             &from->routes[r].address))
+                text_append(preview->text,
+                            "warning: %s: %s is in Routes, but in no peer's AllowedIPs: refused\n",
+                            from->name, prefix_format(&from->routes[r], text));
+        }
+    }
+}
+
+static void append_loss(void *context, const struct routes_loss *loss)
+{
+    const struct preview *preview = context;
+    char text[PREFIX_TEXT_BYTES];
+    text_append(preview->text, "%s: %s loses %s to %s, which it carries\n",
+                loss->was_longest ? "warning" : "note", preview->tree->nodes[loss->loser].name,
+                prefix_format(&loss->prefix, text), preview->tree->nodes[loss->winner].name);
+}
+
+bool preview_append(const struct config *config, struct text *text)
+{
+    char why[512];
+    struct tree tree;
+    if (!tree_init(&tree, io_memory_plain(), loop_random(), &config->network,
+                   NETWORK_MTU_MOST_BYTES, why, sizeof(why))) {
+        text_append(text, "error: %s\n", why);
+        return false;
+    }
+    struct preview preview = {.config = config, .tree = &tree, .text = text};
+    find_mtus(config, &tree);
+    append_mtus(&preview);
+    routes_walk(&tree.routes, append_route, &preview);
+    tree_walk_losses(&tree, &config->network, append_loss, &preview);
+    append_unserved(&preview);
+    tree_wipe(&tree);
+    return true;
+}

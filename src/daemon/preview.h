@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: MIT */
+/* What a network would be like, without touching the host: MTUs, routes, and what would go wrong. */
+#ifndef DAEMON_PREVIEW_H
+#define DAEMON_PREVIEW_H
+
+#include "config/config.h"
+
+/* Appends lines for people. False: `up` would be refused, the reason is among them. */
+bool preview_append(const struct config *config, struct text *text);
+
+#endif

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: MIT */
+#include "daemon/report.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+
+#include "config/keytext.h"
+#include "engine/status.h"
+#include "io/network.h"
+
+static json_t *address_json(const struct address *address)
+{
+    char text[ADDRESS_TEXT_BYTES];
+    return address->family ? json_string(address_format(address, text)) : json_null();
+}
+
+static json_t *endpoint_json(const struct endpoint *endpoint)
+{
+    char text[ENDPOINT_TEXT_BYTES];
+    return endpoint->address.family ? json_string(endpoint_format(endpoint, text)) : json_null();
+}
+
+static json_t *key_json(const uint8_t key[32])
+{
+    char text[KEYTEXT_CHARACTERS + 1];
+    keytext_format(key, text);
+    return json_string(text);
+}
+
+static json_t *drops_json(const uint64_t drops[VERDICT_COUNT])
+{
+    json_t *object = json_object();
+    for (int verdict = VERDICT_OK + 1; verdict < VERDICT_COUNT; verdict++) {
+        if (drops[verdict])
+            json_object_set_new(object, verdict_name((enum verdict)verdict),
+                                json_integer((json_int_t)drops[verdict]));
+    }
+    return object;
+}
+
+static json_t *peer_json(const struct engine *engine, uint32_t tunnel, uint32_t index,
+                         instant_ns now)
+{
+    struct status_peer peer;
+    status_read_peer(engine, tunnel, index, now, &peer);
+    json_t *object = json_object();
+    json_object_set_new(object, "public_key", key_json(peer.public_key));
+    json_object_set_new(object, "endpoint", endpoint_json(&peer.endpoint));
+    json_object_set_new(object, "state", json_string(status_peer_state_name(peer.state)));
+    json_object_set_new(object, "since_s", json_integer((json_int_t)(peer.since_ns / NS_PER_S)));
+    json_object_set_new(object, "attempts", json_integer(peer.attempts));
+    json_object_set_new(object, "latest_handshake",
+                        json_integer((json_int_t)(peer.last_handshake_wall_ns / NS_PER_S)));
+    json_object_set_new(object, "sent_bytes", json_integer((json_int_t)peer.sent_bytes));
+    json_object_set_new(object, "received_bytes", json_integer((json_int_t)peer.received_bytes));
+    json_object_set_new(object, "persistent_keepalive_s",
+                        json_integer(peer.persistent_keepalive_s));
+    json_object_set_new(object, "staged_packets", json_integer(peer.staged_packets));
+    return object;
+}
+
+static json_t *tunnel_json(const struct report *report, uint32_t index, instant_ns now)
+{
+    const struct engine *engine = network_engine(report->network);
+    const struct tunnel_description *described = &report->config->network.tunnels[index];
+    struct status_tunnel tunnel;
+    status_read_tunnel(engine, index, &tunnel);
+    bool is_root = tunnel.carrier < 0;
+    json_t *object = json_object(), *addresses = json_array(), *peers = json_array();
+    for (size_t i = 0; i < described->address_count; i++)
+        json_array_append_new(addresses, address_json(&described->addresses[i]));
+    for (uint32_t i = 0; i < tunnel.peer_count; i++)
+        json_array_append_new(peers, peer_json(engine, index, i, now));
+    json_object_set_new(object, "name", json_string(tunnel.name));
+    json_object_set_new(object, "via",
+                        is_root ? json_null()
+                                : json_string(report->config->network.tunnels[tunnel.carrier].name));
+    json_object_set_new(object, "depth", json_integer(tunnel.depth));
+    json_object_set_new(object, "public_key", key_json(tunnel.public_key));
+    json_object_set_new(object, "listen_port",
+                        json_integer(is_root ? network_port(report->network, index)
+                                             : tunnel.listen_port));
+    json_object_set_new(object, "addresses", addresses);
+    json_object_set_new(object, "nat", json_boolean(tunnel.nat_is_on));
+    json_object_set_new(object, "mtu", json_integer(tunnel.mtu_bytes));
+    json_object_set_new(object, "outbound_packets",
+                        json_integer((json_int_t)tunnel.outbound_packets));
+    json_object_set_new(object, "inbound_packets",
+                        json_integer((json_int_t)tunnel.inbound_packets));
+    json_object_set_new(object, "keepalives", json_integer((json_int_t)tunnel.keepalives));
+    json_object_set_new(object, "drops", drops_json(tunnel.drops));
+    json_object_set_new(object, "peers", peers);
+    return object;
+}
+
+static char *print(json_t *object)
+{
+    char *text = json_dumps(object, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
+    json_decref(object);
+    return text;
+}
+
+char *report_status(const struct report *report, instant_ns now)
+{
+    const struct engine *engine = network_engine(report->network);
+    uint64_t drops[VERDICT_COUNT];
+    status_read_network_drops(engine, drops);
+    json_t *object = json_object(), *tunnels = json_array();
+    for (uint32_t i = 0; i < status_tunnel_count(engine); i++)
+        json_array_append_new(tunnels, tunnel_json(report, i, now));
+    json_object_set_new(object, "name", json_string(report->config->name));
+    json_object_set_new(object, "interface", json_string(report->config->interface_name));
+    json_object_set_new(object, "mtu", json_integer(report->interface_mtu_bytes));
+    json_object_set_new(object, "up_s",
+                        json_integer((json_int_t)(instant_since(report->started, now) / NS_PER_S)));
+    json_object_set_new(object, "aead", json_string(report->aead_name));
+    json_object_set_new(object, "fwmark", json_integer(report->mark));
+    json_object_set_new(object, "drops", drops_json(drops));
+    json_object_set_new(object, "tunnels", tunnels);
+    return print(object);
+}
+
+static json_t *hops_json(const struct report *report, int tunnel, int peer)
+{
+    const struct engine *engine = network_engine(report->network);
+    json_t *hops = json_array();
+    while (tunnel >= 0) {
+        struct status_tunnel shown;
+        struct status_peer hop = {0};
+        status_read_tunnel(engine, (uint32_t)tunnel, &shown);
+        if (peer >= 0)
+            status_read_peer(engine, (uint32_t)tunnel, (uint32_t)peer, 0, &hop);
+        json_array_append_new(hops, json_pack("{s:s, s:o, s:i}", "tunnel", shown.name, "endpoint",
+                                              endpoint_json(&hop.endpoint), "mtu",
+                                              (int)shown.mtu_bytes));
+        tunnel = shown.carrier;
+        peer = -1;
+        if (tunnel >= 0 && hop.endpoint.address.family)
+            peer = engine_peer_for(engine, (uint32_t)tunnel, &hop.endpoint.address);
+    }
+    return hops;
+}
+
+char *report_route(const struct report *report, const struct address *destination)
+{
+    const struct engine *engine = network_engine(report->network);
+    struct engine_route route;
+    engine_route(engine, destination, &route);
+    json_t *object = json_object();
+    json_object_set_new(object, "destination", address_json(destination));
+    json_object_set_new(object, "verdict", json_string(verdict_name(route.verdict)));
+    json_object_set_new(object, "meaning", json_string(verdict_meaning(route.verdict)));
+    json_object_set_new(object, "tunnel",
+                        route.tunnel < 0
+                            ? json_null()
+                            : json_string(report->config->network.tunnels[route.tunnel].name));
+    json_object_set_new(object, "source", address_json(&route.source));
+    json_object_set_new(object, "mtu", json_integer(route.mtu_bytes));
+    if (route.peer >= 0) {
+        struct status_peer peer;
+        status_read_peer(engine, (uint32_t)route.tunnel, (uint32_t)route.peer, 0, &peer);
+        json_object_set_new(object, "peer", key_json(peer.public_key));
+    }
+    json_object_set_new(object, "hops", hops_json(report, route.tunnel, route.peer));
+    return print(object);
+}

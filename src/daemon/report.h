@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+/* The daemon's answers as JSON: `status` and `route`. */
+#ifndef DAEMON_REPORT_H
+#define DAEMON_REPORT_H
+
+#include "config/config.h"
+#include "engine/engine.h"
+
+struct network;
+
+struct report {
+    const struct config *config;
+    struct network *network;
+    const char *aead_name;
+    uint32_t interface_mtu_bytes;
+    uint32_t mark;
+    instant_ns started;
+};
+
+/* A JSON text, malloc's, the caller frees it; NULL: no memory. No key but public ones. */
+char *report_status(const struct report *report, instant_ns now);
+/* Which tunnel and peer the address takes, and every hop on its way. */
+char *report_route(const struct report *report, const struct address *destination);
+
+#endif

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+#include "daemon/roots.h"
+
+#include "host/kernel_route.h"
+#include "host/link.h"
+
+#define COMMON_MTU_BYTES 1500
+#define LOOPBACK_MTU_LEAST_BYTES 16384
+#define IPV4_COST_BYTES 60 /* IP 20, UDP 8, header 16, tag 16 */
+#define IPV6_COST_BYTES 80
+
+static uint32_t tunnel_mtu(uint32_t link_bytes, enum family family)
+{
+    uint32_t cost = family == FAMILY_IPV4 ? IPV4_COST_BYTES : IPV6_COST_BYTES;
+    uint32_t mtu = link_bytes > cost ? link_bytes - cost : 0;
+    return mtu < NETWORK_MTU_MOST_BYTES ? mtu : NETWORK_MTU_MOST_BYTES;
+}
+
+/* The default route's MTU, IPv4 first. */
+static uint32_t default_mtu(struct netlink *netlink, uint32_t mark)
+{
+    struct kernel_route_way way;
+    char reason[256];
+    struct text why;
+    text_init(&why, reason, sizeof(reason));
+    if (kernel_route_default(netlink, FAMILY_IPV4, mark, &way, &why) == 0 ||
+        kernel_route_default(netlink, FAMILY_IPV6, mark, &way, &why) == 0)
+        return way.mtu_bytes < LOOPBACK_MTU_LEAST_BYTES ? way.mtu_bytes : COMMON_MTU_BYTES;
+    return COMMON_MTU_BYTES;
+}
+
+struct root_way roots_find(struct netlink *netlink, uint32_t mark,
+                           const struct endpoint *endpoints, size_t count)
+{
+    struct root_way found = {0};
+    char reason[256];
+    struct text why;
+    for (size_t i = 0; i < count; i++) {
+        struct kernel_route_way way;
+        enum family family = (enum family)endpoints[i].address.family;
+        if (family == FAMILY_NONE)
+            continue;
+        text_init(&why, reason, sizeof(reason));
+        if (kernel_route_towards(netlink, &endpoints[i].address, mark, &way, &why) != 0)
+            continue;
+        uint32_t link = way.is_local || way.mtu_bytes >= LOOPBACK_MTU_LEAST_BYTES
+                            ? default_mtu(netlink, mark)
+                            : way.mtu_bytes;
+        uint32_t mtu = tunnel_mtu(link, family);
+        if (!found.mtu_bytes || mtu < found.mtu_bytes)
+            found = (struct root_way){.mtu_bytes = mtu, .interface_index = way.interface_index,
+                                      .source = way.source};
+    }
+    if (!found.mtu_bytes)
+        found.mtu_bytes = tunnel_mtu(default_mtu(netlink, mark), FAMILY_IPV6);
+    return found;
+}

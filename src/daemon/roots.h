@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT */
+/* The host's ways to the roots' endpoints, and what MTU follows from them (RULES E1, F8). */
+#ifndef DAEMON_ROOTS_H
+#define DAEMON_ROOTS_H
+
+#include "engine/engine.h"
+#include "host/netlink.h"
+
+/* One root's way as last seen: a change of device or source means that its network changed. */
+struct root_way {
+    uint32_t mtu_bytes; /* of the tunnel */
+    int interface_index;
+    struct address source;
+};
+
+/* The way of one root by its peers' endpoints: the smallest MTU counts. `endpoints` of
+ * FAMILY_NONE are unknown yet. Never fails: without a route, the Internet's common MTU stands. */
+struct root_way roots_find(struct netlink *netlink, uint32_t mark,
+                           const struct endpoint *endpoints, size_t count);
+
+#endif
