@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: MIT */
+/* Kernel facts, on lo and a TAP of a namespace of our own. */
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <linux/if_tun.h>
+#include <net/if.h>
+#include <net/if_arp.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "base/bytes.h"
+#include "io/own_netns.h"
+#include "io/udp_side.h"
+#include "tap.h"
+
+static const char *const loopbacks[] = {"127.0.0.1", "::1"};
+static const enum family families[] = {FAMILY_IPV4, FAMILY_IPV6};
+
+static void test_traps_32_a_run_of_equal_sizes_is_one_message_and_one_train(void)
+{
+    struct side *a = side_new(512, 2048, (struct udp_options){0});
+    struct side *b = side_new(8, 2048, (struct udp_options){0});
+    for (int f = 0; f < 2; f++) {
+        struct udp_path path = side_path(loopbacks[f], udp_port(b->udp));
+        uint64_t before = side_sent_messages(a);
+        side_send(a, &path, 1000, 7, 64, 1);
+        CHECK_EQUAL(side_sent_messages(a) - before, 1);
+        side_collect(b, families[f]);
+        side_check_in_order(b, 7, 64);
+        CHECK_EQUAL(b->trains, 1);
+        side_send(a, &path, 900, 0, 200, 1); /* 64 at most in one message */
+        CHECK_EQUAL(side_sent_messages(a) - before, 1 + 4);
+        side_send(a, &path, 1400, 200, 64, 1); /* 64 KiB at most */
+        CHECK_EQUAL(side_sent_messages(a) - before, 1 + 4 + 2);
+        side_collect(b, families[f]);
+        side_check_in_order(b, 0, 264);
+    }
+    side_free(a);
+    side_free(b);
+}
+
+static void test_h4_a_run_has_one_size_one_tos_one_endpoint_and_one_source(void)
+{
+    struct side *a = side_new(512, 2048, (struct udp_options){0});
+    struct side *b = side_new(8, 2048, (struct udp_options){0});
+    uint16_t port = udp_port(b->udp);
+    struct udp_path first = side_path("127.0.0.1", port), same = first;
+    struct udp_path other = side_path("127.0.0.2", port), sourced = first;
+    sourced.source = side_address("127.0.0.9");
+    /* Each line: a message of its own but where said otherwise. */
+    const struct {
+        uint32_t len;
+        uint8_t tos;
+        struct udp_path *path;
+    } plan[] = {
+        {500, 0, &first}, {500, 0, &same},  {499, 0, &first}, /* the shorter one ends the run */
+        {499, 0, &first}, {500, 0, &first},                   /* a longer one cannot join */
+        {500, 2, &first}, {500, 2, &same},                    /* ECN */
+        {500, 2, &other}, {500, 2, &other}, {500, 2, &sourced},
+        {0, 0, &first},   {0, 0, &first},   {100, 0, &first},
+    };
+    enum { PLANNED = sizeof(plan) / sizeof(*plan) };
+    struct udp_send sends[PLANNED];
+    for (uint32_t i = 0; i < PLANNED; i++) {
+        sends[i] = (struct udp_send){side_make(a, plan[i].len, i), plan[i].path};
+        sends[i].packet->tos = plan[i].tos;
+    }
+    udp_send(a->udp, sends, PLANNED, 1);
+    CHECK_EQUAL(side_sent_messages(a), 1 + 2 + 1 + 1 + 1 + 2 + 1);
+    side_collect(b, FAMILY_IPV4);
+    CHECK_EQUAL(b->count, PLANNED);
+    for (uint32_t i = 0; i < PLANNED; i++) {
+        CHECK_EQUAL(b->records[i].len, plan[i].len);
+        CHECK_EQUAL(b->records[i].tos, plan[i].tos);
+        CHECK(address_is_equal(&b->records[i].destination, &plan[i].path->destination.address));
+    }
+    struct address source = side_address("127.0.0.9");
+    CHECK(address_is_equal(&b->records[9].source.address, &source));
+    side_free(a);
+    side_free(b);
+}
+
+static void test_traps_31_the_sticky_source_is_used_until_it_goes(void)
+{
+    struct side *a = side_new(64, 2048, (struct udp_options){0});
+    struct side *b = side_new(8, 2048, (struct udp_options){0});
+    static const char *const present[] = {"127.8.8.8", "fd00::8"};
+    static const char *const gone[] = {"10.99.99.99", "fd00::99"};
+    CHECK(own_netns_add_address("lo", "fd00::8", 128));
+    for (int f = 0; f < 2; f++) {
+        struct udp_path path = side_path(loopbacks[f], udp_port(b->udp));
+        path.source = side_address(present[f]);
+        path.source_interface = 1;
+        for (int i = 0; i < 100; i++) { /* until duplicate detection has released fd00::8 */
+            side_send(a, &path, 300, 0, 5, 1);
+            side_collect(b, families[f]);
+            CHECK_EQUAL(b->count, 5);
+            if (address_is_equal(&b->records[4].source.address, &path.source))
+                break;
+            udp_forget(a->udp);
+            usleep(50000);
+        }
+        CHECK(address_is_equal(&b->records[0].source.address, &path.source));
+        CHECK(address_is_equal(&b->records[4].destination, &path.destination.address));
+
+        path.source = side_address(gone[f]);
+        uint64_t lost = udp_counters(a->udp)->lost_sources;
+        side_send(a, &path, 300, 5, 5, 1);
+        side_send(a, &path, 300, 10, 5, 2); /* remembered */
+        CHECK_EQUAL(udp_counters(a->udp)->lost_sources - lost, 1);
+        CHECK_EQUAL(udp_counters(a->udp)->unsegmented, 0);
+        side_collect(b, families[f]);
+        side_check_in_order(b, 5, 10);
+    }
+    CHECK_EQUAL(udp_counters(a->udp)->dropped_packets, 0);
+    side_free(a);
+    side_free(b);
+}
+
+static void test_e5_segments_over_the_mtu_are_sent_singly_and_remembered(void)
+{
+    struct side *a = side_new(256, 2048, (struct udp_options){0});
+    struct side *b = side_new(8, 2048, (struct udp_options){0});
+    CHECK(own_netns_set_mtu("lo", 1300));
+    for (int f = 0; f < 2; f++) {
+        struct udp_path path = side_path(loopbacks[f], udp_port(b->udp));
+        uint64_t before = udp_counters(a->udp)->unsegmented;
+        side_send(a, &path, 1400, 0, 20, NS_PER_S);
+        CHECK_EQUAL(udp_counters(a->udp)->unsegmented - before, 1);
+        side_send(a, &path, 1400, 20, 20, NS_PER_S + UDP_NO_SEGMENTS_NS - 1);
+        CHECK_EQUAL(udp_counters(a->udp)->unsegmented - before, 1);
+        side_send(a, &path, 1400, 40, 20, NS_PER_S + UDP_NO_SEGMENTS_NS); /* tried again */
+        CHECK_EQUAL(udp_counters(a->udp)->unsegmented - before, 2);
+        side_collect(b, families[f]);
+        side_check_in_order(b, 0, 60);
+        udp_forget(a->udp);
+        uint64_t messages = side_sent_messages(a);
+        side_send(a, &path, 1200, 0, 20, NS_PER_S);
+        CHECK_EQUAL(side_sent_messages(a) - messages, 1);
+        side_collect(b, families[f]);
+        side_check_in_order(b, 0, 20);
+    }
+    CHECK(own_netns_set_mtu("lo", 65536));
+    CHECK_EQUAL(udp_counters(a->udp)->dropped_packets, 0);
+    side_free(a);
+    side_free(b);
+}
+
+static void test_traps_33_what_cannot_be_sent_does_not_stop_the_rest(void)
+{
+    struct side *a = side_new(256, 2048, (struct udp_options){0});
+    struct side *b = side_new(8, 2048, (struct udp_options){0});
+    struct udp_path good = side_path("127.0.0.1", udp_port(b->udp));
+    struct udp_path unreachable = side_path("203.0.113.1", 9), no_port = side_path("127.0.0.1", 0);
+    struct udp_path *bad[] = {&unreachable, &no_port};
+    struct udp_send sends[90];
+    for (uint32_t i = 0; i < 90; i++) /* runs of 10; every third is bad */
+        sends[i] =
+            (struct udp_send){side_make(a, 200, i), i / 10 % 3 == 1 ? bad[i / 10 % 2] : &good};
+    udp_send(a->udp, sends, 90, 1);
+    CHECK_EQUAL(a->drops[VERDICT_SOCKET_ERROR], 30);
+    side_collect(b, FAMILY_IPV4);
+    CHECK_EQUAL(b->count, 60);
+    for (size_t i = 0; i < b->count; i++)
+        CHECK_EQUAL(b->records[i].number, i / 20 * 30 + (i % 20 >= 10 ? 10 : 0) + i % 20);
+    side_free(a);
+    side_free(b);
+}
+
+/* An Ethernet whose neighbours do not answer: what is sent to them waits in the kernel, and counts
+ * as the socket's, until they are known. (What stands in a TUN's queue does not count.) */
+static int open_tap(const char *name)
+{
+    struct ifreq request = {.ifr_flags = IFF_TAP | IFF_NO_PI};
+    strncpy(request.ifr_name, name, IF_NAMESIZE - 1);
+    int fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
+    if (fd >= 0 && ioctl(fd, TUNSETIFF, &request) < 0) {
+        close(fd);
+        return -1;
+    }
+    return fd;
+}
+
+static void make_known(const char *interface, const char *neighbour)
+{
+    struct arpreq request = {.arp_flags = ATF_COM | ATF_PERM,
+                             .arp_ha = {.sa_family = ARPHRD_ETHER, .sa_data = {2, 0, 0, 0, 0, 9}}};
+    struct sockaddr_in *ipv4 = (struct sockaddr_in *)&request.arp_pa;
+    ipv4->sin_family = AF_INET;
+    CHECK_EQUAL(inet_pton(AF_INET, neighbour, &ipv4->sin_addr), 1);
+    strncpy(request.arp_dev, interface, sizeof(request.arp_dev) - 1);
+    int fd = socket(AF_INET, SOCK_DGRAM, 0);
+    CHECK_EQUAL(ioctl(fd, SIOCSARP, &request), 0);
+    close(fd);
+}
+
+/* Reads what stands in the queue: UDP over IPv4, numbered. */
+static size_t drain_tap(int fd, uint32_t *next)
+{
+    uint8_t bytes[2048];
+    ssize_t len;
+    size_t count = 0;
+    while ((len = read(fd, bytes, sizeof(bytes))) > 0) {
+        if (len < 46 || bytes[12] != 8 || bytes[13] != 0 || bytes[23] != IPPROTO_UDP)
+            continue; /* the kernel's own */
+        CHECK_EQUAL(load_be32(bytes + 42), *next);
+        ++*next;
+        count++;
+    }
+    return count;
+}
+
+static void test_h3_a_full_socket_keeps_a_bounded_queue_in_order(void)
+{
+    int tap = open_tap("h3");
+    if (tap < 0) {
+        tap_skip("no /dev/net/tun");
+        return;
+    }
+    struct side *a = side_new(1024, 2048, (struct udp_options){.no_gso = true});
+    int small = 16384, fd = udp_fd(a->udp, FAMILY_IPV4);
+    CHECK_EQUAL(setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &small, sizeof(small)), 0);
+    CHECK(own_netns_set_up("h3", true) && own_netns_add_address("h3", "10.3.0.1", 24));
+    struct udp_path path = side_path("10.3.0.2", 9);
+    side_send(a, &path, 1000, 0, 100, 1);
+    CHECK_EQUAL(udp_waits_for(a->udp), FAMILY_IPV4);
+    uint64_t sent = udp_counters(a->udp)->sent_packets;
+    CHECK(sent > 0 && sent < 100);
+    struct udp_path passing = path; /* what waits has a path of its own */
+    side_send(a, &passing, 1000, 100, 20, 1);
+    passing = (struct udp_path){0};
+    CHECK_EQUAL(udp_counters(a->udp)->sent_packets, sent);
+    udp_resume(a->udp, 2); /* still full */
+    CHECK_EQUAL(udp_counters(a->udp)->sent_packets, sent);
+
+    make_known("h3", "10.3.0.2");
+    uint32_t next = 0;
+    size_t arrived = 0;
+    for (int i = 0; i < 100 && udp_waits_for(a->udp) != FAMILY_NONE; i++) {
+        arrived += drain_tap(tap, &next);
+        udp_resume(a->udp, 3);
+    }
+    arrived += drain_tap(tap, &next);
+    CHECK_EQUAL(arrived, 120);
+    CHECK_EQUAL(udp_counters(a->udp)->dropped_packets, 0);
+
+    path = side_path("10.3.0.3", 9);
+    side_send(a, &path, 1000, 0, 900, 4); /* the queue has a quarter of 1024 slots */
+    uint64_t sent_again = udp_counters(a->udp)->sent_packets - 120;
+    CHECK_EQUAL(a->drops[VERDICT_SOCKET_FULL], 900 - sent_again - 256);
+    CHECK_EQUAL(pool_free_slots(a->pool), 1024 - 256);
+    close(tap);
+    side_free(a);
+}
+
+int main(int argc, char **argv)
+{
+    if (!own_netns_enter()) {
+        printf("1..0 # SKIP no right to make a network namespace\n");
+        return 0;
+    }
+    TAP_RUN(argc, argv, test_traps_32_a_run_of_equal_sizes_is_one_message_and_one_train);
+    TAP_RUN(argc, argv, test_h4_a_run_has_one_size_one_tos_one_endpoint_and_one_source);
+    TAP_RUN(argc, argv, test_traps_31_the_sticky_source_is_used_until_it_goes);
+    TAP_RUN(argc, argv, test_e5_segments_over_the_mtu_are_sent_singly_and_remembered);
+    TAP_RUN(argc, argv, test_traps_33_what_cannot_be_sent_does_not_stop_the_rest);
+    TAP_RUN(argc, argv, test_h3_a_full_socket_keeps_a_bounded_queue_in_order);
+    return tap_done();
+}
