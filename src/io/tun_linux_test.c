@@ -1,0 +1,335 @@
+/* SPDX-License-Identifier: MIT */
+/* Kernel facts, on TUNs in namespaces of our own. */
+#include "io/tun_linux.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/if_tun.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/bytes.h"
+#include "io/own_netns.h"
+#include "io/udp_side.h"
+#include "tap.h"
+
+static uint8_t buffer[TUN_READ_BYTES];
+
+static bool open_tun(struct tun *tun, const char *name, struct tun_options options)
+{
+    char sentence[200];
+    struct text why;
+    text_init(&why, sentence, sizeof(sentence));
+    int error = tun_open(tun, name, &options, &why);
+    if (error)
+        printf("# %s\n", sentence);
+    return CHECK_EQUAL(error, 0);
+}
+
+static bool bring_up(const struct tun *tun, const char *address)
+{
+    return own_netns_set_up(tun->name, true) && own_netns_add_address(tun->name, address, 24);
+}
+
+/* The next packet that is not the kernel's own chatter (IPv6 discovery); its length, or -errno. */
+static ssize_t read_packet(struct tun *tun, struct vnet_header *vnet)
+{
+    ssize_t len;
+    do
+        len = tun_read(tun, vnet, buffer, sizeof(buffer));
+    while (len > 0 && buffer[0] >> 4 == 6 && buffer[6] == IP_PROTOCOL_ICMPV6);
+    return len;
+}
+
+static void test_an_existing_interface_is_refused(void)
+{
+    struct tun tun, second = {.fd = -7};
+    char sentence[300];
+    struct text why;
+    if (!open_tun(&tun, "excl0", (struct tun_options){0}))
+        return;
+    text_init(&why, sentence, sizeof(sentence));
+    CHECK_EQUAL(tun_open(&second, "excl0", &(struct tun_options){0}, &why), -EEXIST);
+    CHECK(strstr(sentence, "excl0") && second.fd == -7);
+    text_init(&why, sentence, sizeof(sentence));
+    CHECK_EQUAL(tun_open(&second, "lo", &(struct tun_options){0}, &why), -EEXIST);
+    text_init(&why, sentence, sizeof(sentence));
+    CHECK_EQUAL(tun_open(&second, "sixteen-bytes-xx", &(struct tun_options){0}, &why), -EINVAL);
+    CHECK(why.len > 0);
+    tun_close(&tun);
+    text_init(&why, sentence, sizeof(sentence)); /* it went with its descriptor */
+    CHECK_EQUAL(tun_open(&tun, "excl0", &(struct tun_options){0}, &why), 0);
+    tun_close(&tun);
+}
+
+/* A UDP_SEGMENT run into a TUN; *largest: of the packets read, all pieces counted. */
+static size_t read_run(struct tun *tun, const char *to, size_t *largest)
+{
+    struct side *side = side_new(64, 2048, (struct udp_options){0});
+    struct udp_path path = side_path(to, 9);
+    struct vnet_header vnet;
+    ssize_t len;
+    size_t bytes = 0;
+    side_send(side, &path, 1000, 0, 40, 1);
+    *largest = 0;
+    while ((len = read_packet(tun, &vnet)) > 0) {
+        size_t segment = vnet.gso_type ? vnet.gso_size : (size_t)len - 28;
+        CHECK_EQUAL(segment, 1000);
+        CHECK(!vnet.gso_type || vnet.gso_type == VNET_GSO_UDP_L4);
+        bytes += (size_t)len - 28;
+        if ((size_t)len > *largest)
+            *largest = (size_t)len;
+    }
+    CHECK_EQUAL(len, -EAGAIN);
+    CHECK_EQUAL(udp_counters(side->udp)->dropped_packets, 0);
+    side_free(side);
+    return bytes;
+}
+
+static void test_traps_35_udp_super_packets_have_a_switch(void)
+{
+    struct tun tun;
+    size_t largest;
+    if (!open_tun(&tun, "uso0", (struct tun_options){0}) || !bring_up(&tun, "10.5.0.1"))
+        return;
+    CHECK_EQUAL(read_run(&tun, "10.5.0.2", &largest), 40000);
+    CHECK_EQUAL(largest > 1028, tun.hands_out_udp);
+    CHECK_EQUAL(tun.takes_udp, tun.hands_out_udp);
+    tun_close(&tun);
+    if (!open_tun(&tun, "uso1", (struct tun_options){.no_uso = true}) ||
+        !bring_up(&tun, "10.6.0.1"))
+        return;
+    CHECK(!tun.hands_out_udp && !tun.takes_udp && tun.hands_out_tcp);
+    CHECK_EQUAL(read_run(&tun, "10.6.0.2", &largest), 40000);
+    CHECK_EQUAL(largest, 1028);
+    tun_close(&tun);
+}
+
+/* TRAPS 32: kernels before 6.11 answer EIO to UDP_SEGMENT here, later ones cut in software. */
+static void test_traps_32_a_device_without_checksum_offload_loses_nothing(void)
+{
+    struct tun tun;
+    size_t largest;
+    if (!open_tun(&tun, "eio0", (struct tun_options){0}) || !bring_up(&tun, "10.7.0.1"))
+        return;
+    CHECK_EQUAL(ioctl(tun.fd, TUNSETOFFLOAD, 0), 0);
+    CHECK_EQUAL(read_run(&tun, "10.7.0.2", &largest), 40000);
+    CHECK_EQUAL(largest, 1028);
+    tun_close(&tun);
+}
+
+static void test_h5_errors_of_a_link_that_is_down_and_of_one_that_is_gone(void)
+{
+    struct tun tun;
+    struct vnet_header vnet;
+    uint8_t bytes[28] = {0x45, 0, 0, 28, 0, 0, 0, 0, 64, 17};
+    struct packet packet = {.data = bytes, .len_bytes = sizeof(bytes)};
+    const struct tun_frame frame = {.first = &packet, .packets = 1, .len_bytes = sizeof(bytes)};
+    if (!open_tun(&tun, "down0", (struct tun_options){0}))
+        return;
+    CHECK_EQUAL(tun_write(&tun, &frame), -EIO);
+    CHECK_EQUAL(read_packet(&tun, &vnet), -EAGAIN);
+    CHECK(own_netns_set_up("down0", true));
+    CHECK_EQUAL(tun_write(&tun, &frame), 0);
+    bytes[0] = 0x15; /* no IP version: refused alone, nothing is learned from it */
+    CHECK_EQUAL(tun_write(&tun, &frame), -EINVAL);
+    bytes[0] = 0x45;
+    CHECK_EQUAL(tun_write(&tun, &frame), 0);
+    CHECK_EQUAL(tun.counters.refused_writes, 2);
+    tun_close(&tun);
+}
+
+static void test_a_descriptor_that_is_no_tun_is_not_adopted(void)
+{
+    struct tun tun = {.fd = -7};
+    char sentence[200];
+    struct text why;
+    int ends[2];
+    CHECK_EQUAL(pipe(ends), 0);
+    text_init(&why, sentence, sizeof(sentence));
+    CHECK(tun_adopt(&tun, ends[0], &(struct tun_options){0}, &why) < 0);
+    CHECK(why.len > 0 && tun.fd == -7);
+    CHECK_EQUAL(close(ends[0]) + close(ends[1]), 0); /* they stayed ours */
+}
+
+/* ---- two namespaces, a TUN in each, a TCP connection between them, and we are the wire ---- */
+
+struct wire {
+    struct tun near, far; /* near: a namespace with the client */
+    int client, server;
+    size_t super_packets; /* that crossed */
+    bool is_cut;          /* into several packets with payload only, as coalescing leaves them */
+};
+
+static bool make_far_tun(struct tun *tun, bool has_vnet_header)
+{
+    if (has_vnet_header)
+        return open_tun(tun, "far", (struct tun_options){0});
+    struct ifreq request = {.ifr_flags = IFF_TUN | IFF_NO_PI, .ifr_name = "far"};
+    char sentence[200];
+    struct text why;
+    text_init(&why, sentence, sizeof(sentence));
+    int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
+    return CHECK_EQUAL(ioctl(fd, TUNSETIFF, &request), 0) &&
+           CHECK_EQUAL(tun_adopt(tun, fd, &(struct tun_options){0}, &why), 0);
+}
+
+static struct sockaddr_in tcp_name(const char *text)
+{
+    struct sockaddr_in name = {.sin_family = AF_INET, .sin_port = htons(7777)};
+    CHECK_EQUAL(inet_pton(AF_INET, text, &name.sin_addr), 1);
+    return name;
+}
+
+/* Leaves the process in the far namespace. */
+static bool wire_open(struct wire *wire, bool has_vnet_header)
+{
+    *wire = (struct wire){.client = -1, .server = -1};
+    struct sockaddr_in name = tcp_name("10.8.0.2");
+    if (!own_netns_enter() || !open_tun(&wire->near, "near", (struct tun_options){0}) ||
+        !bring_up(&wire->near, "10.8.0.1"))
+        return false;
+    wire->client = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    if (!own_netns_enter() || !make_far_tun(&wire->far, has_vnet_header) ||
+        !bring_up(&wire->far, "10.8.0.2"))
+        return false;
+    wire->server = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    return CHECK_EQUAL(bind(wire->server, (struct sockaddr *)&name, sizeof(name)), 0) &&
+           CHECK_EQUAL(listen(wire->server, 1), 0) &&
+           CHECK(connect(wire->client, (struct sockaddr *)&name, sizeof(name)) < 0 &&
+                 errno == EINPROGRESS);
+}
+
+static void wire_close(struct wire *wire)
+{
+    close(wire->client);
+    close(wire->server);
+    tun_close(&wire->near);
+    tun_close(&wire->far);
+}
+
+/* Cuts the bytes behind the headers into three, each in a packet of its own. */
+static void write_cut(struct tun *to, const struct vnet_header *vnet, size_t len, bool is_cut)
+{
+    size_t first = is_cut && len > 1000 ? 500 : len, second = is_cut && len > 1000 ? 301 : 0;
+    struct packet packets[3] = {
+        {.data = buffer, .len_bytes = (uint32_t)first},
+        {.data = buffer + first, .len_bytes = (uint32_t)second},
+        {.data = buffer + first + second, .len_bytes = (uint32_t)(len - first - second)},
+    };
+    packets[0].next = second ? &packets[1] : NULL;
+    packets[1].next = &packets[2];
+    const struct tun_frame frame = {*vnet, &packets[0], second ? 3 : 1, (uint32_t)len};
+    CHECK_EQUAL(tun_write(to, &frame), 0);
+}
+
+static void carry(struct wire *wire)
+{
+    struct vnet_header vnet;
+    ssize_t len;
+    while ((len = read_packet(&wire->near, &vnet)) > 0) {
+        wire->super_packets += vnet.gso_type != 0;
+        write_cut(&wire->far, &vnet, (size_t)len, wire->is_cut);
+    }
+    while ((len = read_packet(&wire->far, &vnet)) > 0)
+        write_cut(&wire->near, &vnet, (size_t)len, false);
+}
+
+/* Sends 2 MB from the client; the bytes that arrived as sent. */
+static size_t converse(struct wire *wire)
+{
+    enum { TOTAL = 2000000 };
+    static uint8_t chunk[65536];
+    size_t sent = 0, arrived = 0;
+    int connection = -1;
+    for (int idle = 0; arrived < TOTAL && idle < 2000; idle++) {
+        carry(wire);
+        if (connection < 0)
+            connection = accept4(wire->server, NULL, NULL, SOCK_NONBLOCK);
+        size_t ask = TOTAL - sent < sizeof(chunk) ? TOTAL - sent : sizeof(chunk);
+        for (size_t i = 0; i < ask; i++)
+            chunk[i] = (uint8_t)((sent + i) * 131 >> 7);
+        ssize_t len = send(wire->client, chunk, ask, MSG_NOSIGNAL);
+        sent += len > 0 ? (size_t)len : 0;
+        carry(wire);
+        while ((len = recv(connection, chunk, sizeof(chunk), 0)) > 0) {
+            for (ssize_t i = 0; i < len; i++, arrived++)
+                if (chunk[i] != (uint8_t)(arrived * 131 >> 7))
+                    return arrived;
+            idle = 0;
+        }
+        if (idle > 10)
+            poll(NULL, 0, 1);
+    }
+    close(connection);
+    return arrived;
+}
+
+static void test_tcp_super_packets_pass_from_tun_to_tun(void)
+{
+    struct wire wire;
+    if (!wire_open(&wire, true))
+        return;
+    wire.is_cut = true;
+    CHECK_EQUAL(converse(&wire), 2000000);
+    CHECK(wire.super_packets > 20);
+    CHECK_EQUAL(wire.far.counters.splits, 0);
+    wire_close(&wire);
+}
+
+static void test_traps_34_a_refused_super_packet_is_written_in_segments(void)
+{
+    struct wire wire;
+    if (!wire_open(&wire, true))
+        return;
+    wire.is_cut = true;
+    wire.far.takes_tcp4 = false; /* as after the first EINVAL */
+    CHECK_EQUAL(converse(&wire), 2000000);
+    CHECK(wire.super_packets > 20);
+    CHECK_EQUAL(wire.far.counters.splits, wire.super_packets);
+    wire_close(&wire);
+}
+
+static void test_an_adopted_tun_without_headers_gets_whole_packets(void)
+{
+    struct wire wire;
+    if (!wire_open(&wire, false))
+        return;
+    CHECK(!wire.far.has_vnet_header && !wire.far.takes_tcp4 && !wire.far.takes_udp);
+    CHECK_EQUAL(converse(&wire), 2000000);
+    CHECK(wire.super_packets > 20);
+    wire_close(&wire);
+}
+
+static void test_traps_35_tcp_super_packets_have_a_switch(void)
+{
+    struct tun tun;
+    if (!open_tun(&tun, "tso0", (struct tun_options){.no_tso = true, .no_uso = true}))
+        return;
+    CHECK(!tun.hands_out_tcp && !tun.hands_out_udp);
+    CHECK(!tun.takes_tcp4 && !tun.takes_tcp6 && !tun.takes_udp);
+    tun_close(&tun);
+}
+
+int main(int argc, char **argv)
+{
+    if (!own_netns_enter() || access("/dev/net/tun", R_OK | W_OK) < 0) {
+        printf("1..0 # SKIP no right to make a network namespace, or no /dev/net/tun\n");
+        return 0;
+    }
+    TAP_RUN(argc, argv, test_an_existing_interface_is_refused);
+    TAP_RUN(argc, argv, test_traps_35_udp_super_packets_have_a_switch);
+    TAP_RUN(argc, argv, test_traps_32_a_device_without_checksum_offload_loses_nothing);
+    TAP_RUN(argc, argv, test_h5_errors_of_a_link_that_is_down_and_of_one_that_is_gone);
+    TAP_RUN(argc, argv, test_a_descriptor_that_is_no_tun_is_not_adopted);
+    TAP_RUN(argc, argv, test_tcp_super_packets_pass_from_tun_to_tun);
+    TAP_RUN(argc, argv, test_traps_34_a_refused_super_packet_is_written_in_segments);
+    TAP_RUN(argc, argv, test_an_adopted_tun_without_headers_gets_whole_packets);
+    TAP_RUN(argc, argv, test_traps_35_tcp_super_packets_have_a_switch);
+    return tap_done();
+}
