@@ -313,7 +313,7 @@ class Lab:
         subprocess.run(["ip", "link", "add", interface_a, "netns", a.ns, "type", "veth", "peer",
                         "name", interface_b, "netns", b.ns], check=True)
         for host, interface in ((a, interface_a), (b, interface_b)):
-            host.ip("link", "set", interface, "mtu", mtu, "up")
+            host.ip("link", "set", "dev", interface, "mtu", mtu, "up")
 
     def close(self):
         if os.getpid() != self.owner or not os.path.isdir(self.dir):
