@@ -375,7 +375,7 @@ static void check_loss(void *context, const struct routes_loss *loss)
     CHECK(naive_is_struck(forest, (size_t)loss->loser, &loss->prefix));
 }
 
-/* Every include that its tunnel loses lies in a loss that was told, the closest one to who has it. */
+/* Every include that its tunnel loses lies in a loss that was told, the closest to who has it. */
 static void check_losses(const struct forest *forest)
 {
     struct naive_losses told = {.forest = forest};
