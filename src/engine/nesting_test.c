@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: MIT */
+/* The main job: a packet goes out through one to eight hops and the answer comes back, in every
+ * combination of address families. */
+#include "simulation/chain.h"
+
+#include <stdlib.h>
+
+static struct sample to_world(bool is_ipv6, size_t len, uint32_t serial)
+{
+    return (struct sample){.source = is_ipv6 ? "fd00:100::2" : "10.100.0.2",
+                           .destination = is_ipv6 ? "2001:db8:aaaa::9" : "198.51.100.9",
+                           .protocol = IP_PROTOCOL_UDP, .source_port = 4000,
+                           .destination_port = 53, .len_bytes = len, .serial = serial};
+}
+
+/* One packet out, its answer back; both exactly as sent but for the translated address. */
+static void round_trip(struct chain *chain, const struct sample *out)
+{
+    bool is_ipv6 = sample_address(out->source).family == FAMILY_IPV6;
+    char translated[48];
+    chain_address(is_ipv6, chain->depth - 1, 2, translated);
+    sim_send(chain->client, out);
+    sim_run(chain->sim, 3 * SIM_S);
+    chain_expect(chain->exit, out, translated, out->destination);
+
+    struct sample back = *out;
+    back.source = out->destination;
+    back.destination = translated;
+    sim_send(chain->exit, &back);
+    sim_run(chain->sim, 3 * SIM_S);
+    chain_expect(chain->client, &back, back.source, out->source);
+}
+
+static void check_undisturbed(struct chain *chain)
+{
+    CHECK(sim_is_undisturbed(chain->client));
+    for (unsigned i = 0; i < chain->depth; i++)
+        CHECK(sim_is_undisturbed(chain->relays[i]));
+}
+
+/* Full-size packets of both families: every hop fills its carrier exactly, nothing exceeds it. */
+static void try_chain(unsigned depth, unsigned families, uint32_t link_mtu)
+{
+    struct chain chain;
+    const struct chain_shape shape = {
+        .depth = depth, .families = families, .link_mtu_bytes = link_mtu};
+    chain_init(&chain, &shape);
+    uint32_t mtu = engine_mtu(chain.client->engine, depth - 1), cost = 0;
+    for (unsigned i = 0; i < depth; i++)
+        cost += families >> i & 1 ? 80 : 60;
+    CHECK_EQUAL(mtu, link_mtu - cost);
+    struct sample small = to_world(false, 61, 1), full = to_world(false, mtu, 2);
+    round_trip(&chain, &small);
+    round_trip(&chain, &full);
+    CHECK_EQUAL(chain.client->datagram_most_bytes, link_mtu);
+    CHECK_EQUAL(chain.relays[0]->datagram_most_bytes, link_mtu);
+    for (unsigned i = 1; i < depth; i++)
+        CHECK_EQUAL(chain.relays[i - 1]->forwarded_most_bytes,
+                    engine_mtu(chain.client->engine, i - 1));
+    if (mtu >= 1280) {
+        struct sample full6 = to_world(true, mtu, 3);
+        round_trip(&chain, &full6);
+        CHECK_EQUAL(chain.client->datagram_most_bytes, link_mtu);
+    }
+    check_undisturbed(&chain);
+    chain_wipe(&chain);
+}
+
+static void depth_1_to_4_in_every_combination_of_families(void)
+{
+    for (unsigned depth = 1; depth <= 4; depth++)
+        for (unsigned families = 0; families < 1u << depth; families++)
+            try_chain(depth, families, 9000);
+}
+
+static void depth_5_to_8_in_combinations_of_families(void)
+{
+    for (unsigned depth = 5; depth <= 8; depth++) {
+        try_chain(depth, 0, 9000);
+        try_chain(depth, (1u << depth) - 1, 9000);
+        try_chain(depth, 0x55 & ((1u << depth) - 1), 9000);
+        for (unsigned i = 0; i < 3; i++)
+            try_chain(depth, (unsigned)tap_random_below(1u << depth), 9000);
+    }
+}
+
+static void depth_1_to_8_on_an_ordinary_link(void)
+{
+    for (unsigned depth = 1; depth <= 8; depth++) {
+        try_chain(depth, 0, 1500);
+        try_chain(depth, 7 & ((1u << depth) - 1), 1500); /* as far as IPv6 reaches (RULES E4) */
+    }
+}
+
+static void every_length_survives_padding(void)
+{
+    struct chain chain;
+    const struct chain_shape shape = {.depth = 3, .families = 2, .link_mtu_bytes = 1500};
+    chain_init(&chain, &shape);
+    uint32_t mtu = engine_mtu(chain.client->engine, 2);
+    struct sample sample = to_world(false, 28, 0);
+    round_trip(&chain, &sample);
+    for (size_t len = 28; len <= mtu; len += len < 80 || len > mtu - 40 ? 1 : 97) {
+        sample.len_bytes = len;
+        sample.serial = (uint32_t)len;
+        sim_send(chain.client, &sample);
+        sim_run(chain.sim, SIM_S / 10);
+        chain_expect(chain.exit, &sample, "10.102.0.2", sample.destination);
+    }
+    CHECK(chain.client->datagram_most_bytes <= 1500);
+    check_undisturbed(&chain);
+    chain_wipe(&chain);
+}
+
+/* TCP, ICMP and ICMPv6 through two hops: their checksums cover the translated address (TRAPS 4). */
+static void every_protocol_passes_two_hops(void)
+{
+    static const uint8_t protocols[] = {IP_PROTOCOL_TCP, IP_PROTOCOL_UDP, IP_PROTOCOL_ICMP};
+    struct chain chain;
+    const struct chain_shape shape = {.depth = 2, .link_mtu_bytes = 1500};
+    chain_init(&chain, &shape);
+    for (unsigned i = 0; i < 6; i++) {
+        struct sample sample = to_world(i % 2, 333, i);
+        sample.protocol = protocols[i / 2];
+        sample.tcp_flags = 0x10;
+        round_trip(&chain, &sample);
+    }
+    check_undisturbed(&chain);
+    chain_wipe(&chain);
+}
+
+static uint32_t take_all_in_order(struct sim_host *host, uint32_t first)
+{
+    for (struct sim_packet *packet; (packet = sim_take(host)); first++) {
+        CHECK_EQUAL(sample_serial(packet->bytes, packet->len_bytes), first);
+        free(packet);
+    }
+    return first;
+}
+
+/* A whole turn's batch, larger than one receive block, stays in order at every hop. */
+static void order_is_kept_through_three_hops(void)
+{
+    struct chain chain;
+    const struct chain_shape shape = {.depth = 3, .link_mtu_bytes = 1500};
+    chain_init(&chain, &shape);
+    static uint8_t bytes[SAMPLE_MOST_BYTES];
+    struct sample sample = to_world(false, 0, 0);
+    sample.protocol = IP_PROTOCOL_ICMP; /* is not merged */
+    sim_send(chain.client, &sample);
+    sim_run(chain.sim, 3 * SIM_S);
+    sim_forget_inbox(chain.exit);
+    for (uint32_t serial = 0; serial < 500; serial++) {
+        sample.serial = serial;
+        sample.len_bytes = 32 + tap_random_below(1200);
+        sim_write(chain.client, bytes, sample_write(&sample, bytes), NULL);
+        if (serial % 100 == 99)
+            sim_run(chain.sim, SIM_S / 10);
+    }
+    sim_flush(chain.client);
+    sim_run(chain.sim, SIM_S);
+    CHECK_EQUAL(take_all_in_order(chain.exit, 0), 500);
+    check_undisturbed(&chain);
+    chain_wipe(&chain);
+}
+
+int main(int argc, char **argv)
+{
+    TAP_RUN(argc, argv, depth_1_to_4_in_every_combination_of_families);
+    TAP_RUN(argc, argv, depth_5_to_8_in_combinations_of_families);
+    TAP_RUN(argc, argv, depth_1_to_8_on_an_ordinary_link);
+    TAP_RUN(argc, argv, every_length_survives_padding);
+    TAP_RUN(argc, argv, every_protocol_passes_two_hops);
+    TAP_RUN(argc, argv, order_is_kept_through_three_hops);
+    return tap_done();
+}
