@@ -102,16 +102,36 @@ static void test_trap_36_tcp_fields(void)
     }
 }
 
+/* RFC 9293 3.1: nobody knows what the bits beside the data offset will mean. */
+static void test_trap_36_reserved_bits_are_not_merged(void)
+{
+    for (unsigned bit = 1; bit < 16; bit *= 2) {
+        uint8_t bytes[2000];
+        struct rig rig;
+        struct sample next = rig_following(&rig_plain);
+        rig_start(&rig);
+        rig_add_sample(&rig, &rig_plain);
+        uint32_t len = sample_make(&next, bytes);
+        bytes[32] |= (uint8_t)bit;
+        sample_seal(&next, bytes, len);
+        rig_add(&rig, bytes, len);
+        rig_check_frames(&rig, "1 1");
+        rig_stop(&rig);
+    }
+}
+
 static void test_trap_36_ipv4_fields(void)
 {
     const struct sample good = rig_following(&rig_plain);
     struct sample first = rig_plain, next = good;
     next.id += 5; /* means nothing with DF (RFC 6864) */
     check_pair(&first, &next, "2");
+    next.id = good.id;
     next.may_fragment = true;
     check_pair(&first, &next, "1 1");
     first.may_fragment = true;
-    check_pair(&first, &next, "1 1");
+    check_pair(&first, &next, "2");
+    check_pair(&first, &good, "1 1");
     next.id = first.id;
     check_pair(&first, &next, "1 1");
     first.id = 0xffff;
@@ -220,6 +240,7 @@ int main(int argc, char **argv)
     TAP_RUN(argc, argv, test_a_lone_packet_passes_untouched);
     TAP_RUN(argc, argv, test_trap_36_what_differs_is_not_merged);
     TAP_RUN(argc, argv, test_trap_36_tcp_fields);
+    TAP_RUN(argc, argv, test_trap_36_reserved_bits_are_not_merged);
     TAP_RUN(argc, argv, test_trap_36_ipv4_fields);
     TAP_RUN(argc, argv, test_trap_36_fragments_are_not_merged);
     TAP_RUN(argc, argv, test_only_proven_segments_are_merged);

@@ -7,7 +7,7 @@
 
 static const struct pool_shape shape = {
     .slots = 40,
-    .headroom_bytes = 128,
+    .headroom_bytes = 192,
     .payload_bytes = 1420,
     .tailroom_bytes = 62,
     .receive_blocks = 5,
@@ -19,17 +19,17 @@ static void test_slots_have_the_promised_room(void)
     struct pool *pool = pool_new(tap_memory(), &shape);
     struct packet *packet = pool_take_packet(pool);
     CHECK_EQUAL(packet->len_bytes, 0);
-    CHECK_EQUAL(packet_headroom_bytes(packet), 128);
+    CHECK_EQUAL(packet_headroom_bytes(packet), 192);
     CHECK_EQUAL(packet_tailroom_bytes(packet), 1420 + 62);
     CHECK_EQUAL((uintptr_t)packet->floor % 64, 0);
     memset(packet_put(packet, 1420 + 62), 1, 1420 + 62);
-    memset(packet_push(packet, 128), 2, 128);
+    memset(packet_push(packet, 192), 2, 192);
     packet_pull(packet, 100);
     packet_trim(packet, 50);
     pool_give_packet(pool, packet);
     packet = pool_take_packet(pool);
     CHECK_EQUAL(packet->len_bytes, 0);
-    CHECK_EQUAL(packet_headroom_bytes(packet), 128);
+    CHECK_EQUAL(packet_headroom_bytes(packet), 192);
     pool_give_packet(pool, packet);
     CHECK_EQUAL(pool_slots(pool), 40);
     CHECK_EQUAL(pool_shape(pool)->payload_bytes, 1420);
