@@ -78,8 +78,8 @@ static void test_neighbours_start_on_different_cache_sets(void)
         sets[i] = (uintptr_t)pool_take_block(pool)->bytes;
     for (size_t i = 0; i < shape.receive_blocks; i++) {
         CHECK_EQUAL(sets[i] % 64, 0);
-        for (size_t j = 0; j < i; j++)
-            CHECK(sets[i] / 64 % 64 != sets[j] / 64 % 64);
+        for (size_t j = 0; j < i; j++) /* room for the lines of a header between them */
+            CHECK((sets[i] - sets[j]) / 64 % 64 >= 3);
     }
     bool is_used[64] = {false};
     size_t used = 0;
