@@ -36,13 +36,13 @@ static bool bring_up(const struct tun *tun, const char *address)
     return own_netns_set_up(tun->name, true) && own_netns_add_address(tun->name, address, 24);
 }
 
-/* The next packet that is not the kernel's own chatter (IPv6 discovery); its length, or -errno. */
+/* The next packet that is not the kernel's own chatter, which is IPv6; its length, or -errno. */
 static ssize_t read_packet(struct tun *tun, struct vnet_header *vnet)
 {
     ssize_t len;
     do
         len = tun_read(tun, vnet, buffer, sizeof(buffer));
-    while (len > 0 && buffer[0] >> 4 == 6 && buffer[6] == IP_PROTOCOL_ICMPV6);
+    while (len > 0 && buffer[0] >> 4 == 6);
     return len;
 }
 
