@@ -134,9 +134,9 @@ static void check_group(struct loader *loader, const struct claim *group, size_t
                 rides(network, taken[j]->tunnel, claim->tunnel))
                 continue;
             config_messages_add(loader->messages, CONFIG_ERROR, &claim->place,
-                                "%s belongs to \"%s\" already (%s), and neither tunnel carries "
-                                "the other; give one of them Routes without it",
-                                text, network->tunnels[taken[j]->tunnel].name,
+                                "%s of \"%s\" belongs to \"%s\" already (%s), and neither tunnel "
+                                "carries the other; give one of them Routes without it",
+                                text, network->tunnels[claim->tunnel].name, network->tunnels[taken[j]->tunnel].name,
                                 config_messages_place(&taken[j]->place, where));
             break;
         }

@@ -143,10 +143,13 @@ static void tell_unknown_key(struct scan *scan, struct config_place *place,
                             "has no place in this section; it belongs in %s",
                             keyword_home(keyword));
     } else if (is_plain_word(line->key)) {
+        enum keyword nearest = keyword_nearest(line->key, scan->section);
+        bool is_elsewhere = !(keyword_sections(nearest) & scan->section);
         place->key = line->key;
         config_messages_add(scan->loader->messages, CONFIG_ERROR, place,
-                            "unknown key; the nearest known one is %s",
-                            keyword_nearest(line->key, scan->section));
+                            "unknown key; the nearest known one is %s%s%s", keyword_name(nearest),
+                            is_elsewhere ? ", which belongs in " : "",
+                            is_elsewhere ? keyword_home(nearest) : "");
     } else {
         config_messages_add(scan->loader->messages, CONFIG_ERROR, place,
                             "no key's name stands before the =; write KEY = VALUE on one line");

@@ -2,6 +2,7 @@
 #include "config/keyword.h"
 
 #include <ctype.h>
+#include <stdint.h>
 #include <string.h>
 #include <strings.h>
 
@@ -107,18 +108,18 @@ size_t keyword_distance(const char *a, const char *b)
     return rows[a_len][b_len];
 }
 
-const char *keyword_nearest(const char *name, enum section section)
+enum keyword keyword_nearest(const char *name, enum section section)
 {
-    const char *nearest = NULL;
-    size_t nearest_distance = 0;
+    unsigned nearest = 0;
+    size_t nearest_distance = SIZE_MAX;
     for (unsigned i = 0; i < KEYWORD_COUNT; i++) {
-        if (!(keywords[i].sections & section))
-            continue;
-        size_t distance = keyword_distance(name, keywords[i].name);
-        if (!nearest || distance < nearest_distance) {
-            nearest = keywords[i].name;
+        /* Doubled, so that a key of this section wins a tie. */
+        size_t distance = 2 * keyword_distance(name, keywords[i].name) +
+                          !(keywords[i].sections & section);
+        if (distance < nearest_distance) {
+            nearest = i;
             nearest_distance = distance;
         }
     }
-    return nearest ? nearest : "none";
+    return (enum keyword)nearest;
 }

@@ -54,8 +54,8 @@ enum keyword keyword_find(const char *name);
 unsigned keyword_sections(enum keyword keyword);
 /* May stand several times in a section; the values are joined. */
 bool keyword_may_repeat(enum keyword keyword);
-/* The name of the nearest key of that section by edit distance. */
-const char *keyword_nearest(const char *name, enum section section);
+/* The nearest key by edit distance; of equally near ones, one of that section. */
+enum keyword keyword_nearest(const char *name, enum section section);
 /* "[Peer]", "[Tunnel NAME]": where the key belongs. */
 const char *keyword_home(enum keyword keyword);
 /* Letters that differ between two texts: insertions, deletions, changes and swaps of neighbours,

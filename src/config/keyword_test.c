@@ -20,11 +20,12 @@ static void test_every_key_is_found_in_any_case(void)
 
 static void test_the_nearest_key(void)
 {
-    CHECK_TEXT(keyword_nearest("AllowedIP", SECTION_PEER), "AllowedIPs");
-    CHECK_TEXT(keyword_nearest("publickye", SECTION_PEER), "PublicKey");
-    CHECK_TEXT(keyword_nearest("Adress", SECTION_TUNNEL), "Address");
-    CHECK_TEXT(keyword_nearest("Killswich", SECTION_NETWORK), "KillSwitch");
-    CHECK_TEXT(keyword_nearest("route", SECTION_TUNNEL), "Routes");
+    CHECK_TEXT(keyword_name(keyword_nearest("AllowedIP", SECTION_PEER)), "AllowedIPs");
+    CHECK_TEXT(keyword_name(keyword_nearest("publickye", SECTION_PEER)), "PublicKey");
+    CHECK_TEXT(keyword_name(keyword_nearest("Adress", SECTION_TUNNEL)), "Address");
+    CHECK_TEXT(keyword_name(keyword_nearest("Killswich", SECTION_NETWORK)), "KillSwitch");
+    CHECK_TEXT(keyword_name(keyword_nearest("route", SECTION_TUNNEL)), "Routes");
+    CHECK_TEXT(keyword_name(keyword_nearest("AlowedIPs", SECTION_TUNNEL)), "AllowedIPs");
 }
 
 static void test_distances(void)

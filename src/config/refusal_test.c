@@ -174,11 +174,11 @@ static const struct refusal trees[] = {
 static const struct refusal promises[] = {
     /* A2 */
     {CARRIER ROOT("b") PEER "AllowedIPs = 10.1.0.0/8\n",
-     "n.conf:12: AllowedIPs: 10.0.0.0/8 belongs to \"a\" already (n.conf:6), and neither "
-     "tunnel carries the other; give one of them Routes without it"},
+     "n.conf:12: AllowedIPs: 10.0.0.0/8 of \"b\" belongs to \"a\" already (n.conf:6), "
+     "and neither tunnel carries the other; give one of them Routes without it"},
     {CARRIER ROOT("b") "Routes = 10.0.0.0/8\n",
-     "n.conf:10: Routes: 10.0.0.0/8 belongs to \"a\" already (n.conf:6), and neither tunnel "
-     "carries the other; give one of them Routes without it"},
+     "n.conf:10: Routes: 10.0.0.0/8 of \"b\" belongs to \"a\" already (n.conf:6), and "
+     "neither tunnel carries the other; give one of them Routes without it"},
     /* A5 */
     {CARRIER RIDER("a") PEER "Endpoint = 192.0.2.1:1\n",
      "n.conf:13: Endpoint: 192.0.2.1 is not in the AllowedIPs of the carrier \"a\"; add it there "

@@ -49,7 +49,7 @@ struct daemon {
     struct state crashed; /* an earlier run's, to be undone once ours stands */
     bool has_crashed;
     bool is_laid;
-    bool is_stopping;
+    bool is_orphaned; /* the interface was taken from us: rules and twins stay, as after a crash */
     instant_ns started;
 
     struct loop_source watch_source, control_source, signal_source;
@@ -167,16 +167,14 @@ static void endpoint_changed(void *context)
 
 /* ---- commands and signals ---- */
 
-static void stop(struct daemon *daemon)
-{
-    daemon->is_stopping = true;
-    loop_stop(daemon->loop);
-}
-
+/* Nobody said `down`: what keeps traffic from leaking stays until somebody does (RULES F2). */
 static void interface_ended(void *context)
 {
-    log_line(context, "the interface was deleted; ending");
-    stop(context);
+    struct daemon *daemon = context;
+    log_line(daemon, "the interface was deleted: ending; its prefixes stay unreachable until "
+                     "`hopwire down`");
+    daemon->is_orphaned = true;
+    loop_stop(daemon->loop);
 }
 
 static void signal_ready(void *context, uint32_t events)
@@ -185,7 +183,7 @@ static void signal_ready(void *context, uint32_t events)
     struct signalfd_siginfo info;
     (void)events;
     if (read(daemon->signal_source.fd, &info, sizeof(info)) == sizeof(info))
-        stop(daemon);
+        loop_stop(daemon->loop);
 }
 
 static void answer(struct control_answer *to, char *json)
@@ -215,7 +213,7 @@ static void answer_request(void *context, const char *line, struct control_answe
     } else if (strcmp(line, "down") == 0) {
         control_answer_format(to, "{}\n");
         control_answer_end(to);
-        stop(daemon);
+        loop_stop(daemon->loop);
     } else {
         control_answer_format(to, "{\"error\": \"unknown request\"}\n");
         control_answer_end(to);
@@ -400,7 +398,7 @@ static void undo(struct daemon *daemon, bool keep_state_of_crash)
     text_init(&why, reason, sizeof(reason));
     names_stop(daemon->names);
     control_socket_close(daemon->control);
-    if (daemon->state.pid) {
+    if (daemon->state.pid && !daemon->is_orphaned) {
         /* `down` means: the host as before. Rules and twins go before the interface does. */
         if (routing_undo(&daemon->netlink, &daemon->state.routing, &why) != 0)
             log_line(daemon, reason);
