@@ -93,12 +93,21 @@ struct session *peer_derive_session(struct peer *peer, const struct peer_derivat
     return session;
 }
 
+static void forget_initiations(struct peer *peer)
+{
+    for (unsigned slot = 0; slot < NOISE_INITIATIONS; slot++) {
+        indices_remove_initiation(&peer->tunnel->indices, peer, slot);
+        noise_forget_initiation(&peer->noise, slot);
+    }
+}
+
 bool peer_confirm_session(struct peer *peer, struct session *session)
 {
     if (session != peer->next)
         return false;
     move(peer, &peer->current, &peer->previous);
     move(peer, &peer->next, &peer->current);
+    forget_initiations(peer); /* a late answer must not displace what both ends use now */
     timers_handshake_complete(&peer->timers);
     return true;
 }
@@ -108,8 +117,5 @@ void peer_forget_sessions(struct peer *peer)
     drop(peer, &peer->current);
     drop(peer, &peer->previous);
     drop(peer, &peer->next);
-    for (unsigned slot = 0; slot < NOISE_INITIATIONS; slot++) {
-        indices_remove_initiation(&peer->tunnel->indices, peer, slot);
-        noise_forget_initiation(&peer->noise, slot);
-    }
+    forget_initiations(peer);
 }
