@@ -4,6 +4,9 @@
 #ifndef CRYPTO_AEAD_BACKENDS_H
 #define CRYPTO_AEAD_BACKENDS_H
 
+#include <string.h>
+
+#include "base/bytes.h"
 #include "crypto/aead.h"
 #include "crypto/chacha.h"
 
@@ -16,7 +19,11 @@ struct aead *aead_new_from(const struct memory *memory, const struct aead_backen
                            size_t count, const char *backend_name);
 
 /* The nonce of a packet. */
-void aead_nonce(uint64_t counter, uint8_t nonce[CHACHA_NONCE_BYTES]);
+static inline void aead_nonce(uint64_t counter, uint8_t nonce[CHACHA_NONCE_BYTES])
+{
+    memset(nonce, 0, 4);
+    store_le64(nonce + 4, counter);
+}
 
 /* RFC 8439 2.8 with any nonce; lengths and overlap as in aead_seal_with_data. */
 void aead_portable_seal(const uint8_t key[AEAD_KEY_BYTES], const uint8_t nonce[CHACHA_NONCE_BYTES],

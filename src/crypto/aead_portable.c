@@ -11,12 +11,6 @@ struct work {
     uint8_t stream[CHACHA_STRIDE_BLOCKS * CHACHA_BLOCK_BYTES];
 };
 
-void aead_nonce(uint64_t counter, uint8_t nonce[CHACHA_NONCE_BYTES])
-{
-    memset(nonce, 0, 4);
-    store_le64(nonce + 4, counter);
-}
-
 static void start(struct work *work, const uint8_t *key, const uint8_t *nonce)
 {
     chacha_init(&work->chacha, key, nonce);
