@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "config/config.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "config/conflict.h"
@@ -16,31 +15,6 @@ void config_free(struct config *config)
     const struct memory *memory = config->arena.memory;
     arena_wipe(&config->arena);
     memory_give(memory, config, sizeof(*config));
-}
-
-size_t config_first_root(const struct config *config)
-{
-    size_t index = 0;
-    while (index + 1 < config->network.tunnel_count &&
-           config->network.tunnels[index].carrier != TUNNEL_NO_CARRIER)
-        index++;
-    return index;
-}
-
-bool config_nat_is_on(const struct config *config, size_t tunnel)
-{
-    return !config->network.tunnels[tunnel].nat_is_off && tunnel != config_first_root(config);
-}
-
-bool config_uapi_name(const struct config *config, size_t tunnel, char name[INTERFACE_NAME_BYTES])
-{
-    int len;
-    if (tunnel == config_first_root(config))
-        len = snprintf(name, INTERFACE_NAME_BYTES, "%s", config->interface_name);
-    else
-        len = snprintf(name, INTERFACE_NAME_BYTES, "%s.%s", config->interface_name,
-                       config->network.tunnels[tunnel].name);
-    return len < INTERFACE_NAME_BYTES;
 }
 
 /* `hopwire up a.conf b.conf`: each file a tunnel, carried by the one before it. */

@@ -5,59 +5,7 @@
 #define CONFIG_CONFIG_H
 
 #include "base/text.h"
-#include "config/arena.h"
-#include "config/config_messages.h"
-#include "config/keyword.h"
-#include "config/value.h"
-#include "engine/network.h"
-
-#define CONFIG_FILE_MOST_BYTES (16u << 20)
-#define CONFIG_TUNNELS_MOST 128
-#define CONFIG_MTU_LEAST_BYTES 576
-
-struct config_file {
-    char *bytes; /* taken from the configuration's memory, which wipes it and gives it back */
-    size_t capacity_bytes; /* what was taken */
-    size_t len;
-    bool others_can_read; /* any permission for group or others */
-    char reason[128];     /* of a refusal: "No such file or directory" */
-};
-
-struct config_reader {
-    /* Reads a whole file (at most CONFIG_FILE_MOST_BYTES: more is refused). False: only `reason` is
-     * set, and nothing stays taken. */
-    bool (*read)(void *context, const struct memory *memory, const char *path,
-                 struct config_file *file);
-    void *context;
-};
-
-struct config_peer {
-    struct config_place place;                     /* its [Peer] */
-    struct config_place given[KEYWORD_PEER_COUNT]; /* file NULL: not given */
-    unsigned *allowed_ip_lines;                    /* beside allowed_ips, in that key's file */
-};
-
-struct config_tunnel {
-    struct config_place place;                /* its [Tunnel NAME] or [Interface] */
-    struct config_place given[KEYWORD_COUNT]; /* file NULL: not given */
-    char *via;                                /* NULL: a root, or carried by the chain */
-    char *included;                           /* path of its `Config =`; NULL: none */
-    unsigned *route_lines;                    /* beside routes */
-    unsigned *exception_lines;                /* beside route_exceptions */
-    struct config_peer *peers;                /* beside the description's */
-};
-
-struct config {
-    struct arena arena; /* owns everything below */
-    char name[TUNNEL_NAME_BYTES];
-    char interface_name[INTERFACE_NAME_BYTES];
-    struct network_description network;
-    struct config_tunnel *tunnels;            /* beside network.tunnels */
-    struct config_place given[KEYWORD_COUNT]; /* of [Network] */
-    uint32_t mtu_bytes;                       /* of the interface; 0: computed (E2) */
-    bool table_is_off;                        /* `Table = off`: no routes and rules */
-    uint32_t table;                           /* `Table = N`; 0: auto */
-};
+#include "config/config_data.h"
 
 /* Reads a network: one file (a network's, or a plain wg-quick file: a network of one tunnel), or
  * several plain files chained, the first outermost. Every fault found is told; true when there is
@@ -69,12 +17,6 @@ bool config_load(struct config **config, const struct memory *memory,
 /* Wipes the keys; NULL does nothing. */
 void config_free(struct config *config);
 
-/* The index of the first tunnel without a carrier (A6). */
-size_t config_first_root(const struct config *config);
-/* B2: `NAT = off` and the first root have none. */
-bool config_nat_is_on(const struct config *config, size_t tunnel);
-/* The name of the tunnel's UAPI socket (I4); false: longer than an interface's name may be. */
-bool config_uapi_name(const struct config *config, size_t tunnel, char name[INTERFACE_NAME_BYTES]);
 /* Writes the tree for people, a line a tunnel, each below its carrier. */
 void config_outline(const struct config *config, struct text *text);
 

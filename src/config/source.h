@@ -3,7 +3,7 @@
 #ifndef CONFIG_SOURCE_H
 #define CONFIG_SOURCE_H
 
-#include "config/config.h"
+#include "config/config_data.h"
 
 /* A tunnel while it is read: it does not move, as the arrays of a struct config do. */
 struct draft {

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: MIT */
+/* What a configuration is, while and after it is read: plain data and what follows from it. */
+#ifndef CONFIG_CONFIG_DATA_H
+#define CONFIG_CONFIG_DATA_H
+
+#include <stdio.h>
+
+#include "config/arena.h"
+#include "config/config_messages.h"
+#include "config/keyword.h"
+#include "config/value.h"
+#include "engine/network.h"
+
+#define CONFIG_FILE_MOST_BYTES (16u << 20)
+#define CONFIG_TUNNELS_MOST 128
+#define CONFIG_MTU_LEAST_BYTES 576
+
+struct config_file {
+    char *bytes; /* taken from the configuration's memory, which wipes it and gives it back */
+    size_t capacity_bytes; /* what was taken */
+    size_t len;
+    bool others_can_read; /* any permission for group or others */
+    char reason[128];     /* of a refusal: "No such file or directory" */
+};
+
+struct config_reader {
+    /* Reads a whole file (at most CONFIG_FILE_MOST_BYTES: more is refused). False: only `reason` is
+     * set, and nothing stays taken. */
+    bool (*read)(void *context, const struct memory *memory, const char *path,
+                 struct config_file *file);
+    void *context;
+};
+
+struct config_peer {
+    struct config_place place;                     /* its [Peer] */
+    struct config_place given[KEYWORD_PEER_COUNT]; /* file NULL: not given */
+    unsigned *allowed_ip_lines;                    /* beside allowed_ips, in that key's file */
+};
+
+struct config_tunnel {
+    struct config_place place;                /* its [Tunnel NAME] or [Interface] */
+    struct config_place given[KEYWORD_COUNT]; /* file NULL: not given */
+    char *via;                                /* NULL: a root, or carried by the chain */
+    char *included;                           /* path of its `Config =`; NULL: none */
+    unsigned *route_lines;                    /* beside routes */
+    unsigned *exception_lines;                /* beside route_exceptions */
+    struct config_peer *peers;                /* beside the description's */
+};
+
+struct config {
+    struct arena arena; /* owns everything below */
+    char name[TUNNEL_NAME_BYTES];
+    char interface_name[INTERFACE_NAME_BYTES];
+    struct network_description network;
+    struct config_tunnel *tunnels;            /* beside network.tunnels */
+    struct config_place given[KEYWORD_COUNT]; /* of [Network] */
+    uint32_t mtu_bytes;                       /* of the interface; 0: computed (E2) */
+    bool table_is_off;                        /* `Table = off`: no routes and rules */
+    uint32_t table;                           /* `Table = N`; 0: auto */
+};
+
+/* The index of the first tunnel without a carrier (A6). */
+static inline size_t config_first_root(const struct config *config)
+{
+    size_t index = 0;
+    while (index + 1 < config->network.tunnel_count &&
+           config->network.tunnels[index].carrier != TUNNEL_NO_CARRIER)
+        index++;
+    return index;
+}
+
+/* B2: `NAT = off` and the first root have none. */
+static inline bool config_nat_is_on(const struct config *config, size_t tunnel)
+{
+    return !config->network.tunnels[tunnel].nat_is_off && tunnel != config_first_root(config);
+}
+
+/* The name of the tunnel's UAPI socket (I4); false: longer than an interface's name may be. */
+static inline bool config_uapi_name(const struct config *config, size_t tunnel,
+                                    char name[INTERFACE_NAME_BYTES])
+{
+    int len;
+    if (tunnel == config_first_root(config))
+        len = snprintf(name, INTERFACE_NAME_BYTES, "%s", config->interface_name);
+    else
+        len = snprintf(name, INTERFACE_NAME_BYTES, "%s.%s", config->interface_name,
+                       config->network.tunnels[tunnel].name);
+    return len < INTERFACE_NAME_BYTES;
+}
+
+#endif
