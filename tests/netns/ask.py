@@ -9,7 +9,7 @@ import argparse
 import errno
 import socket
 
-from services import pattern
+from pattern import pattern
 
 
 def main():
@@ -24,9 +24,11 @@ def main():
     is_ipv6 = ":" in options.address
     asker = socket.socket(socket.AF_INET6 if is_ipv6 else socket.AF_INET, socket.SOCK_DGRAM)
     asker.settimeout(options.timeout)
+    level = socket.IPPROTO_IPV6 if is_ipv6 else socket.IPPROTO_IP
+    # RECVERR: also "no route" and the like are told, which UDP sockets else pass over.
+    asker.setsockopt(level, 25 if is_ipv6 else 11, 1)
     if options.probe:
-        level, option = (socket.IPPROTO_IPV6, 23) if is_ipv6 else (socket.IPPROTO_IP, 10)
-        asker.setsockopt(level, option, 3)  # MTU_DISCOVER: PROBE
+        asker.setsockopt(level, 23 if is_ipv6 else 10, 3)  # MTU_DISCOVER: PROBE
     asker.bind(("::" if is_ipv6 else "0.0.0.0", options.source_port))
     sent = pattern(options.size)
     try:

@@ -3,7 +3,7 @@
 
     services.py NAME [HTTP-PORT [UDP-PORT]]
 
-GET / answers "NAME sees CLIENT-ADDRESS"; GET /bytes/N answers N bytes (byte i is i * 7 + 3 mod 251);
+GET / answers "NAME sees CLIENT-ADDRESS"; GET /bytes/N answers N bytes of the pattern;
 PUT answers how many bytes came and their SHA-256. UDP: "NAME sees ADDRESS PORT: " and what came."""
 
 import hashlib
@@ -12,11 +12,7 @@ import socket
 import sys
 import threading
 
-PERIOD = bytes((i * 7 + 3) % 251 for i in range(251))
-
-
-def pattern(count):
-    return (PERIOD * (count // 251 + 1))[:count]
+from pattern import pattern
 
 
 def plain(address):

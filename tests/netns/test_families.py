@@ -5,7 +5,7 @@ import hashlib
 
 import tap
 from scene import main, scene
-from services import pattern
+from pattern import pattern
 from world import (ENTRY, ENTRY6, EXIT, EXIT6, EXIT_INNER, EXIT_INNER6, OFFICE, OFFICE6, WORLD, WORLD6)
 
 SIZE = 2_000_000

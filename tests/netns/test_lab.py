@@ -5,7 +5,7 @@ import hashlib
 
 import tap
 from lab import Lab, NotPossible, reexec_unprivileged
-from services import pattern
+from pattern import pattern
 from world import (ENTRY, ENTRY_INNER, EXIT, EXIT_INNER, EXIT_INNER6, OFFICE, OFFICE6, OFFICE_NET, WORLD,
                    WORLD6, ENTRY6, CLIENT, NestedWireguardGo, World)
 

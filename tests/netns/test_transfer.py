@@ -5,7 +5,7 @@ import hashlib
 
 import tap
 from scene import IS_SANITIZED, main, scene
-from services import pattern
+from pattern import pattern
 from world import OFFICE, OFFICE6, WORLD, WORLD6
 
 SIZE = 20_000_000
