@@ -173,6 +173,7 @@ void engine_set_up(struct engine *engine, bool is_up, instant_ns now)
     if (engine->is_up == is_up)
         return;
     engine->is_up = is_up;
+    engine->backlog_count = 0;
     for (uint32_t i = 0; i < engine->tree.count; i++) {
         struct node *node = &engine->tree.nodes[i];
         for (uint32_t p = 0; p < node->peer_count; p++) {
@@ -181,6 +182,7 @@ void engine_set_up(struct engine *engine, bool is_up, instant_ns now)
                 outbound_drop_staged(engine, peer, VERDICT_NO_SESSION);
                 peer_forget_sessions(peer);
                 timers_stop(&peer->timers);
+                list_remove(&hop_of(peer)->wanting);
                 heap_set(&engine->deadlines, &peer->deadline, INSTANT_NEVER);
             } else if (peer->timers.persistent_interval) {
                 hurry(engine, peer, &peer->timers.persistent_keepalive, now);

@@ -36,7 +36,8 @@ static void initiate(struct engine *engine, struct peer *peer, instant_ns now, u
 {
     uint8_t message[MESSAGE_INITIATION_BYTES];
     struct hop *hop = hop_of(peer);
-    if (!peer->endpoint.address.family || (node_of(peer)->carrier && !hop->carrier_peer) ||
+    if (!engine->is_up || !peer->endpoint.address.family ||
+        (node_of(peer)->carrier && !hop->carrier_peer) ||
         !timers_may_initiate(&peer->timers, now)) {
         /* A timer tries again once the last initiation is old enough. Without a way out there is
          * nothing to send; a new endpoint starts it. */
@@ -83,8 +84,9 @@ void handshakes_session_is_ready(struct engine *engine, struct peer *peer, insta
 
 void handshakes_enqueue(struct engine *engine, const struct inbound_entry *entry)
 {
-    if (engine->backlog_count == BACKLOG_MESSAGES) {
-        core_count(engine, entry->node, VERDICT_BACKLOG_FULL);
+    if (engine->backlog_count == BACKLOG_MESSAGES || !engine->is_up) {
+        core_count(engine, entry->node,
+                   engine->is_up ? VERDICT_BACKLOG_FULL : VERDICT_HANDSHAKE_REFUSED);
         return;
     }
     size_t at = (engine->backlog_first + engine->backlog_count++) % BACKLOG_MESSAGES;

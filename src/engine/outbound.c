@@ -44,6 +44,33 @@ static struct peer *peer_with_most_staged(struct engine *engine)
     return most;
 }
 
+/* Of one carried peer: an initiation in its carrier's header. */
+static bool is_initiation_like(const struct packet *a, const struct packet *b)
+{
+    if (a->kind != PACKET_HANDSHAKE || b->kind != PACKET_HANDSHAKE ||
+        a->len_bytes != b->len_bytes || (a->data[0] ^ b->data[0]) >> 4)
+        return false;
+    size_t header = ip_outer_bytes(a->data[0] >> 4 == 4 ? FAMILY_IPV4 : FAMILY_IPV6);
+    size_t addresses = a->data[0] >> 4 == 4 ? 12 : 8, ports_end = header - UDP_HEADER_BYTES + 4;
+    return a->data[header] == MESSAGE_INITIATION && b->data[header] == MESSAGE_INITIATION &&
+           memcmp(a->data + addresses, b->data + addresses, ports_end - addresses) == 0;
+}
+
+/* RULES C7: only a peer's newest initiation waits. Released together, the first would be answered,
+ * the others refused for coming too fast, and that answer fits no initiation that is remembered. */
+static void drop_superseded(struct engine *engine, struct peer *peer, const struct packet *newest)
+{
+    for (size_t left = peer->stage.count; left; left--) {
+        struct packet *packet = packet_queue_take(&peer->stage);
+        if (!is_initiation_like(packet, newest)) {
+            packet_queue_append(&peer->stage, packet);
+            continue;
+        }
+        engine->staged_packets--;
+        core_drop(engine, node_of(peer), packet, VERDICT_SUPERSEDED);
+    }
+}
+
 static void stage(struct engine *engine, struct peer *peer, struct packet *packet)
 {
     core_want_handshake(engine, peer);
@@ -51,6 +78,8 @@ static void stage(struct engine *engine, struct peer *peer, struct packet *packe
         pool_give_packet(engine->pool, packet); /* the handshake will be answered by one */
         return;
     }
+    if (packet->kind == PACKET_HANDSHAKE)
+        drop_superseded(engine, peer, packet);
     /* RULES C7: all that waits takes at most a quarter of the pool. */
     if (engine->staged_packets >= pool_slots(engine->pool) / 4)
         drop_oldest_staged(engine, peer_with_most_staged(engine), VERDICT_STAGE_FULL);

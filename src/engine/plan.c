@@ -11,6 +11,7 @@
 #include "route/nat.h"
 
 #define IPV6_LEAST_MTU_BYTES 1280
+#define IPV4_LEAST_MTU_BYTES 68 /* RFC 791 3.2; a root whose MTU is not known has 0 */
 /* Room kept in the batch for the fragments of one packet. */
 #define FRAGMENTS_MOST 64
 
@@ -40,7 +41,8 @@ enum verdict plan_destination(const struct engine *engine, enum family family,
         return VERDICT_NO_PEER;
     if ((*node)->nat_is_on && !node_address(*node, family)->family)
         return VERDICT_NO_ADDRESS;
-    if (family == FAMILY_IPV6 && (*node)->mtu_bytes < IPV6_LEAST_MTU_BYTES)
+    if ((*node)->mtu_bytes <
+        (family == FAMILY_IPV6 ? IPV6_LEAST_MTU_BYTES : IPV4_LEAST_MTU_BYTES))
         return VERDICT_NARROW_PATH;
     if (!(*peer)->endpoint.address.family && !hop_of(*peer)->is_awaiting_name)
         return VERDICT_NO_ENDPOINT;
@@ -74,8 +76,8 @@ static bool port_is_taken(const struct node *node, const uint8_t *bytes, const s
         view->transport_offset + 2u > view->len_bytes)
         return false;
     const struct address *own = node_address(node, (enum family)view->family);
-    if (!node->nat_is_on &&
-        memcmp(bytes + view->source_offset, own->bytes, family_bytes(own->family)) != 0)
+    if (!own->family || (!node->nat_is_on && memcmp(bytes + view->source_offset, own->bytes,
+                                                    family_bytes(own->family)) != 0))
         return false;
     return node_child_at_port(node, load_be16(bytes + view->transport_offset)) != NULL;
 }

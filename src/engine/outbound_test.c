@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: MIT */
+/* Super-packets on their way out, and what waits for a session. */
+#include <stdlib.h>
+
+#include "base/bytes.h"
+#include "simulation/chain.h"
+#include "simulation/office.h"
+#include "wireguard/message.h"
+
+static uint8_t super[SAMPLE_MOST_BYTES];
+
+/* ---- super-packets ---- */
+
+static size_t header_bytes(const uint8_t *packet)
+{
+    bool is_ipv6 = packet[0] >> 4 == 6;
+    size_t at = is_ipv6 ? 40 : 20;
+    return at + ((is_ipv6 ? packet[6] : packet[9]) == IP_PROTOCOL_UDP ? 8 : 20);
+}
+
+/* The payload of what arrived, put together, is that of `len` bytes of `super`; no segment, coalesced
+ * or not, exceeds `most`. */
+static void expect_super(struct sim_host *host, size_t len, const char *source, size_t most)
+{
+    size_t header = header_bytes(super), at = header;
+    for (struct sim_packet *packet; (packet = sim_take(host)); free(packet)) {
+        size_t payload = packet->len_bytes - header;
+        CHECK((packet->vnet.gso_type ? header + packet->vnet.gso_size : packet->len_bytes) <= most);
+        if (CHECK(at + payload <= len))
+            CHECK_BYTES(packet->bytes + header, super + at, payload);
+        bool is_ipv6 = packet->bytes[0] >> 4 == 6;
+        struct address address = sample_address(source);
+        CHECK_BYTES(packet->bytes + (is_ipv6 ? 8 : 12), address.bytes, is_ipv6 ? 16 : 4);
+        at += payload;
+    }
+    CHECK_EQUAL(at, len);
+}
+
+static void super_packets_are_cut_to_the_path(void)
+{
+    struct chain chain;
+    const struct chain_shape shape = {.depth = 2, .families = 2, .link_mtu_bytes = 1500};
+    chain_init(&chain, &shape);
+    uint32_t mtu = engine_mtu(chain.client->engine, 1);
+    for (unsigned i = 0; i < 12; i++) {
+        bool is_ipv6 = i & 1, is_udp = i & 2;
+        size_t header = (is_ipv6 ? 40u : 20u) + (is_udp ? 8u : 20u);
+        const struct sample sample = {
+            .source = is_ipv6 ? "fd00:100::2" : "10.100.0.2",
+            .destination = is_ipv6 ? "2001:db8:aaaa::9" : "198.51.100.9",
+            .protocol = is_udp ? IP_PROTOCOL_UDP : IP_PROTOCOL_TCP, .tcp_flags = 0x10,
+            .source_port = (uint16_t)(100 + i), .destination_port = 80, .serial = i,
+            .len_bytes = i < 8 ? 2 + header + tap_random_below(20000) : 65535 - tap_random_below(9)};
+        uint16_t segment = (uint16_t)(i == 8 || i == 9 ? mtu - header : 1 + tap_random_below(1300));
+        if (is_ipv6 && mtu < 1280)
+            continue;
+        size_t len = sample_write(&sample, super);
+        const struct vnet_header vnet = sample_to_super(super, len, segment);
+        sim_send_bytes(chain.client, super, len, &vnet);
+        sim_run(chain.sim, 2 * SIM_S);
+        expect_super(chain.exit, len, is_ipv6 ? "fd00:101::2" : "10.101.0.2", mtu);
+        if (i == 0)
+            CHECK(sim_is_undisturbed(chain.client));
+    }
+    CHECK(chain.client->datagram_most_bytes <= 1500);
+    chain_wipe(&chain);
+}
+
+/* RULES H2: the batch is full, the same bytes again in the next turn; nothing twice, nothing lost. */
+static void h2_a_super_packet_goes_on_in_the_next_turn(void)
+{
+    struct chain chain;
+    const struct chain_shape shape = {.depth = 2, .link_mtu_bytes = 1500};
+    chain_init(&chain, &shape);
+    struct sim_host *client = chain.client;
+    struct sample sample = {.source = "10.100.0.2", .destination = "198.51.100.9",
+                            .protocol = IP_PROTOCOL_TCP, .tcp_flags = 0x10, .len_bytes = 40};
+    sim_send(client, &sample);
+    sim_run(chain.sim, SIM_S);
+    sim_forget_inbox(chain.exit);
+
+    sample.len_bytes = 40 + 300 * 100;
+    size_t len = sample_write(&sample, super);
+    const struct vnet_header vnet = sample_to_super(super, len, 100);
+    unsigned turns = 1;
+    static uint8_t bytes[SAMPLE_MOST_BYTES];
+    memcpy(bytes, super, len);
+    while (!engine_from_tun(client->engine, &vnet, bytes, len, chain.sim->now, client->actions)) {
+        CHECK_EQUAL(client->actions->send_count, 0);
+        turns++;
+        engine_flush(client->engine, chain.sim->now, 0, client->actions);
+        CHECK_EQUAL(client->actions->send_count, 128);
+        while (client->actions->send_count)
+            pool_give_packet(client->pool,
+                             client->actions->sends[--client->actions->send_count].packet);
+    }
+    CHECK_EQUAL(turns, 3);
+    sim_flush(client);
+    sim_run(chain.sim, SIM_S);
+    /* the exit got the rest: segments 256 to 299 */
+    size_t payload = 0;
+    for (struct sim_packet *packet; (packet = sim_take(chain.exit)); free(packet)) {
+        CHECK_BYTES(packet->bytes + 40, super + 40 + 25600 + payload, packet->len_bytes - 40);
+        payload += packet->len_bytes - 40;
+    }
+    CHECK_EQUAL(payload, 4400);
+    chain_wipe(&chain);
+}
+
+static void too_big_segments_are_refused_whole(void)
+{
+    struct chain chain;
+    const struct chain_shape shape = {.depth = 2, .link_mtu_bytes = 1500};
+    chain_init(&chain, &shape);
+    const struct sample sample = {.source = "10.100.0.2", .destination = "198.51.100.9",
+                                  .protocol = IP_PROTOCOL_TCP, .tcp_flags = 0x10,
+                                  .len_bytes = 20000};
+    size_t len = sample_write(&sample, super);
+    const struct vnet_header vnet = sample_to_super(super, len, 1341);
+    sim_send_bytes(chain.client, super, len, &vnet);
+    CHECK_EQUAL(sim_drops(chain.client, VERDICT_TOO_BIG), 1);
+    CHECK_EQUAL(chain.client->datagrams_sent, 0);
+    struct sim_packet *error = sim_take(chain.client);
+    if (CHECK(error != NULL)) {
+        CHECK_EQUAL(load_be32(error->bytes + 24), 1380);
+        CHECK_BYTES(error->bytes + 28, super, error->len_bytes - 28);
+    }
+    free(error);
+    chain_wipe(&chain);
+}
+
+/* ---- staging ---- */
+
+static bool drop_initiations(void *context, struct sim_datagram *datagram)
+{
+    const bool *drops = context;
+    return !*drops || datagram->bytes[0] != MESSAGE_INITIATION;
+}
+
+static void the_oldest_of_more_than_128_is_dropped_and_order_is_kept(void)
+{
+    struct chain chain;
+    const struct chain_shape shape = {.depth = 3, .link_mtu_bytes = 1500};
+    chain_init(&chain, &shape);
+    for (uint32_t i = 0; i < 200; i++) {
+        struct sample sample = office_sample("198.51.100.9", 60 + i, i);
+        sample.source = "10.100.0.2";
+        sample.protocol = IP_PROTOCOL_ICMP;
+        sim_send(chain.client, &sample);
+    }
+    CHECK_EQUAL(sim_drops(chain.client, VERDICT_STAGE_FULL), 72);
+    sim_run(chain.sim, 2 * SIM_S);
+    CHECK_EQUAL(chain.exit->inbox_count, 128);
+    uint32_t serial = 72;
+    for (struct sim_packet *packet; (packet = sim_take(chain.exit)); free(packet))
+        CHECK_EQUAL(sample_serial(packet->bytes, packet->len_bytes), serial++);
+    CHECK_EQUAL(sim_drops(chain.client, VERDICT_STAGE_FULL), 72);
+    chain_wipe(&chain);
+}
+
+/* C7: what waits takes at most a quarter of the pool. */
+static void c7_staging_is_bounded_over_all_peers(void)
+{
+    struct office office;
+    bool drops = true;
+    office_init(&office);
+    office.sim->hook = drop_initiations;
+    office.sim->hook_context = &drops;
+    static const char *const destinations[] = {"9.9.9.9", "10.20.0.1", "10.31.0.1", "10.31.5.1",
+                                               "192.168.0.1"};
+    for (uint32_t i = 0; i < 1000; i++) {
+        const struct sample sample = office_sample(destinations[i % 5], 60, i);
+        sim_send(office.client, &sample);
+    }
+    CHECK_EQUAL(pool_free_slots(office.client->pool), 1024 - 256);
+    office_wipe(&office);
+}
+
+/* The carrier was away for long: of the carried tunnel's initiations only the newest is worth sending,
+ * and it is answered at once. */
+static void c7_only_the_newest_initiation_waits_in_a_carrier(void)
+{
+    struct chain chain;
+    bool drops = true;
+    const struct chain_shape shape = {.depth = 2, .link_mtu_bytes = 1500};
+    chain_init(&chain, &shape);
+    chain.sim->hook = drop_initiations;
+    chain.sim->hook_context = &drops;
+    struct sample sample = office_sample("198.51.100.9", 60, 0);
+    sample.source = "10.100.0.2";
+    sim_send(chain.client, &sample);
+    sim_run(chain.sim, 42 * SIM_S);
+    CHECK(sim_drops(chain.client, VERDICT_SUPERSEDED) >= 7);
+    drops = false;
+    uint64_t before = chain.client->sent_of_type[MESSAGE_INITIATION];
+    while (chain.client->sent_of_type[MESSAGE_INITIATION] == before)
+        sim_run(chain.sim, SIM_S / 10);
+    sim_run(chain.sim, SIM_S / 2);
+    chain_expect(chain.exit, &sample, "10.101.0.2", sample.destination);
+    CHECK(sim_is_undisturbed(chain.exit));
+    chain_wipe(&chain);
+}
+
+/* No answer for 90 s: the count of initiations, then silence and STAGE_EXPIRED. */
+static void gives_up_after_90_s(void)
+{
+    struct office office;
+    bool drops = true;
+    office_init(&office);
+    office.sim->hook = drop_initiations;
+    office.sim->hook_context = &drops;
+    for (uint32_t i = 0; i < 5; i++) {
+        const struct sample sample = office_sample("9.9.9.9", 60, i);
+        sim_send(office.client, &sample);
+    }
+    CHECK_EQUAL(sim_peer_state(office.client, OFFICE_ENTRY, 0), STATUS_PEER_HANDSHAKE);
+    sim_run(office.sim, 88 * SIM_S);
+    CHECK_EQUAL(sim_drops(office.client, VERDICT_STAGE_EXPIRED), 0);
+    sim_run(office.sim, 12 * SIM_S);
+    CHECK_EQUAL(sim_drops(office.client, VERDICT_STAGE_EXPIRED), 5);
+    CHECK_EQUAL(sim_peer_state(office.client, OFFICE_ENTRY, 0), STATUS_PEER_IDLE);
+    uint64_t sent = office.client->datagrams_sent;
+    CHECK(sent >= 17 && sent <= 19);
+    sim_run(office.sim, 3600 * SIM_S);
+    CHECK_EQUAL(office.client->datagrams_sent, sent);
+    drops = false; /* and the next packet begins anew */
+    const struct sample sample = office_sample("9.9.9.9", 60, 9);
+    sim_send(office.client, &sample);
+    sim_run(office.sim, SIM_S);
+    office_expect(office.entry, &sample, OFFICE_CLIENT4);
+    office_wipe(&office);
+}
+
+/* TRAPS 14 */
+static bool blackhole_office(void *context, struct sim_datagram *datagram)
+{
+    const struct office *office = context;
+    return !address_is_equal(&datagram->destination.address, &office->office->ipv4);
+}
+
+static void a_blackholed_sibling_touches_nobody_else(void)
+{
+    struct office office;
+    office_init(&office);
+    office.sim->hook = blackhole_office;
+    office.sim->hook_context = &office;
+    for (uint32_t i = 0; i < 400; i++) {
+        const struct sample lost = office_sample("10.20.0.1", 1300, i);
+        const struct sample direct = office_sample("9.9.9.9", 700, i);
+        const struct sample lab = office_sample("10.31.0.1", 700, i);
+        sim_send(office.client, &lost);
+        sim_send(office.client, &lost);
+        sim_send(office.client, &direct);
+        sim_send(office.client, &lab);
+        if (i == 0)
+            sim_run(office.sim, SIM_S);
+        sim_run(office.sim, SIM_S / 2);
+        office_expect(office.entry, &direct, OFFICE_CLIENT4);
+        office_expect(office.lab[0], &lab, "10.30.0.2");
+    }
+    office_expect_nothing(office.office);
+    CHECK(sim_is_undisturbed(office.lab[0]));
+    CHECK(sim_drops(office.client, VERDICT_STAGE_FULL) > 0);
+    office_wipe(&office);
+}
+
+int main(int argc, char **argv)
+{
+    TAP_RUN(argc, argv, super_packets_are_cut_to_the_path);
+    TAP_RUN(argc, argv, h2_a_super_packet_goes_on_in_the_next_turn);
+    TAP_RUN(argc, argv, too_big_segments_are_refused_whole);
+    TAP_RUN(argc, argv, the_oldest_of_more_than_128_is_dropped_and_order_is_kept);
+    TAP_RUN(argc, argv, c7_staging_is_bounded_over_all_peers);
+    TAP_RUN(argc, argv, c7_only_the_newest_initiation_waits_in_a_carrier);
+    TAP_RUN(argc, argv, gives_up_after_90_s);
+    TAP_RUN(argc, argv, a_blackholed_sibling_touches_nobody_else);
+    return tap_done();
+}
