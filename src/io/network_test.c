@@ -283,6 +283,39 @@ static void test_h4_a_lone_packet_leaves_at_once(void)
     pair_close(&pair);
 }
 
+/* A root flooded with what is no message at all: the TUN still has its turn in every round. */
+static void test_h2_a_flooded_socket_does_not_starve_the_tun(void)
+{
+    struct pair pair;
+    uint8_t rubbish[64] = {9}, bytes[64] = {0};
+    if (!pair_open(&pair, (struct tun_options){0}, (struct network_offloads){0}))
+        return;
+    struct sockaddr_in far = name_of(addresses[1], 5000);
+    struct sockaddr_in root = name_of("127.0.0.1", pair.ends[0].port);
+    int client = socket_at(&pair, 0, SOCK_DGRAM);
+    int flood = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    for (int i = 0; i < 3000; i++)
+        sendto(flood, rubbish, sizeof(rubbish), 0, (struct sockaddr *)&root, sizeof(root));
+    for (int i = 0; i < 5; i++)
+        CHECK_EQUAL(sendto(client, bytes, 64, 0, (struct sockaddr *)&far, sizeof(far)), 64);
+    struct network_counters before, after;
+    network_read_counters(pair.ends[0].network, &before);
+    for (int i = 0; i < 3; i++)
+        loop_step(pair.loop, 0);
+    network_read_counters(pair.ends[0].network, &after);
+    CHECK(after.udp_packets - before.udp_packets >= 128);
+    CHECK(after.udp_packets - before.udp_packets <= 3 * (128 + 63)); /* whole trains */
+    CHECK(after.tun_packets >= 5); /* and the kernel's own */
+    for (int i = 0; i < 60; i++)
+        loop_step(pair.loop, 0);
+    struct status_tunnel status;
+    status_read_tunnel(network_engine(pair.ends[0].network), 0, &status);
+    CHECK_EQUAL(status.drops[VERDICT_BAD_MESSAGE], 3000);
+    close(client);
+    close(flood);
+    pair_close(&pair);
+}
+
 static void test_a_root_moves_to_another_port(void)
 {
     struct pair pair;
@@ -349,6 +382,7 @@ int main(int argc, char **argv)
     TAP_RUN(argc, argv, test_h2_a_stream_arrives_and_batches_stay_batches);
     TAP_RUN(argc, argv, test_traps_35_a_stream_arrives_without_any_offload);
     TAP_RUN(argc, argv, test_h4_a_lone_packet_leaves_at_once);
+    TAP_RUN(argc, argv, test_h2_a_flooded_socket_does_not_starve_the_tun);
     TAP_RUN(argc, argv, test_a_root_moves_to_another_port);
     TAP_RUN(argc, argv, test_h5_only_a_deleted_interface_ends_the_network);
     return tap_done();

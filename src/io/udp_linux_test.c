@@ -1,9 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* Kernel facts, on lo of a namespace of our own. */
 #include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <netinet/in.h>
+#include <stddef.h>
 #include <stdio.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "io/own_netns.h"
@@ -43,6 +49,47 @@ static void test_traps_31_both_families_share_one_port(void)
     CHECK_EQUAL(udp_port(refused), options.port);
     udp_close(refused);
     side_free(a);
+}
+
+/* A process for which the kernel has no IPv6. */
+static void forbid_ipv6(void)
+{
+    struct sock_filter filter[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_socket, 0, 3),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[0])),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_INET6, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EAFNOSUPPORT),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog program = {.len = sizeof(filter) / sizeof(*filter), .filter = filter};
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
+        prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) < 0)
+        _exit(2);
+}
+
+static void test_traps_31_ipv4_alone_where_ipv6_is_off(void)
+{
+    pid_t child = fork();
+    if (child == 0) {
+        forbid_ipv6();
+        struct side *a = side_new(8, 2048, (struct udp_options){0});
+        struct udp_path to_self = side_path("127.0.0.1", udp_port(a->udp));
+        struct udp_path to_ipv6 = side_path("::1", udp_port(a->udp));
+        side_send(a, &to_ipv6, 100, 0, 2, 1);
+        side_send(a, &to_self, 100, 2, 2, 1);
+        side_collect(a, FAMILY_IPV4);
+        bool is_right =
+            udp_fd(a->udp, FAMILY_IPV6) < 0 && a->count == 2 && a->drops[VERDICT_SOCKET_ERROR] == 2;
+        side_free(a);
+        _exit(is_right ? 0 : 1);
+    }
+    int status = -1;
+    CHECK_EQUAL(waitpid(child, &status, 0), child);
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 2)
+        tap_skip("no seccomp here");
+    else
+        CHECK_EQUAL(status, 0);
 }
 
 static void test_e3_ipv4_ignores_path_mtu_messages(void)
@@ -151,6 +198,7 @@ int main(int argc, char **argv)
         return 0;
     }
     TAP_RUN(argc, argv, test_traps_31_both_families_share_one_port);
+    TAP_RUN(argc, argv, test_traps_31_ipv4_alone_where_ipv6_is_off);
     TAP_RUN(argc, argv, test_e3_ipv4_ignores_path_mtu_messages);
     TAP_RUN(argc, argv, test_traps_37_datagrams_of_any_size);
     TAP_RUN(argc, argv, test_traps_38_tos_travels_in_both_families);
