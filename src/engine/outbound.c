@@ -153,7 +153,7 @@ static void tell_timers(struct engine *engine, const struct sealing *sealing, bo
     if (!peer || !sealing->session)
         return;
     if (is_data)
-        timers_data_sent(&peer->timers, engine->random, now);
+        timers_data_sent(&peer->timers, now);
     timers_any_authenticated_packet_sent(&peer->timers);
     timers_any_authenticated_packet_traversal(&peer->timers, now);
     core_touch_deadline(engine, peer);

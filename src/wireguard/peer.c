@@ -89,7 +89,7 @@ struct session *peer_derive_session(struct peer *peer, const struct peer_derivat
         place_as_initiator(peer, session, derivation->initiation_sent);
     else
         put(peer, &peer->next, session);
-    timers_session_derived(&peer->timers, now);
+    timers_session_derived(&peer->timers, peer->tunnel->random, now);
     return session;
 }
 

@@ -98,11 +98,11 @@ unsigned timers_take_due(struct timers *timers, instant_ns now)
     return due;
 }
 
-void timers_data_sent(struct timers *timers, const struct random_source *random, instant_ns now)
+void timers_data_sent(struct timers *timers, instant_ns now)
 {
     if (timers->new_handshake == INSTANT_NEVER)
         timers->new_handshake =
-            instant_add(now, KEEPALIVE_TIMEOUT_NS + REKEY_TIMEOUT_NS + draw_jitter(random));
+            instant_add(now, KEEPALIVE_TIMEOUT_NS + REKEY_TIMEOUT_NS + timers->jitter);
 }
 
 void timers_data_received(struct timers *timers, instant_ns now)
@@ -148,8 +148,10 @@ void timers_handshake_complete(struct timers *timers)
     timers->attempts = 0;
 }
 
-void timers_session_derived(struct timers *timers, instant_ns now)
+void timers_session_derived(struct timers *timers, const struct random_source *random,
+                            instant_ns now)
 {
+    timers->jitter = draw_jitter(random);
     timers->wipe = instant_add(now, WIPE_AFTER_NS);
 }
 

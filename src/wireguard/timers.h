@@ -22,6 +22,7 @@ struct timers {
     instant_ns wipe;
     instant_ns persistent_keepalive;
     duration_ns persistent_interval; /* 0: off */
+    duration_ns jitter;              /* of new_handshake; drawn anew for each session, not each packet */
     instant_ns last_initiation;      /* sent; INSTANT_NEVER: never */
     uint32_t attempts;               /* initiations sent for the handshake under way */
     bool wants_another_keepalive;    /* data came while the passive one was pending */
@@ -37,7 +38,7 @@ instant_ns timers_next(const struct timers *timers);
  */
 unsigned timers_take_due(struct timers *timers, instant_ns now);
 
-void timers_data_sent(struct timers *timers, const struct random_source *random, instant_ns now);
+void timers_data_sent(struct timers *timers, instant_ns now);
 void timers_data_received(struct timers *timers, instant_ns now);
 void timers_any_authenticated_packet_sent(struct timers *timers);
 void timers_any_authenticated_packet_received(struct timers *timers);
@@ -48,7 +49,8 @@ void timers_packet_staged(struct timers *timers);
 void timers_handshake_initiated(struct timers *timers, const struct random_source *random,
                                 instant_ns now);
 void timers_handshake_complete(struct timers *timers);
-void timers_session_derived(struct timers *timers, instant_ns now);
+void timers_session_derived(struct timers *timers, const struct random_source *random,
+                            instant_ns now);
 /* At most one initiation per REKEY_TIMEOUT. */
 bool timers_may_initiate(const struct timers *timers, instant_ns now);
 

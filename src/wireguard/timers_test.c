@@ -49,13 +49,13 @@ static void happen(struct timers *timers, enum event event, instant_ns now)
         timers_any_authenticated_packet_traversal(timers, now);
     }
     if (event == DATA_SENT)
-        timers_data_sent(timers, &no_jitter, now);
+        timers_data_sent(timers, now);
     if (event == DATA_RECEIVED)
         timers_data_received(timers, now);
     if (event == INITIATED)
         timers_handshake_initiated(timers, &no_jitter, now);
     if (event == ANSWERED) {
-        timers_session_derived(timers, now);
+        timers_session_derived(timers, &no_jitter, now);
         timers_handshake_complete(timers);
     }
     if (event == PERSISTENT_25 || event == PERSISTENT_OFF)
@@ -210,7 +210,8 @@ static void test_jitter_differs(void)
         duration_ns delay = timers.retransmit - START;
         least = instant_min(least, delay);
         most = delay > most ? delay : most;
-        timers_data_sent(&timers, tap_random_source(), START);
+        timers_session_derived(&timers, tap_random_source(), START);
+        timers_data_sent(&timers, START);
         delay = timers.new_handshake - START;
         CHECK(delay >= 15 * S && delay <= 15 * S + JITTER_MOST);
     }
@@ -231,7 +232,7 @@ static void test_deadlines_an_hour_late_are_due_once(void)
     happen(&timers, DATA_SENT, now);
     happen(&timers, INITIATED, now);
     timers_data_received(&timers, now);
-    timers_data_sent(&timers, &no_jitter, now);
+    timers_data_sent(&timers, now);
     now += 3600 * S;
     CHECK_EQUAL(timers_take_due(&timers, now),
                 TIMERS_DUE_WIPE | TIMERS_DUE_INITIATION | TIMERS_DUE_KEEPALIVE);
