@@ -18,7 +18,8 @@ struct office {
     struct sim_host *client;
     struct sim_host *entry;  /* 203.0.113.1; tunnel address 10.64.0.1, fc00:bbbb::1 */
     struct sim_host *office; /* 203.0.113.2; we are 10.9.0.2, it has 10.20.0.0/16, fd20::/32 */
-    struct sim_host *lab[2]; /* .3, .4; 10.30.0.2, fd30::2; 10.31.0.0/16 fd31::/32; 10.31.5.0/24 */
+    struct sim_host *lab[2]; /* .3, .4; 10.30.0.2, fd30::2; 10.31.0.0/16 fd31::/32; 10.31.5.0/24.
+                              * AllowedIPs but no route: 10.99.0.0/16 */
     struct sim_host *home;   /* .5; 172.16.0.2; 192.168.0.0/16; routed also: 172.20.0.0/16 */
 };
 
