@@ -275,6 +275,7 @@ enum verdict noise_create_response(const struct noise_remote *remote,
 {
     struct transcript transcript;
     uint8_t ephemeral[32], key[32];
+    const uint8_t nothing[1] = {0};
     enum verdict verdict = VERDICT_HANDSHAKE_REFUSED;
     memcpy(transcript.hash, caller->hash, 32);
     memcpy(transcript.chaining_key, caller->chaining_key, 32);
@@ -288,7 +289,7 @@ enum verdict noise_create_response(const struct noise_remote *remote,
         !mix_shared(&transcript, ephemeral, caller->static_key, NULL))
         goto wipe;
     mix_preshared(&transcript, remote->preshared_key, key);
-    seal(&transcript, key, NULL, 0, message->encrypted_nothing);
+    seal(&transcript, key, nothing, 0, message->encrypted_nothing);
     derive_keys(&transcript, false, keys);
     verdict = VERDICT_OK;
 wipe:

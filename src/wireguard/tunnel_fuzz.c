@@ -152,10 +152,11 @@ static void deliver_forged(struct life *life)
     if (flags & 1 && len != MESSAGE_COOKIE_REPLY_BYTES)
         mend_mac1(&life->sides[to], message, len);
     enum verdict verdict = deliver(life, to, message, len, flags & 2);
-    /* nothing but mac1 protects the sender's index, nothing at all a mac2 that is not asked for */
-    bool is_cookie = len == MESSAGE_COOKIE_REPLY_BYTES;
-    bool may_pass =
-        !is_cookie && ((flags & 1 && ((at >= 4 && at < 8) || at >= len - 32)) || at >= len - 16);
+    /* nothing but mac1 protects the indices (a response to an initiation whose index was forged is
+     * forged back), nothing at all a mac2 that is not asked for */
+    bool is_index = at >= 4 && at < (len == MESSAGE_RESPONSE_BYTES ? 12 : 8);
+    bool may_pass = len != MESSAGE_COOKIE_REPLY_BYTES &&
+                    (at >= len - 16 || (flags & 1 && (is_index || at >= len - 32)));
     require(verdict != VERDICT_OK || may_pass);
 }
 
