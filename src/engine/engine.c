@@ -161,10 +161,10 @@ void engine_count(struct engine *engine, uint32_t tunnel, enum verdict verdict, 
 
 /* ---- commands ---- */
 
-/* Makes a peer's timer fire at once. */
-static void hurry(struct engine *engine, struct peer *peer, instant_ns *timer, instant_ns now)
+/* Makes a peer's timer fire at this instant. */
+static void hurry(struct engine *engine, struct peer *peer, instant_ns *timer, instant_ns at)
 {
-    *timer = now;
+    *timer = at;
     core_touch_deadline(engine, peer);
 }
 
@@ -212,8 +212,13 @@ void engine_network_changed(struct engine *engine, uint32_t root, instant_ns now
         struct hop *hop = &node->hops[p];
         hop->path.source = (struct address){0};
         hop->path.source_interface = 0;
+        struct timers *timers = &node->peers[p]->timers;
+        /* At once, but never two within REKEY_TIMEOUT: events come in bursts. */
+        instant_ns at = timers_may_initiate(timers, now)
+                            ? now
+                            : instant_add(timers->last_initiation, REKEY_TIMEOUT_NS);
         if (node->peers[p]->current)
-            hurry(engine, node->peers[p], &node->peers[p]->timers.new_handshake, now);
+            hurry(engine, node->peers[p], &timers->new_handshake, at);
     }
 }
 

@@ -31,20 +31,31 @@ void handshakes_roam(struct engine *engine, struct peer *peer, const struct inbo
     }
 }
 
+/* Without a way out: a new endpoint starts it at once, and what waits gives up as if it had been sent. */
+static void try_later(struct engine *engine, struct peer *peer, instant_ns now)
+{
+    instant_ns last = peer->timers.last_initiation;
+    timers_handshake_initiated(&peer->timers, engine->random, now);
+    peer->timers.last_initiation = last;
+    core_touch_deadline(engine, peer);
+}
+
 static void initiate(struct engine *engine, struct peer *peer, instant_ns now, uint64_t wall_ns,
                      struct actions *actions)
 {
     uint8_t message[MESSAGE_INITIATION_BYTES];
     struct hop *hop = hop_of(peer);
-    if (!engine->is_up || !peer->endpoint.address.family ||
-        (node_of(peer)->carrier && !hop->carrier_peer) ||
-        !timers_may_initiate(&peer->timers, now)) {
-        /* A timer tries again once the last initiation is old enough. Without a way out there is
-         * nothing to send; a new endpoint starts it. */
+    /* A timer tries again once the last initiation is old enough. */
+    if (!engine->is_up || !timers_may_initiate(&peer->timers, now))
+        return;
+    if (!peer->endpoint.address.family || (node_of(peer)->carrier && !hop->carrier_peer)) {
+        try_later(engine, peer, now);
         return;
     }
-    if (tunnel_create_initiation(peer, now, wall_ns, message) != VERDICT_OK)
+    if (tunnel_create_initiation(peer, now, wall_ns, message) != VERDICT_OK) {
+        try_later(engine, peer, now); /* its key can never work */
         return;
+    }
     peer->sent_bytes += sizeof(message);
     if (hop->attempts++ == 0)
         hop->attempting_since = now;
