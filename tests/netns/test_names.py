@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: MIT
+"""G1, G2: names of endpoints at the root are asked of the uplink's name server, lazily."""
+
+import os
+
+import tap
+from lab import HERE, wait_until
+from packets import UDP
+from scene import main, scene
+from world import ENTRY, EXIT, EXIT_INNER, OFFICE, WORLD, wait_reachable
+
+RESOLVER = "192.0.2.1"
+ENTRY_NAME, EXIT_NAME = "entry.example.net", "exit.example.net"
+NAMED = {"Endpoint": ENTRY_NAME + ":51820"}
+
+
+def name_server(*records):
+    server = scene.world.internet.start("python3", os.path.join(HERE, "dns.py"), *records, name="dns")
+    server.wait_output("ready")
+    return server
+
+
+def resolver_is(*addresses):
+    scene.client.write("resolv.conf", "".join(f"nameserver {a}\n" for a in addresses), 0o644)
+
+
+@tap.test
+def a_root_s_name_is_resolved_and_used():
+    server = name_server(f"{ENTRY_NAME}={ENTRY}")
+    resolver_is(RESOLVER)
+    uplink = scene.client.capture("uplink")
+    scene.up(entry_peer=NAMED)
+    wait_reachable(scene.client, OFFICE)
+    tap.equal(scene.client.fetch(f"http://{OFFICE}/"), f"office sees {EXIT_INNER}\n", "the office")
+    tap.equal(scene.client.fetch(f"http://{WORLD}/"), f"world sees {ENTRY}\n", "the world")
+    leaks = [p for p in scene.leaks(uplink.stop())
+             if not (p.protocol == UDP and RESOLVER in (p.src, p.dst) and 53 in (p.sport, p.dport))]
+    tap.check(not leaks, f"on the uplink beside the entry and DNS: {leaks[:3]}")
+    server.stop()
+
+
+@tap.test
+def up_does_not_wait_for_a_name_that_nobody_answers():
+    resolver_is("192.0.2.99")
+    hopwire = scene.up(entry_peer=NAMED)
+    tap.check(hopwire.status(), "status answers")
+    tap.check(not scene.client.ping(WORLD, wait=1), "nothing leaves meanwhile")
+
+
+@tap.test
+def G2_a_name_that_fails_is_asked_again():
+    resolver_is(RESOLVER)
+    first = name_server("other.example.net=192.0.2.5")
+    scene.up(entry_peer=NAMED)
+    scene.client.ping(WORLD, wait=1)
+    wait_until(lambda: "asked " + ENTRY_NAME in first.output(), 10, "the first question")
+    first.stop()
+    second = name_server(f"{ENTRY_NAME}={ENTRY}")
+    wait_reachable(scene.client, WORLD, 60)
+    second.stop()
+
+
+@tap.test
+def G2_a_name_that_moved_is_found_when_handshakes_fail():
+    resolver_is(RESOLVER)
+    first = name_server(f"{ENTRY_NAME}=198.51.100.99")
+    scene.up(entry_peer=NAMED)
+    scene.client.ping(WORLD, wait=1)
+    wait_until(lambda: "asked " + ENTRY_NAME in first.output(), 10, "the first question")
+    first.stop()
+    second = name_server(f"{ENTRY_NAME}={ENTRY}")
+    flood = scene.client.start("ping", "-q", "-i", "0.5", WORLD, name="ping")
+    wait_reachable(scene.client, WORLD, 120)
+    flood.stop()
+    second.stop()
+
+
+@tap.test
+def G1_a_local_resolver_is_refused_with_a_sentence():
+    resolver_is("127.0.0.1")
+    hopwire = scene.up()
+    hopwire.down()
+    result = hopwire.command("up", hopwire.write(scene.world.client_text(entry_peer=NAMED)),
+                             check=False)
+    tap.equal(result.returncode, 1, f"the exit status ({result.stdout}{result.stderr})")
+    tap.contains(result.stderr, "127.0.0.1", "the sentence")
+
+
+@tap.test
+def G1_a_carried_endpoint_s_name_is_never_asked_outside():
+    server = name_server(f"{EXIT_NAME}={EXIT}")
+    resolver_is(RESOLVER)
+    hopwire = scene.up()
+    hopwire.down()
+    text = scene.world.client_text(office_peer={"Endpoint": EXIT_NAME + ":51820"})
+    result = hopwire.command("up", hopwire.write(text), check=False)
+    if result.returncode == 0:
+        hopwire.is_up = True
+        scene.client.ping(OFFICE, wait=1)
+    else:
+        tap.contains(result.stderr, EXIT_NAME, "the sentence")
+    tap.check(EXIT_NAME not in server.output(), "the name on the physical network")
+    server.stop()
+
+
+if __name__ == "__main__":
+    main()
