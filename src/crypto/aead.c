@@ -91,25 +91,28 @@ static bool trial_passes(struct trial *trial, const struct aead_backend *backend
     return true;
 }
 
-static struct aead *try_backend(const struct memory *memory, const struct aead_backend *backend)
+struct aead *aead_new_untried(const struct memory *memory, const struct aead_backend *backend)
 {
-    if (!backend->is_supported())
-        return NULL;
     struct aead *aead = memory_take(memory, sizeof(*aead) + backend->state_bytes);
     if (!aead)
         return NULL;
-    struct trial *trial = memory_take(memory, sizeof(*trial));
     aead->memory = memory;
     aead->backend = backend;
-    bool is_ready = trial && backend->init(aead->state);
-    if (is_ready && !trial_passes(trial, backend, aead->state)) {
-        backend->wipe(aead->state);
-        is_ready = false;
-    }
-    memory_give(memory, trial, sizeof(*trial));
-    if (is_ready)
+    if (backend->init(aead->state))
         return aead;
     memory_give(memory, aead, sizeof(*aead) + backend->state_bytes);
+    return NULL;
+}
+
+static struct aead *try_backend(const struct memory *memory, const struct aead_backend *backend)
+{
+    struct aead *aead = backend->is_supported() ? aead_new_untried(memory, backend) : NULL;
+    struct trial *trial = aead ? memory_take(memory, sizeof(*trial)) : NULL;
+    bool is_right = trial && trial_passes(trial, backend, aead->state);
+    memory_give(memory, trial, sizeof(*trial));
+    if (is_right)
+        return aead;
+    aead_free(aead);
     return NULL;
 }
 

@@ -17,6 +17,9 @@ extern const struct aead_backend aead_ipsecmb_backend; /* with HAVE_IPSECMB */
 /* aead_new on another table: what the tests do with backends that are wrong. */
 struct aead *aead_new_from(const struct memory *memory, const struct aead_backend *const *table,
                            size_t count, const char *backend_name);
+/* An instance of one backend that is compared with nothing: for benchmarks, which also measure
+ * what is left without any encryption. */
+struct aead *aead_new_untried(const struct memory *memory, const struct aead_backend *backend);
 
 /* The nonce of a packet. */
 static inline void aead_nonce(uint64_t counter, uint8_t nonce[CHACHA_NONCE_BYTES])
