@@ -161,6 +161,9 @@ static const struct refusal trees[] = {
      "n.conf:33: Via: \"t9\" is deeper than 8 tunnels; shorten the path"},
     {ROOT("a") ROOT("a"),
      "n.conf:4: a second tunnel called \"a\"; the first is in n.conf:1: rename one"},
+    {HEAD "FwMark = 0x1234\n",
+     "n.conf:4: FwMark: 0x1234 is outside 0xca00 to 0xcaff, which the rules let pass; choose one of "
+     "those, remove the line, or write Table = off"},
     {CARRIER RIDER("a") "FwMark = 7\n",
      "n.conf:11: FwMark: a carried tunnel has no socket to mark; remove the line"},
     {CARRIER "[Tunnel b]\nConfig = gone.conf\n",

@@ -236,6 +236,13 @@ void validate_tunnels(struct loader *loader)
         if (tunnel->fwmark && tunnel->carrier != TUNNEL_NO_CARRIER)
             config_messages_add(loader->messages, CONFIG_ERROR, place_of(notes, KEYWORD_FWMARK),
                                 "a carried tunnel has no socket to mark; remove the line");
+        else if (tunnel->fwmark && !config->table_is_off && config->table == 0 &&
+                 (tunnel->fwmark & NETWORK_MARK_MASK) != NETWORK_MARK)
+            /* Its own datagrams would be routed into the tunnel again (TRAPS 18). */
+            config_messages_add(loader->messages, CONFIG_ERROR, place_of(notes, KEYWORD_FWMARK),
+                                "%#x is outside 0xca00 to 0xcaff, which the rules let pass; choose "
+                                "one of those, remove the line, or write Table = off",
+                                tunnel->fwmark);
         if (tunnel->peer_count == 0)
             config_messages_add(loader->messages, CONFIG_WARNING, &notes->place,
                                 "tunnel \"%s\" has no [Peer]: nobody can be reached through it",

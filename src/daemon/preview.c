@@ -30,7 +30,7 @@ static void find_mtus(const struct config *config, struct tree *tree)
             continue;
         for (size_t p = 0; is_open && p < from->peer_count; p++) {
             struct root_way way =
-                roots_find(&netlink, ROUTING_MARK, &from->peers[p].endpoint, 1);
+                roots_find(&netlink, NETWORK_MARK, &from->peers[p].endpoint, 1);
             mtu = !mtu || way.mtu_bytes < mtu ? way.mtu_bytes : mtu;
         }
         tree_set_root_mtu(tree, &tree->nodes[i], mtu ? mtu : 1420);

@@ -7,11 +7,10 @@
 #define HOST_ROUTING_H
 
 #include "base/prefix.h"
+#include "engine/network.h"
 #include "host/netlink.h"
 #include "host/sysctl.h"
 
-#define ROUTING_MARK 0xca00u        /* what our rules match … */
-#define ROUTING_MARK_MASK 0xff00u   /* … and these bits of it */
 #define ROUTING_NUMBER_FIRST 51820u /* 0xca6c: marks and tables of networks count up from here */
 #define ROUTING_NUMBER_LAST 0xcaffu
 

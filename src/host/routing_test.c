@@ -352,7 +352,7 @@ static void test_f3_table_off_changes_nothing(void)
     CHECK_EQUAL(
         routing_choose(&host.netlink, ROUTING_OFF, 0, "hop0", host.tun_index, &routing, &host.why),
         0);
-    CHECK_EQUAL(routing.mark & ROUTING_MARK_MASK, ROUTING_MARK);
+    CHECK_EQUAL(routing.mark & NETWORK_MARK_MASK, NETWORK_MARK);
     CHECK_EQUAL(routing_lay(&host.netlink, &routing, entries, 1, &host.why), 0);
     CHECK_TEXT(namespace_run(after, sizeof(after), DUMP), before);
     CHECK_EQUAL(routing_undo(&host.netlink, &routing, &host.why), 0);
