@@ -218,7 +218,8 @@ def print_tables(rows):
               f"{cell(ratio, '.2f'):>7}{max(peaks, default=0):>12.1f}")
     for row in rows:
         if "tun_tx_dropped" in row:
-            print(f"undisturbed, {row['hops']} hops, relays {row['relays']}: drops {row['drops']}, "
+            print(f"undisturbed, {row['hops']} hops, relays {row['relays']}, AEAD {row['aead']}: "
+                  f"drops {row['drops']}, "
                   f"TUN tx_dropped {row['tun_tx_dropped']}, UDP RcvbufErrors "
                   f"{row['udp_rcvbuf_errors']}")
 

@@ -132,7 +132,8 @@ class Line:
         link = self.client.ip_json("-s", "link", "show", "hop0")[0]["stats64"]
         snmp = [line.split() for line in self.client.run("cat", "/proc/net/snmp").stdout.splitlines()
                 if line.startswith("Udp:")]
-        return {**self.row("tcp", 0), "drops": drops_of(self.programs["client"].status()),
+        status = self.programs["client"].status()
+        return {**self.row("tcp", 0), "aead": status.get("aead"), "drops": drops_of(status),
                 "tun_tx_dropped": link["tx"]["dropped"],
                 "udp_rcvbuf_errors": int(snmp[1][snmp[0].index("RcvbufErrors")])}
 
