@@ -3,8 +3,6 @@
 
 #include <assert.h>
 
-#include "wireguard/peer.h"
-
 #define BUCKETS_LEAST 16
 
 static size_t place(const struct indices *indices, uint32_t local_index)
@@ -12,29 +10,25 @@ static size_t place(const struct indices *indices, uint32_t local_index)
     return local_index & (indices->buckets - 1); /* indices are random: no hash is needed */
 }
 
-static size_t table_bytes(const struct indices *indices)
-{
-    return indices->buckets * sizeof(void *);
-}
-
 static void give_tables(struct indices *indices)
 {
-    for (unsigned slot = 0; slot < NOISE_INITIATIONS; slot++)
-        memory_give(indices->memory, indices->initiations[slot], table_bytes(indices));
-    memory_give(indices->memory, indices->sessions, table_bytes(indices));
+    memory_give(indices->memory, indices->sessions, indices->buckets * sizeof(struct session *));
+    memory_give(indices->memory, indices->initiations,
+                indices->buckets * sizeof(struct index_entry *));
 }
 
 static bool take_tables(struct indices *indices, const struct memory *memory, size_t buckets)
 {
-    *indices = (struct indices){.memory = memory, .buckets = buckets};
-    bool is_whole = (indices->sessions = memory_take(memory, table_bytes(indices)));
-    for (unsigned slot = 0; slot < NOISE_INITIATIONS; slot++) {
-        indices->initiations[slot] = memory_take(memory, table_bytes(indices));
-        is_whole &= indices->initiations[slot] != NULL;
-    }
-    if (!is_whole)
-        give_tables(indices);
-    return is_whole;
+    *indices = (struct indices){
+        .memory = memory,
+        .buckets = buckets,
+        .sessions = memory_take(memory, buckets * sizeof(struct session *)),
+        .initiations = memory_take(memory, buckets * sizeof(struct index_entry *)),
+    };
+    if (indices->sessions && indices->initiations)
+        return true;
+    give_tables(indices);
+    return false;
 }
 
 bool indices_init(struct indices *indices, const struct memory *memory)
@@ -64,12 +58,10 @@ bool indices_reserve(struct indices *indices, size_t peers)
             indices->sessions[i] = session->next_in_table;
             indices_add_session(&larger, session);
         }
-        for (unsigned slot = 0; slot < NOISE_INITIATIONS; slot++) {
-            while (indices->initiations[slot][i]) {
-                struct peer *peer = indices->initiations[slot][i];
-                indices->initiations[slot][i] = peer->next_in_slot[slot];
-                indices_add_initiation(&larger, peer, slot);
-            }
+        while (indices->initiations[i]) {
+            struct index_entry *entry = indices->initiations[i];
+            indices->initiations[i] = entry->next_in_table;
+            indices_add_initiation(&larger, entry, entry->local_index);
         }
     }
     give_tables(indices);
@@ -80,11 +72,9 @@ bool indices_reserve(struct indices *indices, size_t peers)
 uint32_t indices_draw(const struct indices *indices, const struct random_source *random)
 {
     uint32_t index;
-    unsigned slot;
     do {
         index = random_u32(random);
-    } while (indices_find_session(indices, index) ||
-             indices_find_initiation(indices, index, &slot));
+    } while (indices_find_session(indices, index) || indices_find_initiation(indices, index));
     return index;
 }
 
@@ -113,38 +103,33 @@ struct session *indices_find_session(const struct indices *indices, uint32_t loc
     return session;
 }
 
-void indices_add_initiation(struct indices *indices, struct peer *peer, unsigned slot)
+void indices_add_initiation(struct indices *indices, struct index_entry *entry,
+                            uint32_t local_index)
 {
-    uint32_t local_index = peer->noise.initiations[slot].local_index;
-    struct peer **bucket = &indices->initiations[slot][place(indices, local_index)];
-    peer->next_in_slot[slot] = *bucket;
-    *bucket = peer;
+    struct index_entry **bucket = &indices->initiations[place(indices, local_index)];
+    entry->local_index = local_index;
+    entry->is_listed = true;
+    entry->next_in_table = *bucket;
+    *bucket = entry;
 }
 
-void indices_remove_initiation(struct indices *indices, struct peer *peer, unsigned slot)
+void indices_remove_initiation(struct indices *indices, struct index_entry *entry)
 {
-    const struct noise_initiation *initiation = &peer->noise.initiations[slot];
-    if (!initiation->is_pending)
+    if (!entry->is_listed)
         return;
-    struct peer **link = &indices->initiations[slot][place(indices, initiation->local_index)];
-    while (*link != peer) {
+    struct index_entry **link = &indices->initiations[place(indices, entry->local_index)];
+    while (*link != entry) {
         assert(*link);
-        link = &(*link)->next_in_slot[slot];
+        link = &(*link)->next_in_table;
     }
-    *link = peer->next_in_slot[slot];
+    *link = entry->next_in_table;
+    entry->is_listed = false;
 }
 
-struct peer *indices_find_initiation(const struct indices *indices, uint32_t local_index,
-                                     unsigned *slot)
+struct index_entry *indices_find_initiation(const struct indices *indices, uint32_t local_index)
 {
-    for (unsigned i = 0; i < NOISE_INITIATIONS; i++) {
-        struct peer *peer = indices->initiations[i][place(indices, local_index)];
-        while (peer && peer->noise.initiations[i].local_index != local_index)
-            peer = peer->next_in_slot[i];
-        if (peer) {
-            *slot = i;
-            return peer;
-        }
-    }
-    return NULL;
+    struct index_entry *entry = indices->initiations[place(indices, local_index)];
+    while (entry && entry->local_index != local_index)
+        entry = entry->next_in_table;
+    return entry;
 }

@@ -6,16 +6,24 @@
 
 #include "base/memory.h"
 #include "base/random.h"
-#include "wireguard/noise.h"
 #include "wireguard/session.h"
 
 struct peer;
 
+/* An initiation under way; its owner's storage. */
+struct index_entry {
+    uint32_t local_index;
+    bool is_listed; /* in the table */
+    unsigned slot;  /* of the peer's initiations */
+    struct peer *peer;
+    struct index_entry *next_in_table;
+};
+
 struct indices {
-    const struct memory *memory;                  /* outlives the table */
-    size_t buckets;                               /* a power of two */
-    struct session **sessions;                    /* by local index; chains through next_in_table */
-    struct peer **initiations[NOISE_INITIATIONS]; /* by a slot's index; through next_in_slot */
+    const struct memory *memory; /* outlives the table */
+    size_t buckets;              /* a power of two */
+    struct session **sessions;   /* by local index; chains through next_in_table */
+    struct index_entry **initiations;
 };
 
 /* False: no memory. */
@@ -30,10 +38,11 @@ void indices_add_session(struct indices *indices, struct session *session);
 void indices_remove_session(struct indices *indices, struct session *session);
 struct session *indices_find_session(const struct indices *indices, uint32_t local_index);
 
-/* Of the peer's pending initiation in `slot`; removing one that is not pending does nothing. */
-void indices_add_initiation(struct indices *indices, struct peer *peer, unsigned slot);
-void indices_remove_initiation(struct indices *indices, struct peer *peer, unsigned slot);
-struct peer *indices_find_initiation(const struct indices *indices, uint32_t local_index,
-                                     unsigned *slot);
+void indices_add_initiation(struct indices *indices, struct index_entry *entry,
+                            uint32_t local_index);
+/* Does nothing to one that is not listed. */
+void indices_remove_initiation(struct indices *indices, struct index_entry *entry);
+/* The one listed with this index, or NULL. */
+struct index_entry *indices_find_initiation(const struct indices *indices, uint32_t local_index);
 
 #endif

@@ -9,17 +9,15 @@
  * under way. */
 #include "wireguard/peer.h"
 
-#include "wireguard/tunnel.h"
-
 static void drop(struct peer *peer, struct session **place)
 {
     struct session *session = *place;
     if (!session)
         return;
     *place = NULL;
-    indices_remove_session(&peer->tunnel->indices, session);
+    indices_remove_session(peer->indices, session);
     bytes_wipe(session, sizeof(*session));
-    memory_give(peer->tunnel->memory, session, sizeof(*session));
+    memory_give(peer->indices->memory, session, sizeof(*session));
 }
 
 /* Puts `session` where another may be: that one is dropped. */
@@ -38,7 +36,7 @@ static void move(struct peer *peer, struct session **from, struct session **to)
 
 static const uint8_t *initiator_key(const struct peer *peer, const struct session *session)
 {
-    return session->is_initiator ? peer->tunnel->identity.public_key : peer->noise.public_key;
+    return session->is_initiator ? peer->identity->public_key : peer->noise.public_key;
 }
 
 /* Both ends answer this alike. */
@@ -72,8 +70,7 @@ static void place_as_initiator(struct peer *peer, struct session *session, insta
 struct session *peer_derive_session(struct peer *peer, const struct peer_derivation *derivation,
                                     instant_ns now)
 {
-    struct tunnel *tunnel = peer->tunnel;
-    struct session *session = memory_take(tunnel->memory, sizeof(*session));
+    struct session *session = memory_take(peer->indices->memory, sizeof(*session));
     if (!session)
         return NULL;
     session->peer = peer;
@@ -84,21 +81,25 @@ struct session *peer_derive_session(struct peer *peer, const struct peer_derivat
     session->remote_index = derivation->remote_index;
     session->is_initiator = derivation->is_initiator;
     session->born = now;
-    indices_add_session(&tunnel->indices, session);
+    indices_add_session(peer->indices, session);
     if (derivation->is_initiator)
         place_as_initiator(peer, session, derivation->initiation_sent);
     else
         put(peer, &peer->next, session);
-    timers_session_derived(&peer->timers, peer->tunnel->random, now);
+    timers_session_derived(&peer->timers, peer->random, now);
     return session;
+}
+
+void peer_forget_initiation(struct peer *peer, unsigned slot)
+{
+    indices_remove_initiation(peer->indices, &peer->initiations[slot]);
+    noise_forget_initiation(&peer->noise, slot);
 }
 
 static void forget_initiations(struct peer *peer)
 {
-    for (unsigned slot = 0; slot < NOISE_INITIATIONS; slot++) {
-        indices_remove_initiation(&peer->tunnel->indices, peer, slot);
-        noise_forget_initiation(&peer->noise, slot);
-    }
+    for (unsigned slot = 0; slot < NOISE_INITIATIONS; slot++)
+        peer_forget_initiation(peer, slot);
 }
 
 bool peer_confirm_session(struct peer *peer, struct session *session)

@@ -8,6 +8,7 @@
 #include "base/list.h"
 #include "packet/packet.h"
 #include "wireguard/cookie.h"
+#include "wireguard/indices.h"
 #include "wireguard/noise.h"
 #include "wireguard/session.h"
 #include "wireguard/timers.h"
@@ -18,9 +19,11 @@ struct tunnel;
 
 struct peer {
     struct tunnel *tunnel;
-    struct list in_tunnel;                        /* tunnel->peers */
-    struct peer *next_in_table;                   /* tunnel's table by public key */
-    struct peer *next_in_slot[NOISE_INITIATIONS]; /* tunnel's indices of initiations */
+    const struct noise_identity *identity; /* these three are the tunnel's */
+    const struct random_source *random;
+    struct indices *indices;
+    struct list in_tunnel;      /* tunnel->peers */
+    struct peer *next_in_table; /* tunnel's table by public key */
 
     struct session *current;  /* we send with this one */
     struct session *previous; /* still opens late packets */
@@ -41,7 +44,8 @@ struct peer {
     instant_ns last_received;        /* authenticated; INSTANT_NEVER: never */
 
     struct noise_remote noise; /* keys of the other end, the handshake under way */
-    struct cookie_jar cookie;  /* the cookie it gave us */
+    struct index_entry initiations[NOISE_INITIATIONS]; /* where noise.initiations are listed */
+    struct cookie_jar cookie;                          /* the cookie it gave us */
 };
 
 /* The session to send with now, or NULL: stage the packet and start a handshake. */
@@ -66,6 +70,8 @@ struct peer_derivation {
 };
 struct session *peer_derive_session(struct peer *peer, const struct peer_derivation *derivation,
                                     instant_ns now);
+/* Forgets an initiation of ours: its response will be refused. */
+void peer_forget_initiation(struct peer *peer, unsigned slot);
 /* Forgets all sessions and the handshake under way; the keys stay. */
 void peer_forget_sessions(struct peer *peer);
 

@@ -92,6 +92,11 @@ struct peer *tunnel_add_peer(struct tunnel *tunnel, const uint8_t public_key[32]
     if (!peer)
         return NULL;
     peer->tunnel = tunnel;
+    peer->identity = &tunnel->identity;
+    peer->random = tunnel->random;
+    peer->indices = &tunnel->indices;
+    for (unsigned slot = 0; slot < NOISE_INITIATIONS; slot++)
+        peer->initiations[slot] = (struct index_entry){.slot = slot, .peer = peer};
     peer->deadline.deadline = INSTANT_NEVER;
     peer->last_received = INSTANT_NEVER;
     timers_init(&peer->timers);
@@ -121,7 +126,7 @@ void tunnel_remove_peer(struct tunnel *tunnel, struct peer *peer)
 static void adopt_identity(struct peer *peer, const struct noise_identity *identity)
 {
     for (unsigned slot = 0; slot < NOISE_INITIATIONS; slot++)
-        indices_remove_initiation(&peer->tunnel->indices, peer, slot);
+        peer_forget_initiation(peer, slot);
     noise_remote_use_identity(&peer->noise, identity);
     struct session *const sessions[] = {peer->current, peer->next};
     for (unsigned i = 0; i < 2; i++) {
@@ -157,12 +162,6 @@ struct session *tunnel_find_session(const struct tunnel *tunnel, uint32_t local_
     return indices_find_session(&tunnel->indices, local_index);
 }
 
-static void forget_initiation(struct peer *peer, unsigned slot)
-{
-    indices_remove_initiation(&peer->tunnel->indices, peer, slot);
-    noise_forget_initiation(&peer->noise, slot);
-}
-
 static void message_leaves(struct peer *peer, instant_ns now)
 {
     timers_any_authenticated_packet_traversal(&peer->timers, now);
@@ -187,12 +186,12 @@ enum verdict tunnel_create_initiation(struct peer *peer, instant_ns now, uint64_
     struct message_initiation initiation;
     uint32_t index = indices_draw(&tunnel->indices, tunnel->random);
     unsigned slot = noise_next_slot(&peer->noise);
-    forget_initiation(peer, slot);
+    peer_forget_initiation(peer, slot);
     enum verdict verdict = noise_create_initiation(&peer->noise, &tunnel->identity, tunnel->random,
                                                    index, now, wall_ns, &initiation);
     if (verdict != VERDICT_OK)
         return verdict;
-    indices_add_initiation(&tunnel->indices, peer, slot);
+    indices_add_initiation(&tunnel->indices, &peer->initiations[slot], index);
     memcpy(message, &initiation, sizeof(initiation));
     cookie_add_macs(&peer->cookie, message, MESSAGE_INITIATION_BYTES, now);
     message_leaves(peer, now);
@@ -262,8 +261,8 @@ static enum verdict begin_session(struct peer *peer, unsigned slot, uint32_t rem
     if (!peer_derive_session(peer, &derivation, now))
         return VERDICT_POOL_EMPTY;
     if (slot == peer->noise.newest)
-        forget_initiation(peer, slot ^ 1);
-    forget_initiation(peer, slot);
+        peer_forget_initiation(peer, slot ^ 1);
+    peer_forget_initiation(peer, slot);
     timers_handshake_complete(&peer->timers);
     return VERDICT_OK;
 }
@@ -272,18 +271,18 @@ static enum verdict consume_response(struct tunnel *tunnel, const uint8_t *messa
                                      struct handshake_result *result)
 {
     struct message_response response;
-    unsigned slot;
     memcpy(&response, message, sizeof(response));
-    struct peer *peer =
-        indices_find_initiation(&tunnel->indices, load_le32(response.receiver_index), &slot);
-    if (!peer)
+    const struct index_entry *entry =
+        indices_find_initiation(&tunnel->indices, load_le32(response.receiver_index));
+    if (!entry)
         return VERDICT_HANDSHAKE_REFUSED;
+    struct peer *peer = entry->peer;
     struct noise_keys keys;
     enum verdict verdict =
-        noise_consume_response(&peer->noise, &tunnel->identity, slot, &response, now, &keys);
+        noise_consume_response(&peer->noise, &tunnel->identity, entry->slot, &response, now, &keys);
     if (verdict != VERDICT_OK)
         return verdict;
-    verdict = begin_session(peer, slot, load_le32(response.sender_index), &keys, now);
+    verdict = begin_session(peer, entry->slot, load_le32(response.sender_index), &keys, now);
     bytes_wipe(&keys, sizeof(keys));
     if (verdict == VERDICT_OK) {
         result->peer = peer;
@@ -297,13 +296,11 @@ static enum verdict consume_cookie_reply(struct tunnel *tunnel, const uint8_t *m
                                          instant_ns now, struct handshake_result *result)
 {
     struct message_cookie_reply reply;
-    unsigned slot;
     memcpy(&reply, message, sizeof(reply));
     uint32_t index = load_le32(reply.receiver_index);
-    struct peer *peer = indices_find_initiation(&tunnel->indices, index, &slot);
+    const struct index_entry *entry = indices_find_initiation(&tunnel->indices, index);
     const struct session *session = indices_find_session(&tunnel->indices, index);
-    if (session)
-        peer = session->peer;
+    struct peer *peer = entry ? entry->peer : session ? session->peer : NULL;
     if (!peer || !cookie_consume_reply(&peer->cookie, &reply, now))
         return VERDICT_COOKIE_REFUSED;
     result->peer = peer;

@@ -8,7 +8,6 @@
 #include "base/random.h"
 #include "base/trie.h"
 #include "base/verdict.h"
-#include "wireguard/indices.h"
 #include "wireguard/peer.h"
 #include "wireguard/ratelimit.h"
 
