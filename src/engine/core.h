@@ -4,8 +4,12 @@
 #ifndef ENGINE_CORE_H
 #define ENGINE_CORE_H
 
-#include "engine/engine.h"
+#include "crypto/aead.h"
+#include "engine/actions.h"
+#include "engine/train.h"
 #include "engine/tree.h"
+#include "packet/offload.h"
+#include "packet/pool.h"
 
 /* A turn takes at most this many packets from the TUN (RULES H2). */
 #define OUTBOUND_TURN_PACKETS 128

@@ -10,6 +10,7 @@
 #include "engine/actions.h"
 #include "engine/network.h"
 #include "engine/status.h"
+#include "engine/train.h"
 #include "packet/pool.h"
 
 struct engine;
@@ -41,18 +42,7 @@ void engine_free(struct engine *engine); /* wipes every key; NULL does nothing *
 bool engine_from_tun(struct engine *engine, const struct vnet_header *vnet, uint8_t *bytes,
                      size_t len, instant_ns now, struct actions *actions);
 
-/* What came out of a root's socket: one datagram, or a train of datagrams of `segment_bytes` each (the last may be
- * shorter). */
-struct udp_train {
-    struct block *block; /* the caller's reference passes to the engine */
-    uint32_t offset;     /* of the first byte in the block */
-    uint32_t len_bytes;
-    uint32_t segment_bytes; /* 0: one datagram */
-    struct endpoint source;
-    struct address destination; /* where it was sent to (sticky source); FAMILY_NONE: unknown */
-    uint32_t interface;         /* ifindex it came in at, or 0 */
-    uint8_t tos;
-};
+/* Datagrams from a root's socket. `train->block`: the caller's reference passes to the engine. */
 void engine_from_udp(struct engine *engine, uint32_t root, const struct udp_train *train,
                      instant_ns now, uint64_t wall_ns, struct actions *actions);
 
