@@ -48,7 +48,7 @@ static struct measure_burst burst(void *context)
     return (struct measure_burst){opened_ns - start_ns, BATCH_PACKETS};
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     static const size_t sizes_bytes[] = {64, 1420};
     static struct row rows[ROWS_MOST];
@@ -65,7 +65,7 @@ int main(void)
                         aead_name(row->aead), row->is_open ? "open" : "seal", row->size_bytes);
         }
     }
-    measure_run();
+    measure_run(argc, argv);
     for (size_t i = 0; i < count; i++)
         aead_free(aeads[i]);
     return 0;

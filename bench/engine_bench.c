@@ -289,7 +289,7 @@ static void add_rows(struct bench *bench, struct aead *aead, bool is_sealing, st
     }
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     static const unsigned depths[] = {1, 2, 3, 4, 8};
     static struct row rows[DEPTHS][ROWS_MOST];
@@ -301,6 +301,6 @@ int main(void)
         for (size_t i = 0; i < count; i++)
             add_rows(bench, aeads[i], i > 0, &rows[d][4 * i]);
     }
-    measure_run();
+    measure_run(argc, argv);
     return 0; /* with all the chains: each one's end expects to be the last user of memory */
 }

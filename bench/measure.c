@@ -72,8 +72,19 @@ static double sample(const struct row *row)
     return median(bursts_ns, count);
 }
 
-void measure_run(void)
+static void keep_rows(const char *word)
 {
+    size_t kept = 0;
+    for (size_t i = 0; i < row_count; i++)
+        if (strstr(rows[i].text, word))
+            rows[kept++] = rows[i];
+    row_count = kept;
+}
+
+void measure_run(int argc, char **argv)
+{
+    for (int i = 1; i < argc; i++)
+        keep_rows(argv[i]);
     for (unsigned round = 0; round < ROUNDS; round++)
         for (size_t i = 0; i < row_count; i++)
             rows[i].ns[round] = sample(&rows[i]);
@@ -81,7 +92,6 @@ void measure_run(void)
         double ns = median(row->ns, ROUNDS);
         printf("%s ns=%.1f least=%.1f\n", row->text, ns, row->ns[0]);
     }
-    row_count = 0;
 }
 
 size_t measure_aeads(struct aead *aeads[MEASURE_AEADS_MOST])

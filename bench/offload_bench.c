@@ -95,7 +95,7 @@ static void row_init(struct row *row, bool is_ipv6, bool is_tcp)
         abort();
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     static struct row rows[ROWS];
     static struct coalesce coalesce;
@@ -114,7 +114,7 @@ int main(void)
                     row->is_coalesce ? "coalesce" : "split", is_tcp ? "tcp" : "udp",
                     is_ipv6 ? 6 : 4, SEGMENT_BYTES);
     }
-    measure_run();
+    measure_run(argc, argv);
     pool_free(pool);
     return 0;
 }
