@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdio.h>
+
+#include "base/bytes.h"
+#include "library/library.h"
+
+/* What the configuration's reader is told: the text in hand, and where files come from. */
+struct reading {
+    const struct hopwire_options *options;
+    const char *name;
+    const char *text;
+    size_t text_bytes;
+};
+
+const char *hopwire_version(void)
+{
+    return HOPWIRE_VERSION;
+}
+
+static bool refuse_file(struct config_file *file, const char *reason)
+{
+    snprintf(file->reason, sizeof(file->reason), "%s", reason);
+    return false;
+}
+
+static bool take_file(struct config_file *file, const struct memory *memory, uint64_t len)
+{
+    if (len > CONFIG_FILE_MOST_BYTES)
+        return refuse_file(file, "it is too large for a configuration");
+    file->capacity_bytes = len ? (size_t)len : 1;
+    file->bytes = memory_take(memory, file->capacity_bytes);
+    return file->bytes || refuse_file(file, "no memory");
+}
+
+static bool read_file(void *context, const struct memory *memory, const char *path,
+                      struct config_file *file)
+{
+    const struct reading *reading = context;
+    const struct hopwire_options *options = reading->options;
+    if (strcmp(path, reading->name) == 0) {
+        if (!take_file(file, memory, reading->text_bytes))
+            return false;
+        file->len = reading->text_bytes;
+        if (file->len)
+            memcpy(file->bytes, reading->text, file->len);
+        return true;
+    }
+    if (!options->read)
+        return refuse_file(file, "there are no files here");
+    int64_t len = options->read(options->read_context, path, NULL, 0);
+    if (len < 0)
+        return refuse_file(file, "it was refused");
+    if (!take_file(file, memory, (uint64_t)len))
+        return false;
+    int64_t again = options->read(options->read_context, path, file->bytes, file->capacity_bytes);
+    if (again < 0 || (uint64_t)again > file->capacity_bytes) {
+        bytes_wipe(file->bytes, file->capacity_bytes);
+        memory_give(memory, file->bytes, file->capacity_bytes);
+        file->bytes = NULL;
+        return refuse_file(file, "it changed while it was read");
+    }
+    file->len = (size_t)again;
+    return true;
+}
+
+static void tell(const struct hopwire_options *options, enum hopwire_message_kind kind,
+                 const char *line)
+{
+    if (options->message)
+        options->message(options->message_context, kind, line);
+}
+
+static void tell_event(void *context, const char *line)
+{
+    const struct hopwire_engine *engine = context;
+    tell(&engine->options, HOPWIRE_MESSAGE_EVENT, line);
+}
+
+static enum hopwire_status load(struct hopwire_engine *engine, struct reading *reading,
+                                struct config **config)
+{
+    static const enum hopwire_message_kind kinds[] = {[CONFIG_ERROR] = HOPWIRE_MESSAGE_ERROR,
+                                                      [CONFIG_WARNING] = HOPWIRE_MESSAGE_WARNING,
+                                                      [CONFIG_NOTICE] = HOPWIRE_MESSAGE_NOTICE};
+    struct config_reader reader = {.read = read_file, .context = reading};
+    struct config_messages messages;
+    config_messages_init(&messages, &engine->secrets);
+    bool is_loaded = config_load(config, &engine->secrets, &reader, &reading->name, 1, &messages);
+    for (size_t i = 0; i < messages.count; i++)
+        tell(&engine->options, kinds[messages.items[i].kind], messages.items[i].text);
+    bool is_told = messages.count > 0;
+    config_messages_wipe(&messages);
+    return is_loaded ? HOPWIRE_OK : is_told ? HOPWIRE_REFUSED : HOPWIRE_NO_MEMORY;
+}
+
+/* Keeps what is needed when the configuration, which holds keys, is gone. False: no memory. */
+static bool take_notes(struct hopwire_engine *engine, const struct config *config)
+{
+    const struct network_description *network = &config->network;
+    memcpy(engine->interface_name, config->interface_name, sizeof(engine->interface_name));
+    engine->interface_ipv4 = network->nat_ipv4;
+    engine->interface_ipv6 = network->nat_ipv6;
+    engine->interface_mtu_bytes = config->mtu_bytes;
+    engine->tunnels = arena_take(&engine->notes, network->tunnel_count * sizeof(*engine->tunnels));
+    for (size_t i = 0; engine->tunnels && i < network->tunnel_count; i++) {
+        const struct tunnel_description *from = &network->tunnels[i];
+        struct library_tunnel *tunnel = &engine->tunnels[i];
+        tunnel->is_root = from->carrier == TUNNEL_NO_CARRIER;
+        tunnel->is_routed = from->routes_are_default || from->route_count > 0;
+        tunnel->listen_port = from->listen_port;
+        tunnel->peers = arena_take(&engine->notes, from->peer_count * sizeof(*tunnel->peers) + 1);
+        for (size_t p = 0; tunnel->peers && p < from->peer_count; p++) {
+            const char *name = from->peers[p].endpoint_name;
+            if (!name)
+                continue;
+            tunnel->peers[p].endpoint_name = arena_copy(&engine->notes, name, strlen(name));
+            tunnel->peers[p].endpoint_name_port = from->peers[p].endpoint.port;
+        }
+    }
+    return !engine->notes.is_exhausted;
+}
+
+static enum hopwire_status start(struct hopwire_engine *engine, const struct config *config)
+{
+    struct pool_shape shape;
+    engine_pool_shape(&config->network, &shape);
+    engine->pool = pool_new(&engine->buffers, &shape);
+    engine->aead = aead_new(&engine->secrets, NULL);
+    if (!take_notes(engine, config) || !engine->pool || !engine->aead)
+        return HOPWIRE_NO_MEMORY;
+    struct engine_options options = {.secrets = &engine->secrets,
+                                     .pool = engine->pool,
+                                     .aead = engine->aead,
+                                     .random = &engine->random,
+                                     .log = tell_event,
+                                     .log_context = engine};
+    char why[256] = "";
+    engine->engine = engine_new(&options, &config->network, why, sizeof(why));
+    if (engine->engine)
+        return HOPWIRE_OK;
+    tell(&engine->options, HOPWIRE_MESSAGE_ERROR, why);
+    return HOPWIRE_REFUSED;
+}
+
+static struct memory source_of(const struct hopwire_memory *memory)
+{
+    return (struct memory){.take = memory->take, .give = memory->give, .context = memory->context};
+}
+
+enum hopwire_status hopwire_engine_new(struct hopwire_engine **out,
+                                       const struct hopwire_options *options, const char *name,
+                                       const char *text, size_t text_bytes)
+{
+    if (!options->secrets.take || !options->secrets.give || !options->random)
+        return HOPWIRE_INVALID;
+    struct memory secrets = source_of(&options->secrets);
+    struct memory buffers = options->buffers.take ? source_of(&options->buffers) : secrets;
+    struct hopwire_engine *engine = memory_take(&buffers, sizeof(*engine));
+    if (!engine)
+        return HOPWIRE_NO_MEMORY;
+    engine->options = *options;
+    engine->secrets = secrets;
+    engine->buffers = buffers;
+    engine->random = (struct random_source){options->random, options->random_context};
+    arena_init(&engine->notes, &engine->buffers);
+
+    struct reading reading = {options, name, text, text_bytes};
+    struct config *config = NULL;
+    enum hopwire_status status = load(engine, &reading, &config);
+    if (status == HOPWIRE_OK)
+        status = start(engine, config);
+    config_free(config);
+    if (status == HOPWIRE_OK)
+        *out = engine;
+    else
+        hopwire_engine_free(engine);
+    return status;
+}
+
+void hopwire_engine_free(struct hopwire_engine *engine)
+{
+    if (!engine)
+        return;
+    if (engine->pool)
+        pool_give_queue(engine->pool, &engine->packets);
+    engine_free(engine->engine);
+    aead_free(engine->aead);
+    pool_free(engine->pool);
+    arena_wipe(&engine->notes);
+    struct memory buffers = engine->buffers;
+    memory_give(&buffers, engine, sizeof(*engine));
+}
