@@ -185,7 +185,7 @@ static void perform_write(struct sim_host *host, const struct tun_frame *frame)
     CHECK_EQUAL(at, frame->len_bytes);
     CHECK_EQUAL(packets, frame->packets);
     CHECK_EQUAL(frame->vnet.gso_type != VNET_GSO_NONE, frame->packets > 1);
-    if (frame->vnet.gso_type == VNET_GSO_NONE)
+    if (frame->vnet.gso_type == VNET_GSO_NONE && !host->sim->is_fed_rubbish)
         CHECK(sample_sums_are_right(bytes, at));
     forward(host, bytes, at, &frame->vnet);
     free(bytes);
