@@ -135,7 +135,7 @@ def judge(result, count):
 
 def run_scenarios(sanitized, release, words, count):
     runs = []
-    for path in sorted(glob.glob("tests/netns/test_*.py")):
+    for path in sorted(glob.glob("tests/docs/test_*.py") + glob.glob("tests/netns/test_*.py")):
         name = os.path.basename(path)[:-3]
         runs.append((name, path, sanitized))
         if name in RELEASE_TOO:
