@@ -19,11 +19,9 @@
     X(NARROW_PATH, "narrow_path", "IPv6 over a path under 1280 bytes") \
     X(SCOPE, "scope", "link-local, multicast or broadcast") \
     X(PORT_TAKEN, "port_taken", "would leave with a carried tunnel's own port") \
-    X(LOOP, "loop", "a peer that rides itself") \
     X(STAGE_FULL, "stage_full", "the oldest packet waiting for a handshake made room") \
     X(STAGE_EXPIRED, "stage_expired", "waited for a handshake that did not come") \
     X(SUPERSEDED, "superseded", "a staged initiation was replaced by a newer one") \
-    X(MOVED, "moved", "the path changed while the packet waited") \
     X(POOL_EMPTY, "pool_empty", "no buffer left") \
     X(NO_SESSION, "no_session", "no session to send with") \
     X(SOCKET_FULL, "socket_full", "the socket took no more") \
@@ -47,8 +45,7 @@
     X(SPOOFED, "spoofed", "a source that belongs to another tunnel or peer") \
     X(ICMP_CONSUMED, "icmp_consumed", "an ICMP error about a carried datagram") \
     X(ICMP_REFUSED, "icmp_refused", "an ICMP error whose quote is not ours") \
-    X(FRAGMENT_REFUSED, "fragment_refused", "a fragment that cannot be reassembled") \
-    X(NOT_CARRIED, "not_carried", "a carried tunnel's message from outside its carrier")
+    X(FRAGMENT_REFUSED, "fragment_refused", "a fragment that cannot be reassembled")
 /* clang-format on */
 
 enum verdict {

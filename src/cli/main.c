@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <getopt.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "cli/command.h"
@@ -34,7 +35,7 @@ static void print_help(FILE *to)
 
 static int print_version(void)
 {
-    struct aead *aead = aead_new(io_memory_plain(), NULL);
+    struct aead *aead = aead_new(io_memory_plain(), getenv("HOPWIRE_AEAD"));
     printf("hopwire %s (AEAD: %s)\n", HOPWIRE_VERSION, aead ? aead_name(aead) : "none works");
     aead_free(aead);
     return COMMAND_DONE;

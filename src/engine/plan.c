@@ -33,9 +33,12 @@ enum verdict plan_destination(const struct engine *engine, enum family family,
     int winner = routes_lookup_bytes(&engine->tree.routes, family, destination);
     *node = NULL;
     *peer = NULL;
+    struct address address = address_from_bytes(family, destination);
     if (winner < 0)
-        return VERDICT_NO_ROUTE;
+        return address_is_multicast(&address) ? VERDICT_SCOPE : VERDICT_NO_ROUTE;
     *node = &engine->tree.nodes[winner];
+    if (is_out_of_scope(engine, *node, &address))
+        return VERDICT_SCOPE;
     *peer = trie_lookup_bytes(&(*node)->tunnel.allowed_ips, family, destination);
     if (!*peer)
         return VERDICT_NO_PEER;
@@ -88,11 +91,6 @@ static enum verdict judge(struct engine *engine, const uint8_t *bytes, const str
     enum verdict verdict = plan_destination(engine, (enum family)view->family,
                                             bytes + view->destination_offset, &plan->node,
                                             &plan->peer);
-    struct address destination = ip_destination(bytes, view);
-    if (!plan->node)
-        return address_is_multicast(&destination) ? VERDICT_SCOPE : verdict;
-    if (is_out_of_scope(engine, plan->node, &destination))
-        return VERDICT_SCOPE;
     if (verdict != VERDICT_OK)
         return verdict;
     if (!source_is_fine(engine, plan->node, bytes, view))
