@@ -80,19 +80,27 @@ static void done(void *context, const struct address *addresses, size_t count, c
     names->options.changed(names->options.context);
 }
 
-static void ask(struct name *name)
+/* 0, also when it is asked again later; -EPERM, -EINVAL: it would never be answered. */
+static int ask(struct name *name, struct text *why)
+{
+    if (name->is_asking)
+        return 0;
+    int result = resolve_start(name->names->resolver, name->text, done, name, why);
+    if (result == 0) {
+        name->is_asking = true;
+        return 0;
+    }
+    log_name(name, why->bytes);
+    retry_later(name);
+    return result == -EPERM || result == -EINVAL ? result : 0;
+}
+
+static void ask_again(struct name *name)
 {
     char reason[256];
     struct text why;
     text_init(&why, reason, sizeof(reason));
-    if (name->is_asking)
-        return;
-    if (resolve_start(name->names->resolver, name->text, done, name, &why) == 0) {
-        name->is_asking = true;
-        return;
-    }
-    log_name(name, reason);
-    retry_later(name);
+    ask(name, &why);
 }
 
 static void ring(void *context, instant_ns now)
@@ -105,7 +113,7 @@ static void ring(void *context, instant_ns now)
         loop_set_timer(&name->timer, instant_add(now, WATCH_NS));
         return;
     }
-    ask(name);
+    ask_again(name);
 }
 
 static void ready(void *context, uint32_t events)
@@ -125,8 +133,11 @@ static size_t count_names(const struct network_description *network)
     return count;
 }
 
-static void add_names(struct names *names, const struct network_description *network)
+/* Asks at once. -EPERM, -EINVAL: as things stand, a name will never be answered. */
+static int add_names(struct names *names, const struct network_description *network,
+                     struct text *why)
 {
+    int result = 0;
     for (uint32_t i = 0; i < network->tunnel_count; i++) {
         for (uint32_t p = 0; p < network->tunnels[i].peer_count; p++) {
             const struct peer_description *peer = &network->tunnels[i].peers[p];
@@ -135,10 +146,14 @@ static void add_names(struct names *names, const struct network_description *net
             struct name *name = &names->names[names->count++];
             *name = (struct name){.names = names, .text = peer->endpoint_name, .tunnel = i,
                                   .peer = p, .port = peer->endpoint.port};
-            name->timer = (struct loop_timer){.deadline = 0, .ring = ring, .context = name};
+            name->timer =
+                (struct loop_timer){.deadline = INSTANT_NEVER, .ring = ring, .context = name};
             loop_add_timer(names->options.loop, &name->timer);
+            if (result == 0)
+                result = ask(name, why);
         }
     }
+    return result;
 }
 
 int names_start(struct names **made, const struct names_options *options, struct text *why)
@@ -164,9 +179,8 @@ int names_start(struct names **made, const struct names_options *options, struct
         free(names);
         return result;
     }
-    add_names(names, network);
     *made = names;
-    return 0;
+    return add_names(names, network, why);
 }
 
 void names_stop(struct names *names)
@@ -183,5 +197,5 @@ void names_stop(struct names *names)
 void names_ask_again(struct names *names)
 {
     for (size_t i = 0; names && i < names->count; i++)
-        ask(&names->names[i]);
+        ask_again(&names->names[i]);
 }

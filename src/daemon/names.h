@@ -21,7 +21,7 @@ struct names_options {
     void *context;
 };
 
-/* *names is NULL when no endpoint is a name. 0, or -errno and a sentence. */
+/* *names is NULL when no endpoint is a name. 0, or -errno and a sentence; names_stop follows either way. */
 int names_start(struct names **names, const struct names_options *options, struct text *why);
 void names_stop(struct names *names); /* NULL does nothing */
 /* The host's network changed: ask again now (F8). */

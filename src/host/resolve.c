@@ -176,17 +176,18 @@ static int choose_servers(const struct resolve_options *options, struct servers 
     }
     if (result < 0 || servers->count > 0)
         return result;
-    if (servers->names_local)
+    if (servers->names_local) {
         text_append(why,
-                    "%s names only a resolver on this host, whose own queries would enter the "
-                    "tunnels: write the uplink's DNS server there, or the endpoint's address "
+                    "%s names only a resolver on this host (127.0.0.1 or ::1), whose own queries "
+                    "would enter the tunnels: write the uplink's DNS server there, or the endpoint's address "
                     "into the configuration",
                     path);
-    else
-        text_append(why,
-                    "%s names no DNS server: write the uplink's there, or the endpoint's address "
-                    "into the configuration",
-                    path);
+        return -EPERM;
+    }
+    text_append(why,
+                "%s names no DNS server: write the uplink's there, or the endpoint's address into "
+                "the configuration",
+                path);
     return -EDESTADDRREQ;
 }
 

@@ -32,7 +32,8 @@ int resolve_open(const struct resolve_options *options, struct resolver **made, 
 int resolve_fd(const struct resolver *resolver);
 void resolve_dispatch(struct resolver *resolver);
 /* Asks for both families. A refusal is at once and `done` is not called: no server, only a local
- * one (127.0.0.0/8, ::1: its own queries would be unmarked), a name that is none, too many. */
+ * one (-EPERM: 127.0.0.0/8, ::1: its own queries would be unmarked), a name that is none
+ * (-EINVAL), too many. */
 int resolve_start(struct resolver *resolver, const char *name, resolve_done done, void *context,
                   struct text *why);
 /* Forgets all requests of that context without calling `done`. */
