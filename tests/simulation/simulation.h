@@ -101,6 +101,7 @@ struct sim {
     struct sim_host hosts[SIM_HOSTS_MOST];
     size_t host_count;
     struct aead *aead;
+    const struct random_source *random; /* the engines': before they are added */
     bool is_fed_rubbish; /* what comes out of a TUN need not have right checksums */
     /* Sees every datagram as it leaves; false: lost. May change the bytes. */
     bool (*hook)(void *context, struct sim_datagram *datagram);

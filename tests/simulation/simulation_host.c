@@ -17,6 +17,7 @@ struct sim *sim_new(void)
     sim->now = SIM_START_NS;
     sim->wall_ns = WALL_NS;
     sim->link.delay_ns = 10 * NS_PER_MS;
+    sim->random = tap_random_source();
     sim->aead = aead_new(tap_memory(), NULL);
     CHECK(sim->aead != NULL);
     return sim;
@@ -45,7 +46,7 @@ struct sim_host *sim_add_host(struct sim *sim, const char *name, const char *add
     host->actions = calloc(1, sizeof(*host->actions));
     const struct engine_options options = {
         .secrets = tap_memory(), .pool = host->pool, .aead = sim->aead,
-        .random = tap_random_source(),
+        .random = sim->random,
         .tun_takes_tcp4 = true, .tun_takes_tcp6 = true, .tun_takes_udp = true};
     host->engine = engine_new(&options, &description, why, sizeof(why));
     CHECK_TEXT(why, "");
