@@ -161,14 +161,7 @@ def run_tree_checks(release, words, count):
         name = os.path.basename(path)[:-3]
         if words and not any(word in name for word in words):
             continue
-        before, began = total(count), time.monotonic()
-        result = subprocess.run([sys.executable, path, release], capture_output=True, text=True)
-        if result.returncode == 0:
-            count.passed += 1
-        else:
-            count.fail(name)
-            print(result.stdout + result.stderr)
-        line(name, before, count, began, result.returncode == 0)
+        judge(run_program(name, [sys.executable, path, release], {}), count)
 
 
 def main():
