@@ -164,11 +164,18 @@ def run_tree_checks(release, words, count):
         judge(run_program(name, [sys.executable, path, release], {}), count)
 
 
+def run_interop(release, words, count):
+    """The handshake against an implementation that is not ours."""
+    if not words or any(word in "interop" for word in words):
+        judge(run_program("interop", ["tests/interop/run", release], {}), count)
+
+
 def main():
     sanitized, release, *words = sys.argv[1:]
     count = Count()
     run_tree_checks(release, words, count)
     run_unit_tests(sanitized, words, count)
+    run_interop(release, words, count)
     run_scenarios(sanitized, release, words, count)
     for failure in count.failures:
         print("failed: " + failure)
