@@ -60,6 +60,16 @@ def after_a_kill_down_and_up_work_again():
 
 
 @tap.test
+def down_right_after_a_kill_finds_the_process_still_dying_and_cleans_up():
+    hopwire = scene.up()
+    for _ in range(5):
+        hopwire.kill(waits=False)
+        hopwire.down()
+        tap.same_lines(scene.client.network_state(), scene.before, "after kill -9 and down")
+        hopwire.up(text=scene.world.client_text())
+
+
+@tap.test
 def a_dead_exit_stops_neither_the_entry_nor_leaks_the_office():
     scene.world.exit_relay.down()
     try:
