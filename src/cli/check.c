@@ -11,7 +11,7 @@
 int check_main(int argc, char **argv)
 {
     if (argc < 2 || argv[1][0] == '-')
-        return command_misused("check", "check NAME|FILE…");
+        return command_misused("check", "check NAME|FILE...");
     struct config *config = load_configuration(argv + 1, argc - 1, true);
     if (!config)
         return COMMAND_REFUSED;

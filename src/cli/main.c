@@ -14,10 +14,10 @@ static const struct {
     const char *arguments;
     const char *help;
 } commands[] = {
-    {"up", up_main, "[-f] NAME|FILE…", "bring a network up (-f: stay in the foreground)"},
+    {"up", up_main, "[-f] NAME|FILE...", "bring a network up (-f: stay in the foreground)"},
     {"down", down_main, "NAME", "end it and put the host's network back, also after a crash"},
     {"status", status_main, "[NAME] [--json]", "what each tunnel does, and which hop fails"},
-    {"check", check_main, "NAME|FILE…", "read only: the tree, routes, MTUs, what would go wrong"},
+    {"check", check_main, "NAME|FILE...", "read only: the tree, routes, MTUs, what would go wrong"},
     {"route", route_main, "NAME ADDRESS", "which path a destination takes"},
 };
 
@@ -25,11 +25,11 @@ static const struct {
 
 static void print_help(FILE *to)
 {
-    fprintf(to, "usage: hopwire COMMAND …\n\nA tree of WireGuard tunnels behind one interface.\n\n");
+    fprintf(to, "usage: hopwire COMMAND ...\n\nA tree of WireGuard tunnels behind one interface.\n\n");
     for (size_t i = 0; i < COMMANDS; i++)
-        fprintf(to, "  %-7s%-17s %s\n", commands[i].name, commands[i].arguments, commands[i].help);
-    fprintf(to, "  --version                the version and the crypto backend\n"
-                "  --help                   this\n\n"
+        fprintf(to, "  %-7s%-18s %s\n", commands[i].name, commands[i].arguments, commands[i].help);
+    fprintf(to, "  --version                 the version and the crypto backend\n"
+                "  --help                    this\n\n"
                 "NAME stands for /etc/hopwire/NAME.conf. See hopwire(8) and hopwire.conf(5).\n");
 }
 
@@ -47,10 +47,15 @@ int command_misused(const char *command, const char *usage)
     return COMMAND_USAGE;
 }
 
+static bool is_help(const char *argument)
+{
+    return strcmp(argument, "--help") == 0 || strcmp(argument, "-h") == 0;
+}
+
 int main(int argc, char **argv)
 {
     const char *name = argc > 1 ? argv[1] : "";
-    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0) {
+    if (strcmp(name, "help") == 0 || is_help(name) || (argc == 3 && is_help(argv[2]))) {
         print_help(stdout);
         return COMMAND_DONE;
     }

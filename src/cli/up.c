@@ -13,7 +13,7 @@
 #include "cli/load.h"
 #include "daemon/daemon.h"
 
-#define USAGE "up [-f] NAME|FILE…"
+#define USAGE "up [-f] NAME|FILE..."
 
 /* The parent waits at this pipe until the child's network works or has failed. */
 static void tell_parent(void *context)
