@@ -10,8 +10,11 @@ static uint8_t bytes[2000];
 
 static struct sample from(const char *source, const char *destination)
 {
-    return (struct sample){.source = source, .destination = destination, .source_port = 53,
-                           .protocol = IP_PROTOCOL_UDP, .destination_port = 4000,
+    return (struct sample){.source = source,
+                           .destination = destination,
+                           .source_port = 53,
+                           .protocol = IP_PROTOCOL_UDP,
+                           .destination_port = 4000,
                            .len_bytes = 120};
 }
 
@@ -162,7 +165,7 @@ static void c1_a_later_fragment_is_not_matched_by_its_bytes(void)
     store_be16(bytes + 10, 0);
     for (size_t i = 0; i < 20; i += 2)
         sum += load_be16(bytes + i);
-    store_be16(bytes + 10, (uint16_t)~(sum + (sum >> 16)));
+    store_be16(bytes + 10, (uint16_t) ~(sum + (sum >> 16)));
     sim_send_bytes(office.entry, bytes, len, NULL);
     settle(&office);
     CHECK_EQUAL(office.client->inbox_count, 1);
@@ -230,8 +233,8 @@ static size_t error_about(const char *router, const char *to, const char *source
                               len < quoted_len ? len : quoted_len, bytes);
 }
 
-static void pass_error(struct office *office, struct sim_host *host, size_t len,
-                       const char *source, const char *quoted_destination)
+static void pass_error(struct office *office, struct sim_host *host, size_t len, const char *source,
+                       const char *quoted_destination)
 {
     sim_send_bytes(host, bytes, len, NULL);
     settle(office);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Bytes are events: two engines, each with a tunnel inside a tunnel, and an enemy between them who may
- * also write to both TUNs. Whatever happened, all buffers come back, nothing exceeds the link, and
- * once the enemy is gone the two speak again. */
+/* Bytes are events: two engines, each with a tunnel inside a tunnel, and an enemy between them who
+ * may also write to both TUNs. Whatever happened, all buffers come back, nothing exceeds the link,
+ * and once the enemy is gone the two speak again. */
 #include <stdlib.h>
 
 #include "simulation/simulation.h"
@@ -71,35 +71,40 @@ static void add_hosts(struct play *play)
     sim_add_tunnel(&network, "inner", 0, 2, "10.1.0.2 fd01::2");
     sim_add_peer(&network, 1, 4, "10.1.0.0/24 fd01::/64", "10.0.0.1:51821")
         ->persistent_keepalive_s = 25;
-    play->hosts[0] =
-        sim_add_host(play->sim, "client", "192.0.2.1 2001:db8::1", &network, LINK_MTU);
+    play->hosts[0] = sim_add_host(play->sim, "client", "192.0.2.1 2001:db8::1", &network, LINK_MTU);
     sim_network_init(&network);
     sim_add_tunnel(&network, "outer", TUNNEL_NO_CARRIER, 3, "10.0.0.1 fd00::1");
     sim_add_peer(&network, 0, 1, "10.0.0.0/24 fd00::/64", NULL);
     sim_add_tunnel(&network, "inner", 0, 4, "10.1.0.1 fd01::1");
     sim_add_peer(&network, 1, 2, "10.1.0.0/24 fd01::/64", NULL);
     network.tunnels[1].listen_port = 51821;
-    play->hosts[1] =
-        sim_add_host(play->sim, "server", "192.0.2.2 2001:db8::2", &network, LINK_MTU);
+    play->hosts[1] = sim_add_host(play->sim, "server", "192.0.2.2 2001:db8::2", &network, LINK_MTU);
 }
 
 /* ---- events ---- */
 
 static struct sample make_sample(struct play *play, bool is_server, unsigned bits)
 {
-    static const char *const ends[4][2] = {{"10.0.0.2", "10.1.0.1"}, {"10.0.0.2", "10.0.0.1"},
-                                           {"fd00::2", "fd01::1"}, {"fd00::2", "fd00::1"}};
+    static const char *const ends[4][2] = {{"10.0.0.2", "10.1.0.1"},
+                                           {"10.0.0.2", "10.0.0.1"},
+                                           {"fd00::2", "fd01::1"},
+                                           {"fd00::2", "fd00::1"}};
     static const char *const server_ends[4][2] = {{"10.0.0.1", "10.1.0.2"},
                                                   {"10.0.0.1", "10.0.0.2"},
                                                   {"fd00::1", "fd01::2"},
                                                   {"fd00::1", "fd00::2"}};
     static const uint8_t protocols[] = {IP_PROTOCOL_UDP, IP_PROTOCOL_TCP, IP_PROTOCOL_ICMP, 47};
     const char *const *pair = is_server ? server_ends[bits & 3] : ends[bits & 3];
-    return (struct sample){.source = pair[0], .destination = pair[1],
-                           .protocol = protocols[bits >> 2 & 3], .tcp_flags = 0x10,
-                           .mss = bits & 16 ? 9000 : 0, .may_fragment = bits & 32,
-                           .tos = (uint8_t)(bits >> 6), .source_port = (uint16_t)(bits & 64 ? 51821 : 7),
-                           .destination_port = 51821, .serial = play->serial++};
+    return (struct sample){.source = pair[0],
+                           .destination = pair[1],
+                           .protocol = protocols[bits >> 2 & 3],
+                           .tcp_flags = 0x10,
+                           .mss = bits & 16 ? 9000 : 0,
+                           .may_fragment = bits & 32,
+                           .tos = (uint8_t)(bits >> 6),
+                           .source_port = (uint16_t)(bits & 64 ? 51821 : 7),
+                           .destination_port = 51821,
+                           .serial = play->serial++};
 }
 
 static void send_packet(struct play *play)
@@ -118,7 +123,8 @@ static void send_super(struct play *play)
     struct sample sample = make_sample(play, is_server, bits & ~8u); /* TCP or UDP */
     sample.len_bytes = take16(play) % 65500;
     size_t len = sample_write(&sample, play->bytes);
-    struct vnet_header vnet = sample_to_super(play->bytes, len, (uint16_t)(64 + take16(play) % 2000));
+    struct vnet_header vnet =
+        sample_to_super(play->bytes, len, (uint16_t)(64 + take16(play) % 2000));
     if (take(play) > 200)
         vnet.csum_start = (uint16_t)take16(play);
     sim_send_bytes(play->hosts[is_server], play->bytes, len, &vnet);
@@ -126,7 +132,8 @@ static void send_super(struct play *play)
 
 static void write_rubbish(struct play *play)
 {
-    struct vnet_header vnet = {.flags = (uint8_t)(take(play) & 3), .gso_type = (uint8_t)(take(play) % 6)};
+    struct vnet_header vnet = {.flags = (uint8_t)(take(play) & 3),
+                               .gso_type = (uint8_t)(take(play) % 6)};
     vnet.gso_size = (uint16_t)take16(play);
     vnet.csum_start = (uint16_t)take(play);
     vnet.csum_offset = (uint16_t)take(play);
@@ -145,7 +152,8 @@ static void throw_rubbish(struct play *play)
     sim_throw(play->sim, source, destination, play->bytes, len);
 }
 
-/* The enemy between them: the next datagram is changed, kept, thrown away, delayed or sent again. */
+/* The enemy between them: the next datagram is changed, kept, thrown away, delayed or sent again.
+ */
 static void meddle(struct play *play)
 {
     struct sim *sim = play->sim;
@@ -184,27 +192,57 @@ static void command(struct play *play)
     instant_ns now = play->sim->now;
     struct endpoint endpoint = sample_endpoint(which & 2 ? "10.0.0.1:51821" : "[fd00::1]:51821");
     switch (what % 7) {
-    case 0: engine_set_up(host->engine, which & 2, now); break;
-    case 1: engine_network_changed(host->engine, 0, now); break;
-    case 2: engine_set_root_mtu(host->engine, 0, which * 6); break;
-    case 3: engine_set_endpoint(play->hosts[0]->engine, 1, 0, &endpoint, now); break;
-    case 4: sim_move(play->hosts[0], places[which % 3]); break;
-    case 5: play->sim->now += which * SIM_S; break; /* everything is late */
-    default: sim_flush(host); break;
+    case 0:
+        engine_set_up(host->engine, which & 2, now);
+        break;
+    case 1:
+        engine_network_changed(host->engine, 0, now);
+        break;
+    case 2:
+        engine_set_root_mtu(host->engine, 0, which * 6);
+        break;
+    case 3:
+        engine_set_endpoint(play->hosts[0]->engine, 1, 0, &endpoint, now);
+        break;
+    case 4:
+        sim_move(play->hosts[0], places[which % 3]);
+        break;
+    case 5:
+        play->sim->now += which * SIM_S;
+        break; /* everything is late */
+    default:
+        sim_flush(host);
+        break;
     }
 }
 
 static void play_one(struct play *play)
 {
     switch (take(play) % 8) {
-    case 0: sim_run(play->sim, take(play) * NS_PER_MS); break;
-    case 1: sim_run(play->sim, take(play) * SIM_S / 2); break;
-    case 2: send_packet(play); break;
-    case 3: send_super(play); break;
-    case 4: write_rubbish(play); break;
-    case 5: throw_rubbish(play); break;
-    case 6: meddle(play); break;
-    default: command(play); break;
+    case 0:
+        sim_run(play->sim, take(play) * NS_PER_MS);
+        break;
+    case 1:
+        sim_run(play->sim, take(play) * SIM_S / 2);
+        break;
+    case 2:
+        send_packet(play);
+        break;
+    case 3:
+        send_super(play);
+        break;
+    case 4:
+        write_rubbish(play);
+        break;
+    case 5:
+        throw_rubbish(play);
+        break;
+    case 6:
+        meddle(play);
+        break;
+    default:
+        command(play);
+        break;
     }
 }
 
@@ -224,8 +262,10 @@ static void make_peace(struct play *play)
     engine_set_endpoint(play->hosts[0]->engine, 1, 0, &inner, sim->now);
     sim_forget_inbox(play->hosts[1]);
     for (unsigned i = 0; i < 60 && play->hosts[1]->inbox_count == 0; i++) {
-        const struct sample sample = {.source = "10.0.0.2", .destination = "10.1.0.1",
-                                      .protocol = IP_PROTOCOL_ICMP, .len_bytes = 60};
+        const struct sample sample = {.source = "10.0.0.2",
+                                      .destination = "10.1.0.1",
+                                      .protocol = IP_PROTOCOL_ICMP,
+                                      .len_bytes = 60};
         sim_send(play->hosts[0], &sample);
         sim_run(sim, SIM_S);
     }

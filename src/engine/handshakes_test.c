@@ -49,7 +49,8 @@ static void the_client_roams_with_its_data(void)
     office_init_connected(&office);
     sim_move(office.client, "198.51.100.77");
     speak(&office, "10.20.0.1", office.office, "10.9.0.2");
-    struct endpoint at = endpoint_of(office.entry, 0), there = sample_endpoint("198.51.100.77:51820");
+    struct endpoint at = endpoint_of(office.entry, 0),
+                    there = sample_endpoint("198.51.100.77:51820");
     CHECK(endpoint_is_equal(&at, &there));
     answer(&office, office.office, "10.20.0.1", "10.9.0.2");
     answer(&office, office.entry, "9.9.9.9", OFFICE_CLIENT4);
@@ -223,8 +224,8 @@ static void h1_an_hour_of_sleep_costs_one_handshake_a_tunnel(void)
     send_through(&chain, 2);
     sim_run(chain.sim, SIM_S);
     CHECK_EQUAL(chain.exit->inbox_count, 1);
-    /* Each level's initiation was seen once at each link it travelled: 1 + 2 + 3, and what the relays
-     * themselves began after their sleep finds the same session. */
+    /* Each level's initiation was seen once at each link it travelled: 1 + 2 + 3, and what the
+     * relays themselves began after their sleep finds the same session. */
     CHECK(transcript.of_type[MESSAGE_INITIATION] <= 6);
     chain_wipe(&chain);
 }
@@ -240,10 +241,12 @@ static void both_ends_start_at_once(void)
         for (unsigned i = 0; i < 2; i++) {
             sim_network_init(&network);
             sim_add_tunnel(&network, "t", TUNNEL_NO_CARRIER, 1 + i, i ? "10.0.0.2" : "10.0.0.1");
-            sim_add_peer(&network, 0, 2 - i, "10.0.0.0/24", i ? "192.0.2.1:51820" : "192.0.2.2:51820");
+            sim_add_peer(&network, 0, 2 - i, "10.0.0.0/24",
+                         i ? "192.0.2.1:51820" : "192.0.2.2:51820");
             hosts[i] = sim_add_host(sim, "end", i ? "192.0.2.2" : "192.0.2.1", &network, 1500);
         }
-        struct sample there = office_sample("10.0.0.2", 60, 0), back = office_sample("10.0.0.1", 60, 0);
+        struct sample there = office_sample("10.0.0.2", 60, 0),
+                      back = office_sample("10.0.0.1", 60, 0);
         there.source = "10.0.0.1";
         back.source = "10.0.0.2";
         for (uint32_t i = 0; i < 50; i++) {

@@ -88,7 +88,8 @@ static bool forge(void *context, struct sim_datagram *datagram)
         memcpy(block->bytes, datagram->bytes, datagram->len_bytes);
         block->bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
         const struct udp_train train = {
-            .block = block, .len_bytes = (uint32_t)datagram->len_bytes,
+            .block = block,
+            .len_bytes = (uint32_t)datagram->len_bytes,
             .source = sample_endpoint("198.51.100.66:666"), /* does not roam there */
             .destination = datagram->destination.address};
         engine_from_udp(victim->engine, 0, &train, sim->now, sim->wall_ns + sim->now,
@@ -135,8 +136,8 @@ static void a_forged_bit_changes_nothing(void)
 
 static size_t random_message(uint8_t *bytes, const uint8_t *like, size_t like_len)
 {
-    static const size_t lengths[] = {0, 1, 3, 4, 15, 16, 31, 32, 33, 63, 64, 65, 91, 92, 93,
-                                     147, 148, 149, 1452, 9000};
+    static const size_t lengths[] = {0,  1,  3,  4,  15, 16,  31,  32,  33,   63,
+                                     64, 65, 91, 92, 93, 147, 148, 149, 1452, 9000};
     size_t len = tap_random_below(3) ? lengths[tap_random_below(sizeof(lengths) / sizeof(*lengths))]
                                      : tap_random_below(2000);
     tap_random_bytes(bytes, len);
@@ -170,16 +171,17 @@ static void rubbish_at_the_sockets(void)
         do
             len += random_message(block->bytes + offset + len, bytes, 0);
         while (len < 2000 && tap_random_below(4) == 0);
-        struct udp_train train = {.block = block, .offset = offset, .len_bytes = (uint32_t)len,
-                                  .tos = (uint8_t)tap_random(),
-                                  .source = sample_endpoint(i % 2 ? "203.0.113.1:51820"
-                                                                  : "[2001:db8::66]:7")};
+        struct udp_train train = {
+            .block = block,
+            .offset = offset,
+            .len_bytes = (uint32_t)len,
+            .tos = (uint8_t)tap_random(),
+            .source = sample_endpoint(i % 2 ? "203.0.113.1:51820" : "[2001:db8::66]:7")};
         if (tap_random_below(3) == 0)
             train.segment_bytes = 1 + (uint32_t)tap_random_below(len + 10);
         if (train.segment_bytes && len / train.segment_bytes > 64)
             train.segment_bytes = (uint32_t)len / 64 + 1;
-        engine_from_udp(client->engine, i % 3 ? 0 : 3, &train, office.sim->now, 0,
-                        client->actions);
+        engine_from_udp(client->engine, i % 3 ? 0 : 3, &train, office.sim->now, 0, client->actions);
         if (tap_random_below(8) == 0 || client->actions->write_count > 400)
             engine_flush(client->engine, office.sim->now, 0, client->actions);
         check_rubbish_sends_nothing(client);
@@ -201,11 +203,15 @@ static void rubbish_through_a_tunnel(void)
     office.sim->is_fed_rubbish = true;
     for (unsigned i = 0; i < 6000; i++) {
         size_t len = random_message(message, NULL, 0) % 1200;
-        struct sample sample = {
-            .source = "9.9.9.9", .destination = tap_random_below(4) ? OFFICE_CLIENT4 : "10.9.0.2",
-            .protocol = tap_random_below(4) ? IP_PROTOCOL_UDP : (uint8_t)tap_random(),
-            .source_port = (uint16_t)tap_random(), .tos = (uint8_t)tap_random_below(3),
-            .destination_port = OFFICE_PORT, .len_bytes = 28 + len, .may_fragment = true};
+        struct sample sample = {.source = "9.9.9.9",
+                                .destination = tap_random_below(4) ? OFFICE_CLIENT4 : "10.9.0.2",
+                                .protocol =
+                                    tap_random_below(4) ? IP_PROTOCOL_UDP : (uint8_t)tap_random(),
+                                .source_port = (uint16_t)tap_random(),
+                                .tos = (uint8_t)tap_random_below(3),
+                                .destination_port = OFFICE_PORT,
+                                .len_bytes = 28 + len,
+                                .may_fragment = true};
         size_t packet_len = sample_write(&sample, packet);
         memcpy(packet + 28, message, len);
         if (tap_random_below(2)) /* headers that lie */
@@ -232,15 +238,16 @@ static void rubbish_from_the_tun(void)
 {
     struct office office;
     static uint8_t packet[SAMPLE_MOST_BYTES];
-    static const char *const destinations[] = {"9.9.9.9", "10.20.0.1", "fd31::1", "10.31.5.1",
-                                               "172.20.0.1", "fd20::1", "224.0.0.1"};
-    static const uint8_t protocols[] = {IP_PROTOCOL_TCP, IP_PROTOCOL_UDP, IP_PROTOCOL_ICMP, 0, 43,
-                                        44, 51, 60, 132};
+    static const char *const destinations[] = {"9.9.9.9",    "10.20.0.1", "fd31::1",  "10.31.5.1",
+                                               "172.20.0.1", "fd20::1",   "224.0.0.1"};
+    static const uint8_t protocols[] = {
+        IP_PROTOCOL_TCP, IP_PROTOCOL_UDP, IP_PROTOCOL_ICMP, 0, 43, 44, 51, 60, 132};
     office_init_connected(&office);
     office.sim->is_fed_rubbish = true;
     for (unsigned i = 0; i < 20000; i++) {
-        struct sample sample = office_sample(destinations[tap_random_below(7)],
-                                             tap_random_below(tap_random_below(9) ? 1600 : 60000), i);
+        struct sample sample =
+            office_sample(destinations[tap_random_below(7)],
+                          tap_random_below(tap_random_below(9) ? 1600 : 60000), i);
         sample.protocol = protocols[tap_random_below(sizeof(protocols))];
         sample.may_fragment = tap_random_below(2);
         size_t len = sample_write(&sample, packet);
@@ -289,8 +296,9 @@ static void craft(uint8_t messages[CRAFTED][MESSAGE_INITIATION_BYTES], unsigned 
         tap_random_bytes(private_key, 32);
         CHECK(tunnel_init(&tunnel, tap_memory(), tap_random_source(), private_key));
         struct peer *peer = tunnel_add_peer(&tunnel, public_key, none);
-        CHECK_EQUAL(tunnel_create_initiation(peer, SIM_START_NS, 1700000000 * NS_PER_S, messages[i]),
-                    VERDICT_OK);
+        CHECK_EQUAL(
+            tunnel_create_initiation(peer, SIM_START_NS, 1700000000 * NS_PER_S, messages[i]),
+            VERDICT_OK);
         tunnel_wipe(&tunnel);
     }
 }
@@ -381,7 +389,8 @@ static void h2_data_does_not_wait_for_a_flood(void)
     for (unsigned i = 0; i < 200; i++) {
         struct block *block = pool_take_block(server->pool);
         memcpy(block->bytes, messages[i % CRAFTED], MESSAGE_INITIATION_BYTES);
-        const struct udp_train train = {.block = block, .len_bytes = MESSAGE_INITIATION_BYTES,
+        const struct udp_train train = {.block = block,
+                                        .len_bytes = MESSAGE_INITIATION_BYTES,
                                         .source = sample_endpoint("100.1.1.1:1")};
         engine_from_udp(server->engine, 0, &train, chain.sim->now, 0, server->actions);
     }

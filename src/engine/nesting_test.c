@@ -9,8 +9,11 @@ static struct sample to_world(bool is_ipv6, size_t len, uint32_t serial)
 {
     return (struct sample){.source = is_ipv6 ? "fd00:100::2" : "10.100.0.2",
                            .destination = is_ipv6 ? "2001:db8:aaaa::9" : "198.51.100.9",
-                           .protocol = IP_PROTOCOL_UDP, .source_port = 4000,
-                           .destination_port = 53, .len_bytes = len, .serial = serial};
+                           .protocol = IP_PROTOCOL_UDP,
+                           .source_port = 4000,
+                           .destination_port = 53,
+                           .len_bytes = len,
+                           .serial = serial};
 }
 
 /* One packet out, its answer back; both exactly as sent but for the translated address. */
@@ -92,6 +95,22 @@ static void depth_1_to_8_on_an_ordinary_link(void)
     }
 }
 
+static void e4_no_datagrams_over_ipv6_on_a_narrow_path(void)
+{
+    struct chain chain;
+    const struct chain_shape shape = {.depth = 5, .families = 0x0f, .link_mtu_bytes = 1500};
+    chain_init(&chain, &shape);
+    CHECK_EQUAL(engine_mtu(chain.client->engine, 2), 1500 - 3 * 80);
+    CHECK_EQUAL(engine_mtu(chain.client->engine, 3), 0);
+    CHECK_EQUAL(engine_mtu(chain.client->engine, 4), 0);
+    const struct sample sample = to_world(false, 60, 0);
+    sim_send(chain.client, &sample);
+    CHECK_EQUAL(sim_drops(chain.client, VERDICT_NARROW_PATH), 1);
+    CHECK_EQUAL(chain.client->datagrams_sent, 0);
+    CHECK_EQUAL(chain.client->inbox_count, 1);
+    chain_wipe(&chain);
+}
+
 static void every_length_survives_padding(void)
 {
     struct chain chain;
@@ -169,6 +188,7 @@ int main(int argc, char **argv)
     TAP_RUN(argc, argv, depth_1_to_4_in_every_combination_of_families);
     TAP_RUN(argc, argv, depth_5_to_8_in_combinations_of_families);
     TAP_RUN(argc, argv, depth_1_to_8_on_an_ordinary_link);
+    TAP_RUN(argc, argv, e4_no_datagrams_over_ipv6_on_a_narrow_path);
     TAP_RUN(argc, argv, every_length_survives_padding);
     TAP_RUN(argc, argv, every_protocol_passes_two_hops);
     TAP_RUN(argc, argv, order_is_kept_through_three_hops);

@@ -18,8 +18,8 @@ static size_t header_bytes(const uint8_t *packet)
     return at + ((is_ipv6 ? packet[6] : packet[9]) == IP_PROTOCOL_UDP ? 8 : 20);
 }
 
-/* The payload of what arrived, put together, is that of `len` bytes of `super`; no segment, coalesced
- * or not, exceeds `most`. */
+/* The payload of what arrived, put together, is that of `len` bytes of `super`; no segment,
+ * coalesced or not, exceeds `most`. */
 static void expect_super(struct sim_host *host, size_t len, const char *source, size_t most)
 {
     size_t header = header_bytes(super), at = header;
@@ -45,12 +45,15 @@ static void super_packets_are_cut_to_the_path(void)
     for (unsigned i = 0; i < 12; i++) {
         bool is_ipv6 = i & 1, is_udp = i & 2;
         size_t header = (is_ipv6 ? 40u : 20u) + (is_udp ? 8u : 20u);
-        const struct sample sample = {
-            .source = is_ipv6 ? "fd00:100::2" : "10.100.0.2",
-            .destination = is_ipv6 ? "2001:db8:aaaa::9" : "198.51.100.9",
-            .protocol = is_udp ? IP_PROTOCOL_UDP : IP_PROTOCOL_TCP, .tcp_flags = 0x10,
-            .source_port = (uint16_t)(100 + i), .destination_port = 80, .serial = i,
-            .len_bytes = i < 8 ? 2 + header + tap_random_below(20000) : 65535 - tap_random_below(9)};
+        const struct sample sample = {.source = is_ipv6 ? "fd00:100::2" : "10.100.0.2",
+                                      .destination = is_ipv6 ? "2001:db8:aaaa::9" : "198.51.100.9",
+                                      .protocol = is_udp ? IP_PROTOCOL_UDP : IP_PROTOCOL_TCP,
+                                      .tcp_flags = 0x10,
+                                      .source_port = (uint16_t)(100 + i),
+                                      .destination_port = 80,
+                                      .serial = i,
+                                      .len_bytes = i < 8 ? 2 + header + tap_random_below(20000)
+                                                         : 65535 - tap_random_below(9)};
         uint16_t segment = (uint16_t)(i == 8 || i == 9 ? mtu - header : 1 + tap_random_below(1300));
         if (is_ipv6 && mtu < 1280)
             continue;
@@ -66,15 +69,19 @@ static void super_packets_are_cut_to_the_path(void)
     chain_wipe(&chain);
 }
 
-/* RULES H2: the batch is full, the same bytes again in the next turn; nothing twice, nothing lost. */
+/* RULES H2: the batch is full, the same bytes again in the next turn; nothing twice, nothing lost.
+ */
 static void h2_a_super_packet_goes_on_in_the_next_turn(void)
 {
     struct chain chain;
     const struct chain_shape shape = {.depth = 2, .link_mtu_bytes = 1500};
     chain_init(&chain, &shape);
     struct sim_host *client = chain.client;
-    struct sample sample = {.source = "10.100.0.2", .destination = "198.51.100.9",
-                            .protocol = IP_PROTOCOL_TCP, .tcp_flags = 0x10, .len_bytes = 40};
+    struct sample sample = {.source = "10.100.0.2",
+                            .destination = "198.51.100.9",
+                            .protocol = IP_PROTOCOL_TCP,
+                            .tcp_flags = 0x10,
+                            .len_bytes = 40};
     sim_send(client, &sample);
     sim_run(chain.sim, SIM_S);
     sim_forget_inbox(chain.exit);
@@ -112,8 +119,10 @@ static void too_big_segments_are_refused_whole(void)
     struct chain chain;
     const struct chain_shape shape = {.depth = 2, .link_mtu_bytes = 1500};
     chain_init(&chain, &shape);
-    const struct sample sample = {.source = "10.100.0.2", .destination = "198.51.100.9",
-                                  .protocol = IP_PROTOCOL_TCP, .tcp_flags = 0x10,
+    const struct sample sample = {.source = "10.100.0.2",
+                                  .destination = "198.51.100.9",
+                                  .protocol = IP_PROTOCOL_TCP,
+                                  .tcp_flags = 0x10,
                                   .len_bytes = 20000};
     size_t len = sample_write(&sample, super);
     const struct vnet_header vnet = sample_to_super(super, len, 1341);
@@ -176,8 +185,8 @@ static void c7_staging_is_bounded_over_all_peers(void)
     office_wipe(&office);
 }
 
-/* The carrier was away for long: of the carried tunnel's initiations only the newest is worth sending,
- * and it is answered at once. */
+/* The carrier was away for long: of the carried tunnel's initiations only the newest is worth
+ * sending, and it is answered at once. */
 static void c7_only_the_newest_initiation_waits_in_a_carrier(void)
 {
     struct chain chain;

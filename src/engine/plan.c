@@ -10,7 +10,6 @@
 #include "route/mss.h"
 #include "route/nat.h"
 
-#define IPV6_LEAST_MTU_BYTES 1280
 #define IPV4_LEAST_MTU_BYTES 68 /* RFC 791 3.2; a root whose MTU is not known has 0 */
 /* Room kept in the batch for the fragments of one packet. */
 #define FRAGMENTS_MOST 64

@@ -13,7 +13,8 @@ static void settle(struct office *office)
     sim_run(office->sim, SIM_S / 5);
 }
 
-/* A2: the carried tunnel's prefixes leave its carrier's default; B2, B3: each source by its tunnel. */
+/* A2: the carried tunnel's prefixes leave its carrier's default; B2, B3: each source by its tunnel.
+ */
 static void a2_each_destination_takes_its_tunnel(void)
 {
     struct office office;
@@ -22,10 +23,10 @@ static void a2_each_destination_takes_its_tunnel(void)
         const char *destination, *source;
         struct sim_host *host;
     } cases[] = {
-        {"9.9.9.9", OFFICE_CLIENT4, office.entry},   {"2620:fe::9", OFFICE_CLIENT6, office.entry},
-        {"10.20.7.7", "10.9.0.2", office.office},    {"10.31.4.1", "10.30.0.2", office.lab[0]},
-        {"fd31::1", "fd30::2", office.lab[0]},       {"10.31.5.9", "10.30.0.2", office.lab[1]},
-        {"192.168.3.4", "172.16.0.2", office.home},  {"10.21.0.1", OFFICE_CLIENT4, office.entry},
+        {"9.9.9.9", OFFICE_CLIENT4, office.entry},  {"2620:fe::9", OFFICE_CLIENT6, office.entry},
+        {"10.20.7.7", "10.9.0.2", office.office},   {"10.31.4.1", "10.30.0.2", office.lab[0]},
+        {"fd31::1", "fd30::2", office.lab[0]},      {"10.31.5.9", "10.30.0.2", office.lab[1]},
+        {"192.168.3.4", "172.16.0.2", office.home}, {"10.21.0.1", OFFICE_CLIENT4, office.entry},
         {"10.9.0.1", OFFICE_CLIENT4, office.entry},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
@@ -38,8 +39,8 @@ static void a2_each_destination_takes_its_tunnel(void)
     office_wipe(&office);
 }
 
-/* The one answer in the client's inbox: from the refused packet's destination (D1), quoting it as it
- * was sent (D4). Returns the second word of the ICMP header. */
+/* The one answer in the client's inbox: from the refused packet's destination (D1), quoting it as
+ * it was sent (D4). Returns the second word of the ICMP header. */
 static uint32_t expect_error(struct office *office, const struct sample *refused, uint8_t type,
                              uint8_t code)
 {

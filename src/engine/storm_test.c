@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Links that lose, delay, duplicate and reorder, ends that move about: what arrives is what was sent,
- * once, and when the weather clears everything works. Other seeds, other weather. */
+/* Links that lose, delay, duplicate and reorder, ends that move about: what arrives is what was
+ * sent, once, and when the weather clears everything works. Other seeds, other weather. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -41,8 +41,11 @@ static void collect(struct sim_host *host, struct arrivals *arrivals, const stru
 
 static struct sample echo(const char *source, const char *destination, uint32_t serial)
 {
-    return (struct sample){.source = source, .destination = destination, .serial = serial,
-                           .protocol = IP_PROTOCOL_ICMP, .len_bytes = 60 + serial % 1000};
+    return (struct sample){.source = source,
+                           .destination = destination,
+                           .serial = serial,
+                           .protocol = IP_PROTOCOL_ICMP,
+                           .len_bytes = 60 + serial % 1000};
 }
 
 static void wander(struct chain *chain)
@@ -72,18 +75,24 @@ static void wander(struct chain *chain)
 
 static void check_verdicts(const struct sim_host *host)
 {
-    static const enum verdict possible[] = {
-        VERDICT_OK, VERDICT_REPLAYED, VERDICT_UNKNOWN_INDEX, VERDICT_SESSION_EXPIRED,
-        VERDICT_HANDSHAKE_REFUSED, VERDICT_HANDSHAKE_REPLAYED, VERDICT_RATE_LIMITED, VERDICT_STAGE_EXPIRED,
-        VERDICT_STAGE_FULL, VERDICT_SUPERSEDED, VERDICT_NO_ENDPOINT};
+    static const enum verdict possible[] = {VERDICT_OK,
+                                            VERDICT_REPLAYED,
+                                            VERDICT_UNKNOWN_INDEX,
+                                            VERDICT_SESSION_EXPIRED,
+                                            VERDICT_HANDSHAKE_REFUSED,
+                                            VERDICT_HANDSHAKE_REPLAYED,
+                                            VERDICT_RATE_LIMITED,
+                                            VERDICT_STAGE_EXPIRED,
+                                            VERDICT_STAGE_FULL,
+                                            VERDICT_SUPERSEDED,
+                                            VERDICT_NO_ENDPOINT};
     for (int verdict = 0; verdict < VERDICT_COUNT; verdict++) {
         bool is_possible = false;
         for (size_t i = 0; i < sizeof(possible) / sizeof(*possible); i++)
             is_possible |= (int)possible[i] == verdict;
         if (!is_possible)
-            CHECK_TEXT(sim_drops(host, (enum verdict)verdict)
-                           ? verdict_name((enum verdict)verdict)
-                           : "",
+            CHECK_TEXT(sim_drops(host, (enum verdict)verdict) ? verdict_name((enum verdict)verdict)
+                                                              : "",
                        "");
     }
 }
@@ -98,8 +107,10 @@ static void a_storm(unsigned depth, bool wanders)
     struct arrivals *there = calloc(1, sizeof(*there)), *back = calloc(1, sizeof(*back));
     chain_init(&chain, &shape);
     chain_address(false, depth - 1, 2, translated);
-    chain.sim->link = (struct sim_link){.delay_ns = 20 * NS_PER_MS, .jitter_ns = 40 * NS_PER_MS,
-                                        .lose_permille = 50, .duplicate_permille = 50};
+    chain.sim->link = (struct sim_link){.delay_ns = 20 * NS_PER_MS,
+                                        .jitter_ns = 40 * NS_PER_MS,
+                                        .lose_permille = 50,
+                                        .duplicate_permille = 50};
     for (uint32_t serial = 0; serial < PACKETS; serial++) {
         const struct sample out = echo(client, world, serial);
         const struct sample in = echo(world, translated, serial);

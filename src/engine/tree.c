@@ -49,6 +49,23 @@ static uint32_t hop_cost_bytes(const struct node *node)
     return cost ? cost : (uint32_t)ip_outer_bytes(FAMILY_IPV6) + DATA_COST_BYTES;
 }
 
+static bool is_over_ipv6(const struct node *node)
+{
+    uint32_t over_ipv6 = 0;
+    for (uint32_t i = 0; i < node->peer_count; i++)
+        over_ipv6 += node->peers[i]->endpoint.address.family == FAMILY_IPV6;
+    return over_ipv6 && over_ipv6 == node->peer_count;
+}
+
+/* What the carrier leaves. A path under 1280 carries no IPv6 (RULES E4): no datagrams over it either. */
+static uint32_t carried_mtu_bytes(const struct node *node)
+{
+    uint32_t carrier = node->carrier->mtu_bytes, cost = hop_cost_bytes(node);
+    if (carrier <= cost || (carrier < IPV6_LEAST_MTU_BYTES && is_over_ipv6(node)))
+        return 0;
+    return carrier - cost;
+}
+
 static void update_mtu(struct tree *tree, struct node *node, uint32_t computed_bytes)
 {
     uint32_t mtu = computed_bytes;
@@ -59,10 +76,8 @@ static void update_mtu(struct tree *tree, struct node *node, uint32_t computed_b
     if (node->carrier && mtu > computed_bytes)
         mtu = computed_bytes;
     node->mtu_bytes = mtu < tree->packet_most_bytes ? mtu : tree->packet_most_bytes;
-    for (struct node *child = node->first_child; child; child = child->next_sibling) {
-        uint32_t cost = hop_cost_bytes(child);
-        update_mtu(tree, child, node->mtu_bytes > cost ? node->mtu_bytes - cost : 0);
-    }
+    for (struct node *child = node->first_child; child; child = child->next_sibling)
+        update_mtu(tree, child, carried_mtu_bytes(child));
 }
 
 void tree_set_root_mtu(struct tree *tree, struct node *root, uint32_t mtu_bytes)
@@ -88,10 +103,8 @@ void tree_set_endpoint(struct tree *tree, struct peer *peer, const struct endpoi
     hop->carrier_peer = NULL;
     if (endpoint->address.family && hop->source.family)
         hop->carrier_peer = trie_lookup(&carrier->tunnel.allowed_ips, &endpoint->address);
-    if (family_changes) {
-        uint32_t cost = hop_cost_bytes(node);
-        update_mtu(tree, node, carrier->mtu_bytes > cost ? carrier->mtu_bytes - cost : 0);
-    }
+    if (family_changes)
+        update_mtu(tree, node, carried_mtu_bytes(node));
 }
 
 /* ---- building ---- */

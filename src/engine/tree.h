@@ -13,6 +13,7 @@
 /* Per hop: an IPv6 and a UDP header and the data header in front, padding and the tag behind. */
 #define TREE_HEADROOM_PER_HOP_BYTES 64
 #define TREE_TAILROOM_PER_HOP_BYTES 31
+#define IPV6_LEAST_MTU_BYTES 1280
 
 /* How a peer's datagrams leave: through the carrier's peer that has its endpoint in AllowedIPs, or
  * through the root's socket. Recomputed whenever the endpoint changes. */
@@ -42,7 +43,7 @@ struct node {
     uint16_t listen_port; /* of the virtual socket (RULES C1); roots: as configured */
     uint16_t next_ip_id;  /* of the headers pushed for the carrier (C2) */
 
-    uint32_t mtu_bytes; /* of its plaintext; 0: a root whose MTU is not known yet */
+    uint32_t mtu_bytes; /* of its plaintext; 0: a root whose MTU is not known yet, or no way (E4) */
     uint32_t configured_mtu_bytes;
     bool configured_mtu_is_upper_bound;
 

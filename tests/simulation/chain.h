@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* A client whose tunnels are each carried by the one before, and a relay at the end of each. Relay i's
- * TUN hands the next level's datagrams on, as a router would; the last one's inbox is the world. */
+/* A client whose tunnels are each carried by the one before, and a relay at the end of each. Relay
+ * i's TUN hands the next level's datagrams on, as a router would; the last one's inbox is the
+ * world. */
 #ifndef TESTS_SIMULATION_CHAIN_H
 #define TESTS_SIMULATION_CHAIN_H
 
@@ -29,7 +30,8 @@ void chain_wipe(struct chain *chain);
 /* "10.(100+level).0.HOST" or "fd00:(100+level)::HOST" */
 const char *chain_address(bool is_ipv6, unsigned level, unsigned host, char text[48]);
 
-/* Takes what arrived at `host` and checks that it is the sample with this source and destination. */
+/* Takes what arrived at `host` and checks that it is the sample with this source and destination.
+ */
 void chain_expect(struct sim_host *host, const struct sample *sample, const char *source,
                   const char *destination);
 

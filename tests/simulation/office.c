@@ -46,8 +46,11 @@ struct sample office_sample(const char *destination, size_t len, uint32_t serial
 {
     bool is_ipv6 = sample_address(destination).family == FAMILY_IPV6;
     return (struct sample){.source = is_ipv6 ? OFFICE_CLIENT6 : OFFICE_CLIENT4,
-                           .destination = destination, .protocol = IP_PROTOCOL_UDP,
-                           .source_port = 4000, .destination_port = 53, .len_bytes = len,
+                           .destination = destination,
+                           .protocol = IP_PROTOCOL_UDP,
+                           .source_port = 4000,
+                           .destination_port = 53,
+                           .len_bytes = len,
                            .serial = serial};
 }
 
@@ -61,8 +64,8 @@ void office_init_connected(struct office *office)
         sim_send(office->client, &sample);
     }
     sim_run(office->sim, 2 * SIM_S);
-    struct sim_host *const hosts[] = {office->entry, office->office, office->lab[0],
-                                      office->lab[1], office->home};
+    struct sim_host *const hosts[] = {office->entry, office->office, office->lab[0], office->lab[1],
+                                      office->home};
     for (size_t i = 0; i < 5; i++) {
         CHECK_EQUAL(hosts[i]->inbox_count, 1);
         CHECK_EQUAL(sim_peer_state(hosts[i], 0, 0), STATUS_PEER_UP);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* A client with a forest: `entry` (a root, NAT off, everything), carried by it `office` (IPv4 only) and
- * `lab` (two peers, one's prefix inside the other's), and a second root `home`. Each tunnel's other
- * ends are hosts; entry forwards, the others' inboxes are their networks. */
+/* A client with a forest: `entry` (a root, NAT off, everything), carried by it `office` (IPv4 only)
+ * and `lab` (two peers, one's prefix inside the other's), and a second root `home`. Each tunnel's
+ * other ends are hosts; entry forwards, the others' inboxes are their networks. */
 #ifndef TESTS_SIMULATION_OFFICE_H
 #define TESTS_SIMULATION_OFFICE_H
 

@@ -47,9 +47,14 @@ static uint8_t protocol_of(const uint8_t *packet)
 static uint32_t pseudo(const uint8_t *packet, size_t transport_len)
 {
     uint32_t sum = is_ipv6(packet) ? add(0, packet + 8, 32) : add(0, packet + 12, 8);
-    uint8_t rest[8] = {(uint8_t)(transport_len >> 24), (uint8_t)(transport_len >> 16),
-                       (uint8_t)(transport_len >> 8), (uint8_t)transport_len,
-                       0, 0, 0, protocol_of(packet)};
+    uint8_t rest[8] = {(uint8_t)(transport_len >> 24),
+                       (uint8_t)(transport_len >> 16),
+                       (uint8_t)(transport_len >> 8),
+                       (uint8_t)transport_len,
+                       0,
+                       0,
+                       0,
+                       protocol_of(packet)};
     return add(sum, rest, sizeof(rest));
 }
 
@@ -57,11 +62,15 @@ static uint32_t pseudo(const uint8_t *packet, size_t transport_len)
 static size_t checksum_place(uint8_t protocol)
 {
     switch (protocol) {
-    case IP_PROTOCOL_TCP: return 16;
-    case IP_PROTOCOL_UDP: return 6;
+    case IP_PROTOCOL_TCP:
+        return 16;
+    case IP_PROTOCOL_UDP:
+        return 6;
     case IP_PROTOCOL_ICMP:
-    case IP_PROTOCOL_ICMPV6: return 2;
-    default: return 0;
+    case IP_PROTOCOL_ICMPV6:
+        return 2;
+    default:
+        return 0;
     }
 }
 
@@ -69,11 +78,14 @@ static size_t transport_bytes(const uint8_t *packet)
 {
     size_t at = ip_bytes(packet);
     switch (protocol_of(packet)) {
-    case IP_PROTOCOL_TCP: return (size_t)(packet[at + 12] >> 4) * 4;
+    case IP_PROTOCOL_TCP:
+        return (size_t)(packet[at + 12] >> 4) * 4;
     case IP_PROTOCOL_UDP:
     case IP_PROTOCOL_ICMP:
-    case IP_PROTOCOL_ICMPV6: return 8;
-    default: return 0;
+    case IP_PROTOCOL_ICMPV6:
+        return 8;
+    default:
+        return 0;
     }
 }
 
@@ -127,8 +139,8 @@ static size_t write_ip(const char *source, const char *destination, uint8_t prot
 size_t sample_write(const struct sample *sample, uint8_t *out)
 {
     bool wants_ipv6 = sample_address(sample->destination).family == FAMILY_IPV6;
-    uint8_t protocol = sample->protocol == IP_PROTOCOL_ICMP && wants_ipv6 ? IP_PROTOCOL_ICMPV6
-                                                                          : sample->protocol;
+    uint8_t protocol =
+        sample->protocol == IP_PROTOCOL_ICMP && wants_ipv6 ? IP_PROTOCOL_ICMPV6 : sample->protocol;
     size_t at = write_ip(sample->source, sample->destination, protocol, sample->tos, out);
     uint8_t *transport = out + at;
     if (sample->may_fragment && !wants_ipv6)
@@ -166,9 +178,9 @@ struct vnet_header sample_to_super(uint8_t *packet, size_t len, uint16_t gso_siz
     store_be16(packet + at + place, (uint16_t)pseudo(packet, len - at));
     return (struct vnet_header){
         .flags = VNET_NEEDS_CSUM,
-        .gso_type = is_udp              ? VNET_GSO_UDP_L4
+        .gso_type = is_udp            ? VNET_GSO_UDP_L4
                     : is_ipv6(packet) ? VNET_GSO_TCPV6
-                                        : VNET_GSO_TCPV4,
+                                      : VNET_GSO_TCPV4,
         .gso_size = gso_size,
         .csum_start = (uint16_t)at,
         .csum_offset = place,

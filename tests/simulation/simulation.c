@@ -126,7 +126,8 @@ static void keep(struct sim_host *host, const uint8_t *bytes, size_t len,
     host->inbox_count++;
 }
 
-/* A packet came out of the TUN: on through the network, if the host forwards and somebody wants it. */
+/* A packet came out of the TUN: on through the network, if the host forwards and somebody wants it.
+ */
 static void forward(struct sim_host *host, const uint8_t *bytes, size_t len,
                     const struct vnet_header *vnet)
 {
@@ -323,8 +324,10 @@ static void deliver_to_socket(struct sim *sim, struct sim_host *host, uint32_t r
     }
     if (!CHECK(block != NULL) || !CHECK(first->len_bytes <= block->capacity_bytes))
         return;
-    struct udp_train train = {.block = block, .source = first->source,
-                              .destination = first->destination.address, .tos = first->tos,
+    struct udp_train train = {.block = block,
+                              .source = first->source,
+                              .destination = first->destination.address,
+                              .tos = first->tos,
                               .len_bytes = (uint32_t)first->len_bytes};
     memcpy(block->bytes, first->bytes, first->len_bytes);
     for (unsigned count = 1; count < TRAIN_MOST && sim->flying_count && first->len_bytes; count++) {
@@ -343,8 +346,7 @@ static void deliver_to_socket(struct sim *sim, struct sim_host *host, uint32_t r
         if (is_last)
             break;
     }
-    engine_from_udp(host->engine, root, &train, sim->now, sim->wall_ns + sim->now,
-                    make_room(host));
+    engine_from_udp(host->engine, root, &train, sim->now, sim->wall_ns + sim->now, make_room(host));
     host->is_dirty = true;
 }
 
@@ -352,8 +354,7 @@ static void deliver(struct sim *sim)
 {
     struct sim_datagram *datagram = land(sim);
     uint32_t root;
-    struct sim_host *host =
-        datagram->is_raw ? NULL : socket_of(sim, &datagram->destination, &root);
+    struct sim_host *host = datagram->is_raw ? NULL : socket_of(sim, &datagram->destination, &root);
     if (host)
         deliver_to_socket(sim, host, root, datagram);
     else

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Several engines under one virtual clock. Each is a host with UDP sockets on the simulated network and
- * a TUN; a host may forward what leaves its TUN, as a relay does. Datagrams travel on links that
- * delay, lose, duplicate and reorder; a test may look at each and change it. */
+/* Several engines under one virtual clock. Each is a host with UDP sockets on the simulated network
+ * and a TUN; a host may forward what leaves its TUN, as a relay does. Datagrams travel on links
+ * that delay, lose, duplicate and reorder; a test may look at each and change it. */
 #ifndef TESTS_SIMULATION_SIMULATION_H
 #define TESTS_SIMULATION_SIMULATION_H
 
@@ -79,17 +79,17 @@ struct sim_host {
     struct address ipv6;
     uint16_t ports[SIM_TUNNELS_MOST]; /* of its roots; 0: a carried tunnel */
     size_t tunnel_count;
-    bool forwards;            /* what leaves the TUN goes on through the network */
-    struct prefix routed[8];  /* what the network sends into its TUN */
+    bool forwards;           /* what leaves the TUN goes on through the network */
+    struct prefix routed[8]; /* what the network sends into its TUN */
     size_t routed_count;
     uint32_t link_mtu_bytes;
-    bool is_dirty;            /* a flush is due */
+    bool is_dirty; /* a flush is due */
 
     struct sim_packet *first; /* what came out of the TUN and was not forwarded */
     struct sim_packet *last;
     size_t inbox_count;
     uint64_t datagrams_sent;
-    uint64_t sent_of_type[5]; /* by message type; 0: none of these */
+    uint64_t sent_of_type[5];   /* by message type; 0: none of these */
     size_t datagram_most_bytes; /* the longest IP packet that it sent */
     size_t forwarded_most_bytes;
 };
@@ -102,7 +102,7 @@ struct sim {
     size_t host_count;
     struct aead *aead;
     const struct random_source *random; /* the engines': before they are added */
-    bool is_fed_rubbish; /* what comes out of a TUN need not have right checksums */
+    bool is_fed_rubbish;                /* what comes out of a TUN need not have right checksums */
     /* Sees every datagram as it leaves; false: lost. May change the bytes. */
     bool (*hook)(void *context, struct sim_datagram *datagram);
     void *hook_context;

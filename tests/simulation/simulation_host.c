@@ -44,10 +44,13 @@ struct sim_host *sim_add_host(struct sim *sim, const char *name, const char *add
     shape.receive_block_bytes = BLOCK_BYTES;
     host->pool = pool_new(tap_memory(), &shape);
     host->actions = calloc(1, sizeof(*host->actions));
-    const struct engine_options options = {
-        .secrets = tap_memory(), .pool = host->pool, .aead = sim->aead,
-        .random = sim->random,
-        .tun_takes_tcp4 = true, .tun_takes_tcp6 = true, .tun_takes_udp = true};
+    const struct engine_options options = {.secrets = tap_memory(),
+                                           .pool = host->pool,
+                                           .aead = sim->aead,
+                                           .random = sim->random,
+                                           .tun_takes_tcp4 = true,
+                                           .tun_takes_tcp6 = true,
+                                           .tun_takes_udp = true};
     host->engine = engine_new(&options, &description, why, sizeof(why));
     CHECK_TEXT(why, "");
     host->tunnel_count = description.tunnel_count;
@@ -111,10 +114,8 @@ bool sim_is_undisturbed(const struct sim_host *host)
 {
     bool is_undisturbed = true;
     for (int verdict = VERDICT_OK + 1; verdict < VERDICT_COUNT; verdict++)
-        is_undisturbed &= CHECK_TEXT(sim_drops(host, (enum verdict)verdict)
-                                         ? verdict_name((enum verdict)verdict)
-                                         : "",
-                                     "");
+        is_undisturbed &= CHECK_TEXT(
+            sim_drops(host, (enum verdict)verdict) ? verdict_name((enum verdict)verdict) : "", "");
     return is_undisturbed;
 }
 
