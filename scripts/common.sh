@@ -52,7 +52,7 @@ install_packages() {
         install "${missing[@]}" </dev/null || refuse "apt-get could not install ${missing[*]}"
 }
 
-# build_in DIRECTORY [MESON-OPTION…]: configured once, then compiled.
+# build_in DIRECTORY [MESON-OPTION…]: configured once, then compiled: all, or the targets in $targets.
 build_in() {
     local directory=$1
     shift
@@ -62,5 +62,6 @@ build_in() {
             { cat "$directory.log" >&2; refuse "meson setup failed"; }
         rm -f "$directory.log"
     fi
-    ninja -C "$directory" </dev/null || refuse "the build in $directory failed"
+    # shellcheck disable=SC2086 # one word a target
+    ninja -C "$directory" ${targets:-} </dev/null || refuse "the build in $directory failed"
 }
