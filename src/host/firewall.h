@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+/* The network's nftables table, `inet hopwire_NAME`: RULES F4, F5, and CVE-2019-14899. It stands as
+ * long as the network does, a crash included. With a kill switch it rejects what is not the
+ * tunnels'; always it drops what arrives for the interface's addresses elsewhere, and gives answers
+ * to our sockets their mark again, so that a strict rp_filter lets them in. */
+#ifndef HOST_FIREWALL_H
+#define HOST_FIREWALL_H
+
+#include "base/prefix.h"
+#include "base/text.h"
+
+/* All borrowed for the call. */
+struct firewall {
+    const char *network;        /* a name that state_name_is_valid */
+    const char *interface_name; /* a valid one: letters, digits and _=+.- */
+    const struct address *addresses; /* of the interface */
+    size_t address_count;
+    const uint32_t *marks; /* of our sockets, at least one; the first is the resolver's too */
+    size_t mark_count;
+    const struct endpoint *endpoints; /* where the roots send to; FAMILY_NONE: unknown yet */
+    size_t endpoint_count;
+    const struct prefix *lan; /* masked; what passes the kill switch, both ways of forwarding too */
+    size_t lan_count;
+    bool allows_lan_multicast; /* and the LAN's link-local addresses and groups */
+    bool allows_dns;           /* marked queries for the roots' names */
+    bool has_kill_switch;
+};
+
+/* Puts exactly this into the table, in one transaction: also over an older one, also a crashed
+ * run's. 0, or -errno and a sentence (no nftables in the kernel, no right), and nothing changed. */
+int firewall_lay(const struct firewall *firewall, struct text *why);
+/* One that does not exist is fine. 0, or -errno and a sentence. */
+int firewall_remove(const char *network, struct text *why);
+
+#endif

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: MIT */
+#include "host/firewall.h"
+
+#include <sys/wait.h>
+
+#include "host/namespace_fixture.h"
+
+#define DUMP_BYTES 32768
+
+static const struct address addresses[] = {{.family = FAMILY_IPV4, .bytes = {10, 64, 0, 2}},
+                                           {.family = FAMILY_IPV6, .bytes = {0xfc, [15] = 2}}};
+static const struct endpoint endpoints[] = {
+    {.address = {.family = FAMILY_IPV4, .bytes = {198, 51, 100, 7}}, .port = 51820},
+    {.address = {.family = FAMILY_IPV4, .bytes = {198, 51, 100, 7}}, .port = 51820},
+    {.address = {.family = FAMILY_NONE}},
+    {.address = {.family = FAMILY_IPV6, .bytes = {0x20, 1, 0xd, 0xb8, [15] = 7}}, .port = 443}};
+static const uint32_t marks[] = {0xca6c, 0x1234};
+static const struct prefix lan[] = {
+    {.address = {.family = FAMILY_IPV4, .bytes = {192, 168, 7}}, .len_bits = 24},
+    {.address = {.family = FAMILY_IPV4, .bytes = {192, 168}}, .len_bits = 16}};
+
+static char said[1024];
+static struct text why;
+
+static struct firewall example(void)
+{
+    text_init(&why, said, sizeof(said));
+    return (struct firewall){.network = "net", .interface_name = "hop0", .addresses = addresses,
+                             .address_count = 2, .marks = marks, .mark_count = 2,
+                             .endpoints = endpoints, .endpoint_count = 4, .lan = lan,
+                             .lan_count = 2, .allows_dns = true, .has_kill_switch = true};
+}
+
+/* The ruleset of the test's own namespace; NULL: skip, it is said why. */
+static const char *ruleset(char *output, size_t capacity)
+{
+    if (!namespace_enter())
+        return NULL;
+    namespace_run(output, capacity, "nft list ruleset 2>&1");
+    if (strncmp(output, "failed", 6) != 0)
+        return output;
+    tap_skip("no nft command, or no nftables in this kernel (Debian package nftables)");
+    return NULL;
+}
+
+static void test_f4_what_is_laid_is_removed_and_nothing_else(void)
+{
+    static char before[DUMP_BYTES], during[DUMP_BYTES], again[DUMP_BYTES], after[DUMP_BYTES];
+    struct firewall firewall = example();
+    if (!ruleset(before, sizeof(before)))
+        return;
+    namespace_run(during, sizeof(during), "nft add table inet hopwire_other");
+    ruleset(before, sizeof(before));
+    CHECK_EQUAL(firewall_lay(&firewall, &why), 0);
+    ruleset(during, sizeof(during));
+    CHECK(strstr(during, "table inet hopwire_net {") && strstr(during, "198.51.100.7 . 51820") &&
+          strstr(during, "2001:db8::7 . 443") && strstr(during, "192.168.0.0/16") &&
+          strstr(during, "reject with icmpx") && strstr(during, "hook forward") &&
+          strstr(during, "ip daddr 10.64.0.2 drop") && strstr(during, "th dport 53"));
+    CHECK_EQUAL(firewall_lay(&firewall, &why), 0);
+    CHECK_TEXT(ruleset(again, sizeof(again)), during);
+    CHECK_EQUAL(firewall_remove("net", &why), 0);
+    CHECK_TEXT(ruleset(after, sizeof(after)), before);
+    CHECK_EQUAL(firewall_remove("net", &why), 0);
+    CHECK_TEXT(ruleset(after, sizeof(after)), before);
+    namespace_run(during, sizeof(during), "nft delete table inet hopwire_other");
+    if (said[0])
+        printf("# said: %s\n", said);
+}
+
+static void test_f4_without_a_kill_switch_nothing_is_rejected(void)
+{
+    static char output[DUMP_BYTES];
+    struct firewall firewall = example();
+    if (!ruleset(output, sizeof(output)))
+        return;
+    firewall.has_kill_switch = firewall.allows_dns = false;
+    firewall.endpoint_count = firewall.lan_count = 0;
+    firewall.address_count = 1;
+    firewall.mark_count = 1;
+    CHECK_EQUAL(firewall_lay(&firewall, &why), 0);
+    ruleset(output, sizeof(output));
+    CHECK(strstr(output, "ct mark set meta mark") && strstr(output, "ip daddr 10.64.0.2 drop"));
+    CHECK(!strstr(output, "reject") && !strstr(output, "th dport 53"));
+    CHECK_EQUAL(firewall_remove("net", &why), 0);
+}
+
+static void test_every_network_name_has_a_table_of_its_own(void)
+{
+    static const char *const names[] = {"a+b", "a=b", "a-b_c.d", "0", "_", "-"};
+    static char output[DUMP_BYTES];
+    struct firewall firewall = example();
+    if (!ruleset(output, sizeof(output)))
+        return;
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        firewall.network = names[i];
+        CHECK_EQUAL(firewall_lay(&firewall, &why), 0);
+    }
+    ruleset(output, sizeof(output));
+    size_t tables = 0;
+    for (const char *at = output; (at = strstr(at, "table inet hopwire_")); at++)
+        tables++;
+    CHECK_EQUAL(tables, sizeof(names) / sizeof(names[0]));
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        CHECK_EQUAL(firewall_remove(names[i], &why), 0);
+    CHECK_TEXT(ruleset(output, sizeof(output)), "");
+}
+
+static void test_a_refusal_is_a_sentence_and_changes_nothing(void)
+{
+    static char before[DUMP_BYTES], after[DUMP_BYTES];
+    struct firewall firewall = example();
+    if (!ruleset(before, sizeof(before)))
+        return;
+    CHECK_EQUAL(firewall_lay(&firewall, &why), 0);
+    ruleset(before, sizeof(before));
+    firewall.interface_name = "much too long for an interface";
+    CHECK(firewall_lay(&firewall, &why) < 0);
+    CHECK(strstr(said, "nftables refuses to add the network's table") != NULL);
+    CHECK_TEXT(ruleset(after, sizeof(after)), before);
+    CHECK_EQUAL(firewall_remove("net", &why), 0);
+}
+
+int main(int argc, char **argv)
+{
+    TAP_RUN(argc, argv, test_f4_what_is_laid_is_removed_and_nothing_else);
+    TAP_RUN(argc, argv, test_f4_without_a_kill_switch_nothing_is_rejected);
+    TAP_RUN(argc, argv, test_every_network_name_has_a_table_of_its_own);
+    TAP_RUN(argc, argv, test_a_refusal_is_a_sentence_and_changes_nothing);
+    return tap_done();
+}
