@@ -15,16 +15,20 @@ json_t *ask_daemon(const char *network, const char *request, bool *is_up)
     char path[STATE_PATH_BYTES], reason[512], *answer = NULL;
     size_t len = 0;
     struct text why;
-    *is_up = true;
+    bool listens = true;
     text_init(&why, reason, sizeof(reason));
     int result = state_path(network, ".sock", path, &why);
     if (result == 0)
         result = control_socket_ask(path, request, TIMEOUT_MS, &answer, &len, &why);
     if (result == -ENOENT || result == -ECONNREFUSED) {
-        *is_up = false;
-        fprintf(stderr, "hopwire: %s is not up; `hopwire up %s` starts it\n", network, network);
-        return NULL;
+        listens = false;
+        if (!is_up)
+            fprintf(stderr, "hopwire: %s is not up; `hopwire up %s` starts it\n", network, network);
     }
+    if (is_up)
+        *is_up = listens;
+    if (!listens)
+        return NULL;
     if (result != 0) {
         fprintf(stderr, "hopwire: %s: %s\n", network, why.len ? reason : strerror(-result));
         return NULL;

@@ -6,8 +6,8 @@
 #include <jansson.h>
 #include <stdbool.h>
 
-/* The answer, to be given back with json_decref; NULL: refused, a sentence was printed. *is_up tells
- * whether anybody listens at all. */
+/* The answer, to be given back with json_decref; NULL: refused, a sentence was printed. That nobody
+ * listens is told by *is_up and not printed, unless `is_up` is NULL. */
 json_t *ask_daemon(const char *network, const char *request, bool *is_up);
 
 /* "text" of a string member, or `otherwise`. */

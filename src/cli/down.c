@@ -14,26 +14,41 @@
 
 #define END_TIMEOUT_MS 15000
 
-/* The daemon undoes everything itself; it is waited for by its process descriptor. */
+static int clean_up(const char *name)
+{
+    char reason[1024];
+    struct text why;
+    text_init(&why, reason, sizeof(reason));
+    int result = daemon_clean_up(name, &why);
+    if (result == 0 || result == -ENOENT)
+        return COMMAND_DONE;
+    fprintf(stderr, "hopwire: %s: %s\n", name, why.len ? reason : strerror(-result));
+    return COMMAND_REFUSED;
+}
+
+static bool wait_for_end(int process)
+{
+    struct pollfd ended = {.fd = process, .events = POLLIN};
+    return process < 0 || poll(&ended, 1, END_TIMEOUT_MS) == 1;
+}
+
+/* The daemon undoes everything itself; it is waited for by its process descriptor. One that does not
+ * listen any more is dying (a kill -9 takes a moment), and what it left is undone here. */
 static int end_daemon(const char *name, const struct state *state)
 {
-    bool is_up;
+    bool is_up, is_over;
     int process = (int)syscall(SYS_pidfd_open, (pid_t)state->pid, 0);
     json_t *answer = ask_daemon(name, "down", &is_up);
-    if (!answer) {
-        if (process >= 0)
-            close(process);
-        return COMMAND_REFUSED;
-    }
+    bool was_refused = !answer && is_up;
     json_decref(answer);
-    struct pollfd ended = {.fd = process, .events = POLLIN};
-    int result = process < 0 ? 1 : poll(&ended, 1, END_TIMEOUT_MS);
+    is_over = !was_refused && wait_for_end(process);
     if (process >= 0)
         close(process);
-    if (result == 1)
-        return COMMAND_DONE;
-    fprintf(stderr, "hopwire: %s: process %u does not end; look at what it waits for\n", name,
-            state->pid);
+    if (is_over)
+        return is_up ? COMMAND_DONE : clean_up(name);
+    if (!was_refused)
+        fprintf(stderr, "hopwire: %s: process %u does not end; look at what it waits for\n", name,
+                state->pid);
     return COMMAND_REFUSED;
 }
 
@@ -57,9 +72,7 @@ int down_main(int argc, char **argv)
     if (result == 0 && state_process_is_alive(&state))
         return end_daemon(name, &state);
     if (result == 0)
-        result = daemon_clean_up(name, &why);
-    if (result == 0)
-        return COMMAND_DONE;
+        return clean_up(name);
     fprintf(stderr, "hopwire: %s: %s\n", name, why.len ? reason : strerror(-result));
     return COMMAND_REFUSED;
 }

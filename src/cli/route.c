@@ -31,7 +31,6 @@ int route_main(int argc, char **argv)
 {
     char name[TUNNEL_NAME_BYTES], request[128], text[ADDRESS_TEXT_BYTES];
     struct address destination;
-    bool is_up;
     if (argc != 3)
         return command_misused("route", "route NAME ADDRESS");
     if (!load_network_name(argv[1], name) || !address_parse(argv[2], &destination)) {
@@ -40,7 +39,7 @@ int route_main(int argc, char **argv)
         return COMMAND_REFUSED;
     }
     snprintf(request, sizeof(request), "route %s", address_format(&destination, text));
-    json_t *route = ask_daemon(name, request, &is_up);
+    json_t *route = ask_daemon(name, request, NULL);
     if (!route)
         return COMMAND_REFUSED;
     int result = print_route(route);

@@ -102,8 +102,7 @@ static void print_network(const json_t *status)
 
 static int show(const char *name, bool as_json)
 {
-    bool is_up;
-    json_t *status = ask_daemon(name, "status", &is_up);
+    json_t *status = ask_daemon(name, "status", NULL);
     if (!status)
         return COMMAND_REFUSED;
     if (as_json) {
