@@ -11,16 +11,16 @@ static bool is_own_address(const struct node *node, enum family family, const ui
     return own->family && memcmp(own->bytes, bytes, family_bytes(family)) == 0;
 }
 
-/* A carried tunnel's virtual socket: by destination address and port, never by a later fragment's
- * bytes (RULES C1, TRAPS 13). */
-static struct node *virtual_socket(const struct node *node, const uint8_t *bytes,
-                                   const struct ip_view *view)
+/* The port of a UDP datagram that may be for a virtual socket, or 0: by destination address and port,
+ * never by a later fragment's bytes (RULES C1, TRAPS 13). */
+static uint16_t virtual_port(const struct node *node, const uint8_t *bytes,
+                             const struct ip_view *view)
 {
-    if (!node->first_child || view->protocol != IP_PROTOCOL_UDP || view->is_later_fragment ||
+    if (view->protocol != IP_PROTOCOL_UDP || view->is_later_fragment ||
         view->transport_offset + (uint32_t)UDP_HEADER_BYTES > view->len_bytes ||
         !is_own_address(node, (enum family)view->family, bytes + view->destination_offset))
-        return NULL;
-    return node_child_at_port(node, load_be16(bytes + view->transport_offset + 2));
+        return 0;
+    return load_be16(bytes + view->transport_offset + 2);
 }
 
 /* Turns the entry into a datagram at the child's socket. The UDP checksum is not looked at: all of the
@@ -45,9 +45,23 @@ static enum verdict enter_child(struct inbound_entry *entry, struct node *child,
     return VERDICT_OK;
 }
 
+/* RULES G1: an answer to a query of the program's own. */
+static enum verdict deliver(struct engine *engine, int own, const uint8_t *bytes,
+                            const struct ip_view *view)
+{
+    struct address source = ip_source(bytes, view);
+    return own_datagram_deliver(engine, own, &source, bytes + view->transport_offset,
+                                view->len_bytes - view->transport_offset);
+}
+
 static int route_of(const struct engine *engine, enum family family, const uint8_t *bytes)
 {
     return routes_lookup_bytes(&engine->tree.routes, family, bytes);
+}
+
+static bool is_virtual_port(const struct engine *engine, const struct node *node, uint16_t port)
+{
+    return node_child_at_port(node, port) || own_datagram_at(engine, node, port) >= 0;
 }
 
 /* RULES C6: an error is judged by what it quotes. */
@@ -65,7 +79,7 @@ static enum verdict judge_icmp_error(const struct engine *engine, const struct n
     if (quote_is_ours && error.quote.protocol == IP_PROTOCOL_UDP &&
         !error.quote.is_later_fragment &&
         error.quote.transport_offset + 2u <= error.quote_len_bytes &&
-        node_child_at_port(node, load_be16(quote + error.quote.transport_offset)))
+        is_virtual_port(engine, node, load_be16(quote + error.quote.transport_offset)))
         return VERDICT_ICMP_CONSUMED;
     if ((node->nat_is_on && !quote_is_ours) ||
         route_of(engine, family, quoted_destination) != (int)node->index)
@@ -118,7 +132,13 @@ enum accept_road accept_packet(struct engine *engine, struct inbound_entry *entr
         ip_set_tos(bytes, view, tos);
         view->tos = tos;
     }
-    struct node *child = virtual_socket(node, bytes, view);
+    uint16_t port = virtual_port(node, bytes, view);
+    struct node *child = port ? node_child_at_port(node, port) : NULL;
+    int own = port && !child ? own_datagram_at(engine, node, port) : -1;
+    if (own >= 0) {
+        *verdict = view->is_fragment ? VERDICT_FRAGMENT_REFUSED : deliver(engine, own, bytes, view);
+        return *verdict == VERDICT_OK ? ACCEPT_CONSUMED : ACCEPT_REFUSED;
+    }
     if (child) {
         packet->tos = tos;
         *verdict = enter_child(entry, child, view);

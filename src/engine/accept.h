@@ -9,6 +9,7 @@ enum accept_road {
     ACCEPT_REFUSED,  /* see the verdict */
     ACCEPT_CARRIED,  /* a datagram for `child`'s virtual socket: entry's packet, node and source are set for the
                         next pass */
+    ACCEPT_CONSUMED, /* the program's own: it has been handed over, the packet may go */
     ACCEPT_TUN,      /* translated, goes to the TUN with `view` */
 };
 

@@ -6,6 +6,7 @@
 
 #include "crypto/aead.h"
 #include "engine/actions.h"
+#include "engine/own_datagram.h"
 #include "engine/train.h"
 #include "engine/tree.h"
 #include "packet/offload.h"
@@ -60,6 +61,14 @@ struct backlog_message {
     uint8_t bytes[MESSAGE_HANDSHAKE_MOST_BYTES];
 };
 
+/* A virtual socket of the program's own. */
+struct own_socket {
+    struct node *node; /* NULL: never used */
+    uint16_t port;
+    own_datagram_receive receive; /* NULL: closed; the port stays taken */
+    void *context;
+};
+
 /* What of a super-packet is still to be cut. */
 struct outbound_plan {
     bool is_active;
@@ -95,6 +104,9 @@ struct engine {
     size_t backlog_first;
     size_t backlog_count;
     instant_ns under_load_until;
+
+    struct own_socket own_sockets[OWN_DATAGRAM_SOCKETS];
+    unsigned next_own_socket;
 
     struct aead_desc seals[OUTBOUND_MOST];
     struct aead_desc opens[INBOUND_MOST];

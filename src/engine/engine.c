@@ -148,7 +148,8 @@ void engine_tick(struct engine *engine, instant_ns now, uint64_t wall_ns, struct
 
 instant_ns engine_deadline(const struct engine *engine)
 {
-    if (engine->backlog_count || !list_is_empty(&engine->wants_handshake))
+    /* Outside of a turn the batch holds what own_datagram_send put there. */
+    if (engine->backlog_count || engine->outbound_count || !list_is_empty(&engine->wants_handshake))
         return 0;
     struct heap_node *first = heap_first(&engine->deadlines);
     return first ? first->deadline : INSTANT_NEVER;

@@ -174,6 +174,9 @@ static void accept_entry(struct engine *engine, struct inbound_entry *entry,
         struct coalesce_sink sink = {.emit = emit, .context = &output};
         coalesce_add(&engine->coalesce, packet, &view, &sink);
         entry->packet = NULL;
+    } else if (road == ACCEPT_CONSUMED) {
+        pool_give_packet(engine->pool, packet);
+        entry->packet = NULL;
     }
 }
 

@@ -71,17 +71,20 @@ static bool source_is_fine(const struct engine *engine, const struct node *node,
     return !owner || owner == node;
 }
 
-/* RULES C1: an application's datagram that would leave as if a carried tunnel had sent it. */
-static bool port_is_taken(const struct node *node, const uint8_t *bytes, const struct ip_view *view)
+/* RULES C1: an application's datagram that would leave as if a carried tunnel, or the program itself,
+ * had sent it. */
+static bool port_is_taken(const struct engine *engine, const struct node *node,
+                          const uint8_t *bytes, const struct ip_view *view)
 {
-    if (!node->first_child || view->protocol != IP_PROTOCOL_UDP || view->is_later_fragment ||
+    if (view->protocol != IP_PROTOCOL_UDP || view->is_later_fragment ||
         view->transport_offset + 2u > view->len_bytes)
         return false;
     const struct address *own = node_address(node, (enum family)view->family);
     if (!own->family || (!node->nat_is_on && memcmp(bytes + view->source_offset, own->bytes,
                                                     family_bytes(own->family)) != 0))
         return false;
-    return node_child_at_port(node, load_be16(bytes + view->transport_offset)) != NULL;
+    uint16_t port = load_be16(bytes + view->transport_offset);
+    return node_child_at_port(node, port) || own_datagram_at(engine, node, port) >= 0;
 }
 
 static enum verdict judge(struct engine *engine, const uint8_t *bytes, const struct ip_view *view)
@@ -94,7 +97,7 @@ static enum verdict judge(struct engine *engine, const uint8_t *bytes, const str
         return verdict;
     if (!source_is_fine(engine, plan->node, bytes, view))
         return VERDICT_NAT_SOURCE;
-    if (port_is_taken(plan->node, bytes, view))
+    if (port_is_taken(engine, plan->node, bytes, view))
         return VERDICT_PORT_TAKEN;
     uint32_t largest = split_packet_bytes(&plan->split);
     plan->must_fragment = largest > plan->node->mtu_bytes;

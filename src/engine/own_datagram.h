@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/* The door for datagrams of the program's own from inside a tunnel (RULES G1): UDP sockets on a
+ * tunnel's first address of each family, as a carried tunnel has one (C1), for the queries of names.
+ * What the tunnel accepts for such a socket goes to `receive` and never to the TUN (C4); fragments
+ * and what is larger than the tunnel's MTU are refused. UDP only. */
+#ifndef ENGINE_OWN_DATAGRAM_H
+#define ENGINE_OWN_DATAGRAM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/address.h"
+#include "base/verdict.h"
+
+#define OWN_DATAGRAM_SOCKETS 32
+
+struct engine;
+struct node;
+
+/* An answer, from anybody inside the tunnel: whoever asked compares `source`. The bytes are borrowed
+ * for the call, which must not enter the engine: it keeps a copy and returns. */
+typedef void (*own_datagram_receive)(void *context, const struct endpoint *source,
+                                     const uint8_t *bytes, size_t len);
+
+/* A socket at a random port outside the host's ephemeral range; its number, or -1: all are open. */
+int own_datagram_open(struct engine *engine, uint32_t tunnel, own_datagram_receive receive,
+                      void *context);
+/* The port stays taken until its place is needed, so a late answer reaches nobody else. */
+void own_datagram_close(struct engine *engine, int number);
+/* Goes out with the next engine_tick or engine_flush, staged while there is no session like any other
+ * packet. Not OK: refused and not sent (no_address, no_peer, narrow_path, too_big, pool_empty). */
+enum verdict own_datagram_send(struct engine *engine, int number, const struct endpoint *to,
+                               const uint8_t *bytes, size_t len);
+
+/* The number of the socket at that port of the tunnel, closed ones too, or -1. */
+int own_datagram_at(const struct engine *engine, const struct node *node, uint16_t port);
+/* Hands a datagram (its UDP header and all behind it) to that socket. */
+enum verdict own_datagram_deliver(struct engine *engine, int number, const struct address *source,
+                                  const uint8_t *udp, size_t len);
+
+#endif
