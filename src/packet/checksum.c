@@ -53,13 +53,14 @@ sum_words(uint8_t *restrict out, const uint8_t *restrict in, size_t len, bool is
 
 typedef uint64_t lanes __attribute__((vector_size(32)));
 
-/* Whole blocks of 64 bytes. Three instructions per 32 bytes: `all` wraps, but with the high halves
+/* Whole blocks of 32 bytes. Three instructions for each: `all` wraps, but with the high halves
  * known the low ones follow from it modulo 2^64. */
 static inline __attribute__((always_inline, target("avx2"))) uint64_t
 sum_blocks(uint8_t *restrict out, const uint8_t *restrict in, size_t len, bool is_copied)
 {
     lanes all[2] = {{0}}, high[2] = {{0}};
-    for (size_t at = 0; at < len; at += 64) {
+    size_t at = 0, pairs_bytes = len & ~(size_t)63;
+    for (; at < pairs_bytes; at += 64) {
         lanes a, b;
         memcpy(&a, in + at, 32);
         memcpy(&b, in + at + 32, 32);
@@ -71,6 +72,14 @@ sum_blocks(uint8_t *restrict out, const uint8_t *restrict in, size_t len, bool i
         high[0] += a >> 32;
         all[1] += b;
         high[1] += b >> 32;
+    }
+    if (at < len) {
+        lanes a;
+        memcpy(&a, in + at, 32);
+        if (is_copied)
+            memcpy(out + at, &a, 32);
+        all[0] += a;
+        high[0] += a >> 32;
     }
     lanes highs = high[0] + high[1];
     lanes sums = all[0] + all[1] - (highs << 32) + highs;
@@ -91,7 +100,7 @@ __attribute__((target("avx2"))) static uint64_t copy_blocks(uint8_t *restrict ou
 /* How much of `len` goes through the block functions. */
 static inline size_t blocks_bytes(size_t len)
 {
-    return len >= 64 && __builtin_cpu_supports("avx2") ? len & ~(size_t)63 : 0;
+    return len >= 64 && __builtin_cpu_supports("avx2") ? len & ~(size_t)31 : 0;
 }
 
 #else
@@ -135,16 +144,6 @@ uint64_t checksum_copy(uint64_t sum, uint8_t *restrict out, const uint8_t *restr
     return sum + to_network_order(added);
 }
 
-uint64_t checksum_pseudo(enum family family, const uint8_t *source, const uint8_t *destination,
-                         uint8_t protocol, uint32_t len)
-{
-    size_t address_bytes = family_bytes(family);
-    uint64_t sum = (uint64_t)protocol + len; /* 32 bits of length at once: 2^16 ≡ 1 */
-    for (size_t at = 0; at < address_bytes; at += 4)
-        sum += (uint64_t)load_be32(source + at) + load_be32(destination + at);
-    return sum;
-}
-
 uint16_t checksum_update(uint16_t field, const uint8_t *old_bytes, const uint8_t *new_bytes,
                          size_t len)
 {
@@ -152,10 +151,4 @@ uint16_t checksum_update(uint16_t field, const uint8_t *old_bytes, const uint8_t
     for (size_t at = 0; at + 2 <= len; at += 2)
         sum += (uint64_t)(uint16_t)~load_be16(old_bytes + at) + load_be16(new_bytes + at);
     return checksum_finish(sum);
-}
-
-void checksum_set_ipv4(uint8_t *header, size_t header_len)
-{
-    store_be16(header + 10, 0);
-    store_be16(header + 10, checksum_finish(checksum_add(0, header, header_len)));
 }

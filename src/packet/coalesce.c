@@ -173,7 +173,7 @@ static bool read_udp(const uint8_t *udp, uint32_t transport_bytes, struct segmen
 static bool is_proven(const uint8_t *bytes, const struct ip_view *view, uint32_t transport_bytes)
 {
     if (view->family == FAMILY_IPV4 &&
-        checksum_finish(checksum_add(0, bytes, IPV4_HEADER_BYTES)) != 0)
+        checksum_finish(checksum_add_header(0, bytes, IPV4_HEADER_BYTES)) != 0)
         return false;
     uint64_t sum =
         checksum_pseudo((enum family)view->family, bytes + view->source_offset,
