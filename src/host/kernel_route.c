@@ -160,6 +160,7 @@ static bool get_route(const struct nlmsghdr *message, struct kernel_route *route
             netlink_get_address(attribute, family, &route->source);
         if (type == RTA_GATEWAY && gateway)
             netlink_get_address(attribute, family, gateway);
+        route->has_gateway |= type == RTA_GATEWAY || type == RTA_VIA;
         if (type == RTA_METRICS)
             route->mtu_bytes = mtu_in(attribute);
         number_in(attribute, RTA_TABLE, &route->table);

@@ -27,6 +27,7 @@ struct kernel_route {
     uint32_t mtu_bytes;    /* 0: the interface's */
     struct address source; /* family FAMILY_NONE: the kernel's choice */
     uint8_t protocol;
+    bool has_gateway; /* read only; false: the prefix is on the link */
 };
 
 enum kernel_route_change {

@@ -172,7 +172,9 @@ static size_t rules_of(const struct routing *routing, bool with_ipv6,
         return 0;
     for (unsigned f = 0; f < (with_ipv6 ? 2 : 1); f++) {
         const uint32_t tables[] = {routing->tables[0], KERNEL_ROUTE_TABLE_MAIN, routing->tables[1]};
-        for (unsigned i = 0; i < 3; i++)
+        for (unsigned i = 0; i < 3; i++) {
+            if (i == 1 && routing->has_kill_switch)
+                continue;
             rules[count++] = (struct kernel_rule){
                 .family = families[f],
                 .priority = routing->priorities[i],
@@ -182,6 +184,7 @@ static size_t rules_of(const struct routing *routing, bool with_ipv6,
                 .is_inverted = true,
                 .suppresses_default = i == 1,
             };
+        }
     }
     return count;
 }

@@ -44,10 +44,11 @@ struct routing {
     int interface_index;
     char interface_name[16];
     enum sysctl_ipv6 ipv6; /* ABSENT: IPv6 entries are passed over; DISABLED: made unreachable */
+    bool has_kill_switch;  /* no rule for main: its longer prefixes do not go before our /0 */
 };
 
 /* Finds a mark, tables and priorities that no rule and no route uses; changes nothing. `table` is
- * for ROUTING_TABLE. The caller writes the state file before routing_lay. */
+ * for ROUTING_TABLE; the kill switch is the caller's to set. The caller writes the state file before routing_lay. */
 int routing_choose(struct netlink *netlink, enum routing_mode mode, uint32_t table,
                    const char *interface_name, int interface_index, struct routing *routing,
                    struct text *why);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "host/state.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -163,7 +164,8 @@ bool state_is_of_this_namespace(const struct state *state)
 static json_t *to_json(const struct state *state)
 {
     const struct routing *routing = &state->routing;
-    return json_pack("{s:i, s:I, s:I, s:I, s:s, s:i, s:s, s:I, s:[I,I], s:[I,I,I], s:I, s:s}",
+    return json_pack("{s:i, s:I, s:I, s:I, s:s, s:i, s:s, s:I, s:[I,I], s:[I,I,I], s:I, s:s, s:b, "
+                     "s:b, s:b}",
                      "version", STATE_VERSION, "pid", (json_int_t)state->pid, "start_ticks",
                      (json_int_t)state->process_start_ticks, "network_namespace",
                      (json_int_t)state->network_namespace, "interface", routing->interface_name,
@@ -172,7 +174,9 @@ static json_t *to_json(const struct state *state)
                      (json_int_t)routing->tables[1], "priorities",
                      (json_int_t)routing->priorities[0], (json_int_t)routing->priorities[1],
                      (json_int_t)routing->priorities[2], "twin_metric",
-                     (json_int_t)routing->twin_metric, "ipv6", ipv6_names[routing->ipv6]);
+                     (json_int_t)routing->twin_metric, "ipv6", ipv6_names[routing->ipv6],
+                     "kill_switch", routing->has_kill_switch, "firewall", state->has_firewall,
+                     "restores_src_valid_mark", state->restores_src_valid_mark);
 }
 
 static int write_all(int file, const char *bytes, size_t len)
@@ -272,6 +276,12 @@ static bool take_u32(const json_t *value, uint32_t least, uint32_t most, uint32_
     return true;
 }
 
+static bool take_bool(const json_t *value, bool *is_true)
+{
+    *is_true = json_is_true(value);
+    return json_is_boolean(value);
+}
+
 static bool take_word(const json_t *value, const char *const *words, unsigned count,
                       unsigned *place)
 {
@@ -308,6 +318,7 @@ static bool take_routing(const json_t *object, struct routing *routing)
         !take_u32(json_object_get(object, "mark"), ROUTING_NUMBER_FIRST, ROUTING_NUMBER_LAST,
                   &routing->mark) ||
         !take_u32(json_object_get(object, "twin_metric"), 1, UINT32_MAX, &routing->twin_metric) ||
+        !take_bool(json_object_get(object, "kill_switch"), &routing->has_kill_switch) ||
         json_array_size(tables) != 2 || json_array_size(priorities) != 3)
         return false;
     routing->mode = (enum routing_mode)mode;
@@ -335,7 +346,10 @@ static bool take_state(const json_t *object, struct state *state)
     if (!take_number(json_object_get(object, "version"), STATE_VERSION, STATE_VERSION, &version) ||
         !take_u32(json_object_get(object, "pid"), 1, INT32_MAX, &state->pid) ||
         !take_number(json_object_get(object, "start_ticks"), 0, INT64_MAX, &ticks) ||
-        !take_number(json_object_get(object, "network_namespace"), 0, INT64_MAX, &inode))
+        !take_number(json_object_get(object, "network_namespace"), 0, INT64_MAX, &inode) ||
+        !take_bool(json_object_get(object, "firewall"), &state->has_firewall) ||
+        !take_bool(json_object_get(object, "restores_src_valid_mark"),
+                   &state->restores_src_valid_mark))
         return false;
     state->process_start_ticks = (uint64_t)ticks;
     state->network_namespace = (uint64_t)inode;
@@ -371,6 +385,31 @@ int state_read(const char *network, struct state *state, struct text *why)
     }
     *state = parsed;
     return 0;
+}
+
+bool state_others_need_src_valid_mark(const char *network)
+{
+    static const char suffix[] = ".state";
+    DIR *run = opendir(directory());
+    bool is_needed = false;
+    for (struct dirent *entry; run && !is_needed && (entry = readdir(run));) {
+        char name[STATE_NAME_BYTES], unheard[256];
+        struct text silent;
+        struct state other;
+        size_t len = strlen(entry->d_name);
+        if (len < sizeof(suffix) || len - (sizeof(suffix) - 1) >= sizeof(name) ||
+            strcmp(entry->d_name + len - (sizeof(suffix) - 1), suffix) != 0)
+            continue;
+        len -= sizeof(suffix) - 1;
+        memcpy(name, entry->d_name, len);
+        name[len] = '\0';
+        text_init(&silent, unheard, sizeof(unheard));
+        if (strcmp(name, network) != 0 && state_read(name, &other, &silent) == 0)
+            is_needed = other.restores_src_valid_mark && state_is_of_this_namespace(&other);
+    }
+    if (run)
+        closedir(run);
+    return is_needed;
 }
 
 int state_remove(const char *network, struct text *why)

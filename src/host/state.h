@@ -15,6 +15,8 @@ struct state {
     uint64_t process_start_ticks; /* /proc/PID/stat: tells the process from a later one */
     uint64_t network_namespace;   /* inode of /proc/PID/ns/net: rules live there and nowhere else */
     struct routing routing; /* with the interface's name and index; its addresses go with it */
+    bool has_firewall;            /* the table `inet hopwire_NAME` stands */
+    bool restores_src_valid_mark; /* net.ipv4.conf.all.src_valid_mark was 0, and is 1 for us */
 };
 
 /* 1 to 63 bytes of A-Z a-z 0-9 _ = + . -, not starting with '.': safe as a file's name. */
@@ -36,6 +38,9 @@ bool state_process_is_alive(const struct state *state);
 
 /* False: its rules and routes lie elsewhere; there is nothing to undo here. */
 bool state_is_of_this_namespace(const struct state *state);
+
+/* True: another network here still needs the switch on; the last one restores it. */
+bool state_others_need_src_valid_mark(const char *network);
 
 /* All: 0, or -errno and a sentence. */
 int state_write(const char *network, const struct state *state, struct text *why);

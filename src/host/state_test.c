@@ -44,7 +44,10 @@ static struct state example(void)
                                       .twin_metric = KERNEL_ROUTE_METRIC_LAST,
                                       .interface_index = 7,
                                       .interface_name = "hop0",
-                                      .ipv6 = SYSCTL_IPV6_DISABLED}};
+                                      .ipv6 = SYSCTL_IPV6_DISABLED,
+                                      .has_kill_switch = true},
+                          .has_firewall = true,
+                          .restores_src_valid_mark = true};
     CHECK_EQUAL(state_set_process(&state, &why), 0);
     return state;
 }
@@ -126,6 +129,25 @@ static void test_a_process_is_told_from_a_later_one(void)
     end();
 }
 
+static void test_f5_the_last_network_restores_the_switch(void)
+{
+    start();
+    struct state state = example();
+    CHECK_EQUAL(state_write("net", &state, &why), 0);
+    CHECK(!state_others_need_src_valid_mark("net"));
+    CHECK(state_others_need_src_valid_mark("net2"));
+    state.network_namespace++;
+    CHECK_EQUAL(state_write("net", &state, &why), 0);
+    CHECK(!state_others_need_src_valid_mark("net2"));
+    state = example();
+    state.restores_src_valid_mark = false;
+    CHECK_EQUAL(state_write("net", &state, &why), 0);
+    CHECK(!state_others_need_src_valid_mark("net2"));
+    write_raw("{", 1);
+    CHECK(!state_others_need_src_valid_mark("net2"));
+    end();
+}
+
 static void test_names_stay_in_the_directory(void)
 {
     static const char *const bad[] = {"", ".", "..", "../x", "a/b", ".hidden", "a b", "a\nb", "ä"};
@@ -167,6 +189,9 @@ static void test_what_is_no_state_is_refused(void)
         {"4294967295", "0"},
         {"4294967295", "99999999999999999999999"},
         {"\"pid\": ", "\"pid\": -"},
+        {"\"kill_switch\": true", "\"kill_switch\": 1"},
+        {"\"firewall\": true", "\"firewal\": true"},
+        {"\"restores_src_valid_mark\": true", "\"restores_src_valid_mark\": \"true\""},
         {"{", "[{"},
     };
     static const char *const whole[] = {"{}", "[]",      "null", "\"x\"", "{\"version\":1}",
@@ -332,6 +357,7 @@ int main(int argc, char **argv)
 {
     TAP_RUN(argc, argv, test_f7_a_state_is_read_as_it_was_written);
     TAP_RUN(argc, argv, test_a_process_is_told_from_a_later_one);
+    TAP_RUN(argc, argv, test_f5_the_last_network_restores_the_switch);
     TAP_RUN(argc, argv, test_names_stay_in_the_directory);
     TAP_RUN(argc, argv, test_what_is_no_state_is_refused);
     TAP_RUN(argc, argv, test_random_damage_never_gives_other_numbers_than_allowed);

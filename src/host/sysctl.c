@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "host/sysctl.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -51,23 +52,64 @@ const char *sysctl_ipv6_notice(enum sysctl_ipv6 ipv6)
     return NULL;
 }
 
-bool sysctl_loosen_rp_filter(const char *interface_name, struct text *why)
+static bool write_ipv4(const char *name, const char *key, char digit)
 {
-    if (read_number("ipv4", interface_name, "rp_filter") == 2)
-        return true;
-    char path[PATH_BYTES];
-    snprintf(path, sizeof(path), "/proc/sys/net/ipv4/conf/%s/rp_filter", interface_name);
+    char path[PATH_BYTES], text[2] = {digit, '\n'};
+    snprintf(path, sizeof(path), "/proc/sys/net/ipv4/conf/%s/%s", name, key);
     int file = open(path, O_WRONLY | O_CLOEXEC);
-    bool is_written = file >= 0 && write(file, "2\n", 2) == 2;
+    bool is_written = file >= 0 && write(file, text, sizeof(text)) == sizeof(text);
     int error = errno;
     if (file >= 0)
         close(file);
-    if (!is_written)
-        text_append(why,
-                    "cannot set net.ipv4.conf.%s.rp_filter to 2 (%s): if IPv4 replies get lost, "
-                    "set it by hand or run where /proc/sys can be written",
-                    interface_name, strerror(error));
+    errno = error;
     return is_written;
+}
+
+bool sysctl_loosen_rp_filter(const char *interface_name, struct text *why)
+{
+    if (read_number("ipv4", interface_name, "rp_filter") == 2 ||
+        write_ipv4(interface_name, "rp_filter", '2'))
+        return true;
+    text_append(why,
+                "cannot set net.ipv4.conf.%s.rp_filter to 2 (%s): if IPv4 replies get lost, "
+                "set it by hand or run where /proc/sys can be written",
+                interface_name, strerror(errno));
+    return false;
+}
+
+bool sysctl_has_src_valid_mark(void)
+{
+    return read_number("ipv4", "all", "src_valid_mark") == 1;
+}
+
+bool sysctl_lacks_src_valid_mark(void)
+{
+    long all = read_number("ipv4", "all", "rp_filter");
+    DIR *links = opendir("/proc/sys/net/ipv4/conf");
+    bool is_strict = false;
+    for (struct dirent *entry; links && !is_strict && (entry = readdir(links));) {
+        const char *name = entry->d_name;
+        if (name[0] == '.' || strcmp(name, "all") == 0 || strcmp(name, "lo") == 0)
+            continue;
+        long own = read_number("ipv4", name, "rp_filter");
+        is_strict = (own > all ? own : all) == 1; /* the kernel takes the larger */
+    }
+    if (links)
+        closedir(links);
+    return is_strict && read_number("ipv4", "all", "src_valid_mark") == 0;
+}
+
+bool sysctl_set_src_valid_mark(bool is_on, struct text *why)
+{
+    if (write_ipv4("all", "src_valid_mark", is_on ? '1' : '0'))
+        return true;
+    text_append(why,
+                "cannot set net.ipv4.conf.all.src_valid_mark to %d (%s): %s", is_on,
+                strerror(errno),
+                is_on ? "a link with rp_filter 1 may drop the relays' answers; set it by hand, or "
+                        "rp_filter to 2"
+                      : "set it by hand");
+    return false;
 }
 
 uint32_t sysctl_ipv6_mtu_bytes(const char *interface_name)
