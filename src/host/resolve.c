@@ -19,6 +19,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "host/resolve_inside.h"
+
 #define RESOLV_CONF "/etc/resolv.conf"
 #define SYSTEMD_RESOLV_CONF "/run/systemd/resolve/resolv.conf"
 #define RESOLV_CONF_BYTES_MOST 65536
@@ -26,11 +28,14 @@
 #define NAME_BYTES 256
 #define TIMEOUT_MS 2000
 #define TRIES 3
+/* What an answer inside a carrier may have: no path of IPv6 fragments it. */
+#define INSIDE_ANSWER_BYTES 1232
 #define EVENTS_MOST 32
 
 struct request {
     struct resolver *resolver; /* NULL: this place is free */
     ares_channel channel;
+    struct resolve_sockets *inside; /* NULL: it uses sockets of the host */
     resolve_done done;
     void *context;
     bool is_finished;
@@ -87,6 +92,7 @@ static void release(struct request *request)
 {
     if (request->channel)
         ares_destroy(request->channel);
+    resolve_inside_free(request->inside);
     memset(request, 0, sizeof(*request));
 }
 
@@ -275,7 +281,8 @@ static void set_timer(struct resolver *resolver)
     timerfd_settime(resolver->timer, 0, &time, NULL);
 }
 
-static int open_channel(struct request *request, const struct servers *servers)
+static int open_channel(struct request *request, const struct resolve_inside *inside,
+                        const struct servers *servers)
 {
     const struct resolve_options *options = &request->resolver->options;
     struct ares_options wanted = {
@@ -290,12 +297,21 @@ static int open_channel(struct request *request, const struct servers *servers)
     };
     int mask = ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_NDOTS |
                ARES_OPT_LOOKUPS | ARES_OPT_SOCK_STATE_CB | ARES_OPT_RESOLVCONF;
+    if (inside) {
+        wanted.flags |= ARES_FLAG_IGNTC | ARES_FLAG_EDNS;
+        wanted.ednspsz = INSIDE_ANSWER_BYTES;
+        mask |= ARES_OPT_EDNSPSZ;
+    }
     int status = ares_init_options(&request->channel, &wanted, mask);
     if (status != ARES_SUCCESS) {
         request->channel = NULL;
         return status;
     }
-    ares_set_socket_configure_callback(request->channel, mark_socket, request);
+    if (!inside)
+        ares_set_socket_configure_callback(request->channel, mark_socket, request);
+    else if (!(request->inside =
+                   resolve_inside_use(request->channel, inside->engine, inside->tunnel)))
+        return ARES_ENOMEM;
     char list[SERVERS_MOST * ADDRESS_TEXT_BYTES];
     struct text text;
     text_init(&text, list, sizeof(list));
@@ -314,13 +330,15 @@ static struct request *free_place(struct resolver *resolver)
     return NULL;
 }
 
-static int ask(struct request *request, struct text *why)
+static int ask(struct request *request, const struct resolve_inside *inside, struct text *why)
 {
-    struct servers servers;
-    int result = choose_servers(&request->resolver->options, &servers, why);
+    struct servers servers = {0};
+    int result = inside ? 0 : choose_servers(&request->resolver->options, &servers, why);
+    for (size_t i = 0; inside && i < inside->server_count && servers.count < SERVERS_MOST; i++)
+        servers.addresses[servers.count++] = inside->servers[i];
     if (result < 0)
         return result;
-    int status = open_channel(request, &servers);
+    int status = open_channel(request, inside, &servers);
     if (status != ARES_SUCCESS) {
         text_append(why, "cannot look up %s: %s", request->name, ares_strerror(status));
         return -ENOMEM;
@@ -331,8 +349,8 @@ static int ask(struct request *request, struct text *why)
     return 0;
 }
 
-int resolve_start(struct resolver *resolver, const char *name, resolve_done done, void *context,
-                  struct text *why)
+int resolve_start_inside(struct resolver *resolver, const struct resolve_inside *inside,
+                         const char *name, resolve_done done, void *context, struct text *why)
 {
     struct address literal = {0};
     size_t len = strlen(name);
@@ -356,12 +374,18 @@ int resolve_start(struct resolver *resolver, const char *name, resolve_done done
         request->count = 1;
         request->is_finished = true;
     } else {
-        result = ask(request, why);
+        result = ask(request, inside, why);
     }
     if (result < 0)
         release(request);
     set_timer(resolver);
     return result;
+}
+
+int resolve_start(struct resolver *resolver, const char *name, resolve_done done, void *context,
+                  struct text *why)
+{
+    return resolve_start_inside(resolver, NULL, name, done, context, why);
 }
 
 /* The request is gone before it is told: `done` may start the next one or cancel others. */

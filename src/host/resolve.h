@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: MIT */
-/* Names of root endpoints, asked over sockets that carry our mark (RULES G1), so no query enters
- * a tunnel that it is needed for. Never blocks; /etc/hosts first, then the uplink's DNS servers:
- * systemd-resolved's when resolv.conf names its stub, else resolv.conf's, read anew for each
- * request. It owns one epoll descriptor, to be put into the caller's loop for EPOLLIN. One thread.
- */
+/* Names of endpoints (RULES G1). Those of roots are asked over sockets that carry our mark, so no
+ * query enters a tunnel that it is needed for, of the uplink's DNS servers: systemd-resolved's when
+ * resolv.conf names its stub, else resolv.conf's, read anew for each request. Those inside a carrier
+ * are asked inside it, of the carrier's servers, as packets that the engine makes. Never blocks;
+ * /etc/hosts comes first. It owns one epoll descriptor, to be put into the caller's loop for EPOLLIN.
+ * One thread. */
 #ifndef HOST_RESOLVE_H
 #define HOST_RESOLVE_H
 
 #include "base/address.h"
 #include "base/text.h"
+
+struct engine;
 
 #define RESOLVE_ADDRESSES_MOST 16
 #define RESOLVE_REQUESTS_MOST 64
@@ -36,6 +39,16 @@ void resolve_dispatch(struct resolver *resolver);
  * (-EINVAL), too many. */
 int resolve_start(struct resolver *resolver, const char *name, resolve_done done, void *context,
                   struct text *why);
+/* Where a name inside a carrier is asked. */
+struct resolve_inside {
+    struct engine *engine; /* borrowed as long as the request */
+    uint32_t tunnel;       /* the carrier */
+    const struct address *servers; /* the carrier's; the first 8 count */
+    size_t server_count;
+};
+/* The same inside a carrier, over UDP alone; the host's own DNS settings do not matter. */
+int resolve_start_inside(struct resolver *resolver, const struct resolve_inside *inside,
+                         const char *name, resolve_done done, void *context, struct text *why);
 /* Forgets all requests of that context without calling `done`. */
 void resolve_cancel(struct resolver *resolver, const void *context);
 /* Forgets all. NULL does nothing. */
