@@ -31,6 +31,9 @@ static const struct aead_backend *const backends[] = {
 #ifdef HAVE_IPSECMB
     &aead_ipsecmb_backend,
 #endif
+#ifdef HAVE_AVX2
+    &aead_avx2_backend,
+#endif
     &aead_libcrypto_backend,
     &aead_portable_backend,
 };

@@ -13,6 +13,7 @@
 extern const struct aead_backend aead_portable_backend;
 extern const struct aead_backend aead_libcrypto_backend;
 extern const struct aead_backend aead_ipsecmb_backend; /* with HAVE_IPSECMB */
+extern const struct aead_backend aead_avx2_backend;    /* with HAVE_AVX2 */
 
 /* aead_new on another table: what the tests do with backends that are wrong. */
 struct aead *aead_new_from(const struct memory *memory, const struct aead_backend *const *table,

@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: MIT */
+/* Our own kernel for AVX2. The vector units run ChaCha20 for two packets at once, four blocks each
+ * a pass; a packet's block 0, the key of its Poly1305, comes from the same pass as its first bytes.
+ * Meanwhile the scalar units, which have nothing else to do, hash what the pass before encrypted:
+ * two chains, one for each packet. A half that is through with its packet takes the next one at
+ * once. When only one packet is left, it gets all eight blocks. */
+#include "crypto/aead_backends.h"
+
+#include "base/bytes.h"
+#include "crypto/chacha_avx2.h"
+#include "crypto/poly1305_mulx.h"
+
+#define ROUND_PAIRS 10
+/* Blocks that a chain hashes in one step beside a round. */
+#define STEP_BLOCKS 2
+#define STEP_BYTES (STEP_BLOCKS * POLY1305_BLOCK_BYTES)
+
+/* Bytes of a packet that a pass gave keystream for. Sealing has encrypted them; opening does so
+ * when they are hashed. Either way they are hashed beside the next pass. */
+struct piece {
+    struct aead_desc *desc; /* NULL: there is none */
+    uint8_t *bytes;
+    const uint8_t *stream;
+    size_t len_bytes; /* a multiple of 16 but in the last one */
+    bool is_last;
+};
+
+struct slot {
+    struct aead_desc *desc; /* what ChaCha20 is at work on; NULL: nothing */
+    size_t at_bytes;
+    size_t len_bytes; /* without the tag */
+    bool is_begun;
+    const uint8_t *key; /* whose words are in the rows */
+    struct piece piece;
+    struct poly1305_mulx hash; /* of the piece's packet */
+    struct poly1305_mulx_key hash_key;
+};
+
+struct work {
+    struct chacha_avx2 chacha;
+    uint8_t streams[2][CHACHA_AVX2_BYTES]; /* of this pass and of the one before */
+    struct slot slots[2];
+    struct aead_desc *next, *end;
+    bool is_seal;
+    unsigned parity;
+};
+
+static bool is_supported(void)
+{
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi2");
+}
+
+AVX2_INLINE const uint8_t *step(struct poly1305_mulx *hash, const struct poly1305_mulx_key *key,
+                                const uint8_t *bytes)
+{
+    poly1305_mulx_block(hash, key, bytes);
+    poly1305_mulx_block(hash, key, bytes + POLY1305_BLOCK_BYTES);
+    return bytes + STEP_BYTES;
+}
+
+/* Steps that a piece has for one pass. */
+static size_t steps_of(const struct piece *piece, bool is_lone)
+{
+    size_t steps = piece->desc ? piece->len_bytes / STEP_BYTES : 0;
+    size_t most = is_lone ? 2 * ROUND_PAIRS : ROUND_PAIRS;
+    return steps < most ? steps : most;
+}
+
+/* One pass for both packets, or with is_lone, a constant, for the first alone. */
+AVX2_INLINE void pass(const struct chacha_avx2 *chacha, uint8_t *stream, struct slot *first,
+                      struct slot *second, bool is_lone)
+{
+    __m256i x[16];
+    struct poly1305_mulx first_hash = first->hash, second_hash = second->hash;
+    const struct poly1305_mulx_key first_key = first->hash_key, second_key = second->hash_key;
+    const uint8_t *first_at = first->piece.bytes, *second_at = second->piece.bytes;
+    const uint8_t *first_end = first_at + steps_of(&first->piece, is_lone) * STEP_BYTES;
+    const uint8_t *second_end = second_at + steps_of(&second->piece, is_lone) * STEP_BYTES;
+    for (unsigned i = 0; i < 16; i++)
+        x[i] = chacha->rows[i];
+    for (unsigned i = 0; i < ROUND_PAIRS; i++) {
+        chacha_avx2_columns(x);
+        if (first_at != first_end)
+            first_at = step(&first_hash, &first_key, first_at);
+        chacha_avx2_diagonals(x);
+        if (is_lone && first_at != first_end)
+            first_at = step(&first_hash, &first_key, first_at);
+        if (!is_lone && second_at != second_end)
+            second_at = step(&second_hash, &second_key, second_at);
+    }
+    chacha_avx2_store(chacha, x, stream);
+    first->hash = first_hash;
+    if (!is_lone)
+        second->hash = second_hash;
+}
+
+__attribute__((noinline)) AVX2 static void pass_for_two(struct work *work)
+{
+    pass(&work->chacha, work->streams[work->parity], &work->slots[0], &work->slots[1], false);
+    chacha_avx2_advance(&work->chacha, CHACHA_AVX2_HALF_BLOCKS);
+}
+
+__attribute__((noinline)) AVX2 static void pass_for_one(struct work *work, struct slot *slot)
+{
+    pass(&work->chacha, work->streams[work->parity], slot, slot, true);
+    chacha_avx2_advance(&work->chacha, 2 * CHACHA_AVX2_HALF_BLOCKS);
+}
+
+/* Whole vectors: up to 15 bytes behind the packet's change, which is where its tag stands. Sealing
+ * has not written it yet, opening has compared it. */
+AVX2_INLINE void crypt(uint8_t *bytes, const uint8_t *stream, size_t len)
+{
+    size_t at = 0;
+    for (; at + 32 <= len; at += 32) {
+        __m256i_u *to = (__m256i_u *)(bytes + at);
+        _mm256_storeu_si256(to, _mm256_xor_si256(_mm256_loadu_si256(to),
+                                                 _mm256_loadu_si256(
+                                                     (const __m256i_u *)(stream + at))));
+    }
+    for (; at < len; at += 16) {
+        __m128i_u *to = (__m128i_u *)(bytes + at);
+        _mm_storeu_si128(
+            to, _mm_xor_si128(_mm_loadu_si128(to), _mm_loadu_si128((__m128i_u *)(stream + at))));
+    }
+}
+
+/* What comes behind a packet's whole blocks: the rest, filled with zeros, and both lengths. */
+AVX2_INLINE void hash_end(struct slot *slot, const uint8_t *rest, size_t rest_bytes, size_t len)
+{
+    unsigned __int128 block;
+    if (rest_bytes) {
+        memcpy(&block, rest, sizeof(block)); /* up to the tag's end at most */
+        block &= ((unsigned __int128)1 << (8 * rest_bytes)) - 1;
+        poly1305_mulx_block(&slot->hash, &slot->hash_key, (const uint8_t *)&block);
+    }
+    block = (unsigned __int128)len << 64; /* no associated data */
+    poly1305_mulx_block(&slot->hash, &slot->hash_key, (const uint8_t *)&block);
+}
+
+/* Finishes what is left of a slot's piece once `steps` of it are hashed. */
+AVX2 static void settle(struct slot *slot, size_t steps, bool is_seal)
+{
+    struct piece *piece = &slot->piece;
+    struct aead_desc *desc = piece->desc;
+    if (!desc)
+        return;
+    size_t at = steps * STEP_BYTES;
+    for (; at + POLY1305_BLOCK_BYTES <= piece->len_bytes; at += POLY1305_BLOCK_BYTES)
+        poly1305_mulx_block(&slot->hash, &slot->hash_key, piece->bytes + at);
+    if (piece->is_last) {
+        uint8_t computed[AEAD_TAG_BYTES], *tag = piece->bytes + piece->len_bytes;
+        hash_end(slot, piece->bytes + at, piece->len_bytes - at, (size_t)(tag - desc->bytes));
+        poly1305_mulx_final(&slot->hash, &slot->hash_key, is_seal ? tag : computed);
+        if (!is_seal) {
+            desc->is_authentic = bytes_equal_secret(computed, tag, AEAD_TAG_BYTES);
+            bytes_wipe(computed, sizeof(computed)); /* of a forgery it would be the proof */
+        }
+    }
+    if (!is_seal)
+        crypt(piece->bytes, piece->stream, piece->len_bytes);
+    piece->desc = NULL;
+}
+
+/* Gives a slot's packet the keystream of the pass just made; the last piece frees the slot. */
+AVX2 static void use_stream(struct slot *slot, const uint8_t *stream, size_t ready, bool is_seal)
+{
+    struct aead_desc *desc = slot->desc;
+    if (!slot->is_begun) {
+        slot->is_begun = true;
+        slot->hash = (struct poly1305_mulx){0};
+        poly1305_mulx_key(&slot->hash_key, stream);
+        stream += CHACHA_BLOCK_BYTES;
+        ready -= CHACHA_BLOCK_BYTES;
+    }
+    size_t left = slot->len_bytes - slot->at_bytes;
+    slot->piece = (struct piece){.desc = desc,
+                                 .bytes = desc->bytes + slot->at_bytes,
+                                 .stream = stream,
+                                 .len_bytes = left < ready ? left : ready,
+                                 .is_last = left <= ready};
+    if (is_seal)
+        crypt(slot->piece.bytes, stream, slot->piece.len_bytes);
+    slot->at_bytes += slot->piece.len_bytes;
+    if (slot->piece.is_last)
+        slot->desc = NULL;
+}
+
+/* The next packet for a slot that is free, if there is one. */
+AVX2 static void take_next(struct work *work, unsigned index)
+{
+    struct slot *slot = &work->slots[index];
+    size_t tag_bytes = work->is_seal ? 0 : AEAD_TAG_BYTES;
+    while (!slot->desc && work->next < work->end) {
+        struct aead_desc *desc = work->next++;
+        if (desc->len_bytes < tag_bytes) {
+            desc->is_authentic = false;
+            continue;
+        }
+        slot->desc = desc;
+        slot->at_bytes = 0;
+        slot->len_bytes = desc->len_bytes - tag_bytes;
+        slot->is_begun = false;
+        if (slot->key != desc->key)
+            chacha_avx2_key(&work->chacha, index, desc->key);
+        slot->key = desc->key;
+        chacha_avx2_packet(&work->chacha, index, desc->counter);
+    }
+}
+
+/* The last packet has both halves, as there is none to share them with. */
+AVX2 static void run_lone(struct work *work, unsigned index)
+{
+    struct slot *slot = &work->slots[index];
+    settle(&work->slots[!index], 0, work->is_seal);
+    chacha_avx2_take_all(&work->chacha, index);
+    while (slot->desc) {
+        pass_for_one(work, slot);
+        settle(slot, steps_of(&slot->piece, true), work->is_seal);
+        use_stream(slot, work->streams[work->parity], CHACHA_AVX2_BYTES, work->is_seal);
+        work->parity ^= 1;
+    }
+}
+
+AVX2 static void run(struct aead_desc *descs, size_t count, bool is_seal)
+{
+    struct work work;
+    struct slot *slots = work.slots;
+    memset(slots, 0, sizeof(work.slots));
+    work.next = descs;
+    work.end = descs + count;
+    work.is_seal = is_seal;
+    work.parity = 0;
+    chacha_avx2_constants(&work.chacha);
+    for (;;) {
+        take_next(&work, 0);
+        take_next(&work, 1);
+        if (!slots[0].desc || !slots[1].desc)
+            break;
+        pass_for_two(&work);
+        for (unsigned i = 0; i < 2; i++) {
+            settle(&slots[i], steps_of(&slots[i].piece, false), is_seal);
+            use_stream(&slots[i], work.streams[work.parity] + i * CHACHA_AVX2_HALF_BYTES,
+                       CHACHA_AVX2_HALF_BYTES, is_seal);
+        }
+        work.parity ^= 1;
+    }
+    if (slots[0].desc || slots[1].desc)
+        run_lone(&work, !slots[0].desc);
+    settle(&slots[0], 0, is_seal);
+    settle(&slots[1], 0, is_seal); /* nothing, if the other one ran alone */
+    bytes_wipe(&work, sizeof(work));
+}
+
+static bool init(void *state)
+{
+    (void)state;
+    return true;
+}
+
+static void wipe(void *state)
+{
+    (void)state;
+}
+
+static void seal(void *state, struct aead_desc *descs, size_t count)
+{
+    (void)state;
+    run(descs, count, true);
+}
+
+static void open(void *state, struct aead_desc *descs, size_t count)
+{
+    (void)state;
+    run(descs, count, false);
+}
+
+const struct aead_backend aead_avx2_backend = {
+    .name = "avx2",
+    .is_supported = is_supported,
+    .init = init,
+    .wipe = wipe,
+    .seal = seal,
+    .open = open,
+};

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: MIT */
+/* Eight blocks of ChaCha20 (RFC 8439 2.3) side by side in AVX2 registers. Word i of all blocks is
+ * row i; its lanes 0 to 3 are four blocks of one packet, lanes 4 to 7 four blocks of another, or
+ * the next four of the same. */
+#ifndef CRYPTO_CHACHA_AVX2_H
+#define CRYPTO_CHACHA_AVX2_H
+
+#include <immintrin.h>
+#include <stdint.h>
+
+#include "base/bytes.h"
+#include "crypto/chacha.h"
+
+#define AVX2 __attribute__((target("avx2,bmi2")))
+#define AVX2_INLINE static inline __attribute__((always_inline, target("avx2,bmi2")))
+
+#define CHACHA_AVX2_HALF_BLOCKS 4
+#define CHACHA_AVX2_HALF_BYTES (CHACHA_AVX2_HALF_BLOCKS * CHACHA_BLOCK_BYTES)
+#define CHACHA_AVX2_BYTES (2 * CHACHA_AVX2_HALF_BYTES)
+
+struct chacha_avx2 {
+    __m256i rows[16];
+};
+
+AVX2_INLINE __m128i *chacha_avx2_half(struct chacha_avx2 *chacha, unsigned row, unsigned half)
+{
+    return (__m128i *)&chacha->rows[row] + half;
+}
+
+AVX2_INLINE void chacha_avx2_constants(struct chacha_avx2 *chacha)
+{
+    static const uint8_t text[] = "expand 32-byte k";
+    for (unsigned i = 0; i < 4; i++)
+        chacha->rows[i] = _mm256_set1_epi32((int)load_le32(text + 4 * i));
+}
+
+/* The rest of one half's words, but for the block counter. */
+AVX2_INLINE void chacha_avx2_key(struct chacha_avx2 *chacha, unsigned half,
+                                 const uint8_t key[CHACHA_KEY_BYTES])
+{
+    for (unsigned i = 0; i < 8; i++)
+        *chacha_avx2_half(chacha, 4 + i, half) = _mm_set1_epi32((int)load_le32(key + 4 * i));
+}
+
+/* Begins a packet at block 0; its nonce is 4 zero bytes and `counter`. */
+AVX2_INLINE void chacha_avx2_packet(struct chacha_avx2 *chacha, unsigned half, uint64_t counter)
+{
+    *chacha_avx2_half(chacha, 12, half) = _mm_setr_epi32(0, 1, 2, 3);
+    *chacha_avx2_half(chacha, 13, half) = _mm_setzero_si128();
+    *chacha_avx2_half(chacha, 14, half) = _mm_set1_epi32((int)(uint32_t)counter);
+    *chacha_avx2_half(chacha, 15, half) = _mm_set1_epi32((int)(uint32_t)(counter >> 32));
+}
+
+/* Gives both halves to the packet in `half`: the lower one goes on where it is. */
+AVX2_INLINE void chacha_avx2_take_all(struct chacha_avx2 *chacha, unsigned half)
+{
+    for (unsigned i = 4; i < 16; i++)
+        *chacha_avx2_half(chacha, i, !half) = *chacha_avx2_half(chacha, i, half);
+    chacha->rows[12] =
+        _mm256_add_epi32(chacha->rows[12], _mm256_setr_epi32(0, 0, 0, 0, 4, 4, 4, 4));
+}
+
+AVX2_INLINE void chacha_avx2_advance(struct chacha_avx2 *chacha, int blocks)
+{
+    chacha->rows[12] = _mm256_add_epi32(chacha->rows[12], _mm256_set1_epi32(blocks));
+}
+
+AVX2_INLINE __m256i chacha_avx2_turn(__m256i row, int bits)
+{
+    return _mm256_or_si256(_mm256_slli_epi32(row, bits), _mm256_srli_epi32(row, 32 - bits));
+}
+
+AVX2_INLINE void chacha_avx2_quarter(__m256i *a, __m256i *b, __m256i *c, __m256i *d)
+{
+    const __m256i turn16 = _mm256_setr_epi8(2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13, 2,
+                                            3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13);
+    const __m256i turn8 = _mm256_setr_epi8(3, 0, 1, 2, 7, 4, 5, 6, 11, 8, 9, 10, 15, 12, 13, 14, 3,
+                                           0, 1, 2, 7, 4, 5, 6, 11, 8, 9, 10, 15, 12, 13, 14);
+    *a = _mm256_add_epi32(*a, *b);
+    *d = _mm256_shuffle_epi8(_mm256_xor_si256(*d, *a), turn16);
+    *c = _mm256_add_epi32(*c, *d);
+    *b = chacha_avx2_turn(_mm256_xor_si256(*b, *c), 12);
+    *a = _mm256_add_epi32(*a, *b);
+    *d = _mm256_shuffle_epi8(_mm256_xor_si256(*d, *a), turn8);
+    *c = _mm256_add_epi32(*c, *d);
+    *b = chacha_avx2_turn(_mm256_xor_si256(*b, *c), 7);
+}
+
+AVX2_INLINE void chacha_avx2_columns(__m256i x[16])
+{
+    chacha_avx2_quarter(&x[0], &x[4], &x[8], &x[12]);
+    chacha_avx2_quarter(&x[1], &x[5], &x[9], &x[13]);
+    chacha_avx2_quarter(&x[2], &x[6], &x[10], &x[14]);
+    chacha_avx2_quarter(&x[3], &x[7], &x[11], &x[15]);
+}
+
+AVX2_INLINE void chacha_avx2_diagonals(__m256i x[16])
+{
+    chacha_avx2_quarter(&x[0], &x[5], &x[10], &x[15]);
+    chacha_avx2_quarter(&x[1], &x[6], &x[11], &x[12]);
+    chacha_avx2_quarter(&x[2], &x[7], &x[8], &x[13]);
+    chacha_avx2_quarter(&x[3], &x[4], &x[9], &x[14]);
+}
+
+/* Four rows become, for each block of a half, four words side by side. */
+AVX2_INLINE void chacha_avx2_transpose(__m256i rows[4])
+{
+    __m256i low01 = _mm256_unpacklo_epi32(rows[0], rows[1]);
+    __m256i low23 = _mm256_unpacklo_epi32(rows[2], rows[3]);
+    __m256i high01 = _mm256_unpackhi_epi32(rows[0], rows[1]);
+    __m256i high23 = _mm256_unpackhi_epi32(rows[2], rows[3]);
+    rows[0] = _mm256_unpacklo_epi64(low01, low23);
+    rows[1] = _mm256_unpackhi_epi64(low01, low23);
+    rows[2] = _mm256_unpacklo_epi64(high01, high23);
+    rows[3] = _mm256_unpackhi_epi64(high01, high23);
+}
+
+/* Adds the first rows to the last ones: the lower half's four blocks, then the upper half's. */
+AVX2_INLINE void chacha_avx2_store(const struct chacha_avx2 *chacha, __m256i x[16],
+                                   uint8_t stream[CHACHA_AVX2_BYTES])
+{
+    for (unsigned i = 0; i < 16; i++)
+        x[i] = _mm256_add_epi32(x[i], chacha->rows[i]);
+    for (unsigned i = 0; i < 16; i += 4)
+        chacha_avx2_transpose(x + i);
+    for (unsigned i = 0; i < 16; i += 8)
+        for (unsigned block = 0; block < 4; block++) {
+            uint8_t *at = stream + block * CHACHA_BLOCK_BYTES + 4 * i;
+            __m256i first = x[i + block], second = x[i + 4 + block];
+            _mm256_storeu_si256((__m256i_u *)at, _mm256_permute2x128_si256(first, second, 0x20));
+            _mm256_storeu_si256((__m256i_u *)(at + CHACHA_AVX2_HALF_BYTES),
+                                _mm256_permute2x128_si256(first, second, 0x31));
+        }
+}
+
+#endif
