@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: MIT */
+/* What the reassembly's tests share: fragments written by hand, and books on what became of
+ * them. */
+#ifndef ROUTE_REASSEMBLY_RIG_TEST_H
+#define ROUTE_REASSEMBLY_RIG_TEST_H
+
+#include <stdlib.h>
+
+#include "base/bytes.h"
+#include "route/reassembly.h"
+#include "tap.h"
+
+#define PIECES_MOST 80
+#define SLOTS 256
+#define BLOCKS 4
+#define START (100 * NS_PER_S)
+
+/* One fragment as it is sent. */
+struct cut {
+    bool is_ipv6;
+    uint32_t id;
+    uint8_t source; /* last byte of its address */
+    uint8_t protocol;
+    uint8_t tos;
+    uint32_t at;
+    uint32_t len;
+    bool has_more;
+    size_t padding; /* options: 0 or 8 */
+    const uint8_t *bytes;
+};
+
+struct rig {
+    struct pool *pool;
+    struct reassembly *reassembly;
+    instant_ns now;
+    uint64_t sent, dropped, passed, joined, wholes;
+};
+
+static inline void rig_init(struct rig *rig)
+{
+    const struct pool_shape shape = {.slots = SLOTS, .headroom_bytes = 64, .payload_bytes = 1500,
+                                     .tailroom_bytes = 31, .receive_blocks = BLOCKS,
+                                     .receive_block_bytes = 65536};
+    *rig = (struct rig){.now = START, .pool = pool_new(tap_memory(), &shape)};
+    rig->reassembly = reassembly_new(tap_memory(), rig->pool);
+    CHECK(rig->reassembly != NULL);
+}
+
+static inline void rig_wipe(struct rig *rig)
+{
+    CHECK_EQUAL(pool_free_slots(rig->pool), SLOTS);
+    CHECK_EQUAL(pool_free_blocks(rig->pool), BLOCKS);
+    reassembly_free(rig->reassembly);
+    pool_free(rig->pool);
+    CHECK_EQUAL(tap_memory_balance_bytes(), 0);
+}
+
+/* A heap buffer of exactly its size. */
+static inline uint8_t *rig_write(const struct cut *cut, size_t *len)
+{
+    size_t header = (cut->is_ipv6 ? 48 : 20) + cut->padding;
+    uint8_t *bytes = calloc(1, header + cut->len + 1);
+    *len = header + cut->len;
+    if (cut->is_ipv6) {
+        store_be32(bytes, 6u << 28 | (uint32_t)cut->tos << 20);
+        store_be16(bytes + 4, (uint16_t)(*len - 40));
+        bytes[6] = cut->padding ? IP_PROTOCOL_DSTOPTS : IP_PROTOCOL_FRAGMENT;
+        bytes[7] = 60;
+        bytes[8] = 0x20, bytes[23] = cut->source;
+        bytes[24] = 0xfc, bytes[39] = 2;
+        if (cut->padding)
+            memcpy(bytes + 40, (uint8_t[]){IP_PROTOCOL_FRAGMENT, 0, 1, 4, 0, 0, 0, 0}, 8);
+        uint8_t *fragment = bytes + header - 8;
+        fragment[0] = cut->protocol;
+        store_be16(fragment + 2, (uint16_t)(cut->at | cut->has_more));
+        store_be32(fragment + 4, cut->id);
+    } else {
+        bytes[0] = (uint8_t)(0x40 | header / 4);
+        bytes[1] = cut->tos;
+        store_be16(bytes + 2, (uint16_t)*len);
+        store_be16(bytes + 4, (uint16_t)cut->id);
+        store_be16(bytes + 6, (uint16_t)(cut->at / 8 | cut->has_more << 13));
+        bytes[8] = 60;
+        bytes[9] = cut->protocol;
+        memcpy(bytes + 12, (uint8_t[]){203, 0, 113, cut->source, 10, 64, 0, 2}, 8);
+        memset(bytes + 20, 1, cut->padding);
+    }
+    if (cut->len)
+        memcpy(bytes + header, cut->bytes, cut->len);
+    return bytes;
+}
+
+/* Hands the fragment in and keeps the books; what is released is checked to be packets again. */
+static inline struct reassembly_result rig_put(struct rig *rig, const struct cut *cut,
+                                               bool is_carried)
+{
+    size_t len;
+    struct ip_view view;
+    uint8_t *bytes = rig_write(cut, &len);
+    struct packet packet = {.data = bytes, .len_bytes = (uint32_t)len, .tos = cut->tos};
+    CHECK_EQUAL(ip_parse(bytes, len, &view), VERDICT_OK);
+    CHECK(reassembly_concerns(&view));
+    struct reassembly_result result =
+        reassembly_add(rig->reassembly, &packet, &view, is_carried, rig->now);
+    rig->sent++;
+    rig->dropped += result.dropped;
+    rig->passed += result.released.count + (result.road == REASSEMBLY_PASSES);
+    rig->wholes += result.road == REASSEMBLY_WHOLE;
+    CHECK_EQUAL(result.whole != NULL, result.road == REASSEMBLY_WHOLE);
+    free(bytes);
+    return result;
+}
+
+static inline void rig_give(struct rig *rig, struct reassembly_result *result)
+{
+    pool_give_queue(rig->pool, &result->released);
+    pool_give_packet(rig->pool, result->whole);
+}
+
+/* What the books do not explain is still held: it goes with time, and is counted then. */
+static inline void rig_let_expire(struct rig *rig, uint64_t held)
+{
+    if (reassembly_deadline(rig->reassembly) != INSTANT_NEVER)
+        rig->now = reassembly_deadline(rig->reassembly);
+    CHECK(rig->now <= instant_add(START, 30 * NS_PER_S));
+    rig->now += REASSEMBLY_TIME_NS;
+    CHECK_EQUAL(reassembly_expire(rig->reassembly, rig->now), held);
+    CHECK_EQUAL(reassembly_deadline(rig->reassembly), INSTANT_NEVER);
+}
+
+/* ---- a datagram cut at random ---- */
+
+static uint8_t rig_datagram[REASSEMBLY_BYTES_MOST + 8];
+
+static inline size_t rig_cut_up(struct cut *cuts, const struct cut *like, uint32_t total)
+{
+    size_t count = 0;
+    uint32_t at = 0, left_least = total / (REASSEMBLY_FRAGMENTS_MOST / 2) + 8;
+    while (at < total) {
+        uint32_t len = (uint32_t)(left_least + tap_random_below(1400 - left_least)) / 8 * 8;
+        len = total - at < len ? total - at : len;
+        cuts[count] = *like;
+        cuts[count].at = at;
+        cuts[count].len = len;
+        cuts[count].bytes = rig_datagram + at;
+        cuts[count].padding = tap_random_below(2) * 8;
+        at += len;
+        cuts[count++].has_more = at < total;
+    }
+    return count;
+}
+
+static inline void rig_shuffle(struct cut *cuts, size_t count)
+{
+    for (size_t i = count; i > 1; i--) {
+        size_t other = tap_random_below(i);
+        struct cut kept = cuts[other];
+        cuts[other] = cuts[i - 1];
+        cuts[i - 1] = kept;
+    }
+}
+
+static inline struct cut rig_random_cut(void)
+{
+    tap_random_bytes(rig_datagram, sizeof(rig_datagram));
+    return (struct cut){.is_ipv6 = tap_random_below(2), .id = (uint32_t)tap_random(), .source = 9,
+                        .protocol = IP_PROTOCOL_UDP, .tos = 2};
+}
+
+/* Of a size that occurs, more than one fragment. */
+static inline uint32_t rig_random_total(void)
+{
+    return (uint32_t)(tap_random_below(4) ? 1408 + tap_random_below(200)
+                                          : 1408 + tap_random_below(REASSEMBLY_BYTES_MOST - 1407));
+}
+
+#endif
