@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "engine/core.h"
+#include "engine/fragments.h"
 #include "engine/handshakes.h"
 #include "engine/inbound.h"
 #include "engine/outbound.h"
@@ -67,7 +68,8 @@ struct engine *engine_new(const struct engine_options *options,
     }
     insert_peers(engine);
     engine->backlog = memory_take(engine->memory, BACKLOG_MESSAGES * sizeof(*engine->backlog));
-    if (!engine->backlog || !heap_reserve(&engine->deadlines, engine->tree.peer_count + 1)) {
+    if (!engine->backlog || !heap_reserve(&engine->deadlines, engine->tree.peer_count + 1) ||
+        !fragments_init(engine)) {
         snprintf(why, why_bytes, "no memory for %u peers", engine->tree.peer_count);
         engine_free(engine);
         return NULL;
@@ -100,6 +102,7 @@ void engine_free(struct engine *engine)
         for (uint32_t p = 0; p < node->peer_count; p++)
             pool_give_queue(engine->pool, &node->peers[p]->stage);
     }
+    fragments_wipe(engine);
     tree_wipe(&engine->tree);
     heap_wipe(&engine->deadlines);
     const struct memory *memory = engine->memory;
@@ -141,6 +144,7 @@ void engine_idle(struct engine *engine, struct actions *actions)
 
 void engine_tick(struct engine *engine, instant_ns now, uint64_t wall_ns, struct actions *actions)
 {
+    fragments_tick(engine, now);
     handshakes_tick(engine, TICK_PEERS, now, wall_ns, actions);
     handshakes_run(engine, now, wall_ns, actions);
     handshakes_initiate_wanted(engine, now, wall_ns, actions);
@@ -152,7 +156,8 @@ instant_ns engine_deadline(const struct engine *engine)
     if (engine->backlog_count || engine->outbound_count || !list_is_empty(&engine->wants_handshake))
         return 0;
     struct heap_node *first = heap_first(&engine->deadlines);
-    return first ? first->deadline : INSTANT_NEVER;
+    return first ? instant_min(first->deadline, engine->fragments_deadline)
+                 : engine->fragments_deadline;
 }
 
 void engine_count(struct engine *engine, uint32_t tunnel, enum verdict verdict, uint64_t packets)
