@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <syslog.h>
 #include <unistd.h>
@@ -15,10 +17,27 @@
 
 #define USAGE "up [-f] NAME|FILE..."
 
+/* The network stands: from here on the daemon marks sockets, follows routes and, at the end, puts
+ * the host back, for which CAP_NET_ADMIN is enough; its files are those of its own user (RULES I5).
+ * No program that it could be made to run gets more. */
+static void give_up_rights(void)
+{
+    struct rlimit no_limit = {RLIM_INFINITY, RLIM_INFINITY};
+    setrlimit(RLIMIT_MEMLOCK, &no_limit); /* secrets of sessions to come are locked too */
+    bool may_unbind = capng_have_capability(CAPNG_EFFECTIVE, CAP_SETPCAP);
+    capng_clear(CAPNG_SELECT_BOTH);
+    capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED, CAP_NET_ADMIN);
+    if (capng_apply(may_unbind ? CAPNG_SELECT_BOTH : CAPNG_SELECT_CAPS) != 0 ||
+        prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
+        fprintf(stderr, "hopwire: the rights beyond CAP_NET_ADMIN cannot be given up: %s\n",
+                strerror(errno));
+}
+
 /* The parent waits at this pipe until the child's network works or has failed. */
 static void tell_parent(void *context)
 {
     int *pipe_end = context;
+    give_up_rights();
     int null = open("/dev/null", O_RDWR);
     if (null >= 0) {
         dup2(null, STDIN_FILENO);
@@ -35,6 +54,7 @@ static void tell_parent(void *context)
 static void tell_nobody(void *context)
 {
     (void)context;
+    give_up_rights();
 }
 
 static int wait_for_child(pid_t child, int pipe_end)

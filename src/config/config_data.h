@@ -57,6 +57,10 @@ struct config {
     uint32_t mtu_bytes;                       /* of the interface; 0: computed (E2) */
     bool table_is_off;                        /* `Table = off`: no routes and rules */
     uint32_t table;                           /* `Table = N`; 0: auto */
+    bool has_kill_switch;                     /* F4 */
+    bool allows_lan;                          /* `AllowLAN = on`: what is on the uplink's link */
+    struct prefix *lan;                       /* `AllowLAN = PREFIX…`, masked */
+    size_t lan_count;
 };
 
 /* The index of the first tunnel without a carrier (A6). */

@@ -187,6 +187,31 @@ static void test_i1_files_chained_leftmost_outermost(void)
     done(config);
 }
 
+static void test_f4_the_kill_switch_and_what_the_lan_may(void)
+{
+    static const char *const values[] = {"off", "On", "10.1.2.3/8, fd00::/64"};
+    for (size_t i = 0; i < 3; i++) {
+        char text[256];
+        snprintf(text, sizeof(text), "[Network]\nKillSwitch = %s\nAllowLAN = %s\n"
+                                     "[Tunnel a]\nPrivateKey = " KEY_1 "\n",
+                 i ? "on" : "off", values[i]);
+        struct test_files files = {{{"n.conf", text, false}}};
+        struct config *config = load(&files, 1);
+        if (!config)
+            return;
+        CHECK_EQUAL(config->has_kill_switch, i > 0);
+        CHECK_EQUAL(config->allows_lan, i == 1);
+        CHECK_EQUAL(config->lan_count, i == 2 ? 2 : 0);
+        if (i == 2 && config->lan_count == 2) {
+            check_prefix(&config->lan[0], "10.0.0.0/8");
+            check_prefix(&config->lan[1], "fd00::/64");
+            CHECK(said(CONFIG_WARNING, "n.conf:3: AllowLAN: 10.1.2.3/8 has host bits; taken as "
+                                       "10.0.0.0/8"));
+        }
+        done(config);
+    }
+}
+
 static void test_a_single_wg_quick_file_is_a_network(void)
 {
     struct test_files files = {
@@ -378,6 +403,7 @@ int main(int argc, char **argv)
     TAP_RUN(argc, argv, test_i1_what_an_included_file_loses_is_named);
     TAP_RUN(argc, argv, test_i1_inline_keys_beat_the_included_ones);
     TAP_RUN(argc, argv, test_i1_files_chained_leftmost_outermost);
+    TAP_RUN(argc, argv, test_f4_the_kill_switch_and_what_the_lan_may);
     TAP_RUN(argc, argv, test_a_single_wg_quick_file_is_a_network);
     TAP_RUN(argc, argv, test_a1_routes);
     TAP_RUN(argc, argv, test_a1_an_exception_of_the_whole_prefix_ends_the_conflict);

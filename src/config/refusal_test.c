@@ -85,6 +85,20 @@ static const struct refusal values[] = {
      "digits or _=+.-"},
     {"[Network]\nTable = main\n" HEAD,
      "n.conf:2: Table: not a routing table: \"main\"; write off, auto or a number"},
+    {"[Network]\nKillSwitch = 1\n" HEAD, "n.conf:2: KillSwitch: neither on nor off: \"1\""},
+    {"[Network]\nAllowLAN = lan\n" HEAD,
+     "n.conf:2: AllowLAN: not a prefix: \"lan\"; write ADDRESS/LENGTH, with a length of at most 32 "
+     "(IPv4) or 128 (IPv6)"},
+    {"[Network]\nAllowLAN = 10.0.0.0/8, ::/0\n" HEAD,
+     "n.conf:2: AllowLAN: ::/0 would let everything pass the tunnels by; write the LAN's own "
+     "prefixes, or on"},
+    {HEAD "DNS = 10.0.0.1, -x\n",
+     "n.conf:4: DNS: neither a name server's address nor a search domain: \"-x\""},
+    {HEAD "DNS = 10.0.0.256\n",
+     "n.conf:4: DNS: neither a name server's address nor a search domain: \"10.0.0.256\""},
+    {HEAD "DNS = 127.0.0.1\n",
+     "n.conf:4: DNS: no name server can be asked at 127.0.0.1 through a tunnel; write an address "
+     "behind it"},
     {"[Network]\nAddress = 10.0.0.1, 10.0.0.2\n" HEAD,
      "n.conf:2: Address: a second address of a family: 10.0.0.2; the interface has one of each"},
 };
@@ -121,12 +135,6 @@ static const struct refusal words[] = {
 };
 
 static const struct refusal unbuilt[] = {
-    {"[Network]\nKillSwitch = on\n" HEAD,
-     "n.conf:2: KillSwitch: \"on\" is not built yet and would have no effect; write KillSwitch = "
-     "off or remove the line"},
-    {"[Network]\nAllowLAN = 10.0.0.0/8\n" HEAD,
-     "n.conf:2: AllowLAN: \"10.0.0.0/8\" is not built yet and would have no effect; write AllowLAN "
-     "= off or remove the line"},
     {"[Network]\nDNS = 10.0.0.1\n" HEAD,
      "n.conf:2: DNS: not built yet and would have no effect; remove the line"},
     {HEAD "DNS = 10.0.0.1\n",

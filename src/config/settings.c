@@ -9,6 +9,7 @@
 #include "config/syntax.h"
 
 #define ADDRESSES_MOST 64
+#define LAN_PREFIXES_MOST 256
 
 static bool append_prefix(struct loader *loader, const struct prefix *prefix, unsigned line,
                           struct prefix **prefixes, unsigned **lines, size_t *count)
@@ -144,13 +145,51 @@ static void read_addresses(struct loader *loader, const struct config_place *pla
     }
 }
 
+static void read_kill_switch(struct loader *loader, const struct config_place *place,
+                             const char *value)
+{
+    if (!value_switch(value, &loader->config->has_kill_switch))
+        config_messages_add(loader->messages, CONFIG_ERROR, place, "neither on nor off: \"%.20s\"",
+                            value);
+}
+
+/* off, on, or prefixes. */
+static void read_allow_lan(struct loader *loader, const struct config_place *place, char *rest)
+{
+    struct config *config = loader->config;
+    if (value_switch(rest, &config->allows_lan))
+        return;
+    for (char *item; (item = syntax_item(&rest));) {
+        struct prefix prefix;
+        if (!read_prefix(loader, place, item, &prefix))
+            continue;
+        if (prefix.len_bits == 0) {
+            config_messages_add(loader->messages, CONFIG_ERROR, place,
+                                "%.60s would let everything pass the tunnels by; write the LAN's "
+                                "own prefixes, or on",
+                                item);
+            continue;
+        }
+        if (config->lan_count == LAN_PREFIXES_MOST) {
+            config_messages_add(loader->messages, CONFIG_ERROR, place,
+                                "more than %d prefixes; join some", LAN_PREFIXES_MOST);
+            return;
+        }
+        struct prefix *more =
+            arena_extend(&config->arena, config->lan, config->lan_count, sizeof(*more));
+        if (!more)
+            return;
+        more[config->lan_count++] = prefix;
+        config->lan = more;
+    }
+}
+
 /* What has no effect yet is refused, or it would be a leak; in a file that is only a part of the
  * network it is passed over aloud (I1). */
 static void tell_unbuilt(struct loader *loader, const struct config_place *place,
                          enum keyword keyword, const char *value, enum source_role role)
 {
-    bool is_on = true, may_be_off = keyword == KEYWORD_SAVE_CONFIG ||
-                                    keyword == KEYWORD_KILL_SWITCH || keyword == KEYWORD_ALLOW_LAN;
+    bool is_on = true, may_be_off = keyword == KEYWORD_SAVE_CONFIG;
     if (may_be_off && value_switch(value, &is_on) && !is_on)
         return;
     if (role == ROLE_PART && keyword == KEYWORD_DNS)
@@ -191,6 +230,12 @@ void settings_network(struct loader *loader, const struct config_place *place, e
         break;
     case KEYWORD_TABLE:
         read_table(loader, place, value);
+        break;
+    case KEYWORD_KILL_SWITCH:
+        read_kill_switch(loader, place, value);
+        break;
+    case KEYWORD_ALLOW_LAN:
+        read_allow_lan(loader, place, value);
         break;
     default:
         tell_unbuilt(loader, place, keyword, value, ROLE_NETWORK);

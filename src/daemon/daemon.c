@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Theory of operation. Order is what keeps this from leaking: the state file is written before the
- * first rule, so a crash at any point can be undone; `unreachable` twins stand before the routes to
- * the interface and go after them (RULES F2); a crashed run's rules go only when the new ones stand
- * (A7). Everything that a step did is undone in reverse when a later one fails. */
+ * first rule, so a crash at any point can be undone; the firewall's table stands before the first
+ * route and goes after the last (RULES F4); `unreachable` twins stand before the routes to the
+ * interface and go after them (F2); a crashed run's rules go only when the new ones stand (A7).
+ * Everything that a step did is undone in reverse when a later one fails. */
 #include "daemon/daemon.h"
 
 #include <errno.h>
@@ -10,136 +11,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/signalfd.h>
-#include <syslog.h>
 #include <unistd.h>
 
 #include "daemon/interface.h"
-#include "daemon/names.h"
-#include "daemon/ports.h"
 #include "daemon/report.h"
-#include "daemon/roots.h"
-#include "host/control_socket.h"
-#include "host/state.h"
-#include "host/watch.h"
-#include "io/io_memory.h"
-#include "io/network.h"
-
-/* Route and link events come in bursts: looked at once they have settled. */
-#define SETTLE_NS (100 * NS_PER_MS)
-#define WHY_BYTES 1024
-
-struct daemon {
-    const struct daemon_options *options;
-    const struct config *config;
-    struct network_description description; /* the config's, with what the host adds */
-
-    struct netlink netlink;
-    struct watch watch;
-    struct tun tun;
-    struct loop *loop;
-    struct io_memory *memory;
-    struct aead *aead;
-    struct network *network;
-    struct names *names;
-    struct ports ports;
-    struct control_socket *control;
-    struct root_way *ways; /* by tunnel; roots only */
-
-    struct state state;
-    struct state crashed; /* an earlier run's, to be undone once ours stands */
-    bool has_crashed;
-    bool is_laid;
-    bool is_orphaned; /* the interface was taken from us: rules and twins stay, as after a crash */
-    instant_ns started;
-
-    struct loop_source watch_source, control_source, signal_source;
-    struct loop_timer settle;
-    char reason[WHY_BYTES];
-    struct text why;
-};
-
-static void log_line(void *context, const char *line)
-{
-    const struct daemon *daemon = context;
-    if (daemon->options->is_foreground)
-        fprintf(stderr, "hopwire: %s: %s\n", daemon->config->name, line);
-    else
-        syslog(LOG_INFO, "%s: %s", daemon->config->name, line);
-}
-
-/* ---- roots and routes ---- */
-
-static size_t root_endpoints(const struct daemon *daemon, uint32_t root,
-                             struct endpoint **endpoints)
-{
-    struct engine *engine = network_engine(daemon->network);
-    size_t count = daemon->description.tunnels[root].peer_count;
-    *endpoints = calloc(count ? count : 1, sizeof(**endpoints));
-    for (uint32_t i = 0; *endpoints && i < count; i++) {
-        struct status_peer peer;
-        status_read_peer(engine, root, i, 0, &peer);
-        (*endpoints)[i] = peer.endpoint;
-    }
-    return *endpoints ? count : 0;
-}
-
-/* Reads every root's way again; true when an MTU changed. */
-static bool update_roots(struct daemon *daemon, bool is_first)
-{
-    struct engine *engine = network_engine(daemon->network);
-    bool changed = false;
-    for (uint32_t i = 0; i < daemon->description.tunnel_count; i++) {
-        if (daemon->description.tunnels[i].carrier != TUNNEL_NO_CARRIER)
-            continue;
-        struct endpoint *endpoints;
-        size_t count = root_endpoints(daemon, i, &endpoints);
-        struct root_way way =
-            roots_find(&daemon->netlink, daemon->state.routing.mark, endpoints, count);
-        free(endpoints);
-        struct root_way *last = &daemon->ways[i];
-        bool moved = way.interface_index != last->interface_index ||
-                     !address_is_equal(&way.source, &last->source);
-        changed |= way.mtu_bytes != last->mtu_bytes;
-        *last = way;
-        engine_set_root_mtu(engine, i, way.mtu_bytes);
-        if (moved && !is_first)
-            network_changed(daemon->network, i);
-    }
-    return changed;
-}
-
-static int apply_routes(struct daemon *daemon)
-{
-    struct routing_entry *entries;
-    size_t count;
-    int result = interface_routes(daemon->config, network_engine(daemon->network), &entries, &count);
-    if (result != 0)
-        return result;
-    if (daemon->is_laid)
-        result = routing_update(&daemon->netlink, &daemon->state.routing, entries, count,
-                                &daemon->why);
-    else
-        result =
-            routing_lay(&daemon->netlink, &daemon->state.routing, entries, count, &daemon->why);
-    daemon->is_laid |= result == 0;
-    free(entries);
-    return result;
-}
-
-static void settle(void *context, instant_ns now)
-{
-    struct daemon *daemon = context;
-    (void)now;
-    update_roots(daemon, false);
-    text_init(&daemon->why, daemon->reason, sizeof(daemon->reason));
-    int result = interface_update(&daemon->netlink, daemon->state.routing.interface_index,
-                                  daemon->config, network_engine(daemon->network),
-                                  daemon->state.routing.ipv6, &daemon->why);
-    if (result == 0)
-        result = apply_routes(daemon);
-    if (result != 0)
-        log_line(daemon, daemon->reason);
-}
+#include "daemon/settle.h"
 
 static void tell_event(void *context, const struct watch_event *event)
 {
@@ -148,8 +24,7 @@ static void tell_event(void *context, const struct watch_event *event)
     if (event->interface_index == daemon->state.routing.interface_index &&
         !(event->kind == WATCH_ADDRESS && event->is_gone))
         return;
-    if (daemon->settle.deadline == INSTANT_NEVER)
-        loop_set_timer(&daemon->settle, instant_add(loop_now(), SETTLE_NS));
+    settle_soon(daemon);
 }
 
 static void watch_ready(void *context, uint32_t events)
@@ -159,20 +34,14 @@ static void watch_ready(void *context, uint32_t events)
     watch_read(&daemon->watch, tell_event, daemon);
 }
 
-static void endpoint_changed(void *context)
-{
-    struct daemon *daemon = context;
-    loop_set_timer(&daemon->settle, loop_now());
-}
-
 /* ---- commands and signals ---- */
 
 /* Nobody said `down`: what keeps traffic from leaking stays until somebody does (RULES F2). */
 static void interface_ended(void *context)
 {
     struct daemon *daemon = context;
-    log_line(daemon, "the interface was deleted: ending; its prefixes stay unreachable until "
-                     "`hopwire down`");
+    settle_log(daemon, "the interface was deleted: ending; its prefixes stay unreachable until "
+                       "`hopwire down`");
     daemon->is_orphaned = true;
     loop_stop(daemon->loop);
 }
@@ -283,7 +152,7 @@ static int start_network(struct daemon *daemon)
         .random = loop_random(),
         .aead = daemon->aead,
         .mark = daemon->state.routing.mark,
-        .log = log_line,
+        .log = settle_log,
         .ended = interface_ended,
         .context = daemon,
     };
@@ -314,7 +183,7 @@ static int prepare(struct daemon *daemon)
         result = loop_new(&daemon->loop);
     if (result != 0)
         return result;
-    daemon->memory = io_memory_new(log_line, daemon);
+    daemon->memory = io_memory_new(settle_log, daemon);
     daemon->ways = calloc(daemon->description.tunnel_count, sizeof(*daemon->ways));
     if (!daemon->memory || !daemon->ways)
         return -ENOMEM;
@@ -332,27 +201,46 @@ static int prepare(struct daemon *daemon)
 static int lay(struct daemon *daemon)
 {
     struct routing *routing = &daemon->state.routing;
+    daemon->guard = (struct guard){
+        .config = daemon->config,
+        .engine = network_engine(daemon->network),
+        .netlink = &daemon->netlink,
+        .mark = routing->mark,
+        .has_kill_switch = daemon->config->has_kill_switch ||
+                           (daemon->has_crashed && daemon->crashed.routing.has_kill_switch)};
+    routing->has_kill_switch = daemon->config->has_kill_switch;
+    daemon->state.has_firewall = true;
+    daemon->state.restores_src_valid_mark =
+        daemon->has_crashed && daemon->crashed.restores_src_valid_mark;
+    guard_note_switch(daemon->config->name, &daemon->state);
     int result = state_set_process(&daemon->state, &daemon->why);
     if (result == 0)
         result = state_write(daemon->config->name, &daemon->state, &daemon->why);
     if (result == 0)
+        result = settle_firewall(daemon);
+    if (result == 0)
         result = interface_configure(&daemon->netlink, routing->interface_index, daemon->config,
                                      network_engine(daemon->network), routing->ipv6, &daemon->why);
     if (result == 0)
-        result = apply_routes(daemon);
+        result = settle_routes(daemon);
     if (result != 0)
         return result;
     char reason[256];
     struct text why;
     text_init(&why, reason, sizeof(reason));
     if (!sysctl_loosen_rp_filter(daemon->tun.name, &why))
-        log_line(daemon, reason);
+        settle_tell(daemon, reason);
+    text_init(&why, reason, sizeof(reason));
+    if (!guard_switch_on(&daemon->state, &why)) {
+        settle_tell(daemon, reason);
+        result = state_write(daemon->config->name, &daemon->state, &daemon->why);
+    }
     if (daemon->has_crashed)
         routing_undo(&daemon->netlink, &daemon->crashed.routing, &why);
     const char *notice = sysctl_ipv6_notice(routing->ipv6);
     if (notice)
         fprintf(stderr, "hopwire: %s: %s\n", daemon->config->name, notice);
-    return 0;
+    return result;
 }
 
 static int open_doors(struct daemon *daemon)
@@ -375,15 +263,13 @@ static int open_doors(struct daemon *daemon)
         result = add_source(daemon, &daemon->signal_source, fd, signal_ready);
     if (result == 0)
         result = add_source(daemon, &daemon->watch_source, watch_fd(&daemon->watch), watch_ready);
-    daemon->settle =
-        (struct loop_timer){.deadline = INSTANT_NEVER, .ring = settle, .context = daemon};
-    loop_add_timer(daemon->loop, &daemon->settle);
+    settle_start(daemon);
     struct names_options options = {.loop = daemon->loop,
                                     .network = &daemon->description,
                                     .engine = network_engine(daemon->network),
                                     .mark = daemon->state.routing.mark,
-                                    .changed = endpoint_changed,
-                                    .log = log_line,
+                                    .changed = settle_endpoint_changed,
+                                    .log = settle_log,
                                     .context = daemon};
     if (result == 0)
         result = names_start(&daemon->names, &options, &daemon->why);
@@ -400,14 +286,19 @@ static void undo(struct daemon *daemon, bool keep_state_of_crash)
     control_socket_close(daemon->control);
     if (daemon->state.pid && !daemon->is_orphaned) {
         /* `down` means: the host as before. Rules and twins go before the interface does. */
-        if (routing_undo(&daemon->netlink, &daemon->state.routing, &why) != 0)
-            log_line(daemon, reason);
-        if (daemon->has_crashed && keep_state_of_crash)
+        bool is_of_crash = daemon->has_crashed && keep_state_of_crash;
+        int result = routing_undo(&daemon->netlink, &daemon->state.routing, &why);
+        if (!is_of_crash && result == 0)
+            result = guard_undo(daemon->config->name, &daemon->state, &why);
+        if (result != 0)
+            settle_log(daemon, reason); /* and `down` may try again */
+        else if (is_of_crash)
             state_write(daemon->config->name, &daemon->crashed, &why);
         else
             state_remove(daemon->config->name, &why);
     }
     ports_release(&daemon->ports);
+    guard_wipe(&daemon->guard);
     network_stop(daemon->network);
     tun_close(&daemon->tun);
     aead_free(daemon->aead);
@@ -426,7 +317,7 @@ static int start(struct daemon *daemon)
     if (result == 0)
         result = start_network(daemon);
     if (result == 0) {
-        update_roots(daemon, true);
+        settle_roots(daemon, true);
         lock = state_lock(&daemon->why);
         result = lock < 0 ? lock : lay(daemon);
         if (lock >= 0)
@@ -434,10 +325,12 @@ static int start(struct daemon *daemon)
     }
     if (result == 0)
         result = ports_reserve(&daemon->ports, daemon->config, network_engine(daemon->network),
-                               log_line, daemon);
+                               settle_log, daemon);
     if (result == 0)
         result = open_doors(daemon);
-    return result;
+    bool ends_kill_switch = daemon->guard.has_kill_switch && !daemon->config->has_kill_switch;
+    daemon->guard.has_kill_switch = daemon->config->has_kill_switch;
+    return result == 0 && ends_kill_switch ? settle_firewall(daemon) : result;
 }
 
 int daemon_run(const struct daemon_options *options)
@@ -457,7 +350,7 @@ int daemon_run(const struct daemon_options *options)
     options->ready(options->context);
     result = loop_run(daemon.loop);
     if (result != 0)
-        log_line(&daemon, strerror(-result));
+        settle_log(&daemon, strerror(-result));
     undo(&daemon, false);
     return result == 0 ? 0 : 1;
 }
@@ -473,6 +366,8 @@ int daemon_clean_up(const char *network, struct text *why)
         result = netlink_open(&netlink, why);
         if (result == 0)
             result = routing_undo(&netlink, &state.routing, why);
+        if (result == 0)
+            result = guard_undo(network, &state, why);
         netlink_close(&netlink);
     }
     if (result == 0)

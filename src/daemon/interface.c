@@ -127,11 +127,27 @@ static void collect(void *context, const struct prefix *prefix, int tunnel)
     entry->source = source_for(config, tunnel, family);
 }
 
+static void collect_lan(struct collection *collection, const struct prefix *prefix)
+{
+    for (size_t i = 0; i < collection->count; i++) {
+        struct routing_entry *entry = &collection->entries[i];
+        if (entry->prefix.len_bits == prefix->len_bits &&
+            address_is_equal(&entry->prefix.address, &prefix->address)) {
+            *entry = (struct routing_entry){.prefix = *prefix, .kind = ROUTING_THROW};
+            return;
+        }
+    }
+    collect(collection, prefix, ROUTES_THROW);
+}
+
 int interface_routes(const struct config *config, const struct engine *engine,
-                     struct routing_entry **entries, size_t *count)
+                     const struct prefix *lan, size_t lan_count, struct routing_entry **entries,
+                     size_t *count)
 {
     struct collection collection = {.config = config, .engine = engine};
     engine_walk_routes(engine, collect, &collection);
+    for (size_t i = 0; i < lan_count && !config->table_is_off && !config->table; i++)
+        collect_lan(&collection, &lan[i]);
     if (collection.is_full) {
         free(collection.entries);
         return -ENOMEM;

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+/* One network's process: what daemon.c starts and ends, and settle.c keeps up with. */
+#ifndef DAEMON_DAEMON_STATE_H
+#define DAEMON_DAEMON_STATE_H
+
+#include "config/config.h"
+#include "daemon/daemon.h"
+#include "daemon/guard.h"
+#include "daemon/names.h"
+#include "daemon/ports.h"
+#include "daemon/roots.h"
+#include "host/control_socket.h"
+#include "host/state.h"
+#include "host/watch.h"
+#include "io/io_memory.h"
+#include "io/network.h"
+
+#define WHY_BYTES 1024
+
+struct daemon {
+    const struct daemon_options *options;
+    const struct config *config;
+    struct network_description description; /* the config's, with what the host adds */
+
+    struct netlink netlink;
+    struct watch watch;
+    struct tun tun;
+    struct loop *loop;
+    struct io_memory *memory;
+    struct aead *aead;
+    struct network *network;
+    struct names *names;
+    struct ports ports;
+    struct guard guard;
+    struct control_socket *control;
+    struct root_way *ways; /* by tunnel; roots only */
+
+    struct state state;
+    struct state crashed; /* an earlier run's, to be undone once ours stands */
+    bool has_crashed;
+    bool is_laid;
+    bool is_orphaned; /* the interface was taken from us: rules and twins stay, as after a crash */
+    instant_ns started;
+
+    struct loop_source watch_source, control_source, signal_source;
+    struct loop_timer settle, follow;
+    char reason[WHY_BYTES];
+    struct text why;
+};
+
+#endif

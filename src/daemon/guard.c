@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: MIT */
+#include "daemon/guard.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "host/dhcp.h"
+#include "host/firewall.h"
+#include "host/kernel_route.h"
+#include "host/link.h"
+
+#define LINKS_MOST 16
+
+struct links {
+    int indices[LINKS_MOST];
+    size_t count;
+};
+
+static void add_link(struct links *links, int index)
+{
+    for (size_t i = 0; i < links->count; i++)
+        if (links->indices[i] == index)
+            return;
+    if (index > 0 && links->count < LINKS_MOST)
+        links->indices[links->count++] = index;
+}
+
+static bool has_link(const struct links *links, int index)
+{
+    for (size_t i = 0; i < links->count; i++)
+        if (links->indices[i] == index)
+            return true;
+    return false;
+}
+
+static struct links find_uplinks(struct guard *guard, const struct root_way *ways, size_t way_count)
+{
+    static const enum family families[] = {FAMILY_IPV4, FAMILY_IPV6};
+    struct links links = {.count = 0};
+    for (size_t i = 0; i < 2; i++) {
+        char unheard[256];
+        struct text silent;
+        struct kernel_route_way way;
+        text_init(&silent, unheard, sizeof(unheard));
+        if (kernel_route_default(guard->netlink, families[i], guard->mark, &way, &silent) == 0 &&
+            !way.is_local)
+            add_link(&links, way.interface_index);
+    }
+    for (size_t i = 0; i < way_count; i++)
+        add_link(&links, ways[i].interface_index);
+    return links;
+}
+
+static void add_prefix(struct guard *guard, const struct prefix *prefix)
+{
+    for (size_t i = 0; i < guard->lan_count; i++)
+        if (guard->lan[i].len_bits == prefix->len_bits &&
+            address_is_equal(&guard->lan[i].address, &prefix->address))
+            return;
+    struct prefix *more = realloc(guard->lan, (guard->lan_count + 1) * sizeof(*more));
+    if (!more)
+        return; /* less passes, never more */
+    more[guard->lan_count++] = *prefix;
+    guard->lan = more;
+}
+
+static void add_on_link(struct guard *guard, const struct links *links)
+{
+    char unheard[256];
+    struct text silent;
+    struct kernel_route *routes;
+    size_t count;
+    text_init(&silent, unheard, sizeof(unheard));
+    if (kernel_route_list(guard->netlink, KERNEL_ROUTE_TABLE_MAIN, &routes, &count, &silent) < 0)
+        return;
+    for (size_t i = 0; i < count; i++)
+        if (routes[i].type == KERNEL_ROUTE_UNICAST && !routes[i].has_gateway &&
+            routes[i].prefix.len_bits > 0 && has_link(links, routes[i].interface_index))
+            add_prefix(guard, &routes[i].prefix);
+    free(routes);
+}
+
+/* Without a kill switch main's routes reach the server, and one that claimed an address inside a
+ * tunnel's prefix would get its traffic; with one, the firewall lets nothing but DHCP to it. */
+static void add_dhcp_servers(struct guard *guard, const struct links *links)
+{
+    for (size_t i = 0; i < links->count; i++) {
+        char unheard[256];
+        struct text silent;
+        struct link link;
+        struct prefix server = {.len_bits = 32};
+        text_init(&silent, unheard, sizeof(unheard));
+        if (link_by_index(guard->netlink, links->indices[i], &link, &silent) == 0 &&
+            dhcp_server(link.index, link.name, &server.address))
+            add_prefix(guard, &server);
+    }
+}
+
+void guard_find_lan(struct guard *guard, const struct root_way *ways, size_t way_count)
+{
+    const struct config *config = guard->config;
+    struct links links = find_uplinks(guard, ways, way_count);
+    guard->lan_count = 0;
+    for (size_t i = 0; i < config->lan_count; i++)
+        add_prefix(guard, &config->lan[i]);
+    if (config->allows_lan)
+        add_on_link(guard, &links);
+    guard->allowed_count = guard->lan_count;
+    if (guard->has_kill_switch)
+        add_dhcp_servers(guard, &links);
+}
+
+/* The current endpoints of all roots' peers; *endpoints is malloc's. -ENOMEM. */
+static int list_endpoints(const struct guard *guard, struct endpoint **endpoints, size_t *count)
+{
+    const struct network_description *network = &guard->config->network;
+    size_t most = 0;
+    for (size_t i = 0; i < network->tunnel_count; i++)
+        most += network->tunnels[i].peer_count;
+    struct endpoint *list = calloc(most + 1, sizeof(*list));
+    if (!list)
+        return -ENOMEM;
+    *count = 0;
+    for (uint32_t i = 0; i < network->tunnel_count; i++) {
+        if (network->tunnels[i].carrier != TUNNEL_NO_CARRIER)
+            continue;
+        for (uint32_t p = 0; p < network->tunnels[i].peer_count; p++) {
+            struct status_peer peer;
+            status_read_peer(guard->engine, i, p, 0, &peer);
+            list[(*count)++] = peer.endpoint;
+        }
+    }
+    *endpoints = list;
+    return 0;
+}
+
+/* Each once: the NAT addresses and those of tunnels without NAT. */
+static size_t list_addresses(const struct config *config, struct address **addresses)
+{
+    const struct network_description *network = &config->network;
+    size_t most = 2, count = 0;
+    for (size_t i = 0; i < network->tunnel_count; i++)
+        most += network->tunnels[i].address_count;
+    *addresses = calloc(most, sizeof(**addresses));
+    if (!*addresses)
+        return 0;
+    (*addresses)[count++] = network->nat_ipv4;
+    (*addresses)[count++] = network->nat_ipv6;
+    for (size_t i = 0; i < network->tunnel_count; i++)
+        for (size_t a = 0; a < network->tunnels[i].address_count; a++)
+            if (!config_nat_is_on(config, i))
+                (*addresses)[count++] = network->tunnels[i].addresses[a];
+    return count;
+}
+
+static size_t list_marks(const struct guard *guard, uint32_t **marks)
+{
+    const struct network_description *network = &guard->config->network;
+    size_t count = 0;
+    *marks = calloc(network->tunnel_count + 1, sizeof(**marks));
+    if (!*marks)
+        return 0;
+    (*marks)[count++] = guard->mark;
+    for (size_t i = 0; i < network->tunnel_count; i++)
+        if (network->tunnels[i].fwmark)
+            (*marks)[count++] = network->tunnels[i].fwmark;
+    return count;
+}
+
+static bool has_root_names(const struct network_description *network)
+{
+    for (size_t i = 0; i < network->tunnel_count; i++)
+        for (size_t p = 0; p < network->tunnels[i].peer_count; p++)
+            if (network->tunnels[i].carrier == TUNNEL_NO_CARRIER &&
+                network->tunnels[i].peers[p].endpoint_name)
+                return true;
+    return false;
+}
+
+static int lay(struct guard *guard, const struct endpoint *endpoints, size_t endpoint_count,
+               struct text *why)
+{
+    struct address *addresses;
+    uint32_t *marks;
+    size_t address_count = list_addresses(guard->config, &addresses);
+    size_t mark_count = list_marks(guard, &marks);
+    const struct firewall firewall = {
+        .network = guard->config->name,
+        .interface_name = guard->config->interface_name,
+        .addresses = addresses,
+        .address_count = address_count,
+        .marks = marks,
+        .mark_count = mark_count,
+        .endpoints = endpoints,
+        .endpoint_count = endpoint_count,
+        .lan = guard->lan,
+        .lan_count = guard->allowed_count,
+        .allows_lan_multicast = guard->config->allows_lan,
+        .allows_dns = has_root_names(&guard->config->network),
+        .has_kill_switch = guard->has_kill_switch,
+    };
+    int result = addresses && marks ? firewall_lay(&firewall, why) : -ENOMEM;
+    free(addresses);
+    free(marks);
+    return result;
+}
+
+int guard_lay(struct guard *guard, struct text *why)
+{
+    struct endpoint *endpoints;
+    size_t count;
+    int result = list_endpoints(guard, &endpoints, &count);
+    if (result != 0)
+        return result;
+    result = lay(guard, endpoints, count, why);
+    if (result != 0) {
+        free(endpoints);
+        return result;
+    }
+    free(guard->endpoints);
+    guard->endpoints = endpoints;
+    guard->endpoint_count = count;
+    guard->is_laid = true;
+    return 0;
+}
+
+int guard_follow_endpoints(struct guard *guard, struct text *why)
+{
+    struct endpoint *endpoints;
+    size_t count;
+    if (!guard->is_laid || list_endpoints(guard, &endpoints, &count) != 0)
+        return 0;
+    bool is_same = count == guard->endpoint_count;
+    for (size_t i = 0; is_same && i < count; i++)
+        is_same = endpoint_is_equal(&endpoints[i], &guard->endpoints[i]);
+    free(endpoints);
+    return is_same ? 0 : guard_lay(guard, why);
+}
+
+void guard_wipe(struct guard *guard)
+{
+    free(guard->lan);
+    free(guard->endpoints);
+    *guard = (struct guard){0};
+}
+
+void guard_note_switch(const char *network, struct state *state)
+{
+    state->restores_src_valid_mark |=
+        sysctl_lacks_src_valid_mark() ||
+        (sysctl_has_src_valid_mark() && state_others_need_src_valid_mark(network));
+}
+
+bool guard_switch_on(struct state *state, struct text *why)
+{
+    if (!state->restores_src_valid_mark || sysctl_has_src_valid_mark() ||
+        sysctl_set_src_valid_mark(true, why))
+        return true;
+    state->restores_src_valid_mark = false;
+    return false;
+}
+
+int guard_undo(const char *network, const struct state *state, struct text *why)
+{
+    int result = state->has_firewall ? firewall_remove(network, why) : 0;
+    if (state->restores_src_valid_mark && !state_others_need_src_valid_mark(network) &&
+        sysctl_has_src_valid_mark() && !sysctl_set_src_valid_mark(false, why) && result == 0)
+        result = -EIO;
+    return result;
+}

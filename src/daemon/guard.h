@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/* The network's firewall table, kept up with what moves: the roots' endpoints and the LAN
+ * (RULES F1, F4, F5). */
+#ifndef DAEMON_GUARD_H
+#define DAEMON_GUARD_H
+
+#include "config/config.h"
+#include "daemon/roots.h"
+#include "engine/engine.h"
+#include "host/netlink.h"
+#include "host/state.h"
+
+struct guard {
+    /* The caller's, before guard_lay; borrowed. */
+    const struct config *config;
+    struct engine *engine;
+    struct netlink *netlink;
+    uint32_t mark;
+    bool has_kill_switch; /* the configuration's; or a crashed run's, until ours stands */
+
+    /* Its own. */
+    bool is_laid;
+    struct prefix *lan; /* what goes the host's own way, as last looked for */
+    size_t lan_count;
+    size_t allowed_count; /* the first of them pass the kill switch, the rest are DHCP servers */
+    struct endpoint *endpoints; /* as last laid */
+    size_t endpoint_count;
+};
+
+/* What `AllowLAN` means now, on the links of the default routes and of the roots' ways; with a kill
+ * switch their DHCP servers too. */
+void guard_find_lan(struct guard *guard, const struct root_way *ways, size_t way_count);
+/* Puts all of it into the table. 0, or -errno and a sentence. */
+int guard_lay(struct guard *guard, struct text *why);
+/* The same, if the table stands and an endpoint is not in it. */
+int guard_follow_endpoints(struct guard *guard, struct text *why);
+void guard_wipe(struct guard *guard); /* the table stays */
+
+/* Strict links look at the marks that the table gives back only with src_valid_mark: noted in the
+ * state before that is written, and switched on after. False: a warning, and not noted any more. */
+void guard_note_switch(const char *network, struct state *state);
+bool guard_switch_on(struct state *state, struct text *why);
+
+/* The table and the switch, as the state says. 0, or -errno and a sentence. */
+int guard_undo(const char *network, const struct state *state, struct text *why);
+
+#endif

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: MIT */
+#include "daemon/settle.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <syslog.h>
+
+#include "daemon/interface.h"
+
+/* Route and link events come in bursts: looked at once they have settled. */
+#define SETTLE_NS (100 * NS_PER_MS)
+/* A peer that roamed is answered by this time at the latest, under a kill switch. */
+#define FOLLOW_NS (1 * NS_PER_S)
+
+void settle_log(void *context, const char *line)
+{
+    const struct daemon *daemon = context;
+    if (daemon->options->is_foreground)
+        fprintf(stderr, "hopwire: %s: %s\n", daemon->config->name, line);
+    else
+        syslog(LOG_INFO, "%s: %s", daemon->config->name, line);
+}
+
+/* To whoever started it, and to the log. */
+void settle_tell(struct daemon *daemon, const char *line)
+{
+    if (!daemon->options->is_foreground)
+        fprintf(stderr, "hopwire: %s: %s\n", daemon->config->name, line);
+    settle_log(daemon, line);
+}
+
+static size_t root_endpoints(const struct daemon *daemon, uint32_t root,
+                             struct endpoint **endpoints)
+{
+    struct engine *engine = network_engine(daemon->network);
+    size_t count = daemon->description.tunnels[root].peer_count;
+    *endpoints = calloc(count ? count : 1, sizeof(**endpoints));
+    for (uint32_t i = 0; *endpoints && i < count; i++) {
+        struct status_peer peer;
+        status_read_peer(engine, root, i, 0, &peer);
+        (*endpoints)[i] = peer.endpoint;
+    }
+    return *endpoints ? count : 0;
+}
+
+void settle_roots(struct daemon *daemon, bool is_first)
+{
+    struct engine *engine = network_engine(daemon->network);
+    for (uint32_t i = 0; i < daemon->description.tunnel_count; i++) {
+        if (daemon->description.tunnels[i].carrier != TUNNEL_NO_CARRIER)
+            continue;
+        struct endpoint *endpoints;
+        size_t count = root_endpoints(daemon, i, &endpoints);
+        struct root_way way =
+            roots_find(&daemon->netlink, daemon->state.routing.mark, endpoints, count);
+        free(endpoints);
+        struct root_way *last = &daemon->ways[i];
+        bool moved = way.interface_index != last->interface_index ||
+                     !address_is_equal(&way.source, &last->source);
+        *last = way;
+        engine_set_root_mtu(engine, i, way.mtu_bytes);
+        if (moved && !is_first)
+            network_changed(daemon->network, i);
+    }
+}
+
+int settle_firewall(struct daemon *daemon)
+{
+    guard_find_lan(&daemon->guard, daemon->ways, daemon->description.tunnel_count);
+    int result = daemon->state.has_firewall ? guard_lay(&daemon->guard, &daemon->why) : 0;
+    if (result == 0 || daemon->guard.is_laid)
+        return result;
+    daemon->state.has_firewall = daemon->has_crashed && daemon->crashed.has_firewall;
+    if (daemon->guard.has_kill_switch) {
+        text_append(&daemon->why, "; without it there is no kill switch: remove KillSwitch = on, or "
+                                  "use a kernel with nftables and its ct and reject expressions");
+        return result;
+    }
+    char line[WHY_BYTES + 256];
+    snprintf(line, sizeof(line),
+             "%s; going on without: nothing keeps packets for the tunnels' addresses from coming "
+             "in elsewhere, nor a strict rp_filter from dropping the relays' answers",
+             daemon->reason);
+    settle_tell(daemon, line);
+    text_init(&daemon->why, daemon->reason, sizeof(daemon->reason));
+    return state_write(daemon->config->name, &daemon->state, &daemon->why);
+}
+
+int settle_routes(struct daemon *daemon)
+{
+    struct routing_entry *entries;
+    size_t count;
+    int result = interface_routes(daemon->config, network_engine(daemon->network), daemon->guard.lan,
+                                  daemon->guard.lan_count, &entries, &count);
+    if (result != 0)
+        return result;
+    if (daemon->is_laid)
+        result = routing_update(&daemon->netlink, &daemon->state.routing, entries, count,
+                                &daemon->why);
+    else
+        result =
+            routing_lay(&daemon->netlink, &daemon->state.routing, entries, count, &daemon->why);
+    daemon->is_laid |= result == 0;
+    free(entries);
+    return result;
+}
+
+static void settle(void *context, instant_ns now)
+{
+    struct daemon *daemon = context;
+    (void)now;
+    settle_roots(daemon, false);
+    text_init(&daemon->why, daemon->reason, sizeof(daemon->reason));
+    int result = interface_update(&daemon->netlink, daemon->state.routing.interface_index,
+                                  daemon->config, network_engine(daemon->network),
+                                  daemon->state.routing.ipv6, &daemon->why);
+    if (result == 0)
+        result = settle_firewall(daemon);
+    if (result == 0)
+        result = settle_routes(daemon);
+    if (result != 0)
+        settle_log(daemon, daemon->reason);
+}
+
+static void follow_endpoints(struct daemon *daemon)
+{
+    char reason[WHY_BYTES];
+    struct text why;
+    text_init(&why, reason, sizeof(reason));
+    if (guard_follow_endpoints(&daemon->guard, &why) != 0)
+        settle_log(daemon, reason);
+}
+
+static void follow(void *context, instant_ns now)
+{
+    struct daemon *daemon = context;
+    follow_endpoints(daemon);
+    loop_set_timer(&daemon->follow, instant_add(now, FOLLOW_NS));
+}
+
+void settle_endpoint_changed(void *context)
+{
+    struct daemon *daemon = context;
+    follow_endpoints(daemon); /* before the first datagram to it */
+    loop_set_timer(&daemon->settle, loop_now());
+}
+
+void settle_start(struct daemon *daemon)
+{
+    daemon->settle =
+        (struct loop_timer){.deadline = INSTANT_NEVER, .ring = settle, .context = daemon};
+    daemon->follow = (struct loop_timer){
+        .deadline = instant_add(loop_now(), FOLLOW_NS), .ring = follow, .context = daemon};
+    loop_add_timer(daemon->loop, &daemon->settle);
+    loop_add_timer(daemon->loop, &daemon->follow);
+}
+
+void settle_soon(struct daemon *daemon)
+{
+    if (daemon->settle.deadline == INSTANT_NEVER)
+        loop_set_timer(&daemon->settle, instant_add(loop_now(), SETTLE_NS));
+}

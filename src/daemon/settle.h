@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+/* What the host must learn of a network again and again: its roots' ways, the firewall's table, the
+ * routes. First laid by daemon.c in its order, then kept up with events and endpoints. */
+#ifndef DAEMON_SETTLE_H
+#define DAEMON_SETTLE_H
+
+#include "daemon/daemon_state.h"
+
+/* A line for the log; `context` is the struct daemon. */
+void settle_log(void *context, const char *line);
+/* For whoever started it too. Before options->ready. */
+void settle_tell(struct daemon *daemon, const char *line);
+
+/* Reads every root's way again; the first time no root is told that its network changed. */
+void settle_roots(struct daemon *daemon, bool is_first);
+/* 0, or -errno and a sentence in daemon->why. Without nftables only a kill switch is refused. */
+int settle_firewall(struct daemon *daemon);
+int settle_routes(struct daemon *daemon);
+
+/* Sets the timers; from now on routes and links are followed when settle_soon is called, endpoints
+ * at once when settle_endpoint_changed is, and every second. */
+void settle_start(struct daemon *daemon);
+void settle_soon(struct daemon *daemon);
+void settle_endpoint_changed(void *context);
+
+#endif
