@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "engine/accept.h"
 
+#include "engine/fragments.h"
 #include "route/icmp.h"
 #include "route/mss.h"
 #include "route/nat.h"
@@ -23,26 +24,44 @@ static uint16_t virtual_port(const struct node *node, const uint8_t *bytes,
     return load_be16(bytes + view->transport_offset + 2);
 }
 
-/* Turns the entry into a datagram at the child's socket. The UDP checksum is not looked at: all of the
+/* Turns the entry, whose packet is the UDP datagram, into one at the child's socket. The UDP checksum is not looked at: all of the
  * bytes were authenticated by the carrier just now, and the child authenticates its own. */
 static enum verdict enter_child(struct inbound_entry *entry, struct node *child,
-                                const struct ip_view *view)
+                                const struct address *source, const struct address *destination)
 {
     struct packet *packet = entry->packet;
-    const uint8_t *udp = packet->data + view->transport_offset;
-    uint32_t room = view->len_bytes - view->transport_offset, len = load_be16(udp + 4);
-    if (view->is_fragment)
-        return VERDICT_FRAGMENT_REFUSED;
-    if (len < UDP_HEADER_BYTES || len > room)
+    uint32_t len = load_be16(packet->data + 4);
+    if (len < UDP_HEADER_BYTES || len > packet->len_bytes)
         return VERDICT_MALFORMED;
-    entry->source = (struct endpoint){.address = ip_source(packet->data, view),
-                                      .port = load_be16(udp)};
-    entry->destination = ip_destination(packet->data, view);
+    entry->source = (struct endpoint){.address = *source, .port = load_be16(packet->data)};
+    entry->destination = *destination;
     entry->interface = 0;
     entry->node = child;
-    packet_pull(packet, view->transport_offset + UDP_HEADER_BYTES);
+    packet_pull(packet, UDP_HEADER_BYTES);
     packet_trim(packet, len - UDP_HEADER_BYTES);
     return VERDICT_OK;
+}
+
+/* RULES C5: the fragment is kept, makes a datagram whole, or (ACCEPT_TUN) is none of a child's. */
+static enum accept_road take_fragment(struct engine *engine, struct inbound_entry *entry,
+                                      const struct ip_view *view, bool is_carried, instant_ns now,
+                                      struct packet_queue *released, enum verdict *verdict)
+{
+    struct node *node = entry->node;
+    const struct address source = ip_source(entry->packet->data, view);
+    const struct address destination = ip_destination(entry->packet->data, view);
+    struct reassembly_result result =
+        fragments_add(engine, node, entry->packet, view, is_carried, now);
+    *released = result.released;
+    if (result.road == REASSEMBLY_PASSES)
+        return ACCEPT_TUN;
+    if (result.road == REASSEMBLY_KEPT)
+        return ACCEPT_CONSUMED;
+    pool_give_packet(engine->pool, entry->packet);
+    entry->packet = result.whole;
+    struct node *child = node_child_at_port(node, load_be16(result.whole->data + 2));
+    *verdict = enter_child(entry, child, &source, &destination);
+    return *verdict == VERDICT_OK ? ACCEPT_CARRIED : ACCEPT_REFUSED;
 }
 
 /* RULES G1: an answer to a query of the program's own. */
@@ -64,9 +83,25 @@ static bool is_virtual_port(const struct engine *engine, const struct node *node
     return node_child_at_port(node, port) || own_datagram_at(engine, node, port) >= 0;
 }
 
+static void find_source(const struct engine *engine, const struct node *node, enum family family,
+                        const uint8_t *bytes, struct accept_source *source)
+{
+    if (source->node == node && source->address.family == family &&
+        (family == FAMILY_IPV4 ? memcmp(source->address.bytes, bytes, 4)
+                               : memcmp(source->address.bytes, bytes, 16)) == 0)
+        return;
+    *source = (struct accept_source){
+        .node = node,
+        .address = address_from_bytes(family, bytes),
+        .peer = trie_lookup_bytes(&node->tunnel.allowed_ips, family, bytes),
+        .route = route_of(engine, family, bytes),
+    };
+}
+
 /* RULES C6: an error is judged by what it quotes. */
 static enum verdict judge_icmp_error(const struct engine *engine, const struct node *node,
-                                     uint8_t *bytes, const struct ip_view *view)
+                                     const struct accept_source *source, uint8_t *bytes,
+                                     const struct ip_view *view)
 {
     struct icmp_error error;
     if (!icmp_parse_error(bytes, view, &error))
@@ -87,29 +122,58 @@ static enum verdict judge_icmp_error(const struct engine *engine, const struct n
     if (node->nat_is_on && !is_own_address(node, family, bytes + view->destination_offset))
         return VERDICT_MISDIRECTED;
     /* A router outside the tunnel's routes would fail rp_filter: the socket's peer stands for it. */
-    if (route_of(engine, family, bytes + view->source_offset) != (int)node->index) {
+    if (source->route != (int)node->index) {
         struct address stand_in = address_from_bytes(family, quoted_destination);
         icmp_replace_source(bytes, view, &stand_in);
     }
     return VERDICT_OK;
 }
 
-static enum verdict judge(const struct engine *engine, const struct node *node, uint8_t *bytes,
+static enum verdict judge(const struct engine *engine, const struct node *node,
+                          const struct accept_source *source, uint8_t *bytes,
                           const struct ip_view *view)
 {
     enum family family = (enum family)view->family;
     if (icmp_is_error(bytes, view))
-        return judge_icmp_error(engine, node, bytes, view);
+        return judge_icmp_error(engine, node, source, bytes, view);
     if (node->nat_is_on && !is_own_address(node, family, bytes + view->destination_offset))
         return VERDICT_MISDIRECTED;
-    if (route_of(engine, family, bytes + view->source_offset) != (int)node->index)
+    if (source->route != (int)node->index)
         return VERDICT_SPOOFED;
     return VERDICT_OK;
 }
 
+/* What is nobody's inside goes to the TUN, if it may. */
+static enum verdict accept_for_tun(const struct engine *engine, const struct node *node,
+                                   const struct accept_source *source, struct packet *packet,
+                                   const struct ip_view *view)
+{
+    enum family family = (enum family)view->family;
+    enum verdict verdict = judge(engine, node, source, packet->data, view);
+    if (verdict == VERDICT_OK && node->nat_is_on)
+        verdict = nat_rewrite(packet->data, packet->len_bytes, view, NAT_DESTINATION,
+                              tree_nat_address(&engine->tree, family), 0);
+    if (verdict == VERDICT_OK && mss_is_negotiated(packet->data, view))
+        mss_clamp(packet->data, view, mss_of_mtu(family, node->mtu_bytes), false);
+    return verdict;
+}
+
+enum verdict accept_released(const struct engine *engine, const struct node *node,
+                             struct accept_source *source, struct packet *packet,
+                             struct ip_view *view)
+{
+    enum verdict verdict = ip_parse(packet->data, packet->len_bytes, view);
+    if (verdict != VERDICT_OK)
+        return verdict;
+    find_source(engine, node, (enum family)view->family, packet->data + view->source_offset,
+                source);
+    return accept_for_tun(engine, node, source, packet, view);
+}
+
 enum accept_road accept_packet(struct engine *engine, struct inbound_entry *entry,
-                               const struct peer *peer, uint8_t outer_tos, struct ip_view *view,
-                               enum verdict *verdict)
+                               const struct peer *peer, instant_ns now,
+                               struct accept_source *source, struct ip_view *view,
+                               struct packet_queue *released, enum verdict *verdict)
 {
     struct packet *packet = entry->packet;
     struct node *node = entry->node;
@@ -119,12 +183,13 @@ enum accept_road accept_packet(struct engine *engine, struct inbound_entry *entr
     packet_trim(packet, view->len_bytes); /* padding */
     uint8_t *bytes = packet->data;
     enum family family = (enum family)view->family;
-    if (trie_lookup_bytes(&node->tunnel.allowed_ips, family, bytes + view->source_offset) != peer) {
+    find_source(engine, node, family, bytes + view->source_offset, source);
+    if (source->peer != peer) {
         *verdict = VERDICT_SOURCE_NOT_ALLOWED;
         return ACCEPT_REFUSED;
     }
     uint8_t tos = view->tos;
-    if (!ip_decapsulate_ecn(outer_tos, view->tos, &tos)) {
+    if (!ip_decapsulate_ecn(packet->tos, view->tos, &tos)) {
         *verdict = VERDICT_MALFORMED; /* congestion was marked on a flow that cannot answer it */
         return ACCEPT_REFUSED;
     }
@@ -139,18 +204,21 @@ enum accept_road accept_packet(struct engine *engine, struct inbound_entry *entr
         *verdict = view->is_fragment ? VERDICT_FRAGMENT_REFUSED : deliver(engine, own, bytes, view);
         return *verdict == VERDICT_OK ? ACCEPT_CONSUMED : ACCEPT_REFUSED;
     }
-    if (child) {
+    if (node->first_child && reassembly_concerns(view) &&
+        is_own_address(node, family, bytes + view->destination_offset)) {
+        enum accept_road road =
+            take_fragment(engine, entry, view, child != NULL, now, released, verdict);
+        if (road != ACCEPT_TUN)
+            return road;
+    } else if (child) {
+        const struct address from = ip_source(bytes, view), to = ip_destination(bytes, view);
+        *verdict = view->is_fragment ? VERDICT_FRAGMENT_REFUSED : VERDICT_OK;
         packet->tos = tos;
-        *verdict = enter_child(entry, child, view);
+        packet_pull(packet, view->transport_offset);
+        if (*verdict == VERDICT_OK)
+            *verdict = enter_child(entry, child, &from, &to);
         return *verdict == VERDICT_OK ? ACCEPT_CARRIED : ACCEPT_REFUSED;
     }
-    *verdict = judge(engine, node, bytes, view);
-    if (*verdict == VERDICT_OK && node->nat_is_on)
-        *verdict = nat_rewrite(bytes, packet->len_bytes, view, NAT_DESTINATION,
-                               tree_nat_address(&engine->tree, family), 0);
-    if (*verdict != VERDICT_OK)
-        return ACCEPT_REFUSED;
-    if (view->protocol == IP_PROTOCOL_TCP)
-        mss_clamp(bytes, view, mss_of_mtu(family, node->mtu_bytes), false);
-    return ACCEPT_TUN;
+    *verdict = accept_for_tun(engine, node, source, packet, view);
+    return *verdict == VERDICT_OK ? ACCEPT_TUN : ACCEPT_REFUSED;
 }

@@ -84,11 +84,12 @@ static bool sort(struct engine *engine, struct inbound_entry *entry, size_t desc
     return true;
 }
 
-/* What one pass remembers of the last peer, so that timers are told once for a run of packets. */
+/* What one pass remembers of the last packet: timers are told once for a run of a peer's. */
 struct opening {
     struct peer *peer;
     bool is_data;
     bool sessions_changed;
+    struct accept_source source;
 };
 
 static void tell_timers(struct engine *engine, struct opening *opening, instant_ns now)
@@ -163,7 +164,7 @@ static void accept_entry(struct engine *engine, struct inbound_entry *entry,
     struct ip_view view;
     enum verdict verdict;
     enum accept_road road =
-        accept_packet(engine, entry, opening->peer, packet->tos, &view, &verdict);
+        accept_packet(engine, entry, opening->peer, &opening->source, &view, &verdict);
     if (road == ACCEPT_REFUSED) {
         refuse(engine, entry, verdict);
         return;

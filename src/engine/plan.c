@@ -131,7 +131,7 @@ static enum verdict start(struct engine *engine, const struct vnet_header *vnet,
         if (verdict != VERDICT_OK)
             return verdict;
     }
-    if (view->protocol == IP_PROTOCOL_TCP)
+    if (mss_is_negotiated(bytes, view))
         mss_clamp(bytes, view, mss_of_mtu(family, node->mtu_bytes),
                   partial_at == view->transport_offset);
     /* Precomputed sums in the split must see the translated headers. */

@@ -4,8 +4,6 @@
 #include "base/bytes.h"
 #include "packet/checksum.h"
 
-#define TCP_SYN 0x02
-
 enum { OPTION_END = 0, OPTION_NOP = 1, OPTION_MSS = 2, OPTION_MSS_BYTES = 4 };
 
 uint16_t mss_of_mtu(enum family family, uint32_t mtu_bytes)
@@ -19,14 +17,12 @@ uint16_t mss_of_mtu(enum family family, uint32_t mtu_bytes)
 /* The length of the SYN's TCP header, 0: no SYN, or one that is cut off. */
 static uint32_t find_syn(const uint8_t *bytes, const struct ip_view *view)
 {
-    if (view->protocol != IP_PROTOCOL_TCP || view->is_later_fragment ||
-        view->len_bytes < (uint32_t)view->transport_offset + TCP_HEADER_BYTES)
+    if (!mss_is_negotiated(bytes, view))
         return 0;
-    const uint8_t *tcp = bytes + view->transport_offset;
-    uint32_t header_bytes = (uint32_t)(tcp[12] >> 4) * 4;
+    uint32_t header_bytes = (uint32_t)(bytes[view->transport_offset + 12] >> 4) * 4;
     bool is_whole = header_bytes >= TCP_HEADER_BYTES &&
                     view->len_bytes >= (uint32_t)view->transport_offset + header_bytes;
-    return is_whole && (tcp[13] & TCP_SYN) ? header_bytes : 0;
+    return is_whole ? header_bytes : 0;
 }
 
 /* An option may start at an odd offset, where its number straddles two words of the sum: all the
