@@ -9,7 +9,7 @@ enum accept_road {
     ACCEPT_REFUSED,  /* see the verdict */
     ACCEPT_CARRIED,  /* a datagram for `child`'s virtual socket: entry's packet, node and source are set for the
                         next pass */
-    ACCEPT_CONSUMED, /* the program's own, or a fragment that is kept or counted: the packet may go */
+    ACCEPT_CONSUMED, /* the program's own, or a fragment that is held: the packet may go */
     ACCEPT_TUN,      /* translated, goes to the TUN with `view` */
 };
 
@@ -24,8 +24,8 @@ struct accept_source {
 
 /* Judges the plaintext of `peer` in entry->packet (opened, header and tag gone, not empty, `tos` that of the
  * datagram it came in). Changes the packet in place. `source` is zero at a batch's start.
- * `released` (empty before) are the caller's then: fragments that waited for this one and go to the TUN
- * before it (RULES C5). */
+ * `released` (empty before) is the caller's then: fragments that waited for this one and go to the
+ * TUN before it (RULES C5). */
 enum accept_road accept_packet(struct engine *engine, struct inbound_entry *entry,
                                const struct peer *peer, instant_ns now,
                                struct accept_source *source, struct ip_view *view,

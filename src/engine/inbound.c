@@ -140,6 +140,23 @@ static bool authenticate(struct engine *engine, struct inbound_entry *entry,
     return true;
 }
 
+/* Fragments that waited until it was known that they are none of a carried tunnel's. */
+static void accept_all_released(struct engine *engine, struct node *node,
+                                struct packet_queue *released, struct accept_source *source,
+                                const struct coalesce_sink *sink)
+{
+    for (struct packet *packet; (packet = packet_queue_take(released));) {
+        struct ip_view view;
+        enum verdict verdict = accept_released(engine, node, source, packet, &view);
+        if (verdict != VERDICT_OK) {
+            core_drop(engine, node, packet, verdict);
+            continue;
+        }
+        node->inbound_packets++;
+        coalesce_add(&engine->coalesce, packet, &view, sink);
+    }
+}
+
 /* After opening: the packet goes to the TUN, into the next pass, or nowhere. */
 static void accept_entry(struct engine *engine, struct inbound_entry *entry,
                          struct opening *opening, instant_ns now, struct actions *actions)
@@ -163,16 +180,18 @@ static void accept_entry(struct engine *engine, struct inbound_entry *entry,
     struct node *node = entry->node;
     struct ip_view view;
     enum verdict verdict;
-    enum accept_road road =
-        accept_packet(engine, entry, opening->peer, &opening->source, &view, &verdict);
+    struct packet_queue released = {0};
+    struct output output = {.engine = engine, .actions = actions};
+    struct coalesce_sink sink = {.emit = emit, .context = &output};
+    enum accept_road road = accept_packet(engine, entry, opening->peer, now, &opening->source,
+                                          &view, &released, &verdict);
+    accept_all_released(engine, node, &released, &opening->source, &sink);
     if (road == ACCEPT_REFUSED) {
         refuse(engine, entry, verdict);
         return;
     }
     node->inbound_packets++;
     if (road == ACCEPT_TUN) {
-        struct output output = {.engine = engine, .actions = actions};
-        struct coalesce_sink sink = {.emit = emit, .context = &output};
         coalesce_add(&engine->coalesce, packet, &view, &sink);
         entry->packet = NULL;
     } else if (road == ACCEPT_CONSUMED) {
