@@ -6,6 +6,7 @@
 #include "config/conflict.h"
 #include "config/dialect.h"
 #include "config/include.h"
+#include "config/name_servers.h"
 #include "config/validate.h"
 
 void config_free(struct config *config)
@@ -152,6 +153,7 @@ static void check_network(struct loader *loader, const char *last_path)
     validate_tunnels(loader);
     conflict_check_prefixes(loader);
     conflict_check_reach(loader);
+    name_servers_check(loader);
     tell_unused_addresses(loader);
 }
 

@@ -44,6 +44,8 @@ struct config_tunnel {
     char *included;                           /* path of its `Config =`; NULL: none */
     unsigned *route_lines;                    /* beside routes */
     unsigned *exception_lines;                /* beside route_exceptions */
+    char **domains;                           /* search domains among `DNS =` */
+    size_t domain_count;
     struct config_peer *peers;                /* beside the description's */
 };
 
@@ -55,6 +57,10 @@ struct config {
     struct config_tunnel *tunnels;            /* beside network.tunnels */
     struct config_place given[KEYWORD_COUNT]; /* of [Network] */
     uint32_t mtu_bytes;                       /* of the interface; 0: computed (E2) */
+    struct address *dns;                      /* [Network] DNS: for the system (G3) */
+    size_t dns_count;
+    char **domains;
+    size_t domain_count;
     bool table_is_off;                        /* `Table = off`: no routes and rules */
     uint32_t table;                           /* `Table = N`; 0: auto */
     bool has_kill_switch;                     /* F4 */

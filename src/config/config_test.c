@@ -93,13 +93,62 @@ static void test_i1_the_example_with_an_included_file(void)
     done(config);
 }
 
+static bool is_address(const struct address *address, const char *text)
+{
+    struct address expected;
+    return address_parse(text, &expected) && address_is_equal(address, &expected);
+}
+
+static void test_g3_name_servers_and_search_domains(void)
+{
+    struct test_files files = {
+        {{"work.conf",
+          "[Network]\nDNS = 127.0.0.1, corp.example\n"
+          "[Tunnel a]\nPrivateKey = " KEY_1 "\nAddress = 10.0.0.2, fd00::2\n"
+          "DNS = 10.0.0.1\nDNS = lan, fd00::1,10.0.0.1\n"
+          "[Peer]\nPublicKey = " KEY_2 "\nAllowedIPs = 10.0.0.0/8, 198.51.100.0/24\n"
+          "[Tunnel b]\nVia = a\nConfig = office.conf\n",
+          false},
+         {"office.conf", OFFICE_CONF, false}}};
+    struct config *config = load(&files, 1);
+    if (!config)
+        return;
+    CHECK(config->dns_count == 1 && is_address(&config->dns[0], "127.0.0.1"));
+    CHECK(config->domain_count == 1);
+    CHECK_TEXT(config->domains[0], "corp.example");
+    const struct tunnel_description *a = &config->network.tunnels[0], *b = a + 1;
+    CHECK(a->dns_count == 2 && is_address(&a->dns[0], "10.0.0.1") &&
+          is_address(&a->dns[1], "fd00::1"));
+    CHECK(config->tunnels[0].domain_count == 1);
+    CHECK_TEXT(config->tunnels[0].domains[0], "lan");
+    CHECK(b->dns_count == 1 && is_address(&b->dns[0], "10.2.0.1")); /* I1 */
+    CHECK(said(CONFIG_WARNING,
+               "work.conf:6: DNS: \"a\" does not reach fd00::1: it has no address of the family, "
+               "or the peers' AllowedIPs lack it"));
+    done(config);
+}
+
+static void test_g1_a_name_inside_a_carrier_that_has_a_name_server(void)
+{
+    struct test_files files = {
+        {{"work.conf",
+          "[Tunnel a]\nPrivateKey = " KEY_1 "\nAddress = 10.0.0.2\nDNS = 10.0.0.1\n"
+          "[Peer]\nPublicKey = " KEY_2 "\nAllowedIPs = 10.0.0.0/8, 198.51.100.0/24\n"
+          "[Tunnel b]\nVia = a\nPrivateKey = " KEY_3 "\nAddress = 10.0.0.3\n"
+          "[Peer]\nPublicKey = " KEY_4 "\nEndpoint = exit.example:51820\n",
+          false}}};
+    struct config *config = load(&files, 1);
+    if (!config)
+        return;
+    CHECK_TEXT(config->network.tunnels[1].peers[0].endpoint_name, "exit.example");
+    done(config);
+}
+
 static void test_i1_what_an_included_file_loses_is_named(void)
 {
     struct test_files files = {
         {{"work.conf", EXAMPLE_CONF, false}, {"office.conf", OFFICE_CONF, false}}};
     struct config *config = load(&files, 1);
-    CHECK(said(CONFIG_NOTICE, "office.conf:5: DNS: ignored for now: the system's name servers stay "
-                              "as they are"));
     CHECK(said(CONFIG_NOTICE,
                "office.conf:6: FwMark: ignored: only a single wg-quick file's FwMark "
                "is honoured"));
@@ -400,6 +449,8 @@ static void test_memory_may_end_at_any_place(void)
 int main(int argc, char **argv)
 {
     TAP_RUN(argc, argv, test_i1_the_example_with_an_included_file);
+    TAP_RUN(argc, argv, test_g3_name_servers_and_search_domains);
+    TAP_RUN(argc, argv, test_g1_a_name_inside_a_carrier_that_has_a_name_server);
     TAP_RUN(argc, argv, test_i1_what_an_included_file_loses_is_named);
     TAP_RUN(argc, argv, test_i1_inline_keys_beat_the_included_ones);
     TAP_RUN(argc, argv, test_i1_files_chained_leftmost_outermost);

@@ -202,15 +202,7 @@ static void check_endpoint(struct loader *loader, const struct peer_description 
                            const struct config_place *place,
                            const struct tunnel_description *carrier, const struct ranges *allowed)
 {
-    if (peer->endpoint_name) {
-        config_messages_add(loader->messages, CONFIG_ERROR, place,
-                            "names inside a carrier are not resolved yet; write the address of "
-                            "%.100s, for an included file below [Tunnel NAME] in a [Peer] with "
-                            "the same PublicKey",
-                            peer->endpoint_name);
-        return;
-    }
-    if (!peer->has_endpoint)
+    if (!peer->has_endpoint) /* a name's addresses are looked at when they are known */
         return;
     const struct address *address = &peer->endpoint.address;
     struct prefix host = prefix_host(address);

@@ -106,5 +106,11 @@ void include_read(struct loader *loader, struct draft *draft)
         tunnel->mtu_bytes = included->tunnel.mtu_bytes;
         tunnel->mtu_is_upper_bound = true;
     }
+    if (takes(given, there, KEYWORD_DNS)) {
+        tunnel->dns = included->tunnel.dns;
+        tunnel->dns_count = included->tunnel.dns_count;
+        draft->notes.domains = included->notes.domains;
+        draft->notes.domain_count = included->notes.domain_count;
+    }
     merge_peers(loader, draft, included);
 }

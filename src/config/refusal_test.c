@@ -135,10 +135,6 @@ static const struct refusal words[] = {
 };
 
 static const struct refusal unbuilt[] = {
-    {"[Network]\nDNS = 10.0.0.1\n" HEAD,
-     "n.conf:2: DNS: not built yet and would have no effect; remove the line"},
-    {HEAD "DNS = 10.0.0.1\n",
-     "n.conf:4: DNS: not built yet and would have no effect; remove the line"},
     {"[Interface]\nPreUp = true\n",
      "n.conf:2: PreUp: not built yet and would have no effect; remove the line"},
     {"[Interface]\nPostUp = true\n",
@@ -147,8 +143,6 @@ static const struct refusal unbuilt[] = {
      "n.conf:2: PreDown: not built yet and would have no effect; remove the line"},
     {"[Interface]\nPostDown = true\n",
      "n.conf:2: PostDown: not built yet and would have no effect; remove the line"},
-    {"[Interface]\nDNS = 10.0.0.1\n",
-     "n.conf:2: DNS: not built yet and would have no effect; remove the line"},
     {"[Interface]\nSaveConfig = true\n",
      "n.conf:2: SaveConfig: \"true\" is not built yet and would have no effect; write SaveConfig = "
      "off or remove the line"},
@@ -198,8 +192,8 @@ static const struct refusal promises[] = {
      "n.conf:13: Endpoint: 2001:db8::1 is IPv6, and the carrier \"a\" has no IPv6 address; write "
      "an endpoint of the other family or give the carrier an address"},
     {CARRIER RIDER("a") PEER "Endpoint = relay.example:1\n",
-     "n.conf:13: Endpoint: names inside a carrier are not resolved yet; write the address of "
-     "relay.example, for an included file below [Tunnel NAME] in a [Peer] with the same PublicKey"},
+     "n.conf:13: Endpoint: relay.example can only be asked for inside \"a\", which has no name "
+     "server; write DNS = ADDRESS there, of one that it reaches, or the endpoint's address here"},
     /* C1 */
     {ROOT("a") "ListenPort = 7\n" ROOT("b") "ListenPort = 7\n",
      "n.conf:8: ListenPort: port 7 is \"a\"'s already, beside which this tunnel stands; write "

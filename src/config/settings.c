@@ -6,6 +6,7 @@
 
 #include "base/bytes.h"
 #include "config/keytext.h"
+#include "config/name_servers.h"
 #include "config/syntax.h"
 
 #define ADDRESSES_MOST 64
@@ -192,10 +193,7 @@ static void tell_unbuilt(struct loader *loader, const struct config_place *place
     bool is_on = true, may_be_off = keyword == KEYWORD_SAVE_CONFIG;
     if (may_be_off && value_switch(value, &is_on) && !is_on)
         return;
-    if (role == ROLE_PART && keyword == KEYWORD_DNS)
-        config_messages_add(loader->messages, CONFIG_NOTICE, place,
-                            "ignored for now: the system's name servers stay as they are");
-    else if (role == ROLE_PART)
+    if (role == ROLE_PART)
         config_messages_add(loader->messages, CONFIG_NOTICE, place,
                             "ignored: only a single wg-quick file's %s is honoured", place->key);
     else if (may_be_off)
@@ -221,6 +219,9 @@ void settings_network(struct loader *loader, const struct config_place *place, e
                                 "not an interface's name: \"%.40s\"; write 1 to %d letters, "
                                 "digits or _=+.-",
                                 value, INTERFACE_NAME_BYTES - 1);
+        break;
+    case KEYWORD_DNS:
+        name_servers_network(loader, place, value);
         break;
     case KEYWORD_ADDRESS:
         read_nat_addresses(loader, place, value);
@@ -313,6 +314,9 @@ void settings_tunnel(struct loader *loader, const struct config_place *place, en
         if (!value_mark(value, &tunnel->fwmark))
             config_messages_add(loader->messages, CONFIG_ERROR, place,
                                 "not a mark: \"%.20s\"; write off or a 32-bit number", value);
+        break;
+    case KEYWORD_DNS:
+        name_servers_tunnel(loader, place, value, draft);
         break;
     case KEYWORD_ADDRESS:
         read_addresses(loader, place, value, tunnel);

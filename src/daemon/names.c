@@ -8,10 +8,11 @@
 #include "engine/status.h"
 
 #define RETRY_FIRST_NS (1 * NS_PER_S)
-#define RETRY_MOST_NS (60 * NS_PER_S)
-/* A peer with an address is looked at this often; one that does not answer is asked for anew. */
-#define WATCH_NS (10 * NS_PER_S)
-#define ATTEMPTS_BEFORE_ASKING 3
+#define RETRY_MOST_NS (10 * NS_PER_S)
+/* A peer with an address is looked at this often; one that does not answer is asked for anew, once in
+ * a while. */
+#define WATCH_NS (2 * NS_PER_S)
+#define ASK_AGAIN_NS (10 * NS_PER_S)
 
 struct name {
     struct names *names;
@@ -21,6 +22,8 @@ struct name {
     uint16_t port;
     duration_ns retry_ns;
     bool is_asking;
+    bool was_failing; /* when it was looked at last */
+    instant_ns answered;
     struct loop_timer timer;
 };
 
@@ -48,23 +51,53 @@ static void retry_later(struct name *name)
     loop_set_timer(&name->timer, instant_add(loop_now(), name->retry_ns));
 }
 
-static void done(void *context, const struct address *addresses, size_t count, const char *why)
+/* The peer has an address, and no answer comes from it. An idle one that was given up is let be. */
+static bool is_failing(const struct status_peer *peer)
+{
+    return peer->attempts > 0 &&
+           (peer->state == STATUS_PEER_HANDSHAKE || peer->state == STATUS_PEER_UP);
+}
+
+/* RULES G2: what the carrier can reach of the answer. */
+static size_t choose_reachable(const struct name *name, const struct address *addresses,
+                               size_t count, struct address *reachable)
+{
+    const struct names_options *options = &name->names->options;
+    int carrier = options->network->tunnels[name->tunnel].carrier;
+    size_t kept = 0;
+    for (size_t i = 0; i < count && kept < RESOLVE_ADDRESSES_MOST; i++) {
+        bool has_family = carrier == TUNNEL_NO_CARRIER;
+        for (size_t a = 0; !has_family && a < options->network->tunnels[carrier].address_count; a++)
+            has_family = options->network->tunnels[carrier].addresses[a].family ==
+                         addresses[i].family;
+        if (carrier == TUNNEL_NO_CARRIER ||
+            (has_family &&
+             engine_peer_for(options->engine, (uint32_t)carrier, &addresses[i]) >= 0))
+            reachable[kept++] = addresses[i];
+    }
+    return kept;
+}
+
+static void done(void *context, const struct address *answer, size_t answer_count, const char *why)
 {
     struct name *name = context;
     struct names *names = name->names;
     struct status_peer peer;
+    struct address addresses[RESOLVE_ADDRESSES_MOST];
+    size_t count = choose_reachable(name, answer, answer_count, addresses);
     name->is_asking = false;
     if (count == 0) {
-        log_name(name, why);
+        log_name(name, answer_count ? "its carrier reaches none of the name's addresses" : why);
         retry_later(name);
         return;
     }
     name->retry_ns = 0;
+    name->answered = loop_now();
     loop_set_timer(&name->timer, instant_add(loop_now(), WATCH_NS));
     status_read_peer(names->options.engine, name->tunnel, name->peer, loop_now(), &peer);
     for (size_t i = 0; i < count; i++) {
         if (address_is_equal(&addresses[i], &peer.endpoint.address) &&
-            peer.state == STATUS_PEER_UP)
+            peer.state == STATUS_PEER_UP && !is_failing(&peer))
             return;
     }
     /* The one that was tried last did not answer: the next of the list has its turn. */
@@ -83,9 +116,18 @@ static void done(void *context, const struct address *addresses, size_t count, c
 /* 0, also when it is asked again later; -EPERM, -EINVAL: it would never be answered. */
 static int ask(struct name *name, struct text *why)
 {
+    const struct names_options *options = &name->names->options;
+    int carrier = options->network->tunnels[name->tunnel].carrier, result;
     if (name->is_asking)
         return 0;
-    int result = resolve_start(name->names->resolver, name->text, done, name, why);
+    if (carrier == TUNNEL_NO_CARRIER) {
+        result = resolve_start(name->names->resolver, name->text, done, name, why);
+    } else {
+        const struct tunnel_description *from = &options->network->tunnels[carrier];
+        struct resolve_inside inside = {.engine = options->engine, .tunnel = (uint32_t)carrier,
+                                        .servers = from->dns, .server_count = from->dns_count};
+        result = resolve_start_inside(name->names->resolver, &inside, name->text, done, name, why);
+    }
     if (result == 0) {
         name->is_asking = true;
         return 0;
@@ -108,8 +150,11 @@ static void ring(void *context, instant_ns now)
     struct name *name = context;
     struct status_peer peer;
     status_read_peer(name->names->options.engine, name->tunnel, name->peer, now, &peer);
+    /* Twice in a row: a handshake that is under way just now is no failure. */
+    bool was_failing = name->was_failing;
+    name->was_failing = is_failing(&peer);
     if (peer.endpoint.address.family &&
-        !(peer.state == STATUS_PEER_HANDSHAKE && peer.attempts >= ATTEMPTS_BEFORE_ASKING)) {
+        (!was_failing || !name->was_failing || now < instant_add(name->answered, ASK_AGAIN_NS))) {
         loop_set_timer(&name->timer, instant_add(now, WATCH_NS));
         return;
     }

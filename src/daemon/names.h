@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Endpoints of roots that are given as names: resolved when the network starts, retried with
- * backoff, asked again while handshakes fail (RULES G2). Nothing else waits for them. */
+/* Endpoints that are given as names: resolved when the network starts, retried with backoff, asked
+ * again while handshakes fail (RULES G2). Those of carried tunnels are asked inside the carrier (G1).
+ * Nothing else waits for them. */
 #ifndef DAEMON_NAMES_H
 #define DAEMON_NAMES_H
 

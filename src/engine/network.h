@@ -31,6 +31,10 @@ struct tunnel_description {
     uint8_t private_key[32];
     struct address *addresses; /* in file order */
     size_t address_count;
+    /* Its name servers, in file order: each is a host route of its own (G3), and they are asked for the
+     * names of what it carries (G1). */
+    struct address *dns;
+    size_t dns_count;
     uint16_t listen_port; /* 0: the engine (carried) or the kernel (root) chooses */
     uint32_t fwmark;      /* of a root's socket; 0: the daemon's own mark */
     uint32_t mtu_bytes;   /* 0: computed (E1) */

@@ -17,8 +17,8 @@ import tap  # noqa: E402
 DOCUMENTS = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "doc/RULES.md", "man/hopwire.8",
              "man/hopwire.conf.5", "examples/multihop.conf", "examples/office.conf",
              "examples/relay.conf"]
-NOT_BUILT = {"DNS": "10.64.0.1", "PreUp": "true",
-             "PostUp": "true", "PreDown": "true", "PostDown": "true", "SaveConfig": "true"}
+NOT_BUILT = {"PreUp": "true", "PostUp": "true", "PreDown": "true", "PostDown": "true",
+             "SaveConfig": "true"}
 # Where absolute paths may point to: what every Linux machine has.
 SYSTEM_PATHS = ("/etc/", "/run/", "/dev/", "/proc/", "/usr/", "/sys/")
 
@@ -271,12 +271,16 @@ def what_is_not_built_is_refused_and_said():
 
 
 @tap.test
-def a_carried_endpoint_s_name_is_refused():
+def a_carried_endpoint_s_name_needs_the_carrier_s_DNS():
     files = example_files()
     files["office.conf"] = files["office.conf"].replace("203.0.113.20:", "exit.example.net:")
     result = check(files, "multihop.conf")
     tap.equal(result.returncode, 1, "the exit status")
-    tap.contains(result.stderr, "write the address of exit.example.net", "the refusal")
+    tap.contains(result.stderr, "exit.example.net can only be asked for inside", "the refusal")
+    files["multihop.conf"] = files["multihop.conf"].replace(
+        "[Tunnel entry]", "[Tunnel entry]\nDNS = 10.64.0.1", 1)
+    result = check(files, "multihop.conf")
+    tap.equal(result.returncode, 0, f"the exit status with DNS ({result.stderr})")
 
 
 @tap.test

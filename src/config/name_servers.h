@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+/* `DNS =`: name servers and, as in wg-quick, search domains; and what a name inside a carrier needs.
+ * Private to this room. */
+#ifndef CONFIG_NAME_SERVERS_H
+#define CONFIG_NAME_SERVERS_H
+
+#include "config/settings.h"
+
+/* Adds the items of one `DNS =` line. An item that is no address is a search domain. */
+void name_servers_network(struct loader *loader, const struct config_place *place, char *rest);
+void name_servers_tunnel(struct loader *loader, const struct config_place *place, char *rest,
+                         struct draft *draft);
+
+/* Servers that their tunnel does not reach, and names that no server can be asked for (RULES G1). */
+void name_servers_check(struct loader *loader);
+
+#endif
