@@ -15,7 +15,7 @@ enum { IPV6_OPTION_PAD1 = 0, IPV6_OPTION_JUMBO = 0xc2 };
 
 /* RFC 791 3.1. A source route that has not been run through means that the destination field is not
  * the address which the transport checksum covers. */
-static bool read_ipv4_options(const uint8_t *options, size_t len, struct ip_view *view)
+static bool read_ipv4_options(const uint8_t *options, size_t len, bool *has_routing_segments)
 {
     for (size_t at = 0; at < len && options[at] != IPV4_OPTION_END;) {
         if (options[at] == IPV4_OPTION_NOP) {
@@ -31,11 +31,17 @@ static bool read_ipv4_options(const uint8_t *options, size_t len, struct ip_view
             if (option_len < 3 || options[at + 2] < 4)
                 return false;
             if (options[at + 2] <= option_len)
-                view->has_routing_segments = true;
+                *has_routing_segments = true;
         }
         at += option_len;
     }
     return true;
+}
+
+/* The ping of death: a piece of more than any packet can hold. */
+static bool ends_beyond_all(size_t fragment_offset_bytes, size_t payload_bytes)
+{
+    return fragment_offset_bytes + payload_bytes > UINT16_MAX;
 }
 
 static enum verdict parse_ipv4(const uint8_t *bytes, size_t len, bool is_quoted,
@@ -48,6 +54,14 @@ static enum verdict parse_ipv4(const uint8_t *bytes, size_t len, bool is_quoted,
     if (header_bytes < IPV4_HEADER_BYTES || header_bytes > len_bytes || len_bytes > len)
         return VERDICT_MALFORMED;
     uint16_t fragment = load_be16(bytes + 6);
+    uint32_t fragment_offset_bytes = (uint32_t)(fragment & 0x1fff) * 8;
+    bool is_fragment = fragment & 0x3fff, has_routing_segments = false;
+    if (is_fragment && !is_quoted &&
+        ends_beyond_all(fragment_offset_bytes, len_bytes - header_bytes))
+        return VERDICT_MALFORMED;
+    if (!read_ipv4_options(bytes + IPV4_HEADER_BYTES, header_bytes - IPV4_HEADER_BYTES,
+                           &has_routing_segments))
+        return VERDICT_MALFORMED;
     *view = (struct ip_view){
         .family = FAMILY_IPV4,
         .protocol = bytes[9],
@@ -57,15 +71,15 @@ static enum verdict parse_ipv4(const uint8_t *bytes, size_t len, bool is_quoted,
         .source_offset = 12,
         .destination_offset = 16,
         .len_bytes = (uint32_t)len_bytes,
-        .fragment_offset_bytes = (uint32_t)(fragment & 0x1fff) * 8,
+        .fragment_offset_bytes = fragment_offset_bytes,
         .fragment_id = load_be16(bytes + 4),
         .has_dont_fragment = fragment & 0x4000,
         .has_more_fragments = fragment & 0x2000,
+        .is_fragment = is_fragment,
+        .is_later_fragment = fragment_offset_bytes > 0,
         .has_options = header_bytes > IPV4_HEADER_BYTES,
+        .has_routing_segments = has_routing_segments,
     };
-    if (view->has_options &&
-        !read_ipv4_options(bytes + IPV4_HEADER_BYTES, header_bytes - IPV4_HEADER_BYTES, view))
-        return VERDICT_MALFORMED;
     return VERDICT_OK;
 }
 
@@ -138,7 +152,7 @@ static enum verdict parse_ipv6(const uint8_t *bytes, size_t len, bool is_quoted,
         len_bytes = IPV6_HEADER_BYTES + payload_bytes;
     if (len_bytes > len)
         return VERDICT_MALFORMED;
-    *view = (struct ip_view){
+    struct ip_view found = {
         .family = FAMILY_IPV6,
         .protocol = bytes[6],
         .tos = (uint8_t)(load_be16(bytes) >> 4),
@@ -149,31 +163,28 @@ static enum verdict parse_ipv6(const uint8_t *bytes, size_t len, bool is_quoted,
         .len_bytes = (uint32_t)len_bytes,
         .has_dont_fragment = true,
     };
-    if (!walk_extension_headers(bytes, len_bytes, view))
+    if (!walk_extension_headers(bytes, len_bytes, &found))
         return VERDICT_MALFORMED;
-    if (!is_quoted && may_be_jumbo && !view->has_jumbo)
+    if (!is_quoted && may_be_jumbo && !found.has_jumbo)
         return VERDICT_MALFORMED;
+    found.is_later_fragment = found.fragment_offset_bytes > 0;
+    found.is_fragment = found.is_later_fragment || found.has_more_fragments;
+    if (found.is_fragment && !is_quoted &&
+        ends_beyond_all(found.fragment_offset_bytes, len_bytes - found.transport_offset))
+        return VERDICT_MALFORMED;
+    *view = found;
     return VERDICT_OK;
 }
 
 static enum verdict parse(const uint8_t *bytes, size_t len, bool is_quoted, struct ip_view *view)
 {
-    struct ip_view found;
-    enum verdict verdict = VERDICT_MALFORMED;
-    if (len > 0 && len <= UINT32_MAX && bytes[0] >> 4 == 4)
-        verdict = parse_ipv4(bytes, len, is_quoted, &found);
-    else if (len > 0 && len <= UINT32_MAX && bytes[0] >> 4 == 6)
-        verdict = parse_ipv6(bytes, len, is_quoted, &found);
-    if (verdict != VERDICT_OK)
-        return verdict;
-    found.is_later_fragment = found.fragment_offset_bytes > 0;
-    found.is_fragment = found.is_later_fragment || found.has_more_fragments;
-    /* The ping of death: a piece of more than any packet can hold. */
-    if (!is_quoted && found.is_fragment &&
-        found.fragment_offset_bytes + found.len_bytes - found.transport_offset > UINT16_MAX)
+    if (len == 0 || len > UINT32_MAX)
         return VERDICT_MALFORMED;
-    *view = found;
-    return VERDICT_OK;
+    if (bytes[0] >> 4 == 4)
+        return parse_ipv4(bytes, len, is_quoted, view);
+    if (bytes[0] >> 4 == 6)
+        return parse_ipv6(bytes, len, is_quoted, view);
+    return VERDICT_MALFORMED;
 }
 
 enum verdict ip_parse(const uint8_t *bytes, size_t len, struct ip_view *view)
