@@ -16,7 +16,7 @@ import time
 
 POINT = re.compile(r"^(not )?ok\b\s*\d*\s*-?\s*(.*)$", re.M)
 # Traffic is also moved by the program that people run, without sanitizers in the way.
-RELEASE_TOO = ("test_main_job", "test_transfer")
+RELEASE_TOO = ("test_main_job", "test_mtu", "test_transfer")
 SCENARIO_TIMEOUT_S = 420
 # Waits most of its time, so it runs beside the others.
 ASIDE = ("test_rekey",)
