@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "host/firewall.h"
 #include "route/routes.h"
 
 /* Linux removes every IPv6 address from an interface with less (RULES E4). */
@@ -59,6 +60,8 @@ int interface_configure(struct netlink *netlink, int index, const struct config 
                         const struct engine *engine, enum sysctl_ipv6 ipv6, struct text *why)
 {
     int result = link_make_quiet(netlink, index, why);
+    if (result == 0)
+        result = link_set_group(netlink, index, FIREWALL_LINK_GROUP, why);
     if (result == 0)
         result = link_set_mtu(netlink, index, interface_mtu(config, engine), why);
     if (result == 0)

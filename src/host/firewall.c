@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* Several networks on one host must let each other's datagrams pass, although what one base chain
+/* Several networks on one host must let each other's packets pass, although what one base chain
  * accepts the next still sees. So each table only writes on the flow, early and for its own marks
  * and endpoints: the connection's mark becomes the packet's. The filters of all tables then trust a
- * flow that bears a mark of Hopwire's twice. The same connection mark, put back onto what comes in,
- * is what strict reverse path filtering needs (F5): with it the answer's way back is the uplink.
+ * flow that bears a mark of Hopwire's twice, and all interfaces of the group. The same connection
+ * mark, put back onto what comes in, is what strict reverse path filtering needs (F5): with it the
+ * answer's way back is the uplink.
  *
  * A change is the whole table again: "add, delete, add" is one transaction, and no packet sees a
  * state between. */
@@ -171,10 +172,10 @@ static void put_kill_switch(FILE *to, const struct firewall *firewall)
 {
     fprintf(to,
             "chain output { type filter hook output priority filter; policy accept;\n"
-            "oifname { lo, \"%s\" } accept\n"
+            "oifname { lo, \"%s\" } accept\noifgroup %u accept\n"
             "meta mark & 0x%x == 0x%x ct mark & 0x%x == 0x%x accept\n",
-            firewall->interface_name, NETWORK_MARK_MASK, NETWORK_MARK, NETWORK_MARK_MASK,
-            NETWORK_MARK);
+            firewall->interface_name, FIREWALL_LINK_GROUP, NETWORK_MARK_MASK, NETWORK_MARK,
+            NETWORK_MARK_MASK, NETWORK_MARK);
     for (int family = FAMILY_IPV4; family <= FAMILY_IPV6; family += 2) {
         /* A FwMark of the user's own, outside Hopwire's range. */
         fprintf(to, "meta mark ");
@@ -192,8 +193,10 @@ static void put_kill_switch(FILE *to, const struct firewall *firewall)
     fprintf(to,
             "reject with icmpx admin-prohibited\n}\n"
             "chain forward { type filter hook forward priority filter; policy accept;\n"
-            "iifname \"%s\" accept\noifname { lo, \"%s\" } accept\n",
-            firewall->interface_name, firewall->interface_name);
+            "iifname \"%s\" accept\noifname { lo, \"%s\" } accept\n"
+            "iifgroup %u accept\noifgroup %u accept\n",
+            firewall->interface_name, firewall->interface_name, FIREWALL_LINK_GROUP,
+            FIREWALL_LINK_GROUP);
     put_lan(to, firewall);
     fprintf(to, "reject with icmpx admin-prohibited\n}\n");
 }

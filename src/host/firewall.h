@@ -9,6 +9,9 @@
 #include "base/prefix.h"
 #include "base/text.h"
 
+/* Of every network's interface: a kill switch lets packets into all of them. */
+#define FIREWALL_LINK_GROUP 51820u
+
 /* All borrowed for the call. */
 struct firewall {
     const char *network;        /* a name that state_name_is_valid */

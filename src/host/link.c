@@ -113,6 +113,15 @@ int link_set_mtu(struct netlink *netlink, int index, uint32_t mtu_bytes, struct 
     return result;
 }
 
+int link_set_group(struct netlink *netlink, int index, uint32_t group, struct text *why)
+{
+    struct request space;
+    struct ifinfomsg *body;
+    struct nlmsghdr *request = link_request(&space, RTM_NEWLINK, index, &body);
+    mnl_attr_put_u32(request, IFLA_GROUP, group);
+    return change_link(netlink, request, index, "set the group of", why);
+}
+
 int link_make_quiet(struct netlink *netlink, int index, struct text *why)
 {
     struct request space;

@@ -24,6 +24,8 @@ int link_set_mtu(struct netlink *netlink, int index, uint32_t mtu_bytes, struct 
 /* No multicast and no address that the kernel makes up (RULES F6). Before it is set up. Without
  * IPv6 in the kernel only the first. */
 int link_make_quiet(struct netlink *netlink, int index, struct text *why);
+/* What nftables calls iifgroup and oifgroup. */
+int link_set_group(struct netlink *netlink, int index, uint32_t group, struct text *why);
 int link_delete(struct netlink *netlink, int index, struct text *why);
 
 /* As /32 or /128, IPv6 usable at once (no duplicate detection) and without a route of its own.
