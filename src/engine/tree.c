@@ -247,42 +247,102 @@ static void link_nodes(struct tree *tree, const struct random_source *random,
     }
 }
 
-/* The tunnels' route lists in the shape that route/ takes. Default routes are the peers' AllowedIPs,
- * gathered into one array for all tunnels. */
+/* The tunnels' route lists in the shape that route/ takes: default routes are the peers' AllowedIPs,
+ * and each name server is a host route. Gathered into one array for all tunnels. */
 struct route_lists {
     struct routes_tunnel *tunnels;
     size_t count;
-    struct prefix *defaults;
+    struct prefix *includes;
     size_t capacity;
 };
+
+static size_t depth_of(const struct network_description *network, size_t tunnel)
+{
+    size_t depth = 1;
+    for (int at = network->tunnels[tunnel].carrier; at >= 0; at = network->tunnels[at].carrier)
+        depth++;
+    return depth;
+}
+
+/* `tunnel` is `carrier`, or carried by it, directly or further in. */
+static bool rides(const struct network_description *network, size_t tunnel, size_t carrier)
+{
+    int at = (int)tunnel;
+    while (at >= 0 && at != (int)carrier)
+        at = network->tunnels[at].carrier;
+    return at >= 0;
+}
+
+static bool has_prefix(const struct prefix *prefixes, size_t count, const struct prefix *prefix)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (prefix_is_equal(&prefixes[i], prefix))
+            return true;
+    }
+    return false;
+}
+
+static bool routes_prefix(const struct tunnel_description *tunnel, const struct prefix *prefix)
+{
+    bool is_routed = has_prefix(tunnel->routes, tunnel->route_count, prefix);
+    for (size_t p = 0; tunnel->routes_are_default && p < tunnel->peer_count && !is_routed; p++)
+        is_routed = has_prefix(tunnel->peers[p].allowed_ips, tunnel->peers[p].allowed_ips_count,
+                               prefix);
+    return is_routed;
+}
+
+/* RULES G3: of those that name a server the deepest has its host route, then the first in file order;
+ * and a route that somebody wrote goes before one that follows from DNS. So no two ever tie (A2). */
+static bool has_name_server_route(const struct network_description *network, size_t tunnel,
+                                  const struct address *server)
+{
+    struct prefix host = prefix_host(server);
+    for (size_t i = 0; i < network->tunnel_count; i++) {
+        const struct tunnel_description *other = &network->tunnels[i];
+        bool is_named = false;
+        for (size_t d = 0; d < other->dns_count; d++)
+            is_named |= address_is_equal(&other->dns[d], server);
+        size_t depth = depth_of(network, tunnel), other_depth = depth_of(network, i);
+        if (i != tunnel && is_named &&
+            (other_depth > depth || (other_depth == depth && i < tunnel)))
+            return false;
+        bool are_related = rides(network, i, tunnel) || rides(network, tunnel, i);
+        if (!are_related && routes_prefix(other, &host))
+            return false;
+    }
+    return true;
+}
 
 static bool gather_lists(const struct memory *memory, const struct network_description *network,
                          struct route_lists *lists)
 {
     *lists = (struct route_lists){.count = network->tunnel_count, .capacity = 1};
     for (size_t i = 0; i < lists->count; i++) {
+        lists->capacity += network->tunnels[i].route_count + network->tunnels[i].dns_count;
         for (size_t p = 0; p < network->tunnels[i].peer_count; p++)
             lists->capacity += network->tunnels[i].peers[p].allowed_ips_count;
     }
     lists->tunnels = memory_take(memory, lists->count * sizeof(*lists->tunnels));
-    lists->defaults = memory_take(memory, lists->capacity * sizeof(*lists->defaults));
-    if (!lists->tunnels || !lists->defaults)
+    lists->includes = memory_take(memory, lists->capacity * sizeof(*lists->includes));
+    if (!lists->tunnels || !lists->includes)
         return false;
-    struct prefix *next = lists->defaults;
+    struct prefix *next = lists->includes;
     for (size_t i = 0; i < lists->count; i++) {
         const struct tunnel_description *from = &network->tunnels[i];
         struct routes_tunnel *list = &lists->tunnels[i];
         *list = (struct routes_tunnel){.carrier = from->carrier,
-                                       .includes = from->routes,
-                                       .include_count = from->route_count,
+                                       .includes = next,
                                        .exceptions = from->route_exceptions,
                                        .exception_count = from->route_exception_count};
-        if (!from->routes_are_default)
-            continue;
-        list->includes = next;
-        for (size_t p = 0; p < from->peer_count; p++) {
+        for (size_t r = 0; !from->routes_are_default && r < from->route_count; r++)
+            *next++ = from->routes[r];
+        for (size_t p = 0; from->routes_are_default && p < from->peer_count; p++) {
             for (size_t a = 0; a < from->peers[p].allowed_ips_count; a++)
                 *next++ = from->peers[p].allowed_ips[a];
+        }
+        for (size_t d = 0; d < from->dns_count; d++) {
+            if (has_name_server_route(network, i, &from->dns[d]))
+                *next++ = prefix_host(&from->dns[d]);
         }
         list->include_count = (size_t)(next - list->includes);
     }
@@ -292,7 +352,7 @@ static bool gather_lists(const struct memory *memory, const struct network_descr
 static void give_lists(const struct memory *memory, struct route_lists *lists)
 {
     memory_give(memory, lists->tunnels, lists->count * sizeof(*lists->tunnels));
-    memory_give(memory, lists->defaults, lists->capacity * sizeof(*lists->defaults));
+    memory_give(memory, lists->includes, lists->capacity * sizeof(*lists->includes));
 }
 
 bool tree_walk_losses(const struct tree *tree, const struct network_description *network,
