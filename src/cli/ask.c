@@ -20,7 +20,9 @@ json_t *ask_daemon(const char *network, const char *request, bool *is_up)
     int result = state_path(network, ".sock", path, &why);
     if (result == 0)
         result = control_socket_ask(path, request, TIMEOUT_MS, &answer, &len, &why);
-    if (result == -ENOENT || result == -ECONNREFUSED) {
+    if (result == -ENOENT || result == -ECONNREFUSED || result == -ECONNRESET || result == -EPIPE ||
+        (result == 0 && len == 0)) {
+        free(answer);
         listens = false;
         if (!is_up)
             fprintf(stderr, "hopwire: %s is not up; `hopwire up %s` starts it\n", network, network);

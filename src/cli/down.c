@@ -33,22 +33,19 @@ static bool wait_for_end(int process)
 }
 
 /* The daemon undoes everything itself; it is waited for by its process descriptor. One that does not
- * listen any more is dying (a kill -9 takes a moment), and what it left is undone here. */
+ * answer is dying (a kill -9 takes a moment), and what it left is undone here. */
 static int end_daemon(const char *name, const struct state *state)
 {
-    bool is_up, is_over;
+    bool is_up;
     int process = (int)syscall(SYS_pidfd_open, (pid_t)state->pid, 0);
-    json_t *answer = ask_daemon(name, "down", &is_up);
-    bool was_refused = !answer && is_up;
-    json_decref(answer);
-    is_over = !was_refused && wait_for_end(process);
+    json_decref(ask_daemon(name, "down", &is_up));
+    bool is_over = wait_for_end(process);
     if (process >= 0)
         close(process);
     if (is_over)
-        return is_up ? COMMAND_DONE : clean_up(name);
-    if (!was_refused)
-        fprintf(stderr, "hopwire: %s: process %u does not end; look at what it waits for\n", name,
-                state->pid);
+        return clean_up(name);
+    fprintf(stderr, "hopwire: %s: process %u does not end; look at what it waits for\n", name,
+            state->pid);
     return COMMAND_REFUSED;
 }
 
