@@ -34,10 +34,14 @@ static void give_up_rights(void)
 }
 
 /* The parent waits at this pipe until the child's network works or has failed. */
-static void tell_parent(void *context)
+static bool tell_parent(void *context)
 {
     int *pipe_end = context;
     give_up_rights();
+    bool is_heard = write(*pipe_end, "R", 1) == 1;
+    close(*pipe_end);
+    if (!is_heard)
+        return false;
     int null = open("/dev/null", O_RDWR);
     if (null >= 0) {
         dup2(null, STDIN_FILENO);
@@ -46,15 +50,47 @@ static void tell_parent(void *context)
         if (null > STDERR_FILENO)
             close(null);
     }
-    ssize_t written = write(*pipe_end, "R", 1);
-    (void)written; /* a parent that is gone does not matter any more */
-    close(*pipe_end);
+    return true;
 }
 
-static void tell_nobody(void *context)
+static bool tell_nobody(void *context)
 {
     (void)context;
     give_up_rights();
+    return true;
+}
+
+/* What the caller has open (a lock of `flock`, say) and where it stands is not the daemon's. */
+static void leave_caller(int *pipe_end)
+{
+    const int kept = STDERR_FILENO + 1;
+    if (*pipe_end != kept && dup3(*pipe_end, kept, O_CLOEXEC) == kept)
+        *pipe_end = kept;
+    close_range((unsigned)*pipe_end + 1, ~0u, 0);
+    if (chdir("/") != 0)
+        return; /* then it stays where it was started */
+}
+
+/* The rest of `up`, in the process that becomes the daemon: locked memory does not pass a fork. */
+static int run(char **names, int count, struct daemon_options *options)
+{
+    struct config *config = load_configuration(names, count, true);
+    if (!config)
+        return COMMAND_REFUSED;
+    int result = COMMAND_REFUSED;
+    capng_get_caps_process();
+    if (!capng_have_capability(CAPNG_EFFECTIVE, CAP_NET_ADMIN)) {
+        fprintf(stderr, "hopwire: %s: making an interface needs the right CAP_NET_ADMIN; run it as "
+                        "root, for example with sudo\n",
+                config->name);
+    } else {
+        if (!options->is_foreground)
+            leave_caller(options->context);
+        options->config = config;
+        result = daemon_run(options);
+    }
+    load_free(config);
+    return result;
 }
 
 static int wait_for_child(pid_t child, int pipe_end)
@@ -74,7 +110,7 @@ static int wait_for_child(pid_t child, int pipe_end)
     return COMMAND_REFUSED;
 }
 
-static int run_in_background(struct daemon_options *options)
+static int run_in_background(char **names, int count, struct daemon_options *options)
 {
     int ends[2];
     if (pipe2(ends, O_CLOEXEC) != 0) {
@@ -92,18 +128,17 @@ static int run_in_background(struct daemon_options *options)
     }
     close(ends[0]);
     setsid();
-    if (chdir("/") != 0)
-        _exit(COMMAND_REFUSED);
     openlog("hopwire", LOG_PID, LOG_DAEMON);
     options->ready = tell_parent;
     options->context = &ends[1];
-    return daemon_run(options);
+    return run(names, count, options);
 }
 
 int up_main(int argc, char **argv)
 {
     bool is_foreground = false;
     int option;
+    opterr = 0;
     while ((option = getopt(argc, argv, "+f")) != -1) {
         if (option != 'f')
             return command_misused("up", USAGE);
@@ -111,22 +146,10 @@ int up_main(int argc, char **argv)
     }
     if (optind >= argc)
         return command_misused("up", USAGE);
-    struct config *config = load_configuration(argv + optind, argc - optind, true);
-    if (!config)
-        return COMMAND_REFUSED;
-    capng_get_caps_process();
-    if (!capng_have_capability(CAPNG_EFFECTIVE, CAP_NET_ADMIN)) {
-        fprintf(stderr, "hopwire: %s: making an interface needs the right CAP_NET_ADMIN; run it as "
-                        "root, for example with sudo\n",
-                config->name);
-        load_free(config);
-        return COMMAND_REFUSED;
-    }
-    struct daemon_options options = {.config = config,
-                                     .aead_backend = getenv("HOPWIRE_AEAD"),
+    struct daemon_options options = {.aead_backend = getenv("HOPWIRE_AEAD"),
                                      .is_foreground = is_foreground,
                                      .ready = tell_nobody};
-    int result = is_foreground ? daemon_run(&options) : run_in_background(&options);
-    load_free(config);
-    return result;
+    char **names = argv + optind;
+    int count = argc - optind;
+    return is_foreground ? run(names, count, &options) : run_in_background(names, count, &options);
 }

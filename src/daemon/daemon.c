@@ -172,9 +172,7 @@ static int start_network(struct daemon *daemon)
 
 static int prepare(struct daemon *daemon)
 {
-    int result = state_make_directory(&daemon->why);
-    if (result == 0)
-        result = read_earlier_state(daemon);
+    int result = read_earlier_state(daemon);
     if (result == 0)
         result = netlink_open(&daemon->netlink, &daemon->why);
     if (result == 0)
@@ -235,29 +233,48 @@ static int lay(struct daemon *daemon)
         settle_tell(daemon, reason);
         result = state_write(daemon->config->name, &daemon->state, &daemon->why);
     }
-    if (daemon->has_crashed)
-        routing_undo(&daemon->netlink, &daemon->crashed.routing, &why);
     const char *notice = sysctl_ipv6_notice(routing->ipv6);
     if (notice)
         fprintf(stderr, "hopwire: %s: %s\n", daemon->config->name, notice);
     return result;
 }
 
+static sigset_t end_signals(void)
+{
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    return signals;
+}
+
+/* From now on a signal waits until all that was done can be undone. */
+static void hold_signals(void)
+{
+    sigset_t signals = end_signals();
+    sigprocmask(SIG_BLOCK, &signals, NULL);
+    signal(SIGPIPE, SIG_IGN); /* whoever read our output is gone: no reason to leave rules behind */
+}
+
+static bool is_told_to_end(void)
+{
+    sigset_t pending;
+    return sigpending(&pending) == 0 &&
+           (sigismember(&pending, SIGTERM) == 1 || sigismember(&pending, SIGINT) == 1);
+}
+
 static int open_doors(struct daemon *daemon)
 {
     char path[STATE_PATH_BYTES];
-    sigset_t signals;
+    sigset_t signals = end_signals();
     int result = state_path(daemon->config->name, ".sock", path, &daemon->why);
     if (result == 0)
         result = control_socket_open(path, answer_request, daemon, &daemon->control, &daemon->why);
     if (result == 0)
         result = add_source(daemon, &daemon->control_source,
                             control_socket_fd(daemon->control), control_ready);
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGTERM);
-    sigaddset(&signals, SIGINT);
     int fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
-    if (result == 0 && (fd < 0 || sigprocmask(SIG_BLOCK, &signals, NULL) != 0))
+    if (result == 0 && fd < 0)
         result = -errno;
     if (result == 0)
         result = add_source(daemon, &daemon->signal_source, fd, signal_ready);
@@ -285,9 +302,12 @@ static void undo(struct daemon *daemon, bool keep_state_of_crash)
     names_stop(daemon->names);
     control_socket_close(daemon->control);
     if (daemon->state.pid && !daemon->is_orphaned) {
-        /* `down` means: the host as before. Rules and twins go before the interface does. */
+        /* `down` means: the host as before. Rules and twins go before the interface does. What was
+         * never laid may be another network's. */
         bool is_of_crash = daemon->has_crashed && keep_state_of_crash;
-        int result = routing_undo(&daemon->netlink, &daemon->state.routing, &why);
+        int result = !daemon->is_laid
+                         ? 0
+                         : routing_undo(&daemon->netlink, &daemon->state.routing, &why);
         if (!is_of_crash && result == 0)
             result = guard_undo(daemon->config->name, &daemon->state, &why);
         if (result != 0)
@@ -311,26 +331,59 @@ static void undo(struct daemon *daemon, bool keep_state_of_crash)
         close(daemon->signal_source.fd);
 }
 
-static int start(struct daemon *daemon)
+/* From the look for free numbers until ours are taken, no other network may look. */
+static int start_alone(struct daemon *daemon)
 {
-    int lock = -1, result = prepare(daemon);
+    int result = state_make_directory(&daemon->why);
+    int lock = result == 0 ? state_lock(&daemon->why) : -1;
+    if (lock < 0)
+        return result == 0 ? lock : result;
+    result = prepare(daemon);
     if (result == 0)
         result = start_network(daemon);
     if (result == 0) {
         settle_roots(daemon, true);
-        lock = state_lock(&daemon->why);
-        result = lock < 0 ? lock : lay(daemon);
-        if (lock >= 0)
-            close(lock);
+        result = lay(daemon);
     }
+    close(lock);
+    return result;
+}
+
+static int start(struct daemon *daemon)
+{
+    int result = start_alone(daemon);
     if (result == 0)
         result = ports_reserve(&daemon->ports, daemon->config, network_engine(daemon->network),
                                settle_log, daemon);
     if (result == 0)
         result = open_doors(daemon);
+    return result;
+}
+
+/* What a crash left goes only now, when nothing of ours can fail any more. */
+static int announce(struct daemon *daemon)
+{
+    char reason[WHY_BYTES];
+    struct text why;
+    text_init(&why, reason, sizeof(reason));
+    if (is_told_to_end()) {
+        text_append(&daemon->why, "a signal ended it while it started");
+        return -EINTR;
+    }
     bool ends_kill_switch = daemon->guard.has_kill_switch && !daemon->config->has_kill_switch;
     daemon->guard.has_kill_switch = daemon->config->has_kill_switch;
-    return result == 0 && ends_kill_switch ? settle_firewall(daemon) : result;
+    int result = ends_kill_switch ? settle_firewall(daemon) : 0;
+    if (result != 0)
+        return result;
+    if (daemon->has_crashed &&
+        routing_undo(&daemon->netlink, &daemon->crashed.routing, &why) != 0)
+        settle_log(daemon, reason);
+    engine_set_up(network_engine(daemon->network), true, loop_now());
+    if (daemon->options->ready(daemon->options->context))
+        return 0;
+    text_append(&daemon->why, "`hopwire up` was ended while it waited");
+    daemon->is_orphaned = daemon->has_crashed; /* unreachable before, unreachable now */
+    return -EPIPE;
 }
 
 int daemon_run(const struct daemon_options *options)
@@ -339,18 +392,21 @@ int daemon_run(const struct daemon_options *options)
                             .description = options->config->network, .tun = {.fd = -1}};
     text_init(&daemon.why, daemon.reason, sizeof(daemon.reason));
     daemon.started = loop_now();
+    hold_signals();
     int result = start(&daemon);
+    if (result == 0)
+        result = announce(&daemon);
     if (result != 0) {
         fprintf(stderr, "hopwire: %s: %s\n", daemon.config->name,
                 daemon.why.len ? daemon.reason : strerror(-result));
         undo(&daemon, true);
         return 1;
     }
-    engine_set_up(network_engine(daemon.network), true, loop_now());
-    options->ready(options->context);
     result = loop_run(daemon.loop);
-    if (result != 0)
+    if (result != 0) {
         settle_log(&daemon, strerror(-result));
+        daemon.is_orphaned = true; /* nobody asked for an end: nothing may leak (RULES F2) */
+    }
     undo(&daemon, false);
     return result == 0 ? 0 : 1;
 }

@@ -10,8 +10,8 @@ struct daemon_options {
     const char *aead_backend;    /* NULL: the best */
     bool is_foreground;          /* log to standard error, not to syslog */
     /* Called once, when the interface works and nothing can leak; then standard error is no longer
-     * needed by a background process. */
-    void (*ready)(void *context);
+     * needed by a background process. False: who asked is gone, nobody wants the network. */
+    bool (*ready)(void *context);
     void *context;
 };
 

@@ -101,7 +101,7 @@ int settle_routes(struct daemon *daemon)
     else
         result =
             routing_lay(&daemon->netlink, &daemon->state.routing, entries, count, &daemon->why);
-    daemon->is_laid |= result == 0;
+    daemon->is_laid |= result != -EEXIST; /* half-way is to be undone as well */
     free(entries);
     return result;
 }

@@ -85,9 +85,12 @@ int state_lock(struct text *why)
 {
     char path[STATE_PATH_BYTES];
     int len = snprintf(path, sizeof(path), "%s/.lock", directory());
-    int file = -1;
-    if (len > 0 && (size_t)len < sizeof(path))
-        file = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (len < 0 || (size_t)len >= sizeof(path)) {
+        text_append(why, "the directory %.80s… has too long a path: set HOPWIRE_RUN_DIR shorter",
+                    directory());
+        return -ENAMETOOLONG;
+    }
+    int file = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (file < 0) {
         int error = errno;
         text_append(why, "cannot open the lock %s: %s", path, strerror(error));
