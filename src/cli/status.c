@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <dirent.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,7 +13,6 @@
 #include "host/state.h"
 
 #define USAGE "status [NAME] [--json]"
-#define NETWORKS_MOST 64
 
 static const char *bytes_text(long long bytes, char text[32])
 {
@@ -54,6 +54,13 @@ static void print_state(const json_t *peer)
         printf("idle");
 }
 
+/* The clock may have been set back since. */
+static long long ago_s(long long wall_s)
+{
+    long long now = time(NULL);
+    return now > wall_s ? now - wall_s : 0;
+}
+
 static void print_peer(const json_t *peer, const char *indent)
 {
     char sent[32], received[32];
@@ -62,7 +69,7 @@ static void print_peer(const json_t *peer, const char *indent)
            ask_text(peer, "endpoint", "unknown"));
     print_state(peer);
     if (handshake)
-        printf(" · handshake %lld s ago", (long long)time(NULL) - handshake);
+        printf(" · handshake %lld s ago", ago_s(handshake));
     printf("\n%s  received %s, sent %s\n", indent,
            bytes_text(ask_number(peer, "received_bytes"), received),
            bytes_text(ask_number(peer, "sent_bytes"), sent));
@@ -100,42 +107,74 @@ static void print_network(const json_t *status)
         print_tunnel(tunnel);
 }
 
+static void print_json(const json_t *value)
+{
+    json_dumpf(value, stdout, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
+    printf("\n");
+}
+
 static int show(const char *name, bool as_json)
 {
     json_t *status = ask_daemon(name, "status", NULL);
     if (!status)
         return COMMAND_REFUSED;
-    if (as_json) {
-        json_dumpf(status, stdout, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
-        printf("\n");
-    } else {
+    if (as_json)
+        print_json(status);
+    else
         print_network(status);
-    }
     json_decref(status);
     return COMMAND_DONE;
 }
 
-/* Every network that has a control socket. */
-static int show_all(bool as_json)
+static int is_state(const struct dirent *entry)
 {
-    char path[STATE_PATH_BYTES], reason[256];
+    size_t len = strlen(entry->d_name);
+    return len > 6 && strcmp(entry->d_name + len - 6, ".state") == 0;
+}
+
+/* The names of all networks that are up or crashed, sorted: the files that `down` works from. Free
+ * each and the array. -1: refused, a sentence was printed. */
+static int list_networks(struct dirent ***entries)
+{
+    char path[STATE_PATH_BYTES], reason[512];
     struct text why;
     text_init(&why, reason, sizeof(reason));
-    if (state_path("x", "", path, &why) != 0)
-        return COMMAND_REFUSED;
-    *strrchr(path, '/') = '\0';
-    DIR *directory = opendir(path);
-    int result = COMMAND_DONE;
-    for (struct dirent *entry; directory && (entry = readdir(directory));) {
-        size_t len = strlen(entry->d_name);
-        if (len <= 5 || strcmp(entry->d_name + len - 5, ".sock") != 0)
-            continue;
-        entry->d_name[len - 5] = '\0';
-        if (show(entry->d_name, as_json) != COMMAND_DONE)
-            result = COMMAND_REFUSED;
+    *entries = NULL;
+    if (state_path("x", "", path, &why) != 0) {
+        fprintf(stderr, "hopwire: %s\n", reason);
+        return -1;
     }
-    if (directory)
-        closedir(directory);
+    *strrchr(path, '/') = '\0';
+    int count = scandir(path, entries, is_state, alphasort);
+    if (count >= 0 || errno == ENOENT)
+        return count < 0 ? 0 : count;
+    fprintf(stderr, "hopwire: %s cannot be listed: %s\n", path, strerror(errno));
+    return -1;
+}
+
+/* As JSON one array, whatever their number. */
+static int show_all(bool as_json)
+{
+    struct dirent **entries;
+    int count = list_networks(&entries), result = count < 0 ? COMMAND_REFUSED : COMMAND_DONE;
+    json_t *all = json_array();
+    for (int i = 0; i < count; i++) {
+        char *name = entries[i]->d_name;
+        name[strlen(name) - 6] = '\0';
+        json_t *status = ask_daemon(name, "status", NULL);
+        if (!status)
+            result = COMMAND_REFUSED;
+        else if (as_json)
+            json_array_append(all, status);
+        else
+            print_network(status);
+        json_decref(status);
+        free(entries[i]);
+    }
+    free(entries);
+    if (as_json)
+        print_json(all);
+    json_decref(all);
     return result;
 }
 

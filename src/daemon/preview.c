@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/preview.h"
 
+#include <stdlib.h>
+
 #include "daemon/roots.h"
 #include "engine/tree.h"
 #include "host/routing.h"
@@ -8,12 +10,25 @@
 #include "io/loop.h"
 
 #define IPV6_LEAST_MTU_BYTES 1280
+#define COMMON_ROOT_MTU_BYTES 1420
 
 struct preview {
     const struct config *config;
     const struct tree *tree;
     struct text *text;
 };
+
+/* As `up` would find it: the smallest over the peers (RULES E1). */
+static uint32_t root_mtu(struct netlink *netlink, const struct tunnel_description *root)
+{
+    struct endpoint *endpoints = calloc(root->peer_count + 1, sizeof(*endpoints));
+    size_t count = 0;
+    for (; endpoints && count < root->peer_count; count++)
+        endpoints[count] = root->peers[count].endpoint;
+    struct root_way way = roots_find(netlink, NETWORK_MARK, endpoints, count);
+    free(endpoints);
+    return way.mtu_bytes;
+}
 
 /* Reads the kernel's routes to the endpoints; where that is not possible the common MTU stands. */
 static void find_mtus(const struct config *config, struct tree *tree)
@@ -24,16 +39,10 @@ static void find_mtus(const struct config *config, struct tree *tree)
     text_init(&why, reason, sizeof(reason));
     bool is_open = netlink_open(&netlink, &why) == 0;
     for (uint32_t i = 0; i < tree->count; i++) {
-        const struct tunnel_description *from = &config->network.tunnels[i];
-        uint32_t mtu = 0;
-        if (tree->nodes[i].carrier)
-            continue;
-        for (size_t p = 0; is_open && p < from->peer_count; p++) {
-            struct root_way way =
-                roots_find(&netlink, NETWORK_MARK, &from->peers[p].endpoint, 1);
-            mtu = !mtu || way.mtu_bytes < mtu ? way.mtu_bytes : mtu;
-        }
-        tree_set_root_mtu(tree, &tree->nodes[i], mtu ? mtu : 1420);
+        if (!tree->nodes[i].carrier)
+            tree_set_root_mtu(tree, &tree->nodes[i],
+                              is_open ? root_mtu(&netlink, &config->network.tunnels[i])
+                                      : COMMON_ROOT_MTU_BYTES);
     }
     netlink_close(&netlink);
 }
@@ -90,11 +99,12 @@ bool preview_append(const struct config *config, struct text *text)
     struct tree tree;
     if (!tree_init(&tree, io_memory_plain(), loop_random(), &config->network,
                    NETWORK_MTU_MOST_BYTES, why, sizeof(why))) {
-        text_append(text, "error: %s\n", why);
+        text_append(text, "%s\n", why);
         return false;
     }
     struct preview preview = {.config = config, .tree = &tree, .text = text};
     find_mtus(config, &tree);
+    config_outline(config, text);
     append_mtus(&preview);
     routes_walk(&tree.routes, append_route, &preview);
     tree_walk_losses(&tree, &config->network, append_loss, &preview);

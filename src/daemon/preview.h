@@ -5,7 +5,7 @@
 
 #include "config/config.h"
 
-/* Appends lines for people. False: `up` would be refused, the reason is among them. */
+/* Appends lines for people. False: `up` would be refused, and what is appended is the reason. */
 bool preview_append(const struct config *config, struct text *text);
 
 #endif
