@@ -30,7 +30,16 @@ static int bind_udp(const struct address *address, uint16_t port)
     return result;
 }
 
-/* The carrier's first address of a family, when it stands on the interface. */
+static const struct address *first_address(const struct tunnel_description *tunnel,
+                                           enum family family)
+{
+    for (size_t i = 0; i < tunnel->address_count; i++) {
+        if (tunnel->addresses[i].family == family)
+            return &tunnel->addresses[i];
+    }
+    return NULL;
+}
+
 static bool is_on_interface(const struct config *config, int carrier, const struct address *address)
 {
     return !config_nat_is_on(config, (size_t)carrier) ||
@@ -42,14 +51,13 @@ static void reserve(struct ports *ports, const struct config *config, uint32_t t
                     uint16_t port, void (*log)(void *, const char *), void *context)
 {
     int carrier = config->network.tunnels[tunnel].carrier;
-    const struct tunnel_description *from = &config->network.tunnels[carrier];
-    enum family done = FAMILY_NONE;
-    for (size_t i = 0; i < from->address_count; i++) {
-        const struct address *address = &from->addresses[i];
+    static const enum family families[] = {FAMILY_IPV4, FAMILY_IPV6};
+    for (size_t i = 0; i < 2; i++) {
+        const struct address *address =
+            first_address(&config->network.tunnels[carrier], families[i]);
         char line[160], text[ADDRESS_TEXT_BYTES];
-        if (address->family == done || !is_on_interface(config, carrier, address))
+        if (!address || !is_on_interface(config, carrier, address))
             continue;
-        done = done == FAMILY_NONE ? (enum family)address->family : done;
         int fd = bind_udp(address, port);
         if (fd >= 0) {
             ports->fds[ports->count++] = fd;
@@ -65,13 +73,7 @@ static void reserve(struct ports *ports, const struct config *config, uint32_t t
 int ports_reserve(struct ports *ports, const struct config *config, const struct engine *engine,
                   void (*log)(void *context, const char *line), void *context)
 {
-    size_t most = 0;
-    for (size_t i = 0; i < config->network.tunnel_count; i++) {
-        int carrier = config->network.tunnels[i].carrier;
-        if (carrier != TUNNEL_NO_CARRIER)
-            most += config->network.tunnels[carrier].address_count;
-    }
-    ports->fds = calloc(most ? most : 1, sizeof(*ports->fds));
+    ports->fds = calloc(2 * config->network.tunnel_count + 1, sizeof(*ports->fds));
     if (!ports->fds)
         return -ENOMEM;
     for (uint32_t i = 0; i < config->network.tunnel_count; i++) {
