@@ -4,11 +4,27 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "host/control_socket.h"
 #include "host/state.h"
 
 #define TIMEOUT_MS 5000
+
+/* After a crash its state stands, and with it what must not leak. */
+static void say_not_up(const char *network)
+{
+    char path[STATE_PATH_BYTES], reason[256];
+    struct text why;
+    text_init(&why, reason, sizeof(reason));
+    if (state_path(network, ".state", path, &why) == 0 && access(path, F_OK) == 0)
+        fprintf(stderr,
+                "hopwire: %s ended without putting the host back, its destinations are "
+                "unreachable: `hopwire up %s` starts it again, `hopwire down %s` cleans up\n",
+                network, network, network);
+    else
+        fprintf(stderr, "hopwire: %s is not up; `hopwire up %s` starts it\n", network, network);
+}
 
 json_t *ask_daemon(const char *network, const char *request, bool *is_up)
 {
@@ -25,14 +41,15 @@ json_t *ask_daemon(const char *network, const char *request, bool *is_up)
         free(answer);
         listens = false;
         if (!is_up)
-            fprintf(stderr, "hopwire: %s is not up; `hopwire up %s` starts it\n", network, network);
+            say_not_up(network);
     }
     if (is_up)
         *is_up = listens;
     if (!listens)
         return NULL;
     if (result != 0) {
-        fprintf(stderr, "hopwire: %s: %s\n", network, why.len ? reason : strerror(-result));
+        fprintf(stderr, "hopwire: %s: %s%s\n", network, why.len ? reason : strerror(-result),
+                result == -EACCES ? "; run it as root, for example with sudo" : "");
         return NULL;
     }
     json_error_t error;

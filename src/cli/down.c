@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -33,12 +34,14 @@ static bool wait_for_end(int process)
 }
 
 /* The daemon undoes everything itself; it is waited for by its process descriptor. One that does not
- * answer is dying (a kill -9 takes a moment), and what it left is undone here. */
+ * answer is starting, or dying (a kill -9 takes a moment); what it left is undone here. */
 static int end_daemon(const char *name, const struct state *state)
 {
     bool is_up;
     int process = (int)syscall(SYS_pidfd_open, (pid_t)state->pid, 0);
     json_decref(ask_daemon(name, "down", &is_up));
+    if (!is_up && process >= 0)
+        syscall(SYS_pidfd_send_signal, process, SIGTERM, NULL, 0); /* it may be starting */
     bool is_over = wait_for_end(process);
     if (process >= 0)
         close(process);
