@@ -1,0 +1,357 @@
+# SPDX-License-Identifier: MIT
+"""The commands at their edges: several networks, two `up` at once, an end in the middle of a start,
+what `route`, `check` and `status` print, and exit statuses."""
+
+import json
+import os
+import signal
+import time
+
+import tap
+from lab import wait_until
+from peers import Hopwire, Key, at, sections
+from scene import main, scene
+from world import EXIT, EXIT_INNER, EXIT_INNER6, OFFICE, OFFICE6, OFFICE_NET6, wait_reachable
+
+
+def small_text(number, interface=None, **changes):
+    """A network of one tunnel to nobody, for its own prefix."""
+    return sections(("Network", {"Interface": interface or f"small{number}"}),
+                    ("Tunnel one", {"PrivateKey": Key().private, "Address": f"10.9{number}.0.2/32",
+                                    **changes}),
+                    ("Peer", {"PublicKey": Key().public, "Endpoint": at("192.0.2.77"),
+                              "AllowedIPs": f"10.9{number}.0.0/16"}))
+
+
+def small(number, **changes):
+    hopwire = Hopwire(scene.client, f"small{number}")
+    hopwire.write(small_text(number, **changes))
+    scene.networks.append(hopwire)
+    return hopwire
+
+
+def path_of(hopwire):
+    return os.path.join(scene.client.dir, hopwire.name + ".conf")
+
+
+def rules():
+    return [line for family in ("-4", "-6") for line in scene.client.ip(family, "rule").splitlines()
+            if "fwmark" in line]
+
+
+@tap.test
+def status_of_all_networks_is_one_json_array():
+    hopwire = Hopwire(scene.client, "none")
+    tap.equal(json.loads(hopwire.command("status", "--json").stdout), [], "no network")
+    for number in (2, 1):
+        small(number).up(os.path.join(scene.client.dir, f"small{number}.conf"))
+    networks = json.loads(hopwire.command("status", "--json").stdout)
+    tap.equal([network["name"] for network in networks], ["small1", "small2"], "both, sorted")
+    one = json.loads(hopwire.command("status", "small2", "--json").stdout)
+    tap.equal(one["name"], "small2", "with a name, one object")
+    text = hopwire.command("status").stdout
+    tap.check("small1: interface small1" in text and "small2: interface small2" in text, text)
+
+
+@tap.test
+def a_crashed_network_says_so_and_the_others_are_shown():
+    first, second = small(1), small(2)
+    first.up(path_of(first))
+    pids = first.pids()
+    second.up(path_of(second))
+    os.kill(pids[0], signal.SIGKILL)
+    wait_until(lambda: pids[0] not in first.pids(), 5, "its end")
+    result = first.command("status", "--json", check=False)
+    tap.equal(result.returncode, 1, "the exit status")
+    tap.equal([network["name"] for network in json.loads(result.stdout)], ["small2"], "what is up")
+    tap.contains(result.stderr, "hopwire down small1", "the advice")
+
+
+@tap.test
+def many_networks_started_at_once_share_no_table():
+    networks = [small(number) for number in range(1, 6)]
+    started = [scene.client.start(hopwire.binary, "up", path_of(hopwire), name=hopwire.name)
+               for hopwire in networks]
+    for process in started:
+        tap.equal(process.popen.wait(60), 0, f"the exit status: {process.output()}")
+    for hopwire in networks:
+        hopwire.is_up = True
+    marks = [network["fwmark"] for network in
+             json.loads(networks[0].command("status", "--json").stdout)]
+    tap.equal(len(set(marks)), 5, "marks")
+    for number in range(1, 6):
+        got = scene.client.ip("route", "get", f"10.9{number}.0.9")
+        tap.contains(got, f"dev small{number}", "each has its prefix")
+    networks[2].down()
+    for number in (1, 2, 4, 5):
+        got = scene.client.ip("route", "get", f"10.9{number}.0.9")
+        tap.contains(got, f"dev small{number}", "one that goes takes nothing of the others")
+
+
+@tap.test
+def the_same_network_started_twice_at_once_comes_up_once():
+    hopwire = small(1)
+    started = [scene.client.start(hopwire.binary, "up", path_of(hopwire), name=f"twin{i}")
+               for i in range(3)]
+    ends = sorted(process.popen.wait(60) for process in started)
+    hopwire.is_up = True
+    tap.equal(ends, [0, 1, 1], "exit statuses")
+    tap.equal(len(hopwire.pids()), 1, "daemons")
+    tap.equal(hopwire.status()["name"], "small1", "it answers")
+    tap.contains(scene.client.ip("route", "get", "10.91.0.9"), "dev small1", "and has its routes")
+
+
+def end_while_it_starts(after_s, number, foreground):
+    hopwire = Hopwire(scene.client, "small1")
+    argv = [hopwire.binary, "up", *(["-f"] if foreground else []), path_of(hopwire)]
+    process = scene.client.start(*argv, name="up")
+    wait_until(lambda: hopwire.pids() or process.popen.poll() is not None, 10, "its start")
+    time.sleep(after_s)
+    for pid in hopwire.pids():
+        try:
+            os.kill(pid, number)
+        except ProcessLookupError:
+            pass
+    process.popen.wait(30)
+    wait_until(lambda: not hopwire.pids(), 20, "no daemon left")
+    tap.same_lines(scene.client.network_state(), scene.before,
+                   f"signal {number} after {after_s:.3f} s")
+    run = scene.client.run_path("hopwire")
+    left = [name for name in os.listdir(run) if name != ".lock"] if os.path.isdir(run) else []
+    tap.equal(left, [], f"files after signal {number} at {after_s:.3f} s")
+
+
+@tap.test
+def a_signal_at_any_moment_of_the_start_leaves_nothing():
+    Hopwire(scene.client, "small1").write(small_text(1))
+    for step in range(24):
+        number = signal.SIGTERM if step % 2 else signal.SIGINT
+        end_while_it_starts(0.004 * step, number, foreground=step % 3 == 0)
+
+
+def answers(hopwire):
+    return hopwire.command("status", hopwire.name, check=False).returncode == 0
+
+
+@tap.test
+def an_up_whose_caller_is_killed_while_it_waits_leaves_no_network_or_a_whole_one():
+    hopwire = small(1)
+    for step in range(16):
+        process = scene.client.start(hopwire.binary, "up", path_of(hopwire), name="up")
+        time.sleep(0.006 * step)
+        process.popen.kill()
+        process.popen.wait(10)
+        for pid in hopwire.pids():  # the caller only; the daemon is in a session of its own
+            try:
+                if os.getsid(pid) != pid:
+                    os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        wait_until(lambda: not hopwire.pids() or answers(hopwire), 15, "a whole network or none")
+        if hopwire.pids():
+            hopwire.down()
+        tap.same_lines(scene.client.network_state(), scene.before, f"after {0.006 * step:.3f} s")
+
+
+@tap.test
+def down_ends_a_network_that_still_starts():
+    hopwire = small(1)
+    for step in range(8):
+        process = scene.client.start(hopwire.binary, "up", path_of(hopwire), name="up")
+        wait_until(lambda: process.popen.poll() is not None or
+                   os.path.exists(scene.client.run_path("hopwire", "small1.state")), 10, "a state")
+        time.sleep(0.002 * step)
+        hopwire.down()
+        process.popen.wait(30)
+        tap.same_lines(scene.client.network_state(), scene.before, "the host after down")
+        tap.equal(hopwire.pids(), [], "daemons")
+
+
+@tap.test
+def A7_an_up_that_fails_after_a_crash_leaves_the_crash_s_prefixes_unreachable():
+    hopwire = small(1)
+    hopwire.up(path_of(hopwire))
+    hopwire.kill()
+    crashed = rules()
+    socket = scene.client.run_path("hopwire", "small1.sock")
+    os.unlink(socket)
+    os.mkdir(socket)  # the last step of the start fails
+    result = hopwire.command("up", path_of(hopwire), check=False)
+    os.rmdir(socket)
+    tap.equal(result.returncode, 1, "the exit status")
+    tap.contains(result.stderr, "small1.sock", "the sentence")
+    tap.equal(rules(), crashed, "the crash's rules")
+    tap.contains(scene.client.run("ip", "route", "get", "10.91.0.9", check=False).stderr,
+                 "No route to host", "its prefix")
+    hopwire.down()
+
+
+@tap.test
+def the_daemon_holds_nothing_of_its_caller():
+    hopwire = small(1)
+    hopwire.is_up = True
+    lock = os.path.join(scene.client.dir, "lock")
+    scene.client.run("flock", lock, hopwire.binary, "up", path_of(hopwire))
+    tap.equal(scene.client.run("flock", "-n", lock, "true", check=False).returncode, 0, "the lock")
+    pid = hopwire.pids()[0]
+    tap.equal(os.readlink(f"/proc/{pid}/cwd"), "/", "its directory")
+    for number in range(3):
+        tap.equal(os.readlink(f"/proc/{pid}/fd/{number}"), "/dev/null", f"descriptor {number}")
+
+
+@tap.test
+def a_configuration_through_a_pipe():
+    hopwire = Hopwire(scene.client, "small1")
+    path = hopwire.write(small_text(1))
+    result = scene.client.run("bash", "-c", f'{hopwire.binary} check <(cat {path})', check=False)
+    tap.check("small1" in result.stdout, f"{result.stdout}{result.stderr}")
+
+
+@tap.test
+def route_tells_the_way_or_the_reason():
+    hopwire = scene.up(office={"Routes": ["10.20.0.0/16", "10.21.0.0/16", OFFICE_NET6]})
+    wait_reachable(scene.client, OFFICE)
+    result = hopwire.command("route", "multihop", OFFICE)
+    first, *hops = result.stdout.splitlines()
+    tap.equal(first, f"{OFFICE} via office peer {scene.world.keys['exit'].public} src {EXIT_INNER} "
+              f"mtu {scene.world.exit_mtu}", "the first line")
+    tap.equal(hops, [f"  hop 2: office to {at(EXIT)} mtu {scene.world.exit_mtu}",
+                     f"  hop 1: entry to {at(scene.world.entry_endpoint)} mtu "
+                     f"{scene.world.entry_mtu}"], "the hops")
+    tap.contains(hopwire.command("route", "multihop", OFFICE6).stdout, f"src {EXIT_INNER6}", "IPv6")
+    for address, verdict in (("10.21.0.1", "no_peer"), ("224.0.0.1", "scope"), ("fe80::1", "scope")):
+        refused = hopwire.command("route", "multihop", address, check=False)
+        tap.equal(refused.returncode, 1, f"the exit status for {address}")
+        tap.contains(refused.stdout, f"{address} refused ({verdict}: ", "the reason")
+    bad = hopwire.command("route", "multihop", "office.example", check=False)
+    tap.equal(bad.returncode, 1, "a name")
+    tap.contains(bad.stderr, "office.example: not an IPv4 or IPv6 address", "the sentence")
+
+
+@tap.test
+def route_of_a_network_without_a_default_route_has_none():
+    hopwire = small(1)
+    hopwire.up(path_of(hopwire))
+    refused = hopwire.command("route", "small1", "198.18.0.1", check=False)
+    tap.equal(refused.returncode, 1, "the exit status")
+    tap.contains(refused.stdout, "198.18.0.1 refused (no_route: ", "the reason")
+    tap.equal(len(refused.stdout.splitlines()), 1, "no hops")
+
+
+@tap.test
+def check_prints_the_tree_the_mtus_and_the_routes():
+    hopwire = Hopwire(scene.client, "multihop")
+    path = hopwire.write(scene.world.client_text(office={"Routes": ["10.20.0.0/16", "10.21.0.0/16"]}))
+    before = scene.client.network_state()
+    result = hopwire.command("check", path)
+    lines = result.stdout.splitlines()
+    tap.contains(lines[0], "multihop: interface hop0", "the first line")
+    for line in (f"entry: MTU {scene.world.entry_mtu}", f"office: MTU {scene.world.exit_mtu}",
+                 "route 10.20.0.0/16: office", "route 0.0.0.0/0: entry",
+                 "warning: office: 10.21.0.0/16 is in Routes, but in no peer's AllowedIPs: refused"):
+        tap.check(line in lines, f"{line!r} in {result.stdout}")
+    tap.same_lines(scene.client.network_state(), before, "check only reads")
+
+
+@tap.test
+def check_prints_all_of_a_very_long_list():
+    text = small_text(1).replace("10.91.0.0/16",
+                                 ", ".join(f"10.{a}.{b}.0/24" for a in range(20) for b in range(256)))
+    hopwire = Hopwire(scene.client, "small1")
+    result = hopwire.command("check", hopwire.write(text))
+    tap.contains(result.stdout, "route 10.19.255.0/24: one", "the last route")
+
+
+@tap.test
+def output_that_cannot_be_written_is_a_failure():
+    hopwire = Hopwire(scene.client)
+    result = scene.client.run("sh", "-c", f"{hopwire.binary} status --json > /dev/full", check=False)
+    tap.equal(result.returncode, 1, "the exit status")
+    tap.contains(result.stderr, "cannot be written", "the sentence")
+
+
+@tap.test
+def names_that_cannot_be():
+    hopwire = Hopwire(scene.client)
+    for argv in (("down", "a/.."), ("down", "x" * 64), ("down", ".hidden"), ("down", ""),
+                 ("status", "x" * 64), ("status", "a b"), ("route", "x" * 64, "10.0.0.1"),
+                 ("route", "", "10.0.0.1"), ("status", "nobody"), ("route", "nobody", "10.0.0.1")):
+        result = hopwire.command(*argv, check=False)
+        tap.equal(result.returncode, 1, f"hopwire {' '.join(argv)}")
+        tap.check(result.stderr.startswith("hopwire: ") and len(result.stderr) < 400, result.stderr)
+    long = Hopwire(scene.client, "x" * 70)
+    result = long.command("up", long.write(small_text(1)), check=False)
+    tap.equal(result.returncode, 1, "a name that is too long")
+    tap.same_lines(scene.client.network_state(), scene.before, "the host")
+    tap.equal(hopwire.command("down", "nobody").returncode, 0, "down may be repeated")
+
+
+@tap.test
+def wrong_arguments_are_status_2():
+    hopwire = Hopwire(scene.client)
+    for argv in (("up", "-x", "a"), ("up", "-f"), ("down", "a", "b"), ("status", "a", "b"),
+                 ("status", "--jsom"), ("check",), ("check", "-x"), ("route", "a"),
+                 ("route", "a", "b", "c")):
+        result = hopwire.command(*argv, check=False)
+        tap.equal(result.returncode, 2, f"hopwire {' '.join(argv)}")
+        tap.equal(len(result.stderr.splitlines()), 1, f"one sentence: {result.stderr}")
+
+
+def refused_run(hopwire, *words, env=None):
+    hopwire.env = env or {}
+    result = hopwire.command("up", path_of(hopwire), check=False)
+    tap.equal(result.returncode, 1, f"the exit status ({result.stderr})")
+    for word in words:
+        tap.contains(result.stderr, word, "the sentence")
+    tap.same_lines(scene.client.network_state(), scene.before, "the host")
+    tap.equal(hopwire.pids(), [], "daemons")
+
+
+@tap.test
+def a_run_directory_that_cannot_serve():
+    hopwire = Hopwire(scene.client, "small1")
+    hopwire.write(small_text(1))
+    base = os.path.join(scene.client.dir, "odd")
+    os.makedirs(base, exist_ok=True)
+    shared = os.path.join(base, "shared")
+    os.makedirs(shared, exist_ok=True)
+    os.chmod(shared, 0o777)
+    refused_run(hopwire, shared, "others may write", env={"HOPWIRE_RUN_DIR": shared})
+    refused_run(hopwire, "/nowhere/at", env={"HOPWIRE_RUN_DIR": "/nowhere/at"})
+    file = scene.client.write("odd/file", "")
+    refused_run(hopwire, file, "not a directory", env={"HOPWIRE_RUN_DIR": file})
+    long = os.path.join(base, "l" * 100)
+    os.makedirs(long, exist_ok=True)
+    refused_run(hopwire, "too long for a socket", env={"HOPWIRE_RUN_DIR": long})
+    tap.equal([name for name in os.listdir(long) if name != ".lock"], [], "files left")
+    longer = os.path.join(base, "l" * 250)
+    os.makedirs(longer, exist_ok=True)
+    refused_run(hopwire, "too long", env={"HOPWIRE_RUN_DIR": longer})
+    listed = hopwire.command("status", "--json", check=False)
+    tap.equal(listed.returncode, 1, "status of such a directory")
+
+
+@tap.test
+def the_control_socket_survives_whatever_is_said_to_it():
+    hopwire = small(1)
+    hopwire.up(path_of(hopwire))
+    socket = scene.client.run_path("hopwire", "small1.sock")
+    tap.equal(os.stat(socket).st_mode & 0o777, 0o600, "its mode")
+    script = ("import socket, os, sys\n"
+              "for said in (b'', b'\\n' * 5000, b'status' * 2000, b'\\0\\n', b'route \\n',"
+              " b'route 1.2.3.4.5\\n', b'route ' + b'9' * 4000 + b'\\n', os.urandom(9000),"
+              " b'status\\n' * 500, b'DOWN\\n', b' down\\n', b'down \\n'):\n"
+              "    s = socket.socket(socket.AF_UNIX); s.settimeout(3); s.connect(sys.argv[1])\n"
+              "    try: s.sendall(said); s.shutdown(1); s.recv(100)\n"
+              "    except OSError: pass\n"
+              "idle = [socket.socket(socket.AF_UNIX) for _ in range(40)]\n"
+              "for s in idle:\n"
+              "    s.setblocking(False)\n"
+              "    try: s.connect(sys.argv[1])\n"
+              "    except OSError: pass\n")
+    scene.client.run("python3", "-c", script, socket)
+    tap.equal(hopwire.status()["name"], "small1", "it still answers")
+
+
+if __name__ == "__main__":
+    main(services=True)
