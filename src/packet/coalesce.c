@@ -91,19 +91,6 @@ static void emit_alone(struct packet *packet, const struct coalesce_sink *sink)
     sink->emit(sink->context, &frame);
 }
 
-/* The run that was opened first among those held. */
-static unsigned oldest_run(const struct coalesce *coalesce)
-{
-    unsigned oldest = NO_RUN;
-    for (unsigned i = 0; i < COALESCE_FLOWS; i++) {
-        const struct coalesce_run *run = &coalesce->runs[i];
-        if (run->packets &&
-            (oldest == NO_RUN || (int32_t)(run->opened - coalesce->runs[oldest].opened) < 0))
-            oldest = i;
-    }
-    return oldest;
-}
-
 static bool has_ports(const struct ip_view *view)
 {
     return (view->protocol == IP_PROTOCOL_TCP || view->protocol == IP_PROTOCOL_UDP) &&
@@ -131,10 +118,12 @@ static bool is_between_same_hosts(const struct coalesce_run *run, const uint8_t 
     return view->family == FAMILY_IPV4 ? memcmp(a, b, 8) == 0 : memcmp(a, b, 32) == 0;
 }
 
+/* The newest first: most often it is the one. */
 static unsigned find_run(const struct coalesce *coalesce, uint64_t key, const uint8_t *bytes,
                          const struct ip_view *view)
 {
-    for (unsigned i = 0; i < COALESCE_FLOWS; i++) {
+    for (unsigned age = 1; age <= COALESCE_FLOWS; age++) {
+        unsigned i = (coalesce->opened - age) % COALESCE_FLOWS;
         const struct coalesce_run *run = &coalesce->runs[i];
         if (coalesce->keys[i] == key && run->packets && run->view.protocol == view->protocol &&
             is_between_same_hosts(run, bytes, view) &&
@@ -258,13 +247,9 @@ static void open_run(struct coalesce *coalesce, uint64_t key, struct packet *pac
                      const struct segment *segment, const struct ip_view *view,
                      const struct coalesce_sink *sink)
 {
-    unsigned index = 0;
-    if (coalesce->held == COALESCE_FLOWS) {
-        index = oldest_run(coalesce);
+    unsigned index = coalesce->opened++ % COALESCE_FLOWS;
+    if (coalesce->runs[index].packets)
         emit_run(coalesce, index, sink);
-    }
-    while (coalesce->runs[index].packets)
-        index++;
     packet->next = NULL;
     coalesce->keys[index] = key;
     coalesce->runs[index] = (struct coalesce_run){
@@ -276,7 +261,6 @@ static void open_run(struct coalesce *coalesce, uint64_t key, struct packet *pac
         .segment_bytes = segment->payload_bytes,
         .len_bytes = view->len_bytes,
         .next_sequence = segment->sequence + segment->payload_bytes,
-        .opened = coalesce->opened++,
     };
     coalesce->held++;
 }
@@ -329,6 +313,7 @@ void coalesce_end_receive(struct coalesce *coalesce, const struct coalesce_sink 
 
 void coalesce_flush(struct coalesce *coalesce, const struct coalesce_sink *sink)
 {
-    while (coalesce->held)
-        emit_run(coalesce, oldest_run(coalesce), sink);
+    for (unsigned i = coalesce->opened; coalesce->held; i++)
+        if (coalesce->runs[i % COALESCE_FLOWS].packets)
+            emit_run(coalesce, i % COALESCE_FLOWS, sink);
 }

@@ -6,7 +6,7 @@
 #include "packet/ip.h"
 #include "packet/vnet.h"
 
-#define COALESCE_FLOWS 16
+#define COALESCE_FLOWS 16 /* a power of two */
 #define COALESCE_SEGMENTS_MOST 64
 #define COALESCE_RECEIVES_MOST 4
 
@@ -20,14 +20,14 @@ struct coalesce_run {
     uint32_t segment_bytes; /* payload of the first; all equal, the last may be shorter */
     uint32_t len_bytes;     /* of all */
     uint32_t next_sequence; /* TCP */
-    uint32_t opened;        /* the lower, the older */
     uint8_t receives_held;  /* RULES H4: at most 4 */
     bool has_push;          /* TCP: of the last packet */
 };
 
+/* The runs are a ring: the next one is opened in the place of the one opened 16 before it. */
 struct coalesce {
-    uint64_t
-        keys[COALESCE_FLOWS]; /* a hash of each run's flow; what is equal is then compared whole */
+    /* A hash of each run's flow; what is equal is then compared whole. */
+    uint64_t keys[COALESCE_FLOWS];
     struct coalesce_run runs[COALESCE_FLOWS];
     uint32_t held;        /* runs that hold packets */
     uint32_t opened;      /* runs so far */
