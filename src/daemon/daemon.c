@@ -388,7 +388,8 @@ static int announce(struct daemon *daemon)
 
 int daemon_run(const struct daemon_options *options)
 {
-    struct daemon daemon = {.options = options, .config = options->config,
+    struct daemon daemon = {.options = options, .is_foreground = options->is_foreground,
+                            .config = options->config,
                             .description = options->config->network, .tun = {.fd = -1}};
     text_init(&daemon.why, daemon.reason, sizeof(daemon.reason));
     daemon.started = loop_now();

@@ -4,7 +4,6 @@
 #define DAEMON_DAEMON_STATE_H
 
 #include "config/config.h"
-#include "daemon/daemon.h"
 #include "daemon/guard.h"
 #include "daemon/names.h"
 #include "daemon/ports.h"
@@ -17,8 +16,11 @@
 
 #define WHY_BYTES 1024
 
+struct daemon_options;
+
 struct daemon {
     const struct daemon_options *options;
+    bool is_foreground;
     const struct config *config;
     struct network_description description; /* the config's, with what the host adds */
 

@@ -16,7 +16,7 @@
 void settle_log(void *context, const char *line)
 {
     const struct daemon *daemon = context;
-    if (daemon->options->is_foreground)
+    if (daemon->is_foreground)
         fprintf(stderr, "hopwire: %s: %s\n", daemon->config->name, line);
     else
         syslog(LOG_INFO, "%s: %s", daemon->config->name, line);
@@ -25,7 +25,7 @@ void settle_log(void *context, const char *line)
 /* To whoever started it, and to the log. */
 void settle_tell(struct daemon *daemon, const char *line)
 {
-    if (!daemon->options->is_foreground)
+    if (!daemon->is_foreground)
         fprintf(stderr, "hopwire: %s: %s\n", daemon->config->name, line);
     settle_log(daemon, line);
 }

@@ -247,6 +247,28 @@ def F4_a_peer_that_roams_is_still_reached():
 
 
 @tap.test
+def F4_a_root_s_name_is_asked_and_its_address_let_through():
+    client = scene.client
+    server = scene.world.internet.start("python3", os.path.join(HERE, "dns.py"),
+                                        f"entry.example.net={ENTRY}", name="dns")
+    server.wait_output("ready")
+    resolver = client.write("resolv.conf", f"nameserver {GATEWAY}\n", 0o644)
+    strict = "/proc/sys/net/ipv4/conf/uplink/rp_filter"
+    before = client.run("cat", strict).stdout.strip()
+    client.run("sh", "-c", f"echo 1 > {strict}")
+    try:
+        up(entry_peer={"Endpoint": "entry.example.net:51820"})
+        wait_reachable(client, WORLD, 3)  # the first handshake is not rejected: no retry after 5 s
+        tap.check("53" not in client.run("nft", "list", "table", "inet",
+                                         "hopwire_multihop").stdout.split("chain output")[1],
+                  "unmarked queries are not let through")
+    finally:
+        client.run("sh", "-c", f"echo {before} > {strict}")
+        os.unlink(resolver)
+        server.stop()
+
+
+@tap.test
 def F4_two_networks_with_kill_switches_pass_each_other():
     world = scene.world
     entry = sections(*[(title, {**keys, "KillSwitch": "on"} if title == "Network" else keys)
