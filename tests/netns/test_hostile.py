@@ -10,7 +10,7 @@ from lab import HERE, wait_until
 from packets import ICMP, ICMPV6, checksum, make, make_syn, make_udp, with_checksum
 from peers import Interface, Key, WireguardGo, at, sections
 from scene import IS_SANITIZED, main, scene
-from traffic import IperfServer, iperf, peak_rss_mib
+from traffic import IperfServer, cpu_s, iperf, peak_rss_mib
 from world import (CLIENT, CLIENT6, ENTRY, ENTRY_INNER, ENTRY_INNER6, EVERYTHING, EXIT, EXIT6,
                    EXIT_INNER, OFFICE, OFFICE6, WORLD, WORLD6, wait_reachable)
 
@@ -220,6 +220,11 @@ def other_branches_work_beside_a_flood_of_ten_thousand_forgeries_a_second():
                make_udp(OFFICE6, ENTRY_INNER6, 7, 4444, b"forged" * 10),
                error_about(WORLD, ENTRY_INNER, make_udp(ENTRY_INNER, OFFICE, 4444, 7, b"forged"), 576)]
     path = world.entry.write("flood", "\n".join(packet.hex() for packet in packets))
+    pid = hopwire.pids()[0]
+    began = cpu_s(pid)
+    world.entry.run("sh", "-c", f"python3 {HERE}/inject.py wg0 10000 2 < {path}")
+    alone = hopwire.verdict("spoofed") + hopwire.verdict("icmp_refused")
+    tap.note(f"{(cpu_s(pid) - began) / max(alone, 1) * 1e6:.1f} us of the daemon's CPU a forgery")
     for name, destination in (("direct", WORLD), ("through both hops", OFFICE)):
         calm = iperf(scene.client, destination, seconds)["gbits"]
         before = hopwire.verdict("spoofed") + hopwire.verdict("icmp_refused")
