@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: MIT */
+#include "daemon/interface.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/preview.h"
+#include "io/io_memory.h"
+#include "io/loop.h"
+#include "tap.h"
+
+#define KEY "PrivateKey = QAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAEA=\n"
+#define OTHER_KEY "PrivateKey = UAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAFA=\n"
+#define PEER "[Peer]\nPublicKey = L+V9o0fNYkMVKNqsX7spBzD/9oSvxM/C7ZCZX1jLO3Q=\n"
+#define OTHER_PEER "[Peer]\nPublicKey = X+V9o0fNYkMVKNqsX7spBzD/9oSvxM/C7ZCZX1jLO3Q=\n"
+
+static bool read_text(void *context, const struct memory *memory, const char *path,
+                      struct config_file *file)
+{
+    const char *text = context;
+    size_t len = strlen(text);
+    (void)path;
+    *file = (struct config_file){
+        .bytes = memory_take(memory, len + 1), .capacity_bytes = len + 1, .len = len};
+    memcpy(file->bytes, text, len);
+    return true;
+}
+
+struct rig {
+    struct config *config;
+    struct pool *pool;
+    struct aead *aead;
+    struct engine *engine;
+    struct routing_entry *entries;
+    size_t count;
+};
+
+static struct config *load(const char *text)
+{
+    static const char *const paths[] = {"net.conf"};
+    struct config *config = NULL;
+    struct config_messages messages;
+    struct config_reader reader = {.read = read_text, .context = (void *)(uintptr_t)text};
+    config_messages_init(&messages, io_memory_plain());
+    CHECK(config_load(&config, io_memory_plain(), &reader, paths, 1, &messages));
+    for (size_t i = 0; i < messages.count && !config; i++)
+        printf("# %s\n", messages.items[i].text);
+    config_messages_wipe(&messages);
+    return config;
+}
+
+static bool rig_make(struct rig *rig, const char *text)
+{
+    char why[256];
+    struct pool_shape shape;
+    *rig = (struct rig){.config = load(text)};
+    if (!rig->config)
+        return false;
+    engine_pool_shape(&rig->config->network, &shape);
+    rig->pool = pool_new(io_memory_plain(), &shape);
+    rig->aead = aead_new(io_memory_plain(), "portable");
+    struct engine_options options = {.secrets = io_memory_plain(), .pool = rig->pool,
+                                     .aead = rig->aead, .random = loop_random()};
+    rig->engine = engine_new(&options, &rig->config->network, why, sizeof(why));
+    CHECK(rig->engine != NULL);
+    return rig->engine != NULL;
+}
+
+static void rig_lay(struct rig *rig)
+{
+    free(rig->entries);
+    rig->entries = NULL;
+    CHECK_EQUAL(interface_routes(rig->config, rig->engine, NULL, 0, &rig->entries, &rig->count), 0);
+}
+
+static void rig_free(struct rig *rig)
+{
+    free(rig->entries);
+    engine_free(rig->engine);
+    aead_free(rig->aead);
+    pool_free(rig->pool);
+    config_free(rig->config);
+}
+
+static const struct routing_entry *entry_of(const struct rig *rig, const char *prefix)
+{
+    static const struct routing_entry none = {.kind = (enum routing_kind)-1};
+    char text[PREFIX_TEXT_BYTES];
+    for (size_t i = 0; i < rig->count; i++) {
+        if (strcmp(prefix_format(&rig->entries[i].prefix, text), prefix) == 0)
+            return &rig->entries[i];
+    }
+    return &none;
+}
+
+static const char *source_of(const struct routing_entry *entry)
+{
+    static char text[ADDRESS_TEXT_BYTES];
+    return entry->source.family ? address_format(&entry->source, text) : "none";
+}
+
+static const char two_hops[] =
+    "[Tunnel entry]\n" KEY "Address = 10.64.0.2/32, fc00:bbbb::2/128\n" PEER
+    "Endpoint = 192.0.2.1:51820\nAllowedIPs = 0.0.0.0/0, ::/0\n"
+    "[Tunnel office]\n" OTHER_KEY "Via = entry\nAddress = 10.70.0.2/32\n"
+    "Routes = 10.20.0.0/16, !10.20.9.0/24, !172.16.0.0/12\n" OTHER_PEER
+    "Endpoint = 203.0.113.20:51820\nAllowedIPs = 10.20.0.0/16\n";
+
+static void test_E2_each_route_has_the_mtu_of_its_path_and_the_interface_the_largest(void)
+{
+    struct rig rig;
+    if (rig_make(&rig, two_hops)) {
+        engine_set_root_mtu(rig.engine, 0, 1440);
+        rig_lay(&rig);
+        CHECK_EQUAL(entry_of(&rig, "0.0.0.0/0")->mtu_bytes, 1440);
+        CHECK_EQUAL(entry_of(&rig, "10.20.0.0/16")->mtu_bytes, 1380);
+        CHECK_EQUAL(interface_mtu(rig.config, rig.engine), 1440);
+    }
+    rig_free(&rig);
+}
+
+static void test_E4_an_interface_with_ipv6_never_falls_below_1280(void)
+{
+    struct rig rig;
+    if (rig_make(&rig, two_hops)) {
+        engine_set_root_mtu(rig.engine, 0, 1000);
+        rig_lay(&rig);
+        CHECK_EQUAL(interface_mtu(rig.config, rig.engine), 1280);
+        CHECK_EQUAL(entry_of(&rig, "0.0.0.0/0")->mtu_bytes, 1000);
+        CHECK_EQUAL(entry_of(&rig, "::/0")->mtu_bytes, 1280);
+    }
+    rig_free(&rig);
+}
+
+static void test_F2_routes_carry_the_nat_address_as_their_source(void)
+{
+    struct rig rig;
+    if (rig_make(&rig, two_hops)) {
+        rig_lay(&rig);
+        CHECK_TEXT(source_of(entry_of(&rig, "10.20.0.0/16")), "10.64.0.2");
+        CHECK_TEXT(source_of(entry_of(&rig, "::/0")), "fc00:bbbb::2");
+        CHECK_EQUAL(entry_of(&rig, "10.20.0.0/16")->kind, ROUTING_TUNNEL);
+    }
+    rig_free(&rig);
+}
+
+static void test_B3_a_tunnel_without_nat_has_its_own_address_as_source(void)
+{
+    char text[sizeof(two_hops) + 16];
+    snprintf(text, sizeof(text), "%s", two_hops);
+    struct rig rig;
+    char *via = strstr(text, "Via = entry\n");
+    memmove(via + 22, via + 12, strlen(via + 12) + 1);
+    memcpy(via, "Via = entry\nNAT = off\n", 22);
+    if (rig_make(&rig, text)) {
+        rig_lay(&rig);
+        CHECK_TEXT(source_of(entry_of(&rig, "10.20.0.0/16")), "10.70.0.2");
+    }
+    rig_free(&rig);
+}
+
+static void test_A1_an_exception_that_no_other_tunnel_takes_is_left_to_the_host(void)
+{
+    static const char alone[] =
+        "[Tunnel a]\n" KEY "Address = 10.1.0.2/32\nRoutes = 10.0.0.0/8, !10.5.0.0/16\n" PEER
+        "Endpoint = 192.0.2.1:51820\nAllowedIPs = 10.0.0.0/8, fd00::/8\n";
+    struct rig rig;
+    if (rig_make(&rig, alone)) {
+        rig_lay(&rig);
+        CHECK_EQUAL(entry_of(&rig, "10.0.0.0/8")->kind, ROUTING_TUNNEL);
+        CHECK_EQUAL(entry_of(&rig, "10.5.0.0/16")->kind, ROUTING_THROW);
+    }
+    rig_free(&rig);
+}
+
+static void test_F2_a_family_that_nobody_has_is_unreachable(void)
+{
+    static const char ipv4_only[] =
+        "[Tunnel a]\n" KEY "Address = 10.1.0.2/32\n" PEER
+        "Endpoint = 192.0.2.1:51820\nAllowedIPs = 0.0.0.0/0, ::/0\n";
+    struct rig rig;
+    if (rig_make(&rig, ipv4_only)) {
+        rig_lay(&rig);
+        CHECK_EQUAL(entry_of(&rig, "0.0.0.0/0")->kind, ROUTING_TUNNEL);
+        CHECK_EQUAL(entry_of(&rig, "::/0")->kind, ROUTING_UNREACHABLE);
+    }
+    rig_free(&rig);
+}
+
+static void test_A3_A4_the_preview_lists_routes_and_what_goes_wrong(void)
+{
+    static const char odd[] =
+        "[Tunnel entry]\n" KEY "Address = 10.64.0.2/32\n" PEER
+        "Endpoint = 127.0.0.1:51820\nAllowedIPs = 0.0.0.0/0, 10.20.3.0/24\n"
+        "[Tunnel office]\n" OTHER_KEY "Via = entry\nAddress = 10.70.0.2/32\n"
+        "Routes = 10.20.0.0/16, 10.99.0.0/16\n" OTHER_PEER
+        "Endpoint = 203.0.113.20:51820\nAllowedIPs = 10.20.0.0/16\n";
+    char bytes[8192];
+    struct text text;
+    struct config *config = load(odd);
+    text_init(&text, bytes, sizeof(bytes));
+    if (config) {
+        CHECK(preview_append(config, &text));
+        CHECK(strstr(bytes, "route 10.20.0.0/16: office\n") != NULL);
+        CHECK(strstr(bytes, "route 0.0.0.0/0: entry\n") != NULL);
+        CHECK(strstr(bytes, "entry loses 10.20.0.0/16 to office, which it carries\n") != NULL);
+        CHECK(strstr(bytes, "10.99.0.0/16 is in Routes, but in no peer's AllowedIPs") != NULL);
+        text_init(&text, bytes, 40); /* a text that is too small is cut and says so */
+        CHECK(preview_append(config, &text));
+        CHECK(text.is_cut && strlen(bytes) < 40);
+    }
+    config_free(config);
+}
+
+int main(int argc, char **argv)
+{
+    TAP_RUN(argc, argv, test_E2_each_route_has_the_mtu_of_its_path_and_the_interface_the_largest);
+    TAP_RUN(argc, argv, test_E4_an_interface_with_ipv6_never_falls_below_1280);
+    TAP_RUN(argc, argv, test_F2_routes_carry_the_nat_address_as_their_source);
+    TAP_RUN(argc, argv, test_B3_a_tunnel_without_nat_has_its_own_address_as_source);
+    TAP_RUN(argc, argv, test_A1_an_exception_that_no_other_tunnel_takes_is_left_to_the_host);
+    TAP_RUN(argc, argv, test_F2_a_family_that_nobody_has_is_unreachable);
+    TAP_RUN(argc, argv, test_A3_A4_the_preview_lists_routes_and_what_goes_wrong);
+    return tap_done();
+}
