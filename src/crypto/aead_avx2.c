@@ -8,12 +8,8 @@
 
 #include "base/bytes.h"
 #include "crypto/chacha_avx2.h"
+#include "crypto/chacha_poly1305_avx2.h"
 #include "crypto/poly1305_mulx.h"
-
-#define ROUND_PAIRS 10
-/* Blocks that a chain hashes in one step beside a round. */
-#define STEP_BLOCKS 2
-#define STEP_BYTES (STEP_BLOCKS * POLY1305_BLOCK_BYTES)
 
 /* Bytes of a packet that a pass gave keystream for. Sealing has encrypted them; opening does so
  * when they are hashed. Either way they are hashed beside the next pass. */
@@ -38,6 +34,7 @@ struct slot {
 
 struct work {
     struct chacha_avx2 chacha;
+    struct rounds rounds;
     uint8_t streams[2][CHACHA_AVX2_BYTES]; /* of this pass and of the one before */
     struct slot slots[2];
     struct aead_desc *next, *end;
@@ -50,60 +47,85 @@ static bool is_supported(void)
     return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi2");
 }
 
-AVX2_INLINE const uint8_t *step(struct poly1305_mulx *hash, const struct poly1305_mulx_key *key,
-                                const uint8_t *bytes)
+/* Pairs of rounds that a piece has blocks for, where each takes `blocks`. */
+static size_t pairs_for(const struct piece *piece, size_t blocks)
 {
-    poly1305_mulx_block(hash, key, bytes);
-    poly1305_mulx_block(hash, key, bytes + POLY1305_BLOCK_BYTES);
-    return bytes + STEP_BYTES;
+    size_t pairs = piece->desc ? piece->len_bytes / (blocks * POLY1305_BLOCK_BYTES) : 0;
+    return pairs < ROUNDS_PAIRS ? pairs : ROUNDS_PAIRS;
 }
 
-/* Steps that a piece has for one pass. */
-static size_t steps_of(const struct piece *piece, bool is_lone)
+AVX2_INLINE void pass_begin(struct rounds *rounds, const struct chacha_avx2 *chacha)
 {
-    size_t steps = piece->desc ? piece->len_bytes / STEP_BYTES : 0;
-    size_t most = is_lone ? 2 * ROUND_PAIRS : ROUND_PAIRS;
-    return steps < most ? steps : most;
-}
-
-/* One pass for both packets, or with is_lone, a constant, for the first alone. */
-AVX2_INLINE void pass(const struct chacha_avx2 *chacha, uint8_t *stream, struct slot *first,
-                      struct slot *second, bool is_lone)
-{
-    __m256i x[16];
-    struct poly1305_mulx first_hash = first->hash, second_hash = second->hash;
-    const struct poly1305_mulx_key first_key = first->hash_key, second_key = second->hash_key;
-    const uint8_t *first_at = first->piece.bytes, *second_at = second->piece.bytes;
-    const uint8_t *first_end = first_at + steps_of(&first->piece, is_lone) * STEP_BYTES;
-    const uint8_t *second_end = second_at + steps_of(&second->piece, is_lone) * STEP_BYTES;
-    for (unsigned i = 0; i < 16; i++)
-        x[i] = chacha->rows[i];
-    for (unsigned i = 0; i < ROUND_PAIRS; i++) {
-        chacha_avx2_columns(x);
-        if (first_at != first_end)
-            first_at = step(&first_hash, &first_key, first_at);
-        chacha_avx2_diagonals(x);
-        if (is_lone && first_at != first_end)
-            first_at = step(&first_hash, &first_key, first_at);
-        if (!is_lone && second_at != second_end)
-            second_at = step(&second_hash, &second_key, second_at);
+    for (unsigned i = 0; i < 4; i++) {
+        rounds->a[i] = chacha->rows[i];
+        rounds->b[i] = chacha->rows[4 + i];
+        rounds->c[i] = chacha->rows[8 + i];
+        rounds->d[i] = chacha->rows[12 + i];
     }
-    chacha_avx2_store(chacha, x, stream);
-    first->hash = first_hash;
-    if (!is_lone)
-        second->hash = second_hash;
 }
 
-__attribute__((noinline)) AVX2 static void pass_for_two(struct work *work)
+AVX2_INLINE void chain_begin(struct rounds_chain *chain, const struct slot *slot)
 {
-    pass(&work->chacha, work->streams[work->parity], &work->slots[0], &work->slots[1], false);
-    chacha_avx2_advance(&work->chacha, CHACHA_AVX2_HALF_BLOCKS);
+    *chain = (struct rounds_chain){.hash = slot->hash,
+                                   .r0 = slot->hash_key.r0,
+                                   .r1 = slot->hash_key.r1,
+                                   .r1_folded = slot->hash_key.r1_folded,
+                                   .at = slot->piece.bytes};
 }
 
-__attribute__((noinline)) AVX2 static void pass_for_one(struct work *work, struct slot *slot)
+/* The rounds that are left once `done` pairs of them are, and the keystream that comes of them. */
+AVX2_INLINE void pass_end(struct rounds *rounds, struct work *work, size_t done, int blocks)
 {
-    pass(&work->chacha, work->streams[work->parity], slot, slot, true);
-    chacha_avx2_advance(&work->chacha, 2 * CHACHA_AVX2_HALF_BLOCKS);
+    struct chacha_avx2 *chacha = &work->chacha;
+    uint8_t *stream = work->streams[work->parity];
+    __m256i first[4], second[4];
+    rounds->pairs = ROUNDS_PAIRS - done;
+    if (rounds->pairs)
+        rounds_alone(rounds);
+    chacha_avx2_finish(first, rounds->a, chacha->rows);
+    chacha_avx2_finish(second, rounds->b, chacha->rows + 4);
+    chacha_avx2_store(first, second, stream);
+    chacha_avx2_finish(first, rounds->c, chacha->rows + 8);
+    chacha_avx2_finish(second, rounds->d, chacha->rows + 12);
+    chacha_avx2_store(first, second, stream + 32);
+    chacha_avx2_advance(chacha, blocks);
+}
+
+/* A pass for both packets; returns how many bytes of either piece it hashed. */
+__attribute__((noinline)) AVX2 static size_t pass_for_two(struct work *work)
+{
+    struct rounds *rounds = &work->rounds;
+    struct slot *slots = work->slots;
+    const size_t blocks = ROUNDS_BLOCKS / 2;
+    size_t first = pairs_for(&slots[0].piece, blocks), second = pairs_for(&slots[1].piece, blocks);
+    size_t pairs = first < second ? first : second;
+    pass_begin(rounds, &work->chacha);
+    if (pairs) {
+        chain_begin(&rounds->chains[0], &slots[0]);
+        chain_begin(&rounds->chains[1], &slots[1]);
+        rounds->pairs = pairs;
+        rounds_beside_two(rounds);
+        slots[0].hash = rounds->chains[0].hash;
+        slots[1].hash = rounds->chains[1].hash;
+    }
+    pass_end(rounds, work, pairs, CHACHA_AVX2_HALF_BLOCKS);
+    return pairs * blocks * POLY1305_BLOCK_BYTES;
+}
+
+/* The same for one that has both halves. */
+__attribute__((noinline)) AVX2 static size_t pass_for_one(struct work *work, struct slot *slot)
+{
+    struct rounds *rounds = &work->rounds;
+    size_t pairs = pairs_for(&slot->piece, ROUNDS_BLOCKS);
+    pass_begin(rounds, &work->chacha);
+    if (pairs) {
+        chain_begin(&rounds->chains[0], slot);
+        rounds->pairs = pairs;
+        rounds_beside_one(rounds);
+        slot->hash = rounds->chains[0].hash;
+    }
+    pass_end(rounds, work, pairs, 2 * CHACHA_AVX2_HALF_BLOCKS);
+    return pairs * ROUNDS_BLOCKS * POLY1305_BLOCK_BYTES;
 }
 
 /* Whole vectors: up to 15 bytes behind the packet's change, which is where its tag stands. Sealing
@@ -137,14 +159,13 @@ AVX2_INLINE void hash_end(struct slot *slot, const uint8_t *rest, size_t rest_by
     poly1305_mulx_block(&slot->hash, &slot->hash_key, (const uint8_t *)&block);
 }
 
-/* Finishes what is left of a slot's piece once `steps` of it are hashed. */
-AVX2 static void settle(struct slot *slot, size_t steps, bool is_seal)
+/* Finishes what is left of a slot's piece once `at` bytes of it are hashed. */
+AVX2 static void settle(struct slot *slot, size_t at, bool is_seal)
 {
     struct piece *piece = &slot->piece;
     struct aead_desc *desc = piece->desc;
     if (!desc)
         return;
-    size_t at = steps * STEP_BYTES;
     for (; at + POLY1305_BLOCK_BYTES <= piece->len_bytes; at += POLY1305_BLOCK_BYTES)
         poly1305_mulx_block(&slot->hash, &slot->hash_key, piece->bytes + at);
     if (piece->is_last) {
@@ -214,8 +235,8 @@ AVX2 static void run_lone(struct work *work, unsigned index)
     settle(&work->slots[!index], 0, work->is_seal);
     chacha_avx2_take_all(&work->chacha, index);
     while (slot->desc) {
-        pass_for_one(work, slot);
-        settle(slot, steps_of(&slot->piece, true), work->is_seal);
+        size_t hashed = pass_for_one(work, slot);
+        settle(slot, hashed, work->is_seal);
         use_stream(slot, work->streams[work->parity], CHACHA_AVX2_BYTES, work->is_seal);
         work->parity ^= 1;
     }
@@ -236,9 +257,9 @@ AVX2 static void run(struct aead_desc *descs, size_t count, bool is_seal)
         take_next(&work, 1);
         if (!slots[0].desc || !slots[1].desc)
             break;
-        pass_for_two(&work);
+        size_t hashed = pass_for_two(&work);
         for (unsigned i = 0; i < 2; i++) {
-            settle(&slots[i], steps_of(&slots[i].piece, false), is_seal);
+            settle(&slots[i], hashed, is_seal);
             use_stream(&slots[i], work.streams[work.parity] + i * CHACHA_AVX2_HALF_BYTES,
                        CHACHA_AVX2_HALF_BYTES, is_seal);
         }

@@ -65,43 +65,6 @@ AVX2_INLINE void chacha_avx2_advance(struct chacha_avx2 *chacha, int blocks)
     chacha->rows[12] = _mm256_add_epi32(chacha->rows[12], _mm256_set1_epi32(blocks));
 }
 
-AVX2_INLINE __m256i chacha_avx2_turn(__m256i row, int bits)
-{
-    return _mm256_or_si256(_mm256_slli_epi32(row, bits), _mm256_srli_epi32(row, 32 - bits));
-}
-
-AVX2_INLINE void chacha_avx2_quarter(__m256i *a, __m256i *b, __m256i *c, __m256i *d)
-{
-    const __m256i turn16 = _mm256_setr_epi8(2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13, 2,
-                                            3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13);
-    const __m256i turn8 = _mm256_setr_epi8(3, 0, 1, 2, 7, 4, 5, 6, 11, 8, 9, 10, 15, 12, 13, 14, 3,
-                                           0, 1, 2, 7, 4, 5, 6, 11, 8, 9, 10, 15, 12, 13, 14);
-    *a = _mm256_add_epi32(*a, *b);
-    *d = _mm256_shuffle_epi8(_mm256_xor_si256(*d, *a), turn16);
-    *c = _mm256_add_epi32(*c, *d);
-    *b = chacha_avx2_turn(_mm256_xor_si256(*b, *c), 12);
-    *a = _mm256_add_epi32(*a, *b);
-    *d = _mm256_shuffle_epi8(_mm256_xor_si256(*d, *a), turn8);
-    *c = _mm256_add_epi32(*c, *d);
-    *b = chacha_avx2_turn(_mm256_xor_si256(*b, *c), 7);
-}
-
-AVX2_INLINE void chacha_avx2_columns(__m256i x[16])
-{
-    chacha_avx2_quarter(&x[0], &x[4], &x[8], &x[12]);
-    chacha_avx2_quarter(&x[1], &x[5], &x[9], &x[13]);
-    chacha_avx2_quarter(&x[2], &x[6], &x[10], &x[14]);
-    chacha_avx2_quarter(&x[3], &x[7], &x[11], &x[15]);
-}
-
-AVX2_INLINE void chacha_avx2_diagonals(__m256i x[16])
-{
-    chacha_avx2_quarter(&x[0], &x[5], &x[10], &x[15]);
-    chacha_avx2_quarter(&x[1], &x[6], &x[11], &x[12]);
-    chacha_avx2_quarter(&x[2], &x[7], &x[8], &x[13]);
-    chacha_avx2_quarter(&x[3], &x[4], &x[9], &x[14]);
-}
-
 /* Four rows become, for each block of a half, four words side by side. */
 AVX2_INLINE void chacha_avx2_transpose(__m256i rows[4])
 {
@@ -115,22 +78,23 @@ AVX2_INLINE void chacha_avx2_transpose(__m256i rows[4])
     rows[3] = _mm256_unpackhi_epi64(high01, high23);
 }
 
-/* Adds the first rows to the last ones: the lower half's four blocks, then the upper half's. */
-AVX2_INLINE void chacha_avx2_store(const struct chacha_avx2 *chacha, __m256i x[16],
-                                   uint8_t stream[CHACHA_AVX2_BYTES])
+/* Adds the first rows to four of the last ones, and lays them out by blocks. */
+AVX2_INLINE void chacha_avx2_finish(__m256i x[4], const __m256i last[4], const __m256i first[4])
 {
-    for (unsigned i = 0; i < 16; i++)
-        x[i] = _mm256_add_epi32(x[i], chacha->rows[i]);
-    for (unsigned i = 0; i < 16; i += 4)
-        chacha_avx2_transpose(x + i);
-    for (unsigned i = 0; i < 16; i += 8)
-        for (unsigned block = 0; block < 4; block++) {
-            uint8_t *at = stream + block * CHACHA_BLOCK_BYTES + 4 * i;
-            __m256i first = x[i + block], second = x[i + 4 + block];
-            _mm256_storeu_si256((__m256i_u *)at, _mm256_permute2x128_si256(first, second, 0x20));
-            _mm256_storeu_si256((__m256i_u *)(at + CHACHA_AVX2_HALF_BYTES),
-                                _mm256_permute2x128_si256(first, second, 0x31));
-        }
+    for (unsigned i = 0; i < 4; i++)
+        x[i] = _mm256_add_epi32(last[i], first[i]);
+    chacha_avx2_transpose(x);
+}
+
+/* Eight words of each block: the lower half's four blocks, then the upper half's. */
+AVX2_INLINE void chacha_avx2_store(const __m256i first[4], const __m256i second[4], uint8_t *stream)
+{
+    for (unsigned block = 0; block < 4; block++, stream += CHACHA_BLOCK_BYTES) {
+        _mm256_storeu_si256((__m256i_u *)stream,
+                            _mm256_permute2x128_si256(first[block], second[block], 0x20));
+        _mm256_storeu_si256((__m256i_u *)(stream + CHACHA_AVX2_HALF_BYTES),
+                            _mm256_permute2x128_si256(first[block], second[block], 0x31));
+    }
 }
 
 #endif

@@ -40,42 +40,41 @@ POLY1305_MULX_INLINE void poly1305_mulx_block(struct poly1305_mulx *h,
                                               const uint8_t *bytes)
 {
     typedef const uint8_t word[8]; /* at any alignment */
-    uint64_t d0, d1, d2, carry0, carry1;
+    uint64_t h0 = h->h0, h1 = h->h1, h2 = h->h2, t0, t1, t2, t3, t4, t5;
     __asm__("add %[low], %[h0]\n\t"
             "adc %[high], %[h1]\n\t"
             "adc $1, %[h2]\n\t"
-            "mov %[r0], %%rdx\n\t"
-            "mulx %[h0], %[d0], %[carry0]\n\t"
-            "mulx %[h1], %[d1], %[carry1]\n\t"
-            "mov %[h2], %[d2]\n\t"
-            "imul %%rdx, %[d2]\n\t"
+            "mov %[r1], %%rdx\n\t"
+            "mulx %[h0], %[t0], %[t1]\n\t"
             "mov %[r1_folded], %%rdx\n\t"
+            "mulx %[h1], %[t2], %[t3]\n\t"
+            "mov %[h2], %[t4]\n\t"
+            "imul %%rdx, %[t4]\n\t"
+            "mov %[r0], %%rdx\n\t"
+            "mulx %[h0], %[h0], %[t5]\n\t"
             "imul %%rdx, %[h2]\n\t"
             "mulx %[h1], %[h1], %%rdx\n\t"
-            "add %[h1], %[d0]\n\t"
-            "adc %%rdx, %[carry0]\n\t"
-            "mov %[r1], %%rdx\n\t"
-            "mulx %[h0], %[h0], %%rdx\n\t"
-            "add %[h2], %[d1]\n\t"
-            "adc $0, %[carry1]\n\t"
-            "add %[h0], %[d1]\n\t"
-            "adc %%rdx, %[carry1]\n\t"
-            "add %[carry0], %[d1]\n\t"
-            "adc %[carry1], %[d2]\n\t" /* h2 * r0 and both carries stay below 2^64 */
-            "mov %[d2], %[h2]\n\t"
+            "add %[t2], %[h0]\n\t"
+            "adc %[t3], %[t5]\n\t"
+            "add %[t0], %[h1]\n\t"
+            "adc %[t1], %%rdx\n\t"
+            "add %[t4], %[h1]\n\t"
+            "adc $0, %%rdx\n\t"
+            "add %[t5], %[h1]\n\t"
+            "adc %%rdx, %[h2]\n\t" /* both carries and h2 * r0 stay below 2^64 */
+            "mov %[h2], %[t0]\n\t"
+            "shr $2, %[t0]\n\t"
             "and $3, %[h2]\n\t"
-            "shr $2, %[d2]\n\t"
-            "lea (%[d2], %[d2], 4), %[d2]\n\t" /* 2^130 is 5 */
-            "add %[d2], %[d0]\n\t"
-            "adc $0, %[d1]\n\t"
+            "lea (%[t0], %[t0], 4), %[t0]\n\t" /* 2^130 is 5 */
+            "add %[t0], %[h0]\n\t"
+            "adc $0, %[h1]\n\t"
             "adc $0, %[h2]"
-            : [h0] "+&r"(h->h0), [h1] "+&r"(h->h1), [h2] "+&r"(h->h2), [d0] "=&r"(d0),
-              [d1] "=&r"(d1), [d2] "=&r"(d2), [carry0] "=&r"(carry0), [carry1] "=&r"(carry1)
+            : [h0] "+&r"(h0), [h1] "+&r"(h1), [h2] "+&r"(h2), [t0] "=&r"(t0), [t1] "=&r"(t1),
+              [t2] "=&r"(t2), [t3] "=&r"(t3), [t4] "=&r"(t4), [t5] "=&r"(t5)
             : [low] "m"(*(word *)bytes), [high] "m"(*(word *)(bytes + 8)), [r0] "m"(key->r0),
               [r1] "m"(key->r1), [r1_folded] "m"(key->r1_folded)
             : "rdx", "cc");
-    h->h0 = d0;
-    h->h1 = d1;
+    *h = (struct poly1305_mulx){h0, h1, h2};
 }
 
 POLY1305_MULX_INLINE void poly1305_mulx_final(const struct poly1305_mulx *h,
