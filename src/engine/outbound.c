@@ -71,6 +71,25 @@ static void drop_superseded(struct engine *engine, struct peer *peer, const stru
     }
 }
 
+/* RULES C7: handshakes of carried tunnels do not count, and data do not push them out. */
+static void limit_staged_data(struct engine *engine, struct peer *peer)
+{
+    size_t data = 0;
+    for (const struct packet *packet = peer->stage.first; packet; packet = packet->next)
+        data += packet->kind != PACKET_HANDSHAKE;
+    bool drops = data >= PEER_STAGED_PACKETS_MOST;
+    for (size_t left = drops ? peer->stage.count : 0; left; left--) {
+        struct packet *packet = packet_queue_take(&peer->stage);
+        if (!drops || packet->kind == PACKET_HANDSHAKE) {
+            packet_queue_append(&peer->stage, packet);
+            continue;
+        }
+        drops = false;
+        engine->staged_packets--;
+        core_drop(engine, node_of(peer), packet, VERDICT_STAGE_FULL);
+    }
+}
+
 static void stage(struct engine *engine, struct peer *peer, struct packet *packet)
 {
     core_want_handshake(engine, peer);
@@ -83,8 +102,8 @@ static void stage(struct engine *engine, struct peer *peer, struct packet *packe
     /* RULES C7: all that waits takes at most a quarter of the pool. */
     if (engine->staged_packets >= pool_slots(engine->pool) / 4)
         drop_oldest_staged(engine, peer_with_most_staged(engine), VERDICT_STAGE_FULL);
-    if (peer->stage.count >= PEER_STAGED_PACKETS_MOST)
-        drop_oldest_staged(engine, peer, VERDICT_STAGE_FULL);
+    if (packet->kind != PACKET_HANDSHAKE && peer->stage.count >= PEER_STAGED_PACKETS_MOST)
+        limit_staged_data(engine, peer);
     timers_packet_staged(&peer->timers);
     packet_queue_append(&peer->stage, packet);
     engine->staged_packets++;
