@@ -125,6 +125,7 @@ static void two_idle_peers_go_quiet(void)
     struct chain chain;
     struct transcript transcript;
     connect(&chain, 1, 0);
+    size_t with_sessions = tap_memory_balance_bytes();
     sim_run(chain.sim, 30 * SIM_S);
     take_notes(&transcript, chain.sim);
     sim_run(chain.sim, 60 * SIM_S);
@@ -137,6 +138,7 @@ static void two_idle_peers_go_quiet(void)
     CHECK_EQUAL((transcript.last - transcript.start) / NS_PER_S, 70);
     CHECK_EQUAL(engine_deadline(chain.client->engine), INSTANT_NEVER);
     CHECK_EQUAL(engine_deadline(chain.exit->engine), INSTANT_NEVER);
+    CHECK(tap_memory_balance_bytes() < with_sessions); /* the keys are gone */
     chain_wipe(&chain);
 }
 
@@ -273,6 +275,8 @@ static void down_forgets_sessions_and_answers_nobody(void)
     engine_set_up(chain.client->engine, false, chain.sim->now);
     uint64_t sent = chain.client->datagrams_sent;
     sim_run(chain.sim, 600 * SIM_S);
+    send_through(&chain, 1); /* a packet that was on its way */
+    sim_run(chain.sim, SIM_S);
     CHECK_EQUAL(chain.client->datagrams_sent, sent);
     CHECK_EQUAL(engine_deadline(chain.client->engine), INSTANT_NEVER);
     CHECK_EQUAL(sim_peer_state(chain.client, 1, 0), STATUS_PEER_IDLE);
