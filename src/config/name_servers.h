@@ -4,7 +4,7 @@
 #ifndef CONFIG_NAME_SERVERS_H
 #define CONFIG_NAME_SERVERS_H
 
-#include "config/settings.h"
+#include "config/source.h"
 
 /* Adds the items of one `DNS =` line. An item that is no address is a search domain. */
 void name_servers_network(struct loader *loader, const struct config_place *place, char *rest);

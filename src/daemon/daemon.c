@@ -16,6 +16,8 @@
 #include "daemon/interface.h"
 #include "daemon/report.h"
 #include "daemon/settle.h"
+#include "daemon/system_dns.h"
+#include "host/dns.h"
 
 static void tell_event(void *context, const struct watch_event *event)
 {
@@ -281,15 +283,21 @@ static int open_doors(struct daemon *daemon)
     if (result == 0)
         result = add_source(daemon, &daemon->watch_source, watch_fd(&daemon->watch), watch_ready);
     settle_start(daemon);
+    if (result == 0)
+        result = dns_path(daemon->config->name, daemon->dns_path, &daemon->why);
     struct names_options options = {.loop = daemon->loop,
                                     .network = &daemon->description,
                                     .engine = network_engine(daemon->network),
                                     .mark = daemon->state.routing.mark,
+                                    .replaced_dns = daemon->dns_path,
                                     .changed = settle_endpoint_changed,
                                     .log = settle_log,
                                     .context = daemon};
     if (result == 0)
         result = names_start(&daemon->names, &options, &daemon->why);
+    if (result == 0)
+        result = system_dns_start(daemon->config, daemon->tun.name, settle_log, daemon,
+                                  &daemon->has_dns, &daemon->why);
     return result;
 }
 
@@ -300,6 +308,8 @@ static void undo(struct daemon *daemon, bool keep_state_of_crash)
     char reason[WHY_BYTES];
     text_init(&why, reason, sizeof(reason));
     names_stop(daemon->names);
+    if (daemon->has_dns && !daemon->is_orphaned && dns_undo(daemon->config->name, &why) != 0)
+        settle_log(daemon, reason);
     control_socket_close(daemon->control);
     if (daemon->state.pid && !daemon->is_orphaned) {
         /* `down` means: the host as before. Rules and twins go before the interface does. What was
@@ -427,6 +437,8 @@ int daemon_clean_up(const char *network, struct text *why)
             result = guard_undo(network, &state, why);
         netlink_close(&netlink);
     }
+    if (result == 0)
+        result = dns_undo(network, why);
     if (result == 0)
         result = state_remove(network, why);
     char path[STATE_PATH_BYTES];

@@ -41,7 +41,9 @@ struct daemon {
     struct state crashed; /* an earlier run's, to be undone once ours stands */
     bool has_crashed;
     bool is_laid;
+    bool has_dns; /* the system uses our name servers */
     bool is_orphaned; /* the interface was taken from us: rules and twins stay, as after a crash */
+    char dns_path[STATE_PATH_BYTES];
     instant_ns started;
 
     struct loop_source watch_source, control_source, signal_source;

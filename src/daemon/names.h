@@ -16,6 +16,7 @@ struct names_options {
     const struct network_description *network;
     struct engine *engine;
     uint32_t mark;
+    const char *replaced_dns; /* see resolve_options; lives as long as the names */
     /* An endpoint is known or changed: the roots' MTU may follow. */
     void (*changed)(void *context);
     void (*log)(void *context, const char *line);

@@ -19,6 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "host/dns.h"
 #include "host/resolve_inside.h"
 
 #define RESOLV_CONF "/etc/resolv.conf"
@@ -175,6 +176,8 @@ static int choose_servers(const struct resolve_options *options, struct servers 
                           struct text *why)
 {
     const char *path = options->resolv_conf ? options->resolv_conf : RESOLV_CONF;
+    if (options->replaced && dns_is_ours(path, options->replaced))
+        path = options->replaced; /* or the tunnels' own servers would be asked from outside */
     int result = read_servers(path, servers, why);
     if (result == 0 && servers->names_stub && servers->count == 0) {
         path = options->systemd_resolv_conf ? options->systemd_resolv_conf : SYSTEMD_RESOLV_CONF;

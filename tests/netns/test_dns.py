@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: MIT
+"""G3: the system's name servers while a network is up, and the host's own afterwards. The lab's
+hosts have a /etc/resolv.conf that is a mount of its own, as containers have."""
+
+import os
+
+import tap
+from peers import Hopwire
+from scene import main, scene
+
+BEFORE = "# the host's own\nsearch lan.example\nnameserver 192.0.2.1\n"
+ENTRY_DNS, OFFICE_DNS = "10.64.0.1", "10.20.0.53"
+
+
+def own_resolv_conf():
+    scene.client.write("resolv.conf", BEFORE, 0o644)
+
+
+def resolv_conf():
+    with open(os.path.join(scene.client.dir, "resolv.conf")) as file:
+        return file.read()
+
+
+def servers():
+    return [line.split()[1] for line in resolv_conf().splitlines() if line.startswith("nameserver")]
+
+
+@tap.test
+def G3_the_system_gets_the_network_s_DNS():
+    hopwire = scene.up(network={"DNS": "10.64.0.1, fc00:bbbb::1, corp.example"},
+                       entry={"DNS": "9.9.9.9"})
+    tap.equal(servers(), ["10.64.0.1", "fc00:bbbb::1"], "the name servers")
+    tap.contains(resolv_conf(), "search corp.example", "resolv.conf")
+    hopwire.down()
+    tap.equal(resolv_conf(), BEFORE, "resolv.conf after down")
+
+
+@tap.test
+def G3_else_that_of_the_deepest_tunnel_with_a_default_route():
+    hopwire = scene.up(entry={"DNS": ENTRY_DNS}, office={"DNS": OFFICE_DNS})
+    tap.equal(servers(), [ENTRY_DNS], "the name servers: the office has no default route")
+    hopwire.down()
+    hopwire = scene.up(entry={"DNS": ENTRY_DNS},
+                       office={"DNS": OFFICE_DNS, "Routes": "0.0.0.0/0"})
+    tap.equal(servers(), [OFFICE_DNS], "the name servers: the office has one")
+    hopwire.down()
+    tap.equal(resolv_conf(), BEFORE, "resolv.conf after down")
+
+
+@tap.test
+def G3_without_a_default_route_the_host_keeps_its_own():
+    hopwire = scene.up(office={"DNS": OFFICE_DNS})
+    tap.equal(resolv_conf(), BEFORE, "resolv.conf while it is up")
+    hopwire.down()
+
+
+@tap.test
+def G3_each_server_is_a_host_route_of_its_tunnel():
+    hopwire = scene.up(office={"DNS": "10.77.0.53"},
+                       office_peer={"AllowedIPs": "10.20.0.0/16, 10.77.0.0/16"})
+    told = hopwire.command("route", "multihop", "10.77.0.53").stdout
+    tap.contains(told, "office", "the way to the office's name server")
+    tap.contains(scene.client.ip("route", "get", "10.77.0.53"), "hop0", "the kernel's route")
+    hopwire.down()
+
+
+@tap.test
+def F7_down_after_a_crash_restores_it():
+    hopwire = scene.up(entry={"DNS": ENTRY_DNS})
+    hopwire.kill()
+    tap.equal(servers(), [ENTRY_DNS], "the name servers after the crash: nothing leaks")
+    hopwire.down()
+    tap.equal(resolv_conf(), BEFORE, "resolv.conf after down")
+
+
+@tap.test
+def F7_up_after_a_crash_and_then_down_restores_it():
+    hopwire = scene.up(entry={"DNS": ENTRY_DNS})
+    hopwire.kill()
+    hopwire.up(text=scene.world.client_text(entry={"DNS": "9.9.9.9"}))
+    tap.equal(servers(), ["9.9.9.9"], "the name servers of the second run")
+    hopwire.down()
+    tap.equal(resolv_conf(), BEFORE, "resolv.conf after down")
+    hopwire.up(text=scene.world.client_text(entry={"DNS": ENTRY_DNS}))
+    hopwire.kill()
+    hopwire.up(text=scene.world.client_text())
+    tap.equal(resolv_conf(), BEFORE, "resolv.conf when the second run has no DNS")
+    hopwire.down()
+
+
+@tap.test
+def F7_what_somebody_else_wrote_meanwhile_stays():
+    hopwire = scene.up(entry={"DNS": ENTRY_DNS})
+    scene.client.write("resolv.conf", "nameserver 192.0.2.9\n", 0o644)
+    hopwire.down()
+    tap.equal(resolv_conf(), "nameserver 192.0.2.9\n", "resolv.conf after down")
+    own_resolv_conf()
+
+
+@tap.test
+def G3_no_way_to_set_it_is_refused_with_a_sentence():
+    with open("/proc/self/mountinfo") as file:
+        if any(line.split()[4] == os.path.realpath("/etc/resolv.conf") for line in file):
+            raise tap.Skip("this machine's /etc/resolv.conf is a mount of its own")
+    os.remove(os.path.join(scene.client.dir, "resolv.conf"))
+    try:
+        hopwire = Hopwire(scene.client, "nodns")
+        text = scene.world.client_text(entry={"DNS": ENTRY_DNS})
+        result = hopwire.command("up", hopwire.write(text), check=False)
+        if result.returncode == 0:
+            hopwire.down()
+            raise tap.Skip("this machine has resolvconf")
+        tap.contains(result.stderr, "install openresolv", "the sentence")
+        tap.same_lines(scene.client.network_state(), scene.before, "the host's network")
+    finally:
+        own_resolv_conf()
+
+
+if __name__ == "__main__":
+    main(afterwards=own_resolv_conf, services=False)
