@@ -97,6 +97,60 @@ def F7_what_somebody_else_wrote_meanwhile_stays():
     own_resolv_conf()
 
 
+def stand_in(name, answer=""):
+    """A program on the client's PATH that keeps what it was told, for a manager that is not here."""
+    told = scene.client.write(name + ".told", "", 0o666)
+    directory = os.path.join(scene.client.dir, "bin")
+    os.makedirs(directory, exist_ok=True)
+    path = os.path.join(directory, name)
+    with open(path, "w") as file:
+        file.write(f'#!/bin/sh\n{{ echo "$@"; cat; }} >> {told}\n{answer}\n')
+    os.chmod(path, 0o755)
+    return told, {"PATH": directory + ":" + os.environ["PATH"]}
+
+
+@tap.test
+def G3_resolvconf_is_told_and_told_again_at_the_end():
+    told, environment = stand_in("resolvconf")
+    hopwire = Hopwire(scene.client, "multihop", environment)
+    scene.networks.append(hopwire)
+    hopwire.up(text=scene.world.client_text(network={"DNS": "10.64.0.1, corp.example"}))
+    hopwire.down()
+    with open(told) as file:
+        lines = [line.replace("tun.", "") for line in file.read().splitlines()]
+    tap.equal(lines, ["-a hop0 -m 0 -x", "nameserver 10.64.0.1", "search corp.example",
+                      "-d hop0 -f"], "what resolvconf was told")
+    tap.equal(resolv_conf(), BEFORE, "resolv.conf")
+    os.remove(os.path.join(scene.client.dir, "bin", "resolvconf"))
+
+
+@tap.test
+def G3_resolvectl_is_told_where_systemd_resolved_runs():
+    told, environment = stand_in("resolvectl")
+    os.makedirs(scene.client.run_path("systemd", "resolve"))
+    hopwire = Hopwire(scene.client, "multihop", environment)
+    scene.networks.append(hopwire)
+    hopwire.up(text=scene.world.client_text(network={"DNS": "10.64.0.1, fd00::1, corp.example"}))
+    hopwire.down()
+    with open(told) as file:
+        tap.equal(file.read().splitlines(),
+                  ["dns hop0 10.64.0.1 fd00::1", "domain hop0 ~. corp.example"], "what it was told")
+    os.removedirs(scene.client.run_path("systemd", "resolve"))
+    os.remove(os.path.join(scene.client.dir, "bin", "resolvectl"))
+
+
+@tap.test
+def G3_a_manager_that_fails_refuses_up():
+    _, environment = stand_in("resolvconf", "exit 1")
+    hopwire = Hopwire(scene.client, "multihop", environment)
+    text = scene.world.client_text(network={"DNS": "10.64.0.1"})
+    result = hopwire.command("up", hopwire.write(text), check=False)
+    os.remove(os.path.join(scene.client.dir, "bin", "resolvconf"))
+    tap.equal(result.returncode, 1, "the exit status")
+    tap.contains(result.stderr, "resolvconf -a did not set the system's DNS", "the sentence")
+    tap.same_lines(scene.client.network_state(), scene.before, "the host's network")
+
+
 @tap.test
 def G3_no_way_to_set_it_is_refused_with_a_sentence():
     with open("/proc/self/mountinfo") as file:
