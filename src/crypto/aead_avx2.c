@@ -135,9 +135,9 @@ AVX2_INLINE void crypt(uint8_t *bytes, const uint8_t *stream, size_t len)
     size_t at = 0;
     for (; at + 32 <= len; at += 32) {
         __m256i_u *to = (__m256i_u *)(bytes + at);
-        _mm256_storeu_si256(to, _mm256_xor_si256(_mm256_loadu_si256(to),
-                                                 _mm256_loadu_si256(
-                                                     (const __m256i_u *)(stream + at))));
+        _mm256_storeu_si256(to,
+                            _mm256_xor_si256(_mm256_loadu_si256(to),
+                                             _mm256_loadu_si256((const __m256i_u *)(stream + at))));
     }
     for (; at < len; at += 16) {
         __m128i_u *to = (__m128i_u *)(bytes + at);
