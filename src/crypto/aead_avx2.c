@@ -56,12 +56,8 @@ static size_t pairs_for(const struct piece *piece, size_t blocks)
 
 AVX2_INLINE void pass_begin(struct rounds *rounds, const struct chacha_avx2 *chacha)
 {
-    for (unsigned i = 0; i < 4; i++) {
-        rounds->a[i] = chacha->rows[i];
-        rounds->b[i] = chacha->rows[4 + i];
+    for (unsigned i = 0; i < 4; i++)
         rounds->c[i] = chacha->rows[8 + i];
-        rounds->d[i] = chacha->rows[12 + i];
-    }
 }
 
 AVX2_INLINE void chain_begin(struct rounds_chain *chain, const struct slot *slot)
@@ -81,7 +77,7 @@ AVX2_INLINE void pass_end(struct rounds *rounds, struct work *work, size_t done,
     __m256i first[4], second[4];
     rounds->pairs = ROUNDS_PAIRS - done;
     if (rounds->pairs)
-        rounds_alone(rounds);
+        rounds_alone(rounds, done ? rounds->a : chacha->rows);
     chacha_avx2_finish(first, rounds->a, chacha->rows);
     chacha_avx2_finish(second, rounds->b, chacha->rows + 4);
     chacha_avx2_store(first, second, stream);
@@ -104,7 +100,7 @@ __attribute__((noinline)) AVX2 static size_t pass_for_two(struct work *work)
         chain_begin(&rounds->chains[0], &slots[0]);
         chain_begin(&rounds->chains[1], &slots[1]);
         rounds->pairs = pairs;
-        rounds_beside_two(rounds);
+        rounds_beside_two(rounds, work->chacha.rows);
         slots[0].hash = rounds->chains[0].hash;
         slots[1].hash = rounds->chains[1].hash;
     }
@@ -121,7 +117,7 @@ __attribute__((noinline)) AVX2 static size_t pass_for_one(struct work *work, str
     if (pairs) {
         chain_begin(&rounds->chains[0], slot);
         rounds->pairs = pairs;
-        rounds_beside_one(rounds);
+        rounds_beside_one(rounds, work->chacha.rows);
         slot->hash = rounds->chains[0].hash;
     }
     pass_end(rounds, work, pairs, 2 * CHACHA_AVX2_HALF_BLOCKS);

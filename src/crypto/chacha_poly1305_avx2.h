@@ -24,12 +24,12 @@ struct rounds_chain {
 
 /* What the assembly works on; it knows the offsets. */
 struct rounds {
-    __m256i a[4], b[4], d[4], c[4]; /* the rows, named as RFC 8439 2.1 does */
+    __m256i a[4], b[4], c[4], d[4]; /* the rows, named as RFC 8439 2.1 does */
     struct rounds_chain chains[2];
     uint64_t pairs; /* of rounds, to do */
 };
 
-_Static_assert(offsetof(struct rounds, c) == 384 && offsetof(struct rounds, chains) == 512 &&
+_Static_assert(offsetof(struct rounds, c) == 256 && offsetof(struct rounds, chains) == 512 &&
                    sizeof(struct rounds_chain) == 56 && offsetof(struct rounds, pairs) == 624 &&
                    offsetof(struct rounds_chain, r0) == 24 &&
                    offsetof(struct rounds_chain, at) == 48,
@@ -50,8 +50,8 @@ static const uint8_t rounds_turns[2][32] __attribute__((aligned(32))) = {
     "vpxor %%ymm" a1 ", %%ymm" d1 ", %%ymm" d1 "\n\t"                                              \
     "vpshufb %[turn16], %%ymm" d0 ", %%ymm" d0 "\n\t"                                              \
     "vpshufb %[turn16], %%ymm" d1 ", %%ymm" d1 "\n\t"                                              \
-    "vpaddd 384+32*" c0 "(%%rdi), %%ymm" d0 ", %%ymm12\n\t"                                        \
-    "vpaddd 384+32*" c1 "(%%rdi), %%ymm" d1 ", %%ymm13\n\t"                                        \
+    "vpaddd 256+32*" c0 "(%%rdi), %%ymm" d0 ", %%ymm12\n\t"                                        \
+    "vpaddd 256+32*" c1 "(%%rdi), %%ymm" d1 ", %%ymm13\n\t"                                        \
     "vpxor %%ymm12, %%ymm" b0 ", %%ymm" b0 "\n\t"                                                  \
     "vpxor %%ymm13, %%ymm" b1 ", %%ymm" b1 "\n\t"                                                  \
     "vpslld $12, %%ymm" b0 ", %%ymm14\n\t"                                                         \
@@ -74,8 +74,8 @@ static const uint8_t rounds_turns[2][32] __attribute__((aligned(32))) = {
     "vpslld $7, %%ymm" b1 ", %%ymm15\n\t"                                                          \
     "vpsrld $25, %%ymm" b0 ", %%ymm" b0 "\n\t"                                                     \
     "vpsrld $25, %%ymm" b1 ", %%ymm" b1 "\n\t"                                                     \
-    "vmovdqa %%ymm12, 384+32*" c0 "(%%rdi)\n\t"                                                    \
-    "vmovdqa %%ymm13, 384+32*" c1 "(%%rdi)\n\t"                                                    \
+    "vmovdqa %%ymm12, 256+32*" c0 "(%%rdi)\n\t"                                                    \
+    "vmovdqa %%ymm13, 256+32*" c1 "(%%rdi)\n\t"                                                    \
     "vpor %%ymm14, %%ymm" b0 ", %%ymm" b0 "\n\t"                                                   \
     "vpor %%ymm15, %%ymm" b1 ", %%ymm" b1 "\n\t"
 
@@ -93,8 +93,8 @@ static const uint8_t rounds_turns[2][32] __attribute__((aligned(32))) = {
     "mov 32+" chain "(%%rdi), %%rdx\n\t"                                                           \
     "vpshufb %[turn16], %%ymm" d1 ", %%ymm" d1 "\n\t"                                              \
     "mulx %%" h0 ", %%rax, %%rbx\n\t"                                                              \
-    "vpaddd 384+32*" c0 "(%%rdi), %%ymm" d0 ", %%ymm12\n\t"                                        \
-    "vpaddd 384+32*" c1 "(%%rdi), %%ymm" d1 ", %%ymm13\n\t"                                        \
+    "vpaddd 256+32*" c0 "(%%rdi), %%ymm" d0 ", %%ymm12\n\t"                                        \
+    "vpaddd 256+32*" c1 "(%%rdi), %%ymm" d1 ", %%ymm13\n\t"                                        \
     "mov 40+" chain "(%%rdi), %%rdx\n\t"                                                           \
     "vpxor %%ymm12, %%ymm" b0 ", %%ymm" b0 "\n\t"                                                  \
     "mulx %%" h1 ", %%rcx, %%rsi\n\t"                                                              \
@@ -137,34 +137,38 @@ static const uint8_t rounds_turns[2][32] __attribute__((aligned(32))) = {
     "and $3, %%" h2 "\n\t"                                                                         \
     "vpsrld $25, %%ymm" b1 ", %%ymm" b1 "\n\t"                                                     \
     "lea (%%rax, %%rax, 4), %%rax\n\t"                                                             \
-    "vmovdqa %%ymm12, 384+32*" c0 "(%%rdi)\n\t"                                                    \
+    "vmovdqa %%ymm12, 256+32*" c0 "(%%rdi)\n\t"                                                    \
     "add %%rax, %%" h0 "\n\t"                                                                      \
-    "vmovdqa %%ymm13, 384+32*" c1 "(%%rdi)\n\t"                                                    \
+    "vmovdqa %%ymm13, 256+32*" c1 "(%%rdi)\n\t"                                                    \
     "adc $0, %%" h1 "\n\t"                                                                         \
     "vpor %%ymm14, %%ymm" b0 ", %%ymm" b0 "\n\t"                                                   \
     "adc $0, %%" h2 "\n\t"                                                                         \
     "vpor %%ymm15, %%ymm" b1 ", %%ymm" b1 "\n\t"
 
 #define ROUNDS_LOAD                                                                                \
-    "vmovdqa (%%rdi), %%ymm0\n\tvmovdqa 32(%%rdi), %%ymm1\n\t"                                       \
-    "vmovdqa 64(%%rdi), %%ymm2\n\tvmovdqa 96(%%rdi), %%ymm3\n\t"                                     \
-    "vmovdqa 128(%%rdi), %%ymm4\n\tvmovdqa 160(%%rdi), %%ymm5\n\t"                                   \
-    "vmovdqa 192(%%rdi), %%ymm6\n\tvmovdqa 224(%%rdi), %%ymm7\n\t"                                   \
-    "vmovdqa 256(%%rdi), %%ymm8\n\tvmovdqa 288(%%rdi), %%ymm9\n\t"                                   \
-    "vmovdqa 320(%%rdi), %%ymm10\n\tvmovdqa 352(%%rdi), %%ymm11\n\t"
+    "vmovdqa (%%rsi), %%ymm0\n\tvmovdqa 32(%%rsi), %%ymm1\n\t"                                       \
+    "vmovdqa 64(%%rsi), %%ymm2\n\tvmovdqa 96(%%rsi), %%ymm3\n\t"                                     \
+    "vmovdqa 128(%%rsi), %%ymm4\n\tvmovdqa 160(%%rsi), %%ymm5\n\t"                                   \
+    "vmovdqa 192(%%rsi), %%ymm6\n\tvmovdqa 224(%%rsi), %%ymm7\n\t"                                   \
+    "vmovdqa 384(%%rsi), %%ymm8\n\tvmovdqa 416(%%rsi), %%ymm9\n\t"                                   \
+    "vmovdqa 448(%%rsi), %%ymm10\n\tvmovdqa 480(%%rsi), %%ymm11\n\t"
 #define ROUNDS_STORE                                                                               \
     "vmovdqa %%ymm0, (%%rdi)\n\tvmovdqa %%ymm1, 32(%%rdi)\n\t"                                       \
     "vmovdqa %%ymm2, 64(%%rdi)\n\tvmovdqa %%ymm3, 96(%%rdi)\n\t"                                     \
     "vmovdqa %%ymm4, 128(%%rdi)\n\tvmovdqa %%ymm5, 160(%%rdi)\n\t"                                   \
     "vmovdqa %%ymm6, 192(%%rdi)\n\tvmovdqa %%ymm7, 224(%%rdi)\n\t"                                   \
-    "vmovdqa %%ymm8, 256(%%rdi)\n\tvmovdqa %%ymm9, 288(%%rdi)\n\t"                                   \
-    "vmovdqa %%ymm10, 320(%%rdi)\n\tvmovdqa %%ymm11, 352(%%rdi)\n\t"
+    "vmovdqa %%ymm8, 384(%%rdi)\n\tvmovdqa %%ymm9, 416(%%rdi)\n\t"                                   \
+    "vmovdqa %%ymm10, 448(%%rdi)\n\tvmovdqa %%ymm11, 480(%%rdi)\n\t"
 #define ROUNDS_VECTORS                                                                             \
     "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10",       \
         "xmm11", "xmm12", "xmm13", "xmm14", "xmm15", "cc", "memory"
 
-/* `pairs` of rounds, with two blocks of either chain beside each pair. */
-AVX2_INLINE void rounds_beside_two(struct rounds *rounds)
+/* Not inlined: they leave no register to whoever would have them inside. */
+#define ROUNDS_APART static __attribute__((noinline, target("avx2,bmi2")))
+
+/* `pairs` of rounds, with two blocks of either chain beside each pair. They begin with `rows`, but
+ * for c's, which are where they end. */
+ROUNDS_APART void rounds_beside_two(struct rounds *rounds, const __m256i *rows)
 {
     __asm__ volatile(
         ROUNDS_LOAD "mov 512(%%rdi), %%r8\n\tmov 520(%%rdi), %%r9\n\tmov 528(%%rdi), %%r10\n\t"
@@ -185,14 +189,14 @@ AVX2_INLINE void rounds_beside_two(struct rounds *rounds)
         "jnz 1b\n\t"
         "mov %%r8, 512(%%rdi)\n\tmov %%r9, 520(%%rdi)\n\tmov %%r10, 528(%%rdi)\n\t"
         "mov %%r11, 568(%%rdi)\n\tmov %%r12, 576(%%rdi)\n\tmov %%r13, 584(%%rdi)\n\t" ROUNDS_STORE
-        :
+        : "+S"(rows)
         : "D"(rounds), [turn16] "m"(rounds_turns[0]), [turn8] "m"(rounds_turns[1])
-        : "rax", "rbx", "rcx", "rdx", "rsi", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15",
+        : "rax", "rbx", "rcx", "rdx", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15",
           ROUNDS_VECTORS);
 }
 
 /* `pairs` of rounds, with four blocks of the first chain beside each pair. */
-AVX2_INLINE void rounds_beside_one(struct rounds *rounds)
+ROUNDS_APART void rounds_beside_one(struct rounds *rounds, const __m256i *rows)
 {
     __asm__ volatile(
         ROUNDS_LOAD "mov 512(%%rdi), %%r8\n\tmov 520(%%rdi), %%r9\n\tmov 528(%%rdi), %%r10\n\t"
@@ -210,13 +214,13 @@ AVX2_INLINE void rounds_beside_one(struct rounds *rounds)
         "decq 624(%%rdi)\n\t"
         "jnz 1b\n\t"
         "mov %%r8, 512(%%rdi)\n\tmov %%r9, 520(%%rdi)\n\tmov %%r10, 528(%%rdi)\n\t" ROUNDS_STORE
-        :
+        : "+S"(rows)
         : "D"(rounds), [turn16] "m"(rounds_turns[0]), [turn8] "m"(rounds_turns[1])
-        : "rax", "rbx", "rcx", "rdx", "rsi", "r8", "r9", "r10", "r14", "r15", ROUNDS_VECTORS);
+        : "rax", "rbx", "rcx", "rdx", "r8", "r9", "r10", "r14", "r15", ROUNDS_VECTORS);
 }
 
 /* `pairs` of rounds, with nothing beside them. */
-AVX2_INLINE void rounds_alone(struct rounds *rounds)
+ROUNDS_APART void rounds_alone(struct rounds *rounds, const __m256i *rows)
 {
     __asm__ volatile(
         ROUNDS_LOAD ".balign 32\n"
@@ -227,7 +231,7 @@ AVX2_INLINE void rounds_alone(struct rounds *rounds)
         QUARTERS("1", "2", "6", "7", "3", "0", "8", "9")
         "decq 624(%%rdi)\n\t"
         "jnz 1b\n\t" ROUNDS_STORE
-        :
+        : "+S"(rows)
         : "D"(rounds), [turn16] "m"(rounds_turns[0]), [turn8] "m"(rounds_turns[1])
         : ROUNDS_VECTORS);
 }

@@ -69,14 +69,14 @@ AVX2 static void check(const struct trial *trial)
         rounds.chains[place] = chain_of(trial, trial->h, trial->r);
         rounds.chains[!place] = other;
         rounds.pairs = 1;
-        rounds_beside_two(&rounds);
+        rounds_beside_two(&rounds, rounds.a);
         check_hash(trial, &rounds.chains[place].hash, trial->h, trial->r, 2);
         check_hash(trial, &rounds.chains[!place].hash, other_h, other_r, 2);
         CHECK(rounds.chains[place].at == trial->blocks[2]);
     }
     rounds.chains[0] = chain_of(trial, trial->h, trial->r);
     rounds.pairs = 1;
-    rounds_beside_one(&rounds);
+    rounds_beside_one(&rounds, rounds.a);
     check_hash(trial, &rounds.chains[0].hash, trial->h, trial->r, 4);
 }
 
@@ -119,9 +119,9 @@ AVX2 static void test_the_rounds_are_the_same_with_and_without_blocks_beside_the
         alone.pairs = ROUNDS_PAIRS;
         alone.chains[0].at = alone.chains[1].at = bytes;
         two = one = alone;
-        rounds_alone(&alone);
-        rounds_beside_two(&two);
-        rounds_beside_one(&one);
+        rounds_alone(&alone, alone.a);
+        rounds_beside_two(&two, two.a);
+        rounds_beside_one(&one, one.a);
         CHECK_BYTES(&two, &alone, offsetof(struct rounds, chains));
         CHECK_BYTES(&one, &alone, offsetof(struct rounds, chains));
     }
