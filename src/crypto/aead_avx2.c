@@ -238,11 +238,24 @@ AVX2 static void run_lone(struct work *work, unsigned index)
     }
 }
 
+/* bytes_wipe takes twice as long to begin, which a lone short packet would feel. */
+AVX2_INLINE void wipe_work(struct work *work)
+{
+    _Static_assert(sizeof(*work) % sizeof(__m256i) == 0, "it is aligned as its vectors are");
+    for (__m256i *at = (__m256i *)work; at < (__m256i *)(work + 1); at++) {
+        *at = _mm256_setzero_si256();
+        __asm__ volatile("" : : "r"(at) : "memory"); /* or it becomes a memset, or nothing */
+    }
+}
+
 AVX2 static void run(struct aead_desc *descs, size_t count, bool is_seal)
 {
     struct work work;
     struct slot *slots = work.slots;
-    memset(slots, 0, sizeof(work.slots));
+    for (unsigned i = 0; i < 2; i++) {
+        slots[i].desc = slots[i].piece.desc = NULL;
+        slots[i].key = NULL;
+    }
     work.next = descs;
     work.end = descs + count;
     work.is_seal = is_seal;
@@ -265,7 +278,7 @@ AVX2 static void run(struct aead_desc *descs, size_t count, bool is_seal)
         run_lone(&work, !slots[0].desc);
     settle(&slots[0], 0, is_seal);
     settle(&slots[1], 0, is_seal); /* nothing, if the other one ran alone */
-    bytes_wipe(&work, sizeof(work));
+    wipe_work(&work);
 }
 
 static bool init(void *state)
