@@ -44,9 +44,10 @@ static size_t root_endpoints(const struct daemon *daemon, uint32_t root,
     return *endpoints ? count : 0;
 }
 
-void settle_roots(struct daemon *daemon, bool is_first)
+bool settle_roots(struct daemon *daemon, bool is_first)
 {
     struct engine *engine = network_engine(daemon->network);
+    bool any_moved = false;
     for (uint32_t i = 0; i < daemon->description.tunnel_count; i++) {
         if (daemon->description.tunnels[i].carrier != TUNNEL_NO_CARRIER)
             continue;
@@ -59,10 +60,12 @@ void settle_roots(struct daemon *daemon, bool is_first)
         bool moved = way.interface_index != last->interface_index ||
                      !address_is_equal(&way.source, &last->source);
         *last = way;
+        any_moved |= moved;
         engine_set_root_mtu(engine, i, way.mtu_bytes);
         if (moved && !is_first)
             network_changed(daemon->network, i);
     }
+    return any_moved;
 }
 
 int settle_firewall(struct daemon *daemon)
@@ -110,7 +113,12 @@ static void settle(void *context, instant_ns now)
 {
     struct daemon *daemon = context;
     (void)now;
-    settle_roots(daemon, false);
+    bool is_event = daemon->has_event;
+    daemon->has_event = false;
+    /* Only when the host's network moved (F8): an endpoint that follows from an answer moves too, and
+     * asking again then would never end. */
+    if (settle_roots(daemon, false) && is_event)
+        names_ask_again(daemon->names);
     text_init(&daemon->why, daemon->reason, sizeof(daemon->reason));
     int result = interface_update(&daemon->netlink, daemon->state.routing.interface_index,
                                   daemon->config, network_engine(daemon->network),
@@ -158,6 +166,7 @@ void settle_start(struct daemon *daemon)
 
 void settle_soon(struct daemon *daemon)
 {
+    daemon->has_event = true;
     if (daemon->settle.deadline == INSTANT_NEVER)
         loop_set_timer(&daemon->settle, instant_add(loop_now(), SETTLE_NS));
 }

@@ -11,8 +11,9 @@ void settle_log(void *context, const char *line);
 /* For whoever started it too. Before options->ready. */
 void settle_tell(struct daemon *daemon, const char *line);
 
-/* Reads every root's way again; the first time no root is told that its network changed. */
-void settle_roots(struct daemon *daemon, bool is_first);
+/* Reads every root's way again: true when one leads elsewhere now. The first time no root is told that
+ * its network changed. */
+bool settle_roots(struct daemon *daemon, bool is_first);
 /* 0, or -errno and a sentence in daemon->why. Without nftables only a kill switch is refused. */
 int settle_firewall(struct daemon *daemon);
 int settle_routes(struct daemon *daemon);
