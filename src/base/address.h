@@ -53,6 +53,15 @@ static inline bool address_is_equal(const struct address *a, const struct addres
     return memcmp(a, b, sizeof(*a)) == 0;
 }
 
+/* It is the one of this family whose 4 or 16 bytes in network order these are. */
+static inline bool address_has_bytes(const struct address *address, enum family family,
+                                     const uint8_t *bytes)
+{
+    return address->family == family && (family == FAMILY_IPV4
+                                             ? memcmp(address->bytes, bytes, 4)
+                                             : memcmp(address->bytes, bytes, 16)) == 0;
+}
+
 static inline bool endpoint_is_equal(const struct endpoint *a, const struct endpoint *b)
 {
     return address_is_equal(&a->address, &b->address) && a->port == b->port &&

@@ -8,8 +8,7 @@
 
 static bool is_own_address(const struct node *node, enum family family, const uint8_t *bytes)
 {
-    const struct address *own = node_address(node, family);
-    return own->family && memcmp(own->bytes, bytes, family_bytes(family)) == 0;
+    return address_has_bytes(node_address(node, family), family, bytes);
 }
 
 /* The port of a UDP datagram that may be for a virtual socket, or 0: by destination address and port,
@@ -86,9 +85,7 @@ static bool is_virtual_port(const struct engine *engine, const struct node *node
 static void find_source(const struct engine *engine, const struct node *node, enum family family,
                         const uint8_t *bytes, struct accept_source *source)
 {
-    if (source->node == node && source->address.family == family &&
-        (family == FAMILY_IPV4 ? memcmp(source->address.bytes, bytes, 4)
-                               : memcmp(source->address.bytes, bytes, 16)) == 0)
+    if (source->node == node && address_has_bytes(&source->address, family, bytes))
         return;
     *source = (struct accept_source){
         .node = node,

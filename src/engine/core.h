@@ -23,7 +23,6 @@
 #define HANDSHAKES_PER_TURN 4
 /* The DSCP that the kernel gives handshakes: AF41, ECN not capable. */
 #define HANDSHAKE_TOS 0x88
-#define ECN_MASK 0x03
 
 enum packet_kind {
     PACKET_DATA = 0,

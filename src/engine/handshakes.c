@@ -17,18 +17,10 @@ static void log_peer(struct engine *engine, const struct peer *peer, const char 
     engine->log(engine->log_context, line);
 }
 
-void handshakes_roam(struct engine *engine, struct peer *peer, const struct inbound_entry *entry)
+void handshakes_move(struct engine *engine, struct peer *peer, const struct endpoint *endpoint)
 {
-    struct hop *hop = hop_of(peer);
-    if (!endpoint_is_equal(&peer->endpoint, &entry->source)) {
-        tree_set_endpoint(&engine->tree, peer, &entry->source);
-        log_peer(engine, peer, "is here now");
-    }
-    /* Answers leave from the address that the peer spoke to (TRAPS 31). */
-    if (!node_of(peer)->carrier) {
-        hop->path.source = entry->destination;
-        hop->path.source_interface = entry->interface;
-    }
+    tree_set_endpoint(&engine->tree, peer, endpoint);
+    log_peer(engine, peer, "is here now");
 }
 
 /* Without a way out: a new endpoint starts it at once, and what waits gives up as if it had been sent. */

@@ -232,7 +232,7 @@ static void advance(struct engine *engine, struct outbound_entry *entry)
     size_t payload = packet->len_bytes;
     ip_write_outer(packet_push(packet, ip_outer_bytes((enum family)to->address.family)), &outer,
                    payload);
-    packet->tos &= ECN_MASK;
+    packet->tos &= IP_ECN_MASK;
     packet->kind = PACKET_DATA;
     entry->peer = hop->carrier_peer;
 }
@@ -273,7 +273,7 @@ static void message_through_carrier(struct engine *engine, struct node *node,
     size_t payload = packet->len_bytes;
     ip_write_outer(packet_push(packet, ip_outer_bytes((enum family)to->address.family)), &outer,
                    payload);
-    packet->tos &= ECN_MASK;
+    packet->tos &= IP_ECN_MASK;
     engine->outbound[engine->outbound_count++] =
         (struct outbound_entry){.packet = packet, .peer = carrier_peer};
 }

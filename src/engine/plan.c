@@ -59,13 +59,9 @@ static bool source_is_fine(const struct engine *engine, const struct node *node,
 {
     enum family family = (enum family)view->family;
     const uint8_t *source = bytes + view->source_offset;
-    size_t len = family_bytes(family);
-    if (node->nat_is_on) {
-        const struct address *nat = tree_nat_address(&engine->tree, family);
-        return nat->family && memcmp(source, nat->bytes, len) == 0;
-    }
-    const struct address *own = node_address(node, family);
-    if (own->family && memcmp(source, own->bytes, len) == 0)
+    if (node->nat_is_on)
+        return address_has_bytes(tree_nat_address(&engine->tree, family), family, source);
+    if (address_has_bytes(node_address(node, family), family, source))
         return true;
     const struct node *owner = trie_lookup_bytes(&engine->tree.addresses, family, source);
     return !owner || owner == node;
@@ -141,7 +137,7 @@ static enum verdict start(struct engine *engine, const struct vnet_header *vnet,
 static void append(struct engine *engine, struct packet *packet, uint8_t tos)
 {
     struct outbound_plan *plan = &engine->plan;
-    packet->tos = tos & ECN_MASK; /* RFC 6040 4.1, normal mode; DSCP is not leaked (RULES C2) */
+    packet->tos = tos & IP_ECN_MASK; /* RFC 6040 4.1, normal; DSCP is not leaked (RULES C2) */
     packet->kind = PACKET_DATA;
     engine->outbound[engine->outbound_count++] =
         (struct outbound_entry){.packet = packet, .peer = plan->peer};

@@ -7,9 +7,6 @@
 #include "packet/checksum.h"
 
 #define EXTENSION_HEADERS_MOST 16
-#define ECN_MASK 3
-
-enum { ECN_NOT_ECT = 0, ECN_ECT1 = 1, ECN_ECT0 = 2, ECN_CE = 3 };
 enum { IPV4_OPTION_END = 0, IPV4_OPTION_NOP = 1, IPV4_OPTION_LSRR = 131, IPV4_OPTION_SSRR = 137 };
 enum { IPV6_OPTION_PAD1 = 0, IPV6_OPTION_JUMBO = 0xc2 };
 
@@ -232,18 +229,6 @@ void ip_write_outer(uint8_t *header, const struct ip_outer *outer, size_t payloa
     uint64_t sum = checksum_pseudo(family, outer->source.bytes, outer->destination.bytes,
                                    IP_PROTOCOL_UDP, (uint32_t)udp_len);
     store_be16(udp + 6, checksum_finish_udp(checksum_add(sum, udp, udp_len)));
-}
-
-bool ip_decapsulate_ecn(uint8_t outer_tos, uint8_t inner_tos, uint8_t *tos)
-{
-    uint8_t outer = outer_tos & ECN_MASK, inner = inner_tos & ECN_MASK;
-    if (outer == ECN_CE && inner == ECN_NOT_ECT)
-        return false;
-    uint8_t ecn = inner;
-    if (outer == ECN_CE || (outer == ECN_ECT1 && inner == ECN_ECT0))
-        ecn = outer;
-    *tos = (uint8_t)((inner_tos & ~ECN_MASK) | ecn);
-    return true;
 }
 
 void ip_set_tos(uint8_t *bytes, const struct ip_view *view, uint8_t tos)

@@ -81,9 +81,19 @@ static inline size_t ip_outer_bytes(enum family family)
 }
 void ip_write_outer(uint8_t *header, const struct ip_outer *outer, size_t payload_len);
 
+enum { IP_ECN_NOT_ECT = 0, IP_ECN_ECT1 = 1, IP_ECN_ECT0 = 2, IP_ECN_CE = 3, IP_ECN_MASK = 3 };
+
 /* RFC 6040 4.2: the inner TOS after decapsulation, its ECN by that of the outer header; false: the
  * packet must be dropped (outer CE on an inner Not-ECT). */
-bool ip_decapsulate_ecn(uint8_t outer_tos, uint8_t inner_tos, uint8_t *tos);
+static inline bool ip_decapsulate_ecn(uint8_t outer_tos, uint8_t inner_tos, uint8_t *tos)
+{
+    uint8_t outer = outer_tos & IP_ECN_MASK, inner = inner_tos & IP_ECN_MASK;
+    if (outer == IP_ECN_CE && inner == IP_ECN_NOT_ECT)
+        return false;
+    bool is_taken = outer == IP_ECN_CE || (outer == IP_ECN_ECT1 && inner == IP_ECN_ECT0);
+    *tos = is_taken ? (uint8_t)((inner_tos & ~IP_ECN_MASK) | outer) : inner_tos;
+    return true;
+}
 /* Rewrites the TOS / traffic class of a packet in place, IPv4 header checksum with it. */
 void ip_set_tos(uint8_t *bytes, const struct ip_view *view, uint8_t tos);
 

@@ -166,7 +166,7 @@ enum verdict nat_rewrite(uint8_t *bytes, size_t len, const struct ip_view *view,
     struct change change = {.side = side, .len = family_bytes(family), .new = to->bytes};
     if (to->family != view->family)
         return VERDICT_NO_ADDRESS;
-    if (memcmp(address, to->bytes, change.len) == 0)
+    if (address_has_bytes(to, family, address))
         return VERDICT_OK;
 
     struct transport transport;

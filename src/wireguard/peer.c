@@ -102,15 +102,12 @@ static void forget_initiations(struct peer *peer)
         peer_forget_initiation(peer, slot);
 }
 
-bool peer_confirm_session(struct peer *peer, struct session *session)
+void peer_confirm_next(struct peer *peer)
 {
-    if (session != peer->next)
-        return false;
     move(peer, &peer->current, &peer->previous);
     move(peer, &peer->next, &peer->current);
     forget_initiations(peer); /* a late answer must not displace what both ends use now */
     timers_handshake_complete(&peer->timers);
-    return true;
 }
 
 void peer_forget_sessions(struct peer *peer)

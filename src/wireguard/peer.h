@@ -54,9 +54,17 @@ static inline struct session *peer_sending_session(const struct peer *peer, inst
     return peer->current && session_may_send(peer->current, now) ? peer->current : NULL;
 }
 
-/* An authenticated message of this session came: `next` moves up to current the first time (the
- * initiator has confirmed it); true then: staged packets may go. Whitepaper 5.4.5, 6.3. */
-bool peer_confirm_session(struct peer *peer, struct session *session);
+/* The initiator has confirmed `next`: it moves up to current. */
+void peer_confirm_next(struct peer *peer);
+/* An authenticated message of this session came: confirms it the first time; true then: staged
+ * packets may go. Whitepaper 5.4.5, 6.3. */
+static inline bool peer_confirm_session(struct peer *peer, const struct session *session)
+{
+    if (session != peer->next)
+        return false;
+    peer_confirm_next(peer);
+    return true;
+}
 
 /* A handshake has derived keys: takes a session from the tunnel's memory and puts it in its place
  * (peer.c says which). NULL: no memory, nothing changed. The session's index is added. */
