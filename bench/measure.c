@@ -13,7 +13,7 @@
 #define ROUNDS 9
 #define SAMPLE_LEAST_NS 20e6
 #define BURSTS_MOST 16384
-#define ROWS_MOST 128
+#define ROWS_MOST 256
 #define ROW_TEXT_BYTES 120
 
 struct row {
