@@ -123,7 +123,7 @@ def run_line(line, options, flood, number):
                  f"{', relays ' + line.relays_name if line.relays_name else ''}: "
                  f"{direction}, {streams} streams")
         rows.append(line.measure_tcp(direction, streams, options.seconds))
-    if number == options.rounds:
+    if number == 1:  # before any flood
         disturbed = line.disturbances()
         rows += [disturbed] if disturbed else []
     if os.access(flood, os.X_OK):
@@ -142,6 +142,7 @@ def run_real(options):
                 contenders(options, missing)):
             progress(f"making {name}, {hops} hops")
             lines.append(Line(lab, index, name, hops, client, relays, relays_name, environment))
+            lines[-1].wait_ready()
         for number in range(1, options.rounds + 1):
             for line in lines if number % 2 else lines[::-1]:
                 rows += run_line(line, options, flood, number)

@@ -3,6 +3,7 @@
 
 import os
 
+from lab import wait_until
 from peers import Hopwire, Interface, Key, WireguardGo, at, sections
 from traffic import IperfServer, cpu_s, idle_rtt_us, iperf, peak_rss_mib
 
@@ -112,6 +113,10 @@ class Line:
         """The peak so far of each program."""
         return {role: round(max(map(peak_rss_mib, found)), 1) for role, found in self.pids().items()
                 if found}
+
+    def wait_ready(self):
+        """The handshakes are over: a first initiation may get lost, and the next comes 5 s later."""
+        wait_until(lambda: self.client.ping(self.destination), 20, f"{self.name} to answer")
 
     def measure_rtt(self):
         return {**self.row("ping", 0), "rtt_us": idle_rtt_us(self.client, self.destination)}
