@@ -66,10 +66,6 @@ FORBIDDEN = [(why, re.compile(r"(?:__)?(?:isoc99_|libc_)?(?:" + names + r")$"))
              for why, names in FORBIDDEN_CALLS.items()]
 
 
-# Of tests/, which every test may include.
-TEST_HEADERS = ("tap.h", "corpus.h")
-
-
 class Tree:
     """A source tree, and the objects that a build made of it."""
 
@@ -141,7 +137,7 @@ def check_floors(tree, complain):
             continue
         for line, target in tree.includes(path):
             other = target.split("/")[0] if "/" in target else None
-            if other is None and target not in TEST_HEADERS:
+            if other is None and target not in ("tap.h", "corpus.h"):  # of tests/
                 complain(f'{path}:{line}: "{target}" must name its room ("{room}/{target}")')
             elif other not in FLOORS or other == room:
                 continue
