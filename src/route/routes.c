@@ -23,6 +23,7 @@ struct match {
     int16_t include_bits; /* of the longest include around it, or NO_MATCH */
     int16_t exception_bits;
     int32_t lost_to; /* the tunnel to which a loss around it was reported, or ROUTES_NONE */
+    bool lost_as_longest; /* and as a routes_loss's was_longest */
 };
 
 struct level {
@@ -83,7 +84,7 @@ static bool sweep_init(struct sweep *sweep, const struct memory *memory,
     for (size_t i = 0; i < count; i++) {
         add_entries(sweep, &at, i, tunnels[i].includes, tunnels[i].include_count, false);
         add_entries(sweep, &at, i, tunnels[i].exceptions, tunnels[i].exception_count, true);
-        sweep->matches[i] = (struct match){NO_MATCH, NO_MATCH, ROUTES_NONE};
+        sweep->matches[i] = (struct match){NO_MATCH, NO_MATCH, ROUTES_NONE, false};
     }
     qsort(sweep->entries, entries, sizeof(*sweep->entries), compare_entries);
     for (unsigned i = 0; i < LEVELS_MOST; i++)
@@ -257,16 +258,20 @@ static void visit_losers(struct sweep *sweep, int winner,
     for (size_t i = 0; i < sweep->tunnel_count; i++) {
         struct match *match = &level->matches[i];
         bool is_losing = is_matching(match) && sweep->is_struck[i];
-        if (is_losing && match->lost_to != winner) {
+        bool is_longest =
+            is_losing && match->include_bits > level->matches[winner].include_bits;
+        bool is_told = match->lost_to == winner && (match->lost_as_longest || !is_longest);
+        if (is_losing && !is_told) {
             struct routes_loss loss = {
                 .prefix = level->prefix,
                 .loser = (int)i,
                 .winner = winner,
-                .was_longest = match->include_bits > level->matches[winner].include_bits,
+                .was_longest = is_longest,
             };
             visit(context, &loss);
         }
         match->lost_to = is_losing ? winner : ROUTES_NONE;
+        match->lost_as_longest = is_longest || (is_losing && is_told && match->lost_as_longest);
     }
 }
 

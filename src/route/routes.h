@@ -64,7 +64,8 @@ struct routes_loss {
     bool was_longest; /* by prefix length alone the carrier would have it: worth a warning */
 };
 
-/* Calls `visit` once for each loss, not again for what lies inside a loss to the same winner.
+/* Calls `visit` once for each loss, not again for what lies inside a loss to the same winner, unless
+ * only there the carrier's prefix is the longest.
  * False: no memory. The lists are those that routes_init accepted. */
 bool routes_walk_losses(const struct memory *memory, const struct routes_tunnel *tunnels,
                         size_t count, void (*visit)(void *context, const struct routes_loss *loss),

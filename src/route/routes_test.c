@@ -214,7 +214,17 @@ static void test_a3_every_carrier_of_a_chain_loses(void)
     forest_add(&forest, 1, "0.0.0.0/0");
     forest_add(&forest, 2, "10.0.0.0/8");
     forest_add(&forest, -1, "0.0.0.0/0 172.16.0.0/12");
-    check_lists(&forest, "0.0.0.0/0=0 ", "0.0.0.0/0:2>0 10.0.0.0/8:1>0! ");
+    check_lists(&forest, "0.0.0.0/0=0 ", "0.0.0.0/0:2>0 10.0.0.0/8:1>0! 172.16.0.0/12:2>0! ");
+}
+
+/* Inside the loss of its shorter prefix, whose length says nothing, the longer one is news. */
+static void test_a3_a_longer_prefix_lost_inside_a_shorter_one_s_loss_is_told(void)
+{
+    struct forest forest = {0};
+    forest_add(&forest, -1, "0.0.0.0/0 10.20.3.0/24 10.20.3.128/25 10.20.9.0/24 !10.20.9.0/25");
+    forest_add(&forest, 0, "10.20.0.0/16");
+    check_lists(&forest, "0.0.0.0/0=0 10.20.0.0/16=1 ",
+                "10.20.0.0/16:0>1 10.20.3.0/24:0>1! 10.20.9.0/24:0>1! ");
 }
 
 static void test_a6_a_forest_has_several_roots(void)
@@ -482,6 +492,7 @@ int main(int argc, char **argv)
     TAP_RUN(argc, argv, test_a2_hidden_tie_is_refused_with_the_prefix_that_both_claim);
     TAP_RUN(argc, argv, test_a3_a_loss_is_told_again_after_a_part_that_is_kept);
     TAP_RUN(argc, argv, test_a3_every_carrier_of_a_chain_loses);
+    TAP_RUN(argc, argv, test_a3_a_longer_prefix_lost_inside_a_shorter_one_s_loss_is_told);
     TAP_RUN(argc, argv, test_a6_a_forest_has_several_roots);
     TAP_RUN(argc, argv, test_a2_trie_equals_the_rule_read_out);
     TAP_RUN(argc, argv, test_no_memory_is_told);
