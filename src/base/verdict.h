@@ -45,6 +45,7 @@
     X(SPOOFED, "spoofed", "a source that belongs to another tunnel or peer") \
     X(ICMP_CONSUMED, "icmp_consumed", "an ICMP error about a carried datagram") \
     X(ICMP_REFUSED, "icmp_refused", "an ICMP error whose quote is not ours") \
+    X(REDIRECT, "redirect", "an ICMP redirect: a tunnel has no other next hop") \
     X(NOT_ASKED, "not_asked", "an answer to a query of the program's own that came too late") \
     X(FRAGMENT_REFUSED, "fragment_refused", "a fragment that cannot be reassembled")
 /* clang-format on */

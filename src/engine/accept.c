@@ -23,8 +23,9 @@ static uint16_t virtual_port(const struct node *node, const uint8_t *bytes,
     return load_be16(bytes + view->transport_offset + 2);
 }
 
-/* Turns the entry, whose packet is the UDP datagram, into one at the child's socket. The UDP checksum is not looked at: all of the
- * bytes were authenticated by the carrier just now, and the child authenticates its own. */
+/* Turns the entry, whose packet is the UDP datagram, into one at the child's socket. The UDP checksum
+ * is not looked at: all of the bytes were authenticated by the carrier just now, and the child
+ * authenticates its own. */
 static enum verdict enter_child(struct inbound_entry *entry, struct node *child,
                                 const struct address *source, const struct address *destination)
 {
@@ -87,11 +88,13 @@ static void find_source(const struct engine *engine, const struct node *node, en
 {
     if (source->node == node && address_has_bytes(&source->address, family, bytes))
         return;
+    const struct address address = address_from_bytes(family, bytes);
     *source = (struct accept_source){
         .node = node,
-        .address = address_from_bytes(family, bytes),
+        .address = address,
         .peer = trie_lookup_bytes(&node->tunnel.allowed_ips, family, bytes),
         .route = route_of(engine, family, bytes),
+        .is_out_of_scope = tree_is_out_of_scope(&engine->tree, node, &address),
     };
 }
 
@@ -131,10 +134,14 @@ static enum verdict judge(const struct engine *engine, const struct node *node,
                           const struct ip_view *view)
 {
     enum family family = (enum family)view->family;
+    if (icmp_is_redirect(bytes, view))
+        return VERDICT_REDIRECT;
     if (icmp_is_error(bytes, view))
         return judge_icmp_error(engine, node, source, bytes, view);
     if (node->nat_is_on && !is_own_address(node, family, bytes + view->destination_offset))
         return VERDICT_MISDIRECTED;
+    if (source->is_out_of_scope)
+        return VERDICT_SCOPE;
     if (source->route != (int)node->index)
         return VERDICT_SPOOFED;
     return VERDICT_OK;

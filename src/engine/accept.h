@@ -20,6 +20,7 @@ struct accept_source {
     struct address address;
     const struct peer *peer; /* of the node's, whose AllowedIPs have it; or NULL */
     int route;               /* index of the tunnel that leads to it, or negative */
+    bool is_out_of_scope;    /* RULES F6 */
 };
 
 /* Judges the plaintext of `peer` in entry->packet (opened, header and tag gone, not empty, `tos` that of the

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/bytes.h"
+#include "engine/core.h"
 #include "packet/checksum.h"
 #include "simulation/office.h"
 #include "wireguard/message.h"
@@ -288,6 +289,64 @@ static void c6_errors_about_others_are_refused(void)
     office_wipe(&office);
 }
 
+/* As refuse_bytes, but what the other end's own rules would not let out. */
+static void refuse_unruly(struct office *office, struct sim_host *host, size_t len,
+                          enum verdict verdict)
+{
+    struct engine *engine = host->engine;
+    uint64_t before = sim_drops(office->client, verdict), sent = office->client->datagrams_sent;
+    struct packet *packet = pool_take_packet(engine->pool);
+    memcpy(packet_put(packet, len), bytes, len);
+    packet->tos = 0;
+    packet->kind = PACKET_DATA;
+    engine->outbound[engine->outbound_count++] =
+        (struct outbound_entry){.packet = packet, .peer = engine->tree.nodes[0].peers[0]};
+    sim_flush(host);
+    settle(office);
+    CHECK_EQUAL(sim_drops(office->client, verdict), before + 1);
+    CHECK_EQUAL(office->client->datagrams_sent, sent);
+    office_expect_nothing(office->client);
+}
+
+/* A redirect orders the host to another next hop: no tunnel has one, whoever asks. */
+static void c6_redirects_are_refused_in_both_families(void)
+{
+    struct office office;
+    office_init_connected(&office);
+    size_t len = error_about("10.20.0.254", "10.9.0.2", "10.9.0.2", "10.20.1.1", 4000, 100);
+    bytes[20] = 5; /* its sum is not looked at */
+    refuse_unruly(&office, office.office, len, VERDICT_REDIRECT);
+    len = error_about("9.9.9.9", OFFICE_CLIENT4, OFFICE_CLIENT4, "9.9.9.8", 4000, 100);
+    bytes[20] = 5; /* NAT is off */
+    refuse_unruly(&office, office.entry, len, VERDICT_REDIRECT);
+    len = error_about("fd31::ffff", "fd30::2", "fd30::2", "fd31::1", 4000, 100);
+    bytes[40] = 137;
+    refuse_unruly(&office, office.lab[0], len, VERDICT_REDIRECT);
+    len = error_about("2620:fe::9", OFFICE_CLIENT6, OFFICE_CLIENT6, "2620:fe::8", 4000, 100);
+    bytes[40] = 137;
+    refuse_unruly(&office, office.entry, len, VERDICT_REDIRECT);
+    office_wipe(&office);
+}
+
+/* An entry with ::/0 could else be the host's router: advertisements are believed from a link-local
+ * source with a hop limit of 255, which a tunnel does not lower. */
+static void f6_a_default_route_brings_no_link_local_sources(void)
+{
+    static const char *const sources[][2] = {{"fe80::1", OFFICE_CLIENT6},
+                                             {"fe80::1", "ff02::1"},
+                                             {"ff02::1", OFFICE_CLIENT6},
+                                             {"169.254.0.1", OFFICE_CLIENT4},
+                                             {"224.0.0.1", OFFICE_CLIENT4},
+                                             {"0.0.0.0", "255.255.255.255"}};
+    struct office office;
+    office_init_connected(&office);
+    for (size_t i = 0; i < 6; i++) {
+        const struct sample sample = from(sources[i][0], sources[i][1]);
+        refuse_unruly(&office, office.entry, sample_write(&sample, bytes), VERDICT_SCOPE);
+    }
+    office_wipe(&office);
+}
+
 /* A forged too-big about a carried datagram cuts nothing. */
 static void c6_errors_about_carried_datagrams_are_consumed(void)
 {
@@ -373,6 +432,8 @@ int main(int argc, char **argv)
     TAP_RUN(argc, argv, c3_a_carried_tunnel_accepts_only_through_its_carrier);
     TAP_RUN(argc, argv, c6_errors_reach_the_socket_they_are_about);
     TAP_RUN(argc, argv, c6_errors_about_others_are_refused);
+    TAP_RUN(argc, argv, c6_redirects_are_refused_in_both_families);
+    TAP_RUN(argc, argv, f6_a_default_route_brings_no_link_local_sources);
     TAP_RUN(argc, argv, c6_errors_about_carried_datagrams_are_consumed);
     TAP_RUN(argc, argv, c2_ecn_travels_through_both_hops_and_dscp_does_not);
     return tap_done();

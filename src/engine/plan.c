@@ -7,24 +7,13 @@
 
 #include "engine/refusal.h"
 #include "route/fragment.h"
+#include "route/icmp.h"
 #include "route/mss.h"
 #include "route/nat.h"
 
 #define IPV4_LEAST_MTU_BYTES 68 /* RFC 791 3.2; a root whose MTU is not known has 0 */
 /* Room kept in the batch for the fragments of one packet. */
 #define FRAGMENTS_MOST 64
-
-/* RULES F6: multicast, broadcast and link-local enter only by a route of their own, with NAT off. */
-static bool is_out_of_scope(const struct engine *engine, const struct node *node,
-                            const struct address *destination)
-{
-    if (!address_is_multicast(destination) && !address_is_link_local(destination) &&
-        !address_is_broadcast(destination) && !address_is_unspecified(destination))
-        return false;
-    unsigned len_bits = 0;
-    trie_match(&engine->tree.routes.trie, destination, &len_bits);
-    return node->nat_is_on || len_bits <= 1; /* 0.0.0.0/1 and its twin count as /0 (A1) */
-}
 
 enum verdict plan_destination(const struct engine *engine, enum family family,
                               const uint8_t *destination, struct node **node, struct peer **peer)
@@ -36,7 +25,7 @@ enum verdict plan_destination(const struct engine *engine, enum family family,
     if (winner < 0)
         return address_is_multicast(&address) ? VERDICT_SCOPE : VERDICT_NO_ROUTE;
     *node = &engine->tree.nodes[winner];
-    if (is_out_of_scope(engine, *node, &address))
+    if (tree_is_out_of_scope(&engine->tree, *node, &address))
         return VERDICT_SCOPE;
     *peer = trie_lookup_bytes(&(*node)->tunnel.allowed_ips, family, destination);
     if (!*peer)
@@ -91,6 +80,8 @@ static enum verdict judge(struct engine *engine, const uint8_t *bytes, const str
                                             &plan->peer);
     if (verdict != VERDICT_OK)
         return verdict;
+    if (icmp_is_redirect(bytes, view))
+        return VERDICT_REDIRECT;
     if (!source_is_fine(engine, plan->node, bytes, view))
         return VERDICT_NAT_SOURCE;
     if (port_is_taken(engine, plan->node, bytes, view))

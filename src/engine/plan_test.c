@@ -230,6 +230,31 @@ static void d2_never_about_errors_fragments_or_multicast(void)
     office_wipe(&office);
 }
 
+static void c6_redirects_do_not_enter_a_tunnel(void)
+{
+    static uint8_t quoted[100], bytes[1500];
+    struct office office;
+    office_init_connected(&office);
+    for (unsigned is_ipv6 = 0; is_ipv6 < 2; is_ipv6++) {
+        const char *client = is_ipv6 ? OFFICE_CLIENT6 : OFFICE_CLIENT4;
+        for (unsigned i = 0; i < 2; i++) { /* with NAT and without */
+            const char *place = is_ipv6 ? (i ? "fd31::1" : "2620:fe::9")
+                                        : (i ? "10.31.0.1" : "9.9.9.9");
+            struct sample inner = office_sample(client, 60, 0);
+            inner.source = place;
+            size_t len = sample_write_error(client, place, is_ipv6 ? 137 : 5, 1, 0, quoted,
+                                            sample_write(&inner, quoted), bytes);
+            sim_send_bytes(office.client, bytes, len, NULL);
+            CHECK_EQUAL(sim_drops(office.client, VERDICT_REDIRECT), 2 * is_ipv6 + i + 1);
+        }
+    }
+    settle(&office);
+    office_expect_nothing(office.client);
+    office_expect_nothing(office.entry);
+    office_expect_nothing(office.lab[0]);
+    office_wipe(&office);
+}
+
 static void d3_errors_have_buckets_of_their_own(void)
 {
     struct office office;
@@ -343,6 +368,7 @@ int main(int argc, char **argv)
     TAP_RUN(argc, argv, c1_a_carried_tunnels_port_is_taken);
     TAP_RUN(argc, argv, d1_d4_too_big_quotes_the_packet_before_nat);
     TAP_RUN(argc, argv, d2_never_about_errors_fragments_or_multicast);
+    TAP_RUN(argc, argv, c6_redirects_do_not_enter_a_tunnel);
     TAP_RUN(argc, argv, d3_errors_have_buckets_of_their_own);
     TAP_RUN(argc, argv, d5_ipv4_without_df_is_fragmented);
     TAP_RUN(argc, argv, e4_a_narrow_path_carries_no_ipv6);

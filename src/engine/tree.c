@@ -425,3 +425,14 @@ void tree_wipe(struct tree *tree)
     routes_wipe(&tree->routes);
     *tree = (struct tree){.memory = tree->memory};
 }
+
+bool tree_is_out_of_scope(const struct tree *tree, const struct node *node,
+                          const struct address *address)
+{
+    if (!address_is_multicast(address) && !address_is_link_local(address) &&
+        !address_is_broadcast(address) && !address_is_unspecified(address))
+        return false;
+    unsigned len_bits = 0;
+    trie_match(&tree->routes.trie, address, &len_bits);
+    return node->nat_is_on || len_bits <= 1; /* 0.0.0.0/1 and its twin count as /0 (A1) */
+}

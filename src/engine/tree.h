@@ -79,6 +79,11 @@ bool tree_init(struct tree *tree, const struct memory *memory, const struct rand
                size_t why_bytes);
 void tree_wipe(struct tree *tree);
 
+/* RULES F6: the address is multicast, broadcast, link-local or unspecified, and the node has no route
+ * for it but a default one, or NAT: such packets neither enter nor leave it. */
+bool tree_is_out_of_scope(const struct tree *tree, const struct node *node,
+                          const struct address *address);
+
 /* What each carrier loses to those it carries (RULES A3): see routes_walk_losses. */
 bool tree_walk_losses(const struct tree *tree, const struct network_description *network,
                       void (*visit)(void *context, const struct routes_loss *loss), void *context);

@@ -39,6 +39,13 @@ bool icmp_is_error(const uint8_t *bytes, const struct ip_view *view)
            is_error_type((enum family)view->family, bytes[view->transport_offset]);
 }
 
+bool icmp_is_redirect(const uint8_t *bytes, const struct ip_view *view)
+{
+    uint8_t type = view->family == FAMILY_IPV4 ? TYPE4_REDIRECT : TYPE6_REDIRECT;
+    return is_icmp(view) && !view->is_later_fragment && view->len_bytes > view->transport_offset &&
+           bytes[view->transport_offset] == type;
+}
+
 bool icmp_parse_error(const uint8_t *bytes, const struct ip_view *view, struct icmp_error *error)
 {
     uint32_t offset = (uint32_t)view->transport_offset + ICMP_HEADER_BYTES;
@@ -81,9 +88,8 @@ bool icmp_may_answer(const uint8_t *bytes, const struct ip_view *view)
     if (!is_icmp(view))
         return true;
     /* without its type it might be an error */
-    if (view->len_bytes <= view->transport_offset || icmp_is_error(bytes, view))
-        return false;
-    return view->family == FAMILY_IPV4 || bytes[view->transport_offset] != TYPE6_REDIRECT;
+    return view->len_bytes > view->transport_offset && !icmp_is_error(bytes, view) &&
+           !icmp_is_redirect(bytes, view);
 }
 
 /* The two headers; lengths and addresses, no checksum of the message yet. */
