@@ -15,21 +15,26 @@ static bool has_ipv6(const struct config *config)
     return config->network.nat_ipv6.family != FAMILY_NONE;
 }
 
+struct widest {
+    const struct engine *engine;
+    uint32_t mtu_bytes;
+};
+
+static void widen(void *context, const struct prefix *prefix, int tunnel)
+{
+    struct widest *widest = context;
+    (void)prefix;
+    uint32_t mtu = tunnel >= 0 ? engine_mtu(widest->engine, (uint32_t)tunnel) : 0;
+    widest->mtu_bytes = mtu > widest->mtu_bytes ? mtu : widest->mtu_bytes;
+}
+
 uint32_t interface_mtu(const struct config *config, const struct engine *engine)
 {
-    uint32_t mtu = 0;
-    for (uint32_t i = 0; i < config->network.tunnel_count; i++) {
-        const struct tunnel_description *tunnel = &config->network.tunnels[i];
-        bool is_routed = tunnel->routes_are_default || tunnel->route_count;
-        if (is_routed && engine_mtu(engine, i) > mtu)
-            mtu = engine_mtu(engine, i);
-    }
-    if (mtu == 0)
-        mtu = IPV6_LEAST_MTU_BYTES;
-    if (config->mtu_bytes)
-        mtu = config->mtu_bytes;
+    struct widest widest = {.engine = engine};
+    engine_walk_routes(engine, widen, &widest);
+    uint32_t mtu = config->mtu_bytes ? config->mtu_bytes : widest.mtu_bytes;
     /* Narrower paths have their own `mtu` on their routes, and the engine refuses what is too big. */
-    return has_ipv6(config) && mtu < IPV6_LEAST_MTU_BYTES ? IPV6_LEAST_MTU_BYTES : mtu;
+    return !mtu || (has_ipv6(config) && mtu < IPV6_LEAST_MTU_BYTES) ? IPV6_LEAST_MTU_BYTES : mtu;
 }
 
 /* The NAT addresses, and all addresses of tunnels without NAT. */
@@ -81,6 +86,7 @@ int interface_update(struct netlink *netlink, int index, const struct config *co
 struct collection {
     const struct config *config;
     const struct engine *engine;
+    uint32_t mtu_most_bytes; /* the interface's */
     struct routing_entry *entries;
     size_t count;
     size_t capacity;
@@ -127,6 +133,8 @@ static void collect(void *context, const struct prefix *prefix, int tunnel)
     entry->mtu_bytes = engine_mtu(collection->engine, (uint32_t)tunnel);
     if (family == FAMILY_IPV6 && entry->mtu_bytes < IPV6_LEAST_MTU_BYTES)
         entry->mtu_bytes = IPV6_LEAST_MTU_BYTES; /* the engine answers: no route (E4) */
+    if (entry->mtu_bytes > collection->mtu_most_bytes)
+        entry->mtu_bytes = collection->mtu_most_bytes;
     entry->source = source_for(config, tunnel, family);
 }
 
@@ -147,7 +155,8 @@ int interface_routes(const struct config *config, const struct engine *engine,
                      const struct prefix *lan, size_t lan_count, struct routing_entry **entries,
                      size_t *count)
 {
-    struct collection collection = {.config = config, .engine = engine};
+    struct collection collection = {
+        .config = config, .engine = engine, .mtu_most_bytes = interface_mtu(config, engine)};
     engine_walk_routes(engine, collect, &collection);
     for (size_t i = 0; i < lan_count && !config->table_is_off && !config->table; i++)
         collect_lan(&collection, &lan[i]);

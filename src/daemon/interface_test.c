@@ -120,6 +120,56 @@ static void test_E2_each_route_has_the_mtu_of_its_path_and_the_interface_the_lar
     rig_free(&rig);
 }
 
+/* G3: its one route is its name server's. */
+static void test_E2_a_tunnel_routed_for_its_name_server_alone_counts(void)
+{
+    static const char text[] =
+        "[Tunnel entry]\n" KEY "Address = 10.64.0.2/32\nRoutes = none\nDNS = 10.64.0.1\n" PEER
+        "Endpoint = 192.0.2.1:51820\nAllowedIPs = 0.0.0.0/0\n"
+        "[Tunnel office]\n" OTHER_KEY "Via = entry\nAddress = 10.70.0.2/32\n" OTHER_PEER
+        "Endpoint = 203.0.113.20:51820\nAllowedIPs = 10.20.0.0/16\n";
+    struct rig rig;
+    if (rig_make(&rig, text)) {
+        engine_set_root_mtu(rig.engine, 0, 1440);
+        rig_lay(&rig);
+        CHECK_EQUAL(entry_of(&rig, "10.64.0.1/32")->mtu_bytes, 1440);
+        CHECK_EQUAL(interface_mtu(rig.config, rig.engine), 1440);
+    }
+    rig_free(&rig);
+}
+
+/* All that the carrier routes goes to what it carries. */
+static void test_E2_a_tunnel_that_loses_all_its_prefixes_does_not_count(void)
+{
+    static const char text[] =
+        "[Tunnel entry]\n" KEY "Address = 10.64.0.2/32\n" PEER
+        "Endpoint = 192.0.2.1:51820\nAllowedIPs = 0.0.0.0/0\n"
+        "[Tunnel exit]\n" OTHER_KEY "Via = entry\nAddress = 10.70.0.2/32\n" OTHER_PEER
+        "Endpoint = 203.0.113.20:51820\nAllowedIPs = 0.0.0.0/0\n";
+    struct rig rig;
+    if (rig_make(&rig, text)) {
+        engine_set_root_mtu(rig.engine, 0, 1440);
+        CHECK_EQUAL(interface_mtu(rig.config, rig.engine), 1380);
+    }
+    rig_free(&rig);
+}
+
+static void test_E2_no_route_exceeds_the_configured_mtu_of_the_interface(void)
+{
+    char text[sizeof(two_hops) + 32];
+    struct rig rig;
+    snprintf(text, sizeof(text), "[Network]\nMTU = 1400\n%s", two_hops);
+    if (rig_make(&rig, text)) {
+        engine_set_root_mtu(rig.engine, 0, 1440);
+        rig_lay(&rig);
+        CHECK_EQUAL(interface_mtu(rig.config, rig.engine), 1400);
+        CHECK_EQUAL(entry_of(&rig, "0.0.0.0/0")->mtu_bytes, 1400);
+        CHECK_EQUAL(entry_of(&rig, "::/0")->mtu_bytes, 1400);
+        CHECK_EQUAL(entry_of(&rig, "10.20.0.0/16")->mtu_bytes, 1380);
+    }
+    rig_free(&rig);
+}
+
 static void test_E4_an_interface_with_ipv6_never_falls_below_1280(void)
 {
     struct rig rig;
@@ -216,6 +266,9 @@ static void test_A3_A4_the_preview_lists_routes_and_what_goes_wrong(void)
 int main(int argc, char **argv)
 {
     TAP_RUN(argc, argv, test_E2_each_route_has_the_mtu_of_its_path_and_the_interface_the_largest);
+    TAP_RUN(argc, argv, test_E2_a_tunnel_routed_for_its_name_server_alone_counts);
+    TAP_RUN(argc, argv, test_E2_a_tunnel_that_loses_all_its_prefixes_does_not_count);
+    TAP_RUN(argc, argv, test_E2_no_route_exceeds_the_configured_mtu_of_the_interface);
     TAP_RUN(argc, argv, test_E4_an_interface_with_ipv6_never_falls_below_1280);
     TAP_RUN(argc, argv, test_F2_routes_carry_the_nat_address_as_their_source);
     TAP_RUN(argc, argv, test_B3_a_tunnel_without_nat_has_its_own_address_as_source);
