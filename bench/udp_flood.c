@@ -2,10 +2,10 @@
 /* Small datagrams as fast as the host takes them: sendmmsg without UDP_SEGMENT, and the count of
  * what arrives. iperf3 is too slow for this.
  *
- *     udp_flood send ADDRESS PORT SECONDS [BYTES]    prints "sent=N seconds=S"
- *     udp_flood receive PORT SECONDS                 prints "ready", then "received=N seconds=S"
+ *     udp_flood send ADDRESS PORT SECONDS [BYTES [RATE [SOURCE]]]    prints "sent=N seconds=S"
+ *     udp_flood receive PORT SECONDS    prints "ready", then "received=N seconds=S"
  *
- * The receiver counts from the first datagram on and ends after SECONDS or 0.3 s of silence. */
+ * RATE is in datagrams a second, 0 (as without it) as fast as it goes. The receiver counts from the first datagram on and ends after SECONDS or 0.3 s of silence. */
 #include <arpa/inet.h>
 #include <poll.h>
 #include <stdio.h>
@@ -48,7 +48,21 @@ static int parse(const char *text, const char *port, struct sockaddr_in6 *addres
     return inet_pton(AF_INET6, mapped, &address->sin6_addr) == 1;
 }
 
-static int flood(int fd, const struct sockaddr_in6 *to, double seconds, size_t bytes)
+/* Datagrams in the next sendmmsg. With a rate they leave every millisecond: a wake-up each would
+ * cost more than the datagram. */
+static unsigned wait_for_turn(double start_s, unsigned rate, unsigned long long sent)
+{
+    if (!rate)
+        return BATCH_PACKETS;
+    double due = (now_s() - start_s) * rate - (double)sent;
+    if (due < 1) {
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+        return 0;
+    }
+    return due < BATCH_PACKETS ? (unsigned)due : BATCH_PACKETS;
+}
+
+static int flood(int fd, const struct sockaddr_in6 *to, double seconds, size_t bytes, unsigned rate)
 {
     if (connect(fd, (const struct sockaddr *)to, sizeof(*to)) < 0) {
         perror("connect");
@@ -58,7 +72,8 @@ static int flood(int fd, const struct sockaddr_in6 *to, double seconds, size_t b
     unsigned long long sent = 0;
     double start_s = now_s(), end_s = start_s + seconds;
     do {
-        int done = sendmmsg(fd, messages, BATCH_PACKETS, 0);
+        unsigned count = wait_for_turn(start_s, rate, sent);
+        int done = count ? sendmmsg(fd, messages, count, 0) : 0;
         sent += done > 0 ? (unsigned)done : 0;
     } while (now_s() < end_s);
     printf("sent=%llu seconds=%.3f\n", sent, now_s() - start_s);
@@ -100,7 +115,14 @@ int main(int argc, char **argv)
     }
     if (argc >= 5 && strcmp(argv[1], "send") == 0 && parse(argv[2], argv[3], &address)) {
         size_t bytes = argc > 5 ? strtoul(argv[5], NULL, 10) : 64;
-        return flood(fd, &address, atof(argv[4]), bytes > SLOT_BYTES ? SLOT_BYTES : bytes);
+        unsigned rate = argc > 6 ? (unsigned)strtoul(argv[6], NULL, 10) : 0;
+        struct sockaddr_in6 source;
+        if (argc > 7 && (!parse(argv[7], "0", &source) ||
+                         bind(fd, (const struct sockaddr *)&source, sizeof(source)) < 0)) {
+            perror("source");
+            return 1;
+        }
+        return flood(fd, &address, atof(argv[4]), bytes > SLOT_BYTES ? SLOT_BYTES : bytes, rate);
     }
     if (argc == 4 && strcmp(argv[1], "receive") == 0 && parse("::", argv[2], &address)) {
         if (bind(fd, (const struct sockaddr *)&address, sizeof(address)) < 0) {
@@ -109,6 +131,7 @@ int main(int argc, char **argv)
         }
         return count(fd, atof(argv[3]));
     }
-    fprintf(stderr, "udp_flood send ADDRESS PORT SECONDS [BYTES] | udp_flood receive PORT SECONDS\n");
+    fprintf(stderr, "udp_flood send ADDRESS PORT SECONDS [BYTES [RATE [SOURCE]]] | "
+                    "udp_flood receive PORT SECONDS\n");
     return 2;
 }
