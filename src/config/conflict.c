@@ -178,11 +178,20 @@ static void warn_of_routes(struct loader *loader, size_t index, const struct ran
 {
     const struct tunnel_description *tunnel = &loader->config->network.tunnels[index];
     const struct config_tunnel *notes = &loader->config->tunnels[index];
+    struct arena *arena = &loader->config->arena;
+    struct ranges excepted, served;
+    if (!ranges_of_exceptions(&excepted, arena, tunnel) ||
+        !ranges_unite(&served, arena, allowed, &excepted))
+        return;
     for (size_t i = 0; i < tunnel->route_count; i++) {
         char text[PREFIX_TEXT_BYTES];
         struct config_place place = notes->given[KEYWORD_ROUTES];
         place.line = notes->route_lines[i];
-        if (!ranges_cover(allowed, &tunnel->routes[i]))
+        /* An exception that is shorter than the route takes nothing of it (A1). */
+        bool is_served = ranges_cover(allowed, &tunnel->routes[i]) ||
+                         (ranges_cover(&served, &tunnel->routes[i]) &&
+                          !ranges_cover(&excepted, &tunnel->routes[i]));
+        if (!is_served)
             config_messages_add(loader->messages, CONFIG_WARNING, &place,
                                 "%s is not wholly in the peers' AllowedIPs; what lies outside is "
                                 "refused",

@@ -33,10 +33,12 @@ static int compare(const void *left, const void *right)
     return a->first < b->first ? -1 : a->first > b->first;
 }
 
-/* Joins ranges that overlap or touch. */
-static size_t join(struct range *items, size_t count)
+/* Sorts the ranges and joins those that overlap or touch. */
+static struct ranges join(struct range *items, size_t count)
 {
     size_t kept = 0;
+    if (count)
+        qsort(items, count, sizeof(*items), compare);
     for (size_t i = 1; i < count; i++) {
         struct range *last = &items[kept], *next = &items[i];
         bool touches = next->first <= last->last || next->first == last->last + 1;
@@ -45,7 +47,7 @@ static size_t join(struct range *items, size_t count)
         else if (next->last > last->last)
             last->last = next->last;
     }
-    return count ? kept + 1 : 0;
+    return (struct ranges){items, count ? kept + 1 : 0};
 }
 
 bool ranges_of_peers(struct ranges *ranges, struct arena *arena,
@@ -61,10 +63,30 @@ bool ranges_of_peers(struct ranges *ranges, struct arena *arena,
     for (size_t p = 0; p < tunnel->peer_count; p++)
         for (size_t i = 0; i < tunnel->peers[p].allowed_ips_count; i++)
             items[count++] = range_of(&tunnel->peers[p].allowed_ips[i]);
-    if (count)
-        qsort(items, count, sizeof(*items), compare);
-    *ranges = (struct ranges){items, join(items, count)};
+    *ranges = join(items, count);
     return true;
+}
+
+bool ranges_of_exceptions(struct ranges *ranges, struct arena *arena,
+                          const struct tunnel_description *tunnel)
+{
+    struct range *items = arena_take(arena, tunnel->route_exception_count * sizeof(*items));
+    for (size_t i = 0; items && i < tunnel->route_exception_count; i++)
+        items[i] = range_of(&tunnel->route_exceptions[i]);
+    if (items)
+        *ranges = join(items, tunnel->route_exception_count);
+    return items != NULL;
+}
+
+bool ranges_unite(struct ranges *ranges, struct arena *arena, const struct ranges *a,
+                  const struct ranges *b)
+{
+    struct range *items = arena_take(arena, (a->count + b->count) * sizeof(*items));
+    for (size_t i = 0; items && i < a->count + b->count; i++)
+        items[i] = i < a->count ? a->items[i] : b->items[i - a->count];
+    if (items)
+        *ranges = join(items, a->count + b->count);
+    return items != NULL;
 }
 
 bool ranges_cover(const struct ranges *ranges, const struct prefix *prefix)

@@ -17,6 +17,12 @@ struct ranges {
 /* What all peers of a tunnel allow; false: no memory. */
 bool ranges_of_peers(struct ranges *ranges, struct arena *arena,
                      const struct tunnel_description *tunnel);
+/* Its `!PREFIX`es. */
+bool ranges_of_exceptions(struct ranges *ranges, struct arena *arena,
+                          const struct tunnel_description *tunnel);
+/* Both together. */
+bool ranges_unite(struct ranges *ranges, struct arena *arena, const struct ranges *a,
+                  const struct ranges *b);
 bool ranges_cover(const struct ranges *ranges, const struct prefix *prefix);
 
 #endif

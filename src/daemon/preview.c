@@ -13,7 +13,6 @@
 #define COMMON_ROOT_MTU_BYTES 1420
 
 struct preview {
-    const struct config *config;
     const struct tree *tree;
     struct text *text;
 };
@@ -68,22 +67,6 @@ static void append_route(void *context, const struct prefix *prefix, int winner)
                 winner < 0 ? "left to the host" : preview->tree->nodes[winner].name);
 }
 
-/* RULES A4: routed, but no peer takes it. */
-static void append_unserved(const struct preview *preview)
-{
-    for (uint32_t i = 0; i < preview->tree->count; i++) {
-        const struct tunnel_description *from = &preview->config->network.tunnels[i];
-        for (size_t r = 0; r < from->route_count; r++) {
-            char text[PREFIX_TEXT_BYTES];
-            if (!trie_lookup(&preview->tree->nodes[i].tunnel.allowed_ips,
-                             &from->routes[r].address))
-                text_append(preview->text,
-                            "warning: %s: %s is in Routes, but in no peer's AllowedIPs: refused\n",
-                            from->name, prefix_format(&from->routes[r], text));
-        }
-    }
-}
-
 static void append_loss(void *context, const struct routes_loss *loss)
 {
     const struct preview *preview = context;
@@ -102,13 +85,12 @@ bool preview_append(const struct config *config, struct text *text)
         text_append(text, "%s\n", why);
         return false;
     }
-    struct preview preview = {.config = config, .tree = &tree, .text = text};
+    struct preview preview = {.tree = &tree, .text = text};
     find_mtus(config, &tree);
     config_outline(config, text);
     append_mtus(&preview);
     routes_walk(&tree.routes, append_route, &preview);
     tree_walk_losses(&tree, &config->network, append_loss, &preview);
-    append_unserved(&preview);
     tree_wipe(&tree);
     return true;
 }
