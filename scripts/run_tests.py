@@ -20,8 +20,8 @@ RELEASE_TOO = ("test_main_job", "test_mtu", "test_transfer")
 # Remarks are no findings: the leak check of a process that is killed meanwhile makes one.
 FINDING = re.compile(r"ERROR: \w*Sanitizer|runtime error|SUMMARY: \w*Sanitizer")
 SCENARIO_TIMEOUT_S = 420
-# Waits most of its time, so it runs beside the others.
-ASIDE = ("test_rekey",)
+# They wait most of their time, so they run beside the others.
+ASIDE = ("test_rekey", "test_dead_uplink")
 GOOD = ("OK", "SKIP", "EXPECTEDFAIL")
 
 

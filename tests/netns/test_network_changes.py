@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: MIT
+"""F8: what the daemon does when the way to a root's endpoint changes, and nothing else makes it
+speak: one handshake at once from the new place, names asked again, the MTU read again."""
+
+import os
+
+import tap
+from lab import HERE, wait_until
+from packets import UDP
+from scene import main, scene
+from world import CLIENT, ENTRY, OFFICE, WORLD, overhead, wait_reachable
+
+NAME = "entry.example.net"
+NAMED = {"entry_peer": {"Endpoint": NAME + ":51820"}}
+MOVED, SECOND, SECOND_MTU = "192.0.2.77", "192.0.3.2", 1400
+
+
+class NameServer:
+    """On the internet's router."""
+
+    def __init__(self):
+        self.process = scene.world.internet.start("python3", os.path.join(HERE, "dns.py"),
+                                                  f"{NAME}={ENTRY}", name="dns")
+        self.process.wait_output("ready")
+        scene.client.write("resolv.conf", "nameserver 192.0.2.1\n", 0o644)
+
+    def asked(self):
+        return self.process.output().count("asked " + NAME)
+
+    def stop(self):
+        self.process.stop()
+
+
+def initiations(capture, source):
+    return [p for p in capture.so_far() if (p.src, p.dst) == (source, ENTRY) and p.protocol == UDP
+            and len(p.payload) == 148 and p.payload[0] == 1]
+
+
+def expect_one_handshake(capture, source):
+    wait_until(lambda: initiations(capture, source), 10, f"a handshake from {source}")
+    wait_until(lambda: any((p.src, p.dst) == (ENTRY, source) and len(p.payload) == 92
+                           for p in capture.so_far()), 10, "its answer")
+    tap.equal(len(initiations(capture, source)), 1, f"handshakes from {source}")
+
+
+def link_mtu():
+    return scene.client.ip_json("link", "show", "hop0")[0]["mtu"]
+
+
+def settled():
+    """Up, both hops with a session, and quiet."""
+    hopwire = scene.up(**NAMED)
+    wait_reachable(scene.client, OFFICE)
+    return hopwire
+
+
+@tap.test
+def F8_the_uplink_s_address_changes():
+    client, server = scene.client, NameServer()
+    settled()
+    asked, uplink = server.asked(), client.capture("uplink")
+    client.ip("address", "del", CLIENT + "/24", "dev", "uplink")
+    client.address("uplink", MOVED + "/24")
+    client.route("default", "via", "192.0.2.1")
+    try:
+        expect_one_handshake(uplink, MOVED)
+        wait_until(lambda: server.asked() > asked, 10, "the name to be asked again")
+        tap.check(client.ping(OFFICE, wait=5), "the office, from the new address")
+        late = [p for p in uplink.stop() if p.src == CLIENT]
+        tap.equal(late[:3], [], "from the old address")
+    finally:
+        client.ip("address", "del", MOVED + "/24", "dev", "uplink")
+        client.address("uplink", CLIENT + "/24")
+        client.route("default", "via", "192.0.2.1")
+    server.stop()
+
+
+@tap.test
+def F8_a_second_uplink_takes_over():
+    client, internet, server = scene.client, scene.world.internet, NameServer()
+    scene.lab.link(client, "second", internet, "client2", SECOND_MTU)
+    client.address("second", SECOND + "/24")
+    internet.address("client2", "192.0.3.1/24")
+    settled()
+    tap.equal(link_mtu(), scene.world.entry_mtu, "the interface's MTU before")
+    asked, second = server.asked(), client.capture("second")
+    first = client.capture("uplink")
+    client.route("default", "via", "192.0.3.1")
+    try:
+        expect_one_handshake(second, SECOND)
+        wait_until(lambda: server.asked() > asked, 10, "the name to be asked again")
+        wait_until(lambda: link_mtu() == SECOND_MTU - overhead(ENTRY), 10, "the MTU to follow")
+        tap.check(client.ping(OFFICE, wait=5), "the office, over the second uplink")
+        tap.check(client.ping(WORLD, wait=5), "the world, over the second uplink")
+        tap.check(not [p for p in first.stop() if ENTRY in (p.src, p.dst)], "the first is left alone")
+    finally:
+        client.route("default", "via", "192.0.2.1")
+    wait_until(lambda: link_mtu() == scene.world.entry_mtu, 10, "the MTU to come back")
+    tap.check(client.ping(OFFICE, wait=5), "the office, over the first uplink again")
+    server.stop()
+    for network in scene.networks:
+        network.down()
+    client.ip("link", "del", "second")
+
+
+@tap.test
+def F8_an_uplink_that_disappears_and_comes_back():
+    client, server = scene.client, NameServer()
+    settled()
+    client.ip("link", "set", "uplink", "down")
+    client.ip("link", "set", "uplink", "up")
+    client.address("uplink", "2001:db8:2::2/64")
+    asked, uplink = server.asked(), client.capture("uplink")
+    client.route("default", "via", "192.0.2.1")
+    client.route("default", "via", "2001:db8:2::1")
+    wait_until(lambda: initiations(uplink, CLIENT), 10, "a handshake")
+    wait_until(lambda: server.asked() > asked, 10, "the name to be asked again")
+    tap.check(client.ping(OFFICE, wait=5), "the office")
+    server.stop()
+
+
+@tap.test
+def F8_routes_elsewhere_are_no_reason_to_speak():
+    client, server = scene.client, NameServer()
+    settled()
+    asked, uplink = server.asked(), client.capture("uplink")
+    client.route("192.0.4.0/24", "via", "192.0.2.1")
+    client.route("192.0.5.0/24", "via", "192.0.2.1")
+    client.ip("route", "del", "192.0.4.0/24")
+    client.ip("route", "del", "192.0.5.0/24")
+    client.address("uplink", "192.0.6.1/32")
+    client.ip("address", "del", "192.0.6.1/32", "dev", "uplink")
+    tap.check(client.ping(OFFICE, count=20), "the office answers meanwhile")
+    tap.equal(len(initiations(uplink, CLIENT)), 0, "handshakes")
+    tap.equal(server.asked(), asked, "names asked")
+    server.stop()
+
+
+if __name__ == "__main__":
+    main(services=False)
