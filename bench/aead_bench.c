@@ -7,7 +7,9 @@
 
 #define BATCH_PACKETS 64
 #define SLOT_BYTES 2048
-#define ROWS_MOST (MEASURE_AEADS_MOST * 8)
+#define SIZES 5
+#define KINDS (SIZES * 4) /* rung, size, seal or open */
+#define ROWS_MOST (MEASURE_AEADS_MOST * KINDS)
 
 struct row {
     unsigned rung; /* 1: one packet a call; 2: a batch a call */
@@ -50,16 +52,16 @@ static struct measure_burst burst(void *context)
 
 int main(int argc, char **argv)
 {
-    static const size_t sizes_bytes[] = {64, 1420};
+    static const size_t sizes_bytes[SIZES] = {64, 256, 512, 1024, 1420};
     static struct row rows[ROWS_MOST];
     struct aead *aeads[MEASURE_AEADS_MOST];
     struct row *row = rows;
     size_t count = measure_aeads(aeads);
     for (size_t i = 0; i < count; i++) {
-        for (unsigned kind = 0; kind < 8; kind++, row++) {
-            *row = (struct row){.rung = 1 + kind / 4,
+        for (unsigned kind = 0; kind < KINDS; kind++, row++) {
+            *row = (struct row){.rung = 1 + kind / (2 * SIZES),
                                 .aead = aeads[i],
-                                .size_bytes = sizes_bytes[kind / 2 % 2],
+                                .size_bytes = sizes_bytes[kind / 2 % SIZES],
                                 .is_open = kind % 2};
             measure_add(burst, row, "rung=%u backend=%s op=%s size=%zu", row->rung,
                         aead_name(row->aead), row->is_open ? "open" : "seal", row->size_bytes);

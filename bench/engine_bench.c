@@ -26,7 +26,7 @@
 #define POOL_BLOCK_BYTES 65536
 #define WORLD "198.51.100.9"
 #define TCP_ACK 0x10
-#define DEPTHS 5
+#define DEPTHS NETWORK_DEPTH_MOST
 #define ROWS_MOST ((MEASURE_AEADS_MOST + 1) * 4)
 
 /* What the client's socket receives in a read, as the relays' AEAD sealed it. */
@@ -291,13 +291,12 @@ static void add_rows(struct bench *bench, struct aead *aead, bool is_sealing, st
 
 int main(int argc, char **argv)
 {
-    static const unsigned depths[] = {1, 2, 3, 4, 8};
     static struct row rows[DEPTHS][ROWS_MOST];
     struct aead *aeads[MEASURE_AEADS_MOST + 1];
     size_t count = 1 + measure_aeads(aeads + 1);
     aeads[0] = measure_aead_none();
-    for (size_t d = 0; d < DEPTHS; d++) {
-        struct bench *bench = bench_new(depths[d], aeads[0]);
+    for (unsigned d = 0; d < DEPTHS; d++) {
+        struct bench *bench = bench_new(d + 1, aeads[0]);
         for (size_t i = 0; i < count; i++)
             add_rows(bench, aeads[i], i > 0, &rows[d][4 * i]);
     }

@@ -4,8 +4,9 @@
 import os
 
 from lab import wait_until
+from latency import idle_rtt_us, loaded_rtt
 from peers import Hopwire, Interface, Key, WireguardGo, at, sections
-from traffic import IperfServer, cpu_s, idle_rtt_us, iperf, peak_rss_mib
+from traffic import IperfServer, cpu_s, iperf, peak_rss_mib
 
 ENTRY, EXIT = "198.51.100.10", "203.0.113.20"
 ENTRY_INNER, EXIT_INNER = "10.64.0.1", "10.70.0.1"
@@ -13,25 +14,38 @@ MTU = 1500
 FLOOD_PORT = 5999
 
 
+def is_hopwire(program):
+    return program is not None and os.path.basename(program) == "hopwire"
+
+
 class Line:
     """Direct: the server is the entry's public address. One hop: the entry's inner address. Two: the
-    exit's. `client` and `relays` name programs: a wireguard-go's path, or "hopwire"."""
+    exit's. The contender names the programs' paths."""
 
-    def __init__(self, lab, number, name, hops, client=None, relays=None, relays_name="", env=None):
-        self.name, self.hops, self.client_program, self.relay_program = name, hops, client, relays
-        self.relays_name, self.env = relays_name, env or {}
+    def __init__(self, lab, number, contender, env):
+        self.contender, self.env, self.hops = contender, env, contender.hops
         self.client = lab.host(f"client{number}")
         self.entry = lab.host(f"entry{number}")
-        self.exit = lab.host(f"exit{number}") if hops == 2 else None
+        self.exit = lab.host(f"exit{number}") if self.hops == 2 else None
         self.programs = {}
         self.make_links(lab)
         self.keys = {name: Key() for name in ("entry", "exit", "client", "office")}
-        if hops:
+        self.destination = (ENTRY, ENTRY_INNER, EXIT_INNER)[self.hops]
+        self.server = (self.entry, self.entry, self.exit)[self.hops]
+
+    def bring_up(self):
+        """Until the handshakes are over: a first initiation may get lost, and the next comes 5 s
+        later."""
+        if self.hops:
             self.start_relays()
             self.start_client()
-        self.destination = (ENTRY, ENTRY_INNER, EXIT_INNER)[hops]
-        self.server = (self.entry, self.entry, self.exit)[hops]
         IperfServer(self.server)
+        wait_until(lambda: self.client.ping(self.destination), 20, "an answer")
+
+    def close(self):
+        for host in (self.client, self.entry, self.exit):
+            if host:
+                host.close()
 
     def make_links(self, lab):
         lab.link(self.client, "uplink", self.entry, "public", MTU)
@@ -48,33 +62,37 @@ class Line:
     def start_relays(self):
         entry = Interface("wg0", self.keys["entry"], [ENTRY_INNER + "/24"], mtu=MTU - 60)
         entry.peer(self.keys["client"], ["10.64.0.2/32"])
-        self.programs["entry"] = self.start(self.entry, entry, self.relay_program)
+        self.programs["entry"] = self.start(self.entry, entry)
         if self.exit:
             exit = Interface("wg0", self.keys["exit"], [EXIT_INNER + "/24"], mtu=MTU - 120)
             exit.peer(self.keys["office"], ["10.70.0.2/32"])
-            self.programs["exit"] = self.start(self.exit, exit, self.relay_program)
+            self.programs["exit"] = self.start(self.exit, exit)
 
-    def start(self, host, interface, program):
-        if program != "hopwire":
-            return WireguardGo(host, interface, program)
-        hopwire = Hopwire(host, interface.name, self.env)
-        hopwire.up(text=interface.quick_text())
+    def start(self, host, interface):
+        """A relay."""
+        if not is_hopwire(self.contender.relays):
+            return WireguardGo(host, interface, self.contender.relays)
+        return self.hopwire(host, self.contender.relays, interface.name, interface.quick_text())
+
+    def hopwire(self, host, path, name, text):
+        hopwire = Hopwire(host, name, self.env, path)
+        hopwire.up(text=text)
         return hopwire
 
     def start_client(self):
-        if self.client_program == "hopwire":
-            return self.start_hopwire_client()
+        if is_hopwire(self.contender.client):
+            self.start_hopwire_client()
+            return
         outer = Interface("wga", self.keys["client"], ["10.64.0.2/32"], port=None, mtu=MTU - 60)
         outer.peer(self.keys["entry"], "0.0.0.0/0", at(ENTRY))
-        self.programs["client"] = WireguardGo(self.client, outer, self.client_program)
+        self.programs["client"] = WireguardGo(self.client, outer, self.contender.client)
         self.client.route("10.64.0.0/24", "dev", "wga")
         if self.exit:
             inner = Interface("wgb", self.keys["office"], ["10.70.0.2/32"], port=None, mtu=MTU - 120)
             inner.peer(self.keys["exit"], "10.70.0.0/24", at(EXIT))
             self.client.route(EXIT + "/32", "dev", "wga")
-            self.programs["client-inner"] = WireguardGo(self.client, inner, self.client_program)
+            self.programs["client-inner"] = WireguardGo(self.client, inner, self.contender.client)
             self.client.route("10.70.0.0/24", "dev", "wgb")
-        return None
 
     def start_hopwire_client(self):
         parts = [("Network", {"Interface": "hop0"}),
@@ -87,15 +105,15 @@ class Line:
                                          "Address": "10.70.0.2/32"}),
                       ("Peer", {"PublicKey": self.keys["exit"].public, "Endpoint": at(EXIT),
                                 "AllowedIPs": "10.70.0.0/24"})]
-        hopwire = Hopwire(self.client, "bench", self.env)
-        hopwire.up(text=sections(*parts))
-        self.programs["client"] = hopwire
+        self.programs["client"] = self.hopwire(self.client, self.contender.client, "bench",
+                                               sections(*parts))
 
     def pids(self):
         return {role: program.pids() for role, program in self.programs.items()}
 
     def row(self, direction, streams):
-        return {"contender": self.name, "hops": self.hops, "relays": self.relays_name,
+        return {"contender": self.contender.name, "hops": self.hops,
+                "relays": self.contender.relays_name,
                 "direction": direction, "streams": streams}
 
     def measure_tcp(self, direction, streams, seconds):
@@ -114,12 +132,22 @@ class Line:
         return {role: round(max(map(peak_rss_mib, found)), 1) for role, found in self.pids().items()
                 if found}
 
-    def wait_ready(self):
-        """The handshakes are over: a first initiation may get lost, and the next comes 5 s later."""
-        wait_until(lambda: self.client.ping(self.destination), 20, f"{self.name} to answer")
+    def measure_rtt(self, series):
+        return {**self.row("ping", 0),
+                "rtt_us": round(idle_rtt_us(self.client, self.destination, series), 1)}
 
-    def measure_rtt(self):
-        return {**self.row("ping", 0), "rtt_us": idle_rtt_us(self.client, self.destination)}
+    def measure_loaded(self, seconds):
+        return {**self.row("loaded", 1),
+                **loaded_rtt(self.client, "uplink", self.destination, seconds)}
+
+    def why_no_flood(self):
+        """The entry's kernel forwards trains of our small datagrams that are longer than those
+        wireguard-go's receiver has room for (64 each, in conn/bind_std.go); after ten such errors its
+        receive routine ends, and the exit never answers again."""
+        if self.hops == 2 and is_hopwire(self.contender.client) and \
+                not is_hopwire(self.contender.relays):
+            return "the flood of small datagrams stops wireguard-go at the exit for good"
+        return None
 
     def measure_flood(self, flood, seconds):
         receiver = self.server.start(flood, "receive", FLOOD_PORT, seconds + 5, name="receiver")
@@ -128,11 +156,11 @@ class Line:
         receiver.wait(seconds + 10)
         words = dict(word.split("=") for word in receiver.output().split() if "=" in word)
         pps = int(words["received"]) / max(float(words["seconds"]), 0.001)
-        return {**self.row("udp64", 1), "pps": round(pps)}
+        return {**self.row("udp64", 1), "pps": round(pps), "rss_mib": self.rss_mib()}
 
     def disturbances(self):
         """Of a Hopwire client: what must be zero after TCP alone."""
-        if self.client_program != "hopwire":
+        if not is_hopwire(self.contender.client):
             return None
         link = self.client.ip_json("-s", "link", "show", "hop0")[0]["stats64"]
         snmp = [line.split() for line in self.client.run("cat", "/proc/net/snmp").stdout.splitlines()
@@ -152,15 +180,3 @@ def drops_of(value):
             if count:
                 found[verdict] = found.get(verdict, 0) + count
     return found
-
-
-def hopwire_environment(without_avx512):
-    """OpenSSL's mask takes AVX-512 (F DQ IFMA PF ER CD BW VL of leaf 7) away; with it our own choice
-    is libcrypto."""
-    if not without_avx512:
-        return {}
-    return {"OPENSSL_ia32cap": ":~0xdc230000", "HOPWIRE_AEAD": "libcrypto"}
-
-
-def flood_program(build):
-    return os.path.abspath(os.path.join(build, "bench", "udp_flood"))

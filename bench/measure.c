@@ -10,17 +10,17 @@
 #include "crypto/aead_backends.h"
 #include "tap.h"
 
-#define ROUNDS 9
+#define ROUNDS_MOST 9
 #define SAMPLE_LEAST_NS 20e6
 #define BURSTS_MOST 16384
-#define ROWS_MOST 256
+#define ROWS_MOST 512
 #define ROW_TEXT_BYTES 120
 
 struct row {
     char text[ROW_TEXT_BYTES];
     struct measure_burst (*burst)(void *context);
     void *context;
-    double ns[ROUNDS];
+    double ns[ROUNDS_MOST];
 };
 
 static struct row rows[ROWS_MOST];
@@ -81,15 +81,23 @@ static void keep_rows(const char *word)
     row_count = kept;
 }
 
+static unsigned wanted_rounds(void)
+{
+    const char *text = getenv("BENCH_ROUNDS");
+    int wanted = text ? atoi(text) : ROUNDS_MOST;
+    return wanted < 1 || wanted > ROUNDS_MOST ? ROUNDS_MOST : (unsigned)wanted;
+}
+
 void measure_run(int argc, char **argv)
 {
+    unsigned rounds = wanted_rounds();
     for (int i = 1; i < argc; i++)
         keep_rows(argv[i]);
-    for (unsigned round = 0; round < ROUNDS; round++)
+    for (unsigned round = 0; round < rounds; round++)
         for (size_t i = 0; i < row_count; i++)
             rows[i].ns[round] = sample(&rows[i]);
     for (struct row *row = rows; row < rows + row_count; row++) {
-        double ns = median(row->ns, ROUNDS);
+        double ns = median(row->ns, rounds);
         printf("%s ns=%.1f least=%.1f\n", row->text, ns, row->ns[0]);
     }
 }

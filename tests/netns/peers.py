@@ -145,9 +145,9 @@ def is_dead(pid):
 class Hopwire:
     """One network of `hopwire` in a host."""
 
-    def __init__(self, host, name="multihop", env=None):
+    def __init__(self, host, name="multihop", env=None, binary=None):
         self.host, self.name, self.env = host, name, env or {}
-        self.binary = hopwire_binary()
+        self.binary = binary or hopwire_binary()
         self.is_up = False
 
     def command(self, *argv, check=True, timeout=60):

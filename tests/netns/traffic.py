@@ -35,11 +35,3 @@ def cpu_s(pid):
 def peak_rss_mib(pid):
     with open(f"/proc/{pid}/status") as file:
         return next(int(line.split()[1]) for line in file if line.startswith("VmHWM")) / 1024
-
-
-def idle_rtt_us(client, destination, count=200):
-    """The median of pings, in microseconds."""
-    result = client.run("ping", "-n", "-c", count, "-i", "0.005", "-W", 2, destination, timeout=60)
-    times = sorted(float(line.split("time=")[1].split()[0]) for line in result.stdout.splitlines()
-                   if "time=" in line)
-    return times[len(times) // 2] * 1000
