@@ -42,7 +42,7 @@ static enum verdict enter_child(struct inbound_entry *entry, struct node *child,
     return VERDICT_OK;
 }
 
-/* RULES C5: the fragment is kept, makes a datagram whole, or (ACCEPT_TUN) is none of a child's. */
+/* RULES C5: the fragment is kept, makes a datagram whole, or (ACCEPT_TUN) is for no virtual socket. */
 static enum accept_road take_fragment(struct engine *engine, struct inbound_entry *entry,
                                       const struct ip_view *view, bool is_carried, instant_ns now,
                                       struct packet_queue *released, enum verdict *verdict)
@@ -59,18 +59,16 @@ static enum accept_road take_fragment(struct engine *engine, struct inbound_entr
         return ACCEPT_CONSUMED;
     pool_give_packet(engine->pool, entry->packet);
     entry->packet = result.whole;
-    struct node *child = node_child_at_port(node, load_be16(result.whole->data + 2));
-    *verdict = enter_child(entry, child, &source, &destination);
-    return *verdict == VERDICT_OK ? ACCEPT_CARRIED : ACCEPT_REFUSED;
-}
-
-/* RULES G1: an answer to a query of the program's own. */
-static enum verdict deliver(struct engine *engine, int own, const uint8_t *bytes,
-                            const struct ip_view *view)
-{
-    struct address source = ip_source(bytes, view);
-    return own_datagram_deliver(engine, own, &source, bytes + view->transport_offset,
-                                view->len_bytes - view->transport_offset);
+    uint16_t port = load_be16(result.whole->data + 2);
+    struct node *child = node_child_at_port(node, port);
+    if (child) {
+        *verdict = enter_child(entry, child, &source, &destination);
+        return *verdict == VERDICT_OK ? ACCEPT_CARRIED : ACCEPT_REFUSED;
+    }
+    int own = own_datagram_at(engine, node, port);
+    *verdict = own_datagram_deliver(engine, own, &source, result.whole->data,
+                                    result.whole->len_bytes);
+    return *verdict == VERDICT_OK ? ACCEPT_CONSUMED : ACCEPT_REFUSED;
 }
 
 static int route_of(const struct engine *engine, enum family family, const uint8_t *bytes)
@@ -204,24 +202,24 @@ enum accept_road accept_packet(struct engine *engine, struct inbound_entry *entr
     uint16_t port = virtual_port(node, bytes, view);
     struct node *child = port ? node_child_at_port(node, port) : NULL;
     int own = port && !child ? own_datagram_at(engine, node, port) : -1;
-    if (own >= 0) {
-        *verdict = view->is_fragment ? VERDICT_FRAGMENT_REFUSED : deliver(engine, own, bytes, view);
-        return *verdict == VERDICT_OK ? ACCEPT_CONSUMED : ACCEPT_REFUSED;
-    }
-    if (node->first_child && reassembly_concerns(view) &&
+    if (reassembly_concerns(view) && engine->reassemblies[node->index] &&
         is_own_address(node, family, bytes + view->destination_offset)) {
-        enum accept_road road =
-            take_fragment(engine, entry, view, child != NULL, now, released, verdict);
+        enum accept_road road = take_fragment(engine, entry, view, child != NULL || own >= 0, now,
+                                              released, verdict);
         if (road != ACCEPT_TUN)
             return road;
-    } else if (child) {
+    } else if (child || own >= 0) {
         const struct address from = ip_source(bytes, view), to = ip_destination(bytes, view);
         *verdict = view->is_fragment ? VERDICT_FRAGMENT_REFUSED : VERDICT_OK;
         packet->tos = tos;
         packet_pull(packet, view->transport_offset);
         if (*verdict == VERDICT_OK)
-            *verdict = enter_child(entry, child, &from, &to);
-        return *verdict == VERDICT_OK ? ACCEPT_CARRIED : ACCEPT_REFUSED;
+            *verdict = child ? enter_child(entry, child, &from, &to)
+                             : own_datagram_deliver(engine, own, &from, packet->data,
+                                                    packet->len_bytes);
+        if (*verdict != VERDICT_OK)
+            return ACCEPT_REFUSED;
+        return child ? ACCEPT_CARRIED : ACCEPT_CONSUMED;
     }
     *verdict = accept_for_tun(engine, node, source, packet, view);
     return *verdict == VERDICT_OK ? ACCEPT_TUN : ACCEPT_REFUSED;

@@ -98,7 +98,7 @@ struct engine {
     struct inbound_entry inbound[INBOUND_MOST];
     size_t inbound_count;
     struct coalesce coalesce;
-    struct reassembly **reassemblies; /* by node; NULL: it carries none (RULES C5) */
+    struct reassembly **reassemblies; /* by node; NULL: no virtual socket there (RULES C5) */
     instant_ns fragments_deadline;    /* never later than the first of theirs */
 
     struct backlog_message *backlog; /* ring of BACKLOG_MESSAGES */

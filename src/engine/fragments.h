@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Fragments inside a tunnel that carries others (RULES C5): a reassembly for each such tunnel, and their
- * time. */
+/* Fragments inside a tunnel that carries others, or the program's own queries (RULES C5, G1): a
+ * reassembly for each such tunnel, and their time. */
 #ifndef ENGINE_FRAGMENTS_H
 #define ENGINE_FRAGMENTS_H
 
@@ -9,11 +9,13 @@
 
 /* False: no memory; what there is goes with fragments_wipe. */
 bool fragments_init(struct engine *engine);
+/* The node gets a reassembly, if it has none yet; false: no memory. */
+bool fragments_prepare(struct engine *engine, const struct node *node);
 void fragments_wipe(struct engine *engine);
 /* Gives up what waited for too long. */
 void fragments_tick(struct engine *engine, instant_ns now);
 
-/* reassembly_add for the node, which carries others; its refusals are counted there. */
+/* reassembly_add for the node, which has one; its refusals are counted there. */
 struct reassembly_result fragments_add(struct engine *engine, struct node *node,
                                        const struct packet *packet, const struct ip_view *view,
                                        bool is_carried, instant_ns now);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/bytes.h"
+#include "engine/core.h"
 #include "packet/checksum.h"
 #include "route/reassembly.h"
 #include "simulation/chain.h"
@@ -210,6 +211,81 @@ static void c5_released_fragments_are_judged(void)
     office_wipe(&office);
 }
 
+/* ---- answers to the program's own queries ---- */
+
+struct answers {
+    unsigned count;
+    size_t len;
+    uint8_t bytes[8000];
+};
+
+static void keep(void *context, const struct endpoint *source, const uint8_t *answer, size_t len)
+{
+    struct answers *answers = context;
+    (void)source;
+    answers->count++;
+    answers->len = len;
+    if (CHECK(len <= sizeof(answers->bytes)))
+        memcpy(answers->bytes, answer, len);
+}
+
+/* An answer of `len` bytes in pieces, in any order, for the socket `own` of the tunnel. */
+static void send_answer(struct office *office, struct sim_host *server, const char *source,
+                        const char *destination, int own, size_t len, struct pieces *pieces,
+                        uint8_t *bytes)
+{
+    struct sample answer = from(source, destination, len);
+    answer.destination_port = office->client->engine->own_sockets[own].port;
+    cut(bytes, sample_write(&answer, bytes), 1300, 9, pieces);
+    shuffle(pieces);
+    for (size_t i = 0; i < pieces->count; i++)
+        sim_write(server, pieces->bytes[i], pieces->len[i], NULL);
+    sim_run(office->sim, SIM_S / 5);
+    office_expect_nothing(office->client);
+}
+
+static void c5_an_answer_to_a_query_of_the_program_s_own_is_joined(void)
+{
+    static uint8_t bytes[SAMPLE_MOST_BYTES];
+    static struct pieces pieces;
+    static struct answers answers;
+    struct office office;
+    office_init_connected(&office);
+    const struct {
+        uint32_t tunnel;
+        struct sim_host *server;
+        const char *source, *destination;
+    } ways[] = {
+        {OFFICE_ENTRY, office.entry, "9.9.9.9", OFFICE_CLIENT4},
+        {OFFICE_ENTRY, office.entry, "2620:fe::9", OFFICE_CLIENT6},
+        {OFFICE_OFFICE, office.office, "10.20.0.53", "10.9.0.2"}, /* carries nobody */
+        {OFFICE_LAB, office.lab[0], "fd31::53", "fd30::2"},
+    };
+    for (size_t i = 0; i < 4; i++) {
+        size_t header = i % 2 ? 48 : 28;
+        int own = own_datagram_open(office.client->engine, ways[i].tunnel, keep, &answers);
+        answers.count = 0;
+        send_answer(&office, ways[i].server, ways[i].source, ways[i].destination, own, 4000,
+                    &pieces, bytes);
+        CHECK_EQUAL(answers.count, 1);
+        CHECK_EQUAL(answers.len, 4000 - header);
+        CHECK_BYTES(answers.bytes, bytes + header, answers.len);
+        pieces.bytes[1][100] ^= 1; /* nothing vouches for the bytes but their checksum */
+        for (size_t piece = 0; piece < pieces.count; piece++)
+            sim_write(ways[i].server, pieces.bytes[piece], pieces.len[piece], NULL);
+        sim_run(office.sim, SIM_S / 5);
+        CHECK_EQUAL(answers.count, 1);
+        CHECK_EQUAL(sim_drops(office.client, VERDICT_MALFORMED), i + 1);
+        own_datagram_close(office.client->engine, own);
+        send_answer(&office, ways[i].server, ways[i].source, ways[i].destination, own, 4000,
+                    &pieces, bytes);
+        CHECK_EQUAL(answers.count, 1);
+    }
+    CHECK_EQUAL(sim_drops(office.client, VERDICT_NOT_ASKED), 4);
+    CHECK_EQUAL(sim_drops(office.client, VERDICT_FRAGMENT_REFUSED), 0);
+    office_wipe(&office);
+}
+
 /* ---- bogus ones ---- */
 
 /* A relay that can speak as anybody sends fragments of nothing: `count` of them. */
@@ -311,6 +387,7 @@ int main(int argc, char **argv)
     TAP_RUN(argc, argv, c5_the_entry_s_fragments_are_joined);
     TAP_RUN(argc, argv, c5_others_fragments_pass_as_they_are_in_order_of_arrival);
     TAP_RUN(argc, argv, c5_released_fragments_are_judged);
+    TAP_RUN(argc, argv, c5_an_answer_to_a_query_of_the_program_s_own_is_joined);
     TAP_RUN(argc, argv, c5_bogus_fragments_are_counted_and_disturb_nobody);
     TAP_RUN(argc, argv, c5_one_entry_s_flood_does_not_starve_another);
     return tap_done();

@@ -195,7 +195,7 @@ static void accept_entry(struct engine *engine, struct inbound_entry *entry,
         coalesce_add(&engine->coalesce, packet, &view, &sink);
         entry->packet = NULL;
     } else if (road == ACCEPT_CONSUMED) {
-        pool_give_packet(engine->pool, packet);
+        pool_give_packet(engine->pool, entry->packet); /* perhaps a joined one */
         entry->packet = NULL;
     }
 }

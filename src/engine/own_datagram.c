@@ -2,6 +2,8 @@
 #include "engine/own_datagram.h"
 
 #include "engine/core.h"
+#include "engine/fragments.h"
+#include "packet/checksum.h"
 
 /* Like the virtual sockets' (RULES C1): beyond the host's ephemeral ports. */
 #define PORT_FIRST 61000u
@@ -37,6 +39,8 @@ int own_datagram_open(struct engine *engine, uint32_t tunnel, own_datagram_recei
         struct node *node = &engine->tree.nodes[tunnel];
         if (own->receive)
             continue;
+        if (!fragments_prepare(engine, node))
+            return -1;
         *own = (struct own_socket){.node = node, .port = choose_port(engine, node),
                                    .receive = receive, .context = context};
         return (int)number;
@@ -83,12 +87,26 @@ enum verdict own_datagram_send(struct engine *engine, int number, const struct e
     return VERDICT_OK;
 }
 
+static bool checksum_is_right(const struct node *node, const struct address *source,
+                              const uint8_t *udp, size_t len)
+{
+    enum family family = (enum family)source->family;
+    if (load_be16(udp + 6) == 0) /* RFC 8200 8.1: in IPv6 there must be one */
+        return family == FAMILY_IPV4;
+    uint64_t sum = checksum_pseudo(family, source->bytes, node_address(node, family)->bytes,
+                                   IP_PROTOCOL_UDP, (uint32_t)len);
+    return checksum_finish(checksum_add(sum, udp, len)) == 0;
+}
+
 enum verdict own_datagram_deliver(struct engine *engine, int number, const struct address *source,
                                   const uint8_t *udp, size_t len)
 {
+    if (number < 0)
+        return VERDICT_NOT_ASKED;
     const struct own_socket *own = &engine->own_sockets[number];
     size_t udp_len = load_be16(udp + 4);
-    if (udp_len < UDP_HEADER_BYTES || udp_len > len)
+    if (udp_len < UDP_HEADER_BYTES || udp_len > len ||
+        !checksum_is_right(own->node, source, udp, udp_len))
         return VERDICT_MALFORMED;
     if (!own->receive)
         return VERDICT_NOT_ASKED;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The door for datagrams of the program's own from inside a tunnel (RULES G1): UDP sockets on a
  * tunnel's first address of each family, as a carried tunnel has one (C1), for the queries of names.
- * What the tunnel accepts for such a socket goes to `receive` and never to the TUN (C4); fragments
- * and what is larger than the tunnel's MTU are refused. UDP only. */
+ * What the tunnel accepts for such a socket goes to `receive` and never to the TUN (C4); fragments are
+ * joined as a carried tunnel's are (C5). What is larger than the tunnel's MTU is not sent. */
 #ifndef ENGINE_OWN_DATAGRAM_H
 #define ENGINE_OWN_DATAGRAM_H
 
@@ -22,7 +22,8 @@ struct node;
 typedef void (*own_datagram_receive)(void *context, const struct endpoint *source,
                                      const uint8_t *bytes, size_t len);
 
-/* A socket at a random port outside the host's ephemeral range; its number, or -1: all are open. */
+/* A socket at a random port outside the host's ephemeral range; its number, or -1: all are open, or
+ * there is no memory. */
 int own_datagram_open(struct engine *engine, uint32_t tunnel, own_datagram_receive receive,
                       void *context);
 /* The port stays taken until its place is needed, so a late answer reaches nobody else. */
@@ -34,7 +35,8 @@ enum verdict own_datagram_send(struct engine *engine, int number, const struct e
 
 /* The number of the socket at that port of the tunnel, closed ones too, or -1. */
 int own_datagram_at(const struct engine *engine, const struct node *node, uint16_t port);
-/* Hands a datagram (its UDP header and all behind it) to that socket. */
+/* Hands a datagram (its UDP header and all behind it) to that socket; `number` may be -1: closed since.
+ * Its checksum must be right: unlike a carried tunnel's, these bytes have nothing else. */
 enum verdict own_datagram_deliver(struct engine *engine, int number, const struct address *source,
                                   const uint8_t *udp, size_t len);
 
