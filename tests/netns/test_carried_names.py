@@ -24,6 +24,24 @@ def G1_a_carried_name_is_asked_inside_the_carrier():
 
 
 @tap.test
+def C5_G1_an_answer_in_fragments_is_joined():
+    world = scene.world
+    server = NameServer(*[f"203.0.113.{128 + i}" for i in range(60)])
+    world.exit.ip("route", "add", "local", "203.0.113.128/26", "dev", "lo")
+    world.entry.ip("route", "add", ENTRY_INNER, "dev", "wg0", "mtu", "lock", 600)
+    inside = world.entry.capture("wg0")
+    try:
+        scene.up(**NAMED)
+        wait_reachable(scene.client, OFFICE)
+    finally:
+        world.entry.ip("route", "del", ENTRY_INNER, "dev", "wg0", "mtu", "lock", 600)
+        world.exit.ip("route", "del", "local", "203.0.113.128/26", "dev", "lo")
+    pieces = [p for p in inside.stop() if p.src == SERVER and (p.more_fragments or p.fragment_offset)]
+    tap.check(len(pieces) >= 2, f"the answer came in fragments: {pieces}")
+    server.stop()
+
+
+@tap.test
 def G1_the_carrier_s_server_may_have_an_IPv6_address():
     server = NameServer(EXIT)
     scene.up(**{**NAMED, "entry": {"DNS": SERVER6}})
