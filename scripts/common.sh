@@ -5,6 +5,7 @@ build_packages=(gcc libc6-dev binutils pkgconf meson ninja-build libssl-dev libm
     libnftables-dev libc-ares-dev libcap-ng-dev libseccomp-dev libjansson-dev)
 lab_packages=(python3 python3-venv iproute2 iputils-ping nftables util-linux wireguard-tools wireguard-go
     iperf3 curl traceroute iputils-tracepath)
+test_packages=(valgrind)
 if [ "$(dpkg --print-architecture 2>/dev/null)" = amd64 ]; then
     build_packages+=(libipsec-mb-dev)
 fi
