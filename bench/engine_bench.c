@@ -11,21 +11,15 @@
 #include "engine/core.h"
 #include "measure.h"
 #include "simulation/chain.h"
+#include "turn.h"
 
-#define BULK_BYTES 1420
-#define BULK_HEADER_BYTES 40
-#define BULK_SEGMENTS 46
-#define SUPER_BYTES (BULK_HEADER_BYTES + BULK_SEGMENTS * (BULK_BYTES - BULK_HEADER_BYTES))
 #define SUPERS_KEPT 24
-#define SINGLE_BYTES 64
-#define SINGLES_A_TURN 64
 #define TRAINS_A_TURN 2
 #define TRAIN_MOST_BYTES 65507
 #define TRAINS_MOST 1024
 #define POOL_SLOTS 4096
 #define POOL_BLOCK_BYTES 65536
 #define WORLD "198.51.100.9"
-#define TCP_ACK 0x10
 #define DEPTHS NETWORK_DEPTH_MOST
 #define ROWS_MOST ((MEASURE_AEADS_MOST + 1) * 4)
 
@@ -68,22 +62,6 @@ struct row {
 
 /* ---- one turn ---- */
 
-static void perform(struct bench *bench)
-{
-    struct actions *actions = &bench->actions;
-    for (size_t i = 0; i < actions->send_count; i++)
-        pool_give_packet(bench->pool, actions->sends[i].packet);
-    for (size_t i = 0; i < actions->write_count; i++) {
-        struct packet *packet = actions->writes[i].first;
-        while (packet) {
-            struct packet *next = packet->next;
-            pool_give_packet(bench->pool, packet);
-            packet = next;
-        }
-    }
-    actions->send_count = actions->write_count = actions->reply_path_count = 0;
-}
-
 static void flush(struct bench *bench)
 {
     const struct sim *sim = bench->chain.sim;
@@ -113,7 +91,7 @@ static struct measure_burst outbound_burst(void *context)
             engine_from_tun(engine, &plain, singles[i], SINGLE_BYTES, now, &bench->actions);
     flush(bench);
     size_t sent = bench->actions.send_count;
-    perform(bench);
+    turn_end(bench->pool, &bench->actions);
     double spent_ns = measure_now_ns() - start_ns;
     if (sent != packets)
         abort();
@@ -147,7 +125,7 @@ static struct measure_burst inbound_burst(void *context)
     struct engine *engine = bench->chain.client->engine;
     instant_ns now = bench->chain.sim->now;
     struct udp_train trains[SINGLES_A_TURN];
-    size_t count = row->is_bulk ? TRAINS_A_TURN : SINGLES_A_TURN, packets = 0, written = 0;
+    size_t count = row->is_bulk ? TRAINS_A_TURN : SINGLES_A_TURN, packets = 0;
     if (bench->last != row || row->next + count > recording->count) {
         row->next = 0;
         forget_received(engine);
@@ -164,9 +142,8 @@ static struct measure_burst inbound_burst(void *context)
         engine_from_udp(engine, 0, &trains[i], now, 0, &bench->actions);
     flush(bench);
     engine_idle(engine, &bench->actions);
-    for (size_t i = 0; i < bench->actions.write_count; i++)
-        written += bench->actions.writes[i].packets;
-    perform(bench);
+    size_t written = turn_written_packets(&bench->actions);
+    turn_end(bench->pool, &bench->actions);
     double spent_ns = measure_now_ns() - start_ns;
     if (written != packets)
         abort();
