@@ -29,14 +29,26 @@
 #define NAME_BYTES 256
 #define TIMEOUT_MS 2000
 #define TRIES 3
-/* What an answer inside a carrier may have: no path of IPv6 fragments it. */
+/* What an answer inside a carrier is given room for: no path of IPv6 fragments it. Only one that would
+ * say nothing so comes in fragments. */
 #define INSIDE_ANSWER_BYTES 1232
 #define EVENTS_MOST 32
+
+struct servers {
+    size_t count;
+    struct address addresses[SERVERS_MOST];
+    bool names_stub;  /* systemd-resolved's */
+    bool names_local; /* another one on this host */
+};
 
 struct request {
     struct resolver *resolver; /* NULL: this place is free */
     ares_channel channel;
-    struct resolve_sockets *inside; /* NULL: it uses sockets of the host */
+    struct resolve_sockets *inside; /* the channel uses these; NULL: sockets of the host */
+    struct engine *engine;          /* it is asked inside this tunnel; NULL: outside */
+    uint32_t tunnel;
+    struct servers servers;
+    bool has_most_room;
     resolve_done done;
     void *context;
     bool is_finished;
@@ -50,13 +62,6 @@ struct resolver {
     int epoll, timer;
     struct resolve_options options;
     struct request requests[RESOLVE_REQUESTS_MOST];
-};
-
-struct servers {
-    size_t count;
-    struct address addresses[SERVERS_MOST];
-    bool names_stub;  /* systemd-resolved's */
-    bool names_local; /* another one on this host */
 };
 
 int resolve_open(const struct resolve_options *options, struct resolver **made, struct text *why)
@@ -88,12 +93,19 @@ int resolve_fd(const struct resolver *resolver)
     return resolver->epoll;
 }
 
-/* Forgets the request; its sockets leave the epoll as they are closed. */
-static void release(struct request *request)
+/* The sockets leave the epoll as they are closed. */
+static void close_channel(struct request *request)
 {
     if (request->channel)
         ares_destroy(request->channel);
     resolve_inside_free(request->inside);
+    request->channel = NULL;
+    request->inside = NULL;
+}
+
+static void release(struct request *request)
+{
+    close_channel(request);
     memset(request, 0, sizeof(*request));
 }
 
@@ -284,8 +296,7 @@ static void set_timer(struct resolver *resolver)
     timerfd_settime(resolver->timer, 0, &time, NULL);
 }
 
-static int open_channel(struct request *request, const struct resolve_inside *inside,
-                        const struct servers *servers)
+static int open_channel(struct request *request)
 {
     const struct resolve_options *options = &request->resolver->options;
     struct ares_options wanted = {
@@ -300,9 +311,10 @@ static int open_channel(struct request *request, const struct resolve_inside *in
     };
     int mask = ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_NDOTS |
                ARES_OPT_LOOKUPS | ARES_OPT_SOCK_STATE_CB | ARES_OPT_RESOLVCONF;
-    if (inside) {
+    if (request->engine) {
         wanted.flags |= ARES_FLAG_IGNTC | ARES_FLAG_EDNS;
-        wanted.ednspsz = INSIDE_ANSWER_BYTES;
+        wanted.ednspsz =
+            request->has_most_room ? RESOLVE_INSIDE_ROOM_MOST_BYTES : INSIDE_ANSWER_BYTES;
         mask |= ARES_OPT_EDNSPSZ;
     }
     int status = ares_init_options(&request->channel, &wanted, mask);
@@ -310,19 +322,32 @@ static int open_channel(struct request *request, const struct resolve_inside *in
         request->channel = NULL;
         return status;
     }
-    if (!inside)
+    if (!request->engine)
         ares_set_socket_configure_callback(request->channel, mark_socket, request);
     else if (!(request->inside =
-                   resolve_inside_use(request->channel, inside->engine, inside->tunnel)))
+                   resolve_inside_use(request->channel, request->engine, request->tunnel)))
         return ARES_ENOMEM;
     char list[SERVERS_MOST * ADDRESS_TEXT_BYTES];
     struct text text;
     text_init(&text, list, sizeof(list));
-    for (size_t i = 0; i < servers->count; i++) {
+    for (size_t i = 0; i < request->servers.count; i++) {
         char address[ADDRESS_TEXT_BYTES];
-        text_append(&text, "%s%s", i ? "," : "", address_format(&servers->addresses[i], address));
+        text_append(&text, "%s%s", i ? "," : "",
+                    address_format(&request->servers.addresses[i], address));
     }
     return ares_set_servers_csv(request->channel, list);
+}
+
+/* ARES_SUCCESS: the answer comes, or has come already. */
+static int ask_servers(struct request *request)
+{
+    int status = open_channel(request);
+    if (status != ARES_SUCCESS)
+        return status;
+    /* Unsorted: sorting would try the addresses with sockets that carry no mark. */
+    struct ares_addrinfo_hints hints = {.ai_flags = ARES_AI_NOSORT, .ai_family = AF_UNSPEC};
+    ares_getaddrinfo(request->channel, request->name, NULL, &hints, keep_answer, request);
+    return ARES_SUCCESS;
 }
 
 static struct request *free_place(struct resolver *resolver)
@@ -335,21 +360,33 @@ static struct request *free_place(struct resolver *resolver)
 
 static int ask(struct request *request, const struct resolve_inside *inside, struct text *why)
 {
-    struct servers servers = {0};
-    int result = inside ? 0 : choose_servers(&request->resolver->options, &servers, why);
-    for (size_t i = 0; inside && i < inside->server_count && servers.count < SERVERS_MOST; i++)
-        servers.addresses[servers.count++] = inside->servers[i];
+    struct servers *servers = &request->servers;
+    if (inside) {
+        request->engine = inside->engine;
+        request->tunnel = inside->tunnel;
+    }
+    for (size_t i = 0; inside && i < inside->server_count && servers->count < SERVERS_MOST; i++)
+        servers->addresses[servers->count++] = inside->servers[i];
+    int result = inside ? 0 : choose_servers(&request->resolver->options, servers, why);
     if (result < 0)
         return result;
-    int status = open_channel(request, inside, &servers);
-    if (status != ARES_SUCCESS) {
-        text_append(why, "cannot look up %s: %s", request->name, ares_strerror(status));
-        return -ENOMEM;
-    }
-    /* Unsorted: sorting would try the addresses with sockets that carry no mark. */
-    struct ares_addrinfo_hints hints = {.ai_flags = ARES_AI_NOSORT, .ai_family = AF_UNSPEC};
-    ares_getaddrinfo(request->channel, request->name, NULL, &hints, keep_answer, request);
-    return 0;
+    int status = ask_servers(request);
+    if (status == ARES_SUCCESS)
+        return 0;
+    text_append(why, "cannot look up %s: %s", request->name, ares_strerror(status));
+    return -ENOMEM;
+}
+
+/* There is no TCP inside a carrier: what was cut to nothing may come in fragments. What the first
+ * answers had (of the other family) stays. */
+static bool ask_with_most_room(struct request *request)
+{
+    if (request->has_most_room || !resolve_inside_was_cut_to_nothing(request->inside))
+        return false;
+    close_channel(request);
+    request->has_most_room = true;
+    request->is_finished = false;
+    return ask_servers(request) == ARES_SUCCESS;
 }
 
 int resolve_start_inside(struct resolver *resolver, const struct resolve_inside *inside,
@@ -404,7 +441,7 @@ static void finish(struct request *request)
     int status = told.status == ARES_SUCCESS ? ARES_ENODATA : told.status;
     snprintf(sentence, sizeof(sentence),
              "cannot resolve %s: %s; check the name and the DNS servers", told.name,
-             ares_strerror(status));
+             told.has_most_room ? "the servers' answers do not fit into UDP" : ares_strerror(status));
     told.done(told.context, NULL, 0, sentence);
 }
 
@@ -431,7 +468,8 @@ void resolve_dispatch(struct resolver *resolver)
             ares_process_fd(request->channel, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
     }
     for (unsigned r = 0; r < RESOLVE_REQUESTS_MOST; r++)
-        if (resolver->requests[r].resolver && resolver->requests[r].is_finished)
+        if (resolver->requests[r].resolver && resolver->requests[r].is_finished &&
+            !ask_with_most_room(&resolver->requests[r]))
             finish(&resolver->requests[r]);
     set_timer(resolver);
 }

@@ -9,10 +9,11 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "base/bytes.h"
 #include "engine/own_datagram.h"
 
 #define SOCKETS_MOST 8
-#define DATAGRAM_MOST_BYTES 1500
+#define DATAGRAM_MOST_BYTES RESOLVE_INSIDE_ROOM_MOST_BYTES
 #define WAITING_MOST 4
 
 struct waiting {
@@ -32,6 +33,7 @@ struct inside_socket {
 struct resolve_sockets {
     struct engine *engine;
     uint32_t tunnel;
+    bool was_cut_to_nothing;
     struct inside_socket items[SOCKETS_MOST];
 };
 
@@ -120,10 +122,17 @@ static void write_source(const struct endpoint *source, struct sockaddr *to, are
     *len = (ares_socklen_t)size;
 }
 
+/* RFC 1035 4.1.1: TC, and ANCOUNT is 0. */
+static bool is_cut_to_nothing(const uint8_t *answer, size_t len)
+{
+    return len >= 12 && (answer[2] & 0x02) && load_be16(answer + 6) == 0;
+}
+
 static ares_ssize_t receive(ares_socket_t fd, void *bytes, size_t capacity, int flags,
                             struct sockaddr *from, ares_socklen_t *from_len, void *context)
 {
-    struct inside_socket *socket = find(context, fd);
+    struct resolve_sockets *sockets = context;
+    struct inside_socket *socket = find(sockets, fd);
     eventfd_t ignored;
     (void)flags;
     if (socket->count == 0) {
@@ -134,6 +143,7 @@ static ares_ssize_t receive(ares_socket_t fd, void *bytes, size_t capacity, int 
     const struct waiting *waiting = &socket->waiting[socket->first];
     size_t len = waiting->len < capacity ? waiting->len : capacity;
     memcpy(bytes, waiting->bytes, len);
+    sockets->was_cut_to_nothing |= is_cut_to_nothing(waiting->bytes, waiting->len);
     if (from)
         write_source(&waiting->source, from, from_len);
     socket->first = (socket->first + 1) % WAITING_MOST;
@@ -180,6 +190,11 @@ struct resolve_sockets *resolve_inside_use(ares_channel channel, struct engine *
         sockets->items[i].fd = -1;
     ares_set_socket_functions(channel, &functions, sockets);
     return sockets;
+}
+
+bool resolve_inside_was_cut_to_nothing(const struct resolve_sockets *sockets)
+{
+    return sockets && sockets->was_cut_to_nothing;
 }
 
 void resolve_inside_free(struct resolve_sockets *sockets)
