@@ -15,6 +15,7 @@ from programs import bench_targets, program_paths, progress, row_name, run_progr
 from report import cell, key_of, keys_of, median, ratios, values
 
 ROUNDS = 15
+ROUNDS_FOR_A_MARK = 8  # among fewer, chance agrees too often
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 REAL_FIGURES = [("up", 1, "gbits"), ("up", 1, "client_cpu_s_per_gb"), ("down", 1, "gbits"),
                 ("down", 1, "client_cpu_s_per_gb"), ("up", 4, "gbits"), ("down", 4, "gbits"),
@@ -81,11 +82,13 @@ def run_pair(paths, options, number):
 def compare_programs(builds, options, missing):
     both = [program_paths(build) for build in builds]
     missing += [f"{name}: only in one of the two" for name in sorted(set(both[0]) ^ set(both[1]))]
-    pairs = {}  # row's name → pairs of ns, one a round
+    names, pairs = sorted(set(both[0]) & set(both[1])), {}  # row's name → pairs of ns
     for number in range(1, options.rounds + 1):
-        for name in sorted(set(both[0]) & set(both[1])):
+        for name in list(names):
             progress(f"round {number} of {options.rounds}: {name}")
             found = run_pair([paths[name] for paths in both], options, number)
+            if not found:
+                names.remove(name)  # nothing of the asked rung
             for row, pair in found.items():
                 pairs.setdefault(row, []).append(pair)
     progress("")
@@ -131,11 +134,10 @@ def print_rows(rows):
     print(f"\n{'':{width}}{'A':>11}{'B':>11}{'B/A':>8}   half of the rounds")
     for row in rows:
         name = f"{row['row']} {row['unit']}"
-        # A ratio is said to differ only where three quarters of the rounds agree on it.
-        mark = "" if row["low"] <= 1 <= row["high"] else "  *"
+        is_sure = row["rounds"] >= ROUNDS_FOR_A_MARK and not row["low"] <= 1 <= row["high"]
         print(f"{name:{width}}{row['a']:>11.2f}{row['b']:>11.2f}{row['ratio']:>8.3f}"
-              f"   {row['low']:.3f} to {row['high']:.3f}{mark}")
-    print("* three quarters of the rounds agree that it differs")
+              f"   {row['low']:.3f} to {row['high']:.3f}{'  *' if is_sure else ''}")
+    print("* three quarters of the rounds agree that the two differ")
 
 
 def run_compare(options, report):

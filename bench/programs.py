@@ -39,16 +39,15 @@ def environment(options, aead=None):
 
 
 def run_program(path, options, rounds=None):
-    """Its rows of the asked rung, as dicts of text."""
+    """Its rows of the asked rung and words, as dicts of text."""
+    words = options.rows + ([f"rung={options.rung}"] if options.rung else [])
     short = {"BENCH_ROUNDS": str(rounds)} if rounds else {}
-    result = subprocess.run([path, *options.rows], capture_output=True, text=True,
+    result = subprocess.run([path, *words], capture_output=True, text=True,
                             env={**os.environ, **environment(options), **short})
     if result.returncode != 0:
         print(f"{os.path.basename(path)}: exit status {result.returncode} {result.stderr.strip()}")
-    rows = [dict(word.split("=", 1) for word in line.split() if "=" in word)
-            for line in result.stdout.splitlines()]
-    return [row for row in rows
-            if row.get("rung") and options.rung in (None, int(row["rung"]))]
+    return [dict(word.split("=", 1) for word in line.split()) for line in result.stdout.splitlines()
+            if line.startswith("rung=") and all(word in line for word in words)]
 
 
 def run_programs(options):
