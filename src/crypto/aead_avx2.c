@@ -27,15 +27,12 @@ struct slot {
     size_t len_bytes; /* without the tag */
     bool is_begun;
     const uint8_t *key; /* whose words are in the rows */
-    struct piece piece;
-    struct poly1305_mulx hash; /* of the piece's packet */
-    struct poly1305_mulx_key hash_key;
+    struct piece piece; /* what the slot's chain of Poly1305 is at work on */
 };
 
 struct work {
-    struct chacha_avx2 chacha;
-    struct rounds rounds;
-    uint8_t streams[2][CHACHA_AVX2_BYTES]; /* of this pass and of the one before */
+    struct pass pass;
+    _Alignas(32) uint8_t streams[2][CHACHA_AVX2_BYTES]; /* of this pass and of the one before */
     struct slot slots[2];
     struct aead_desc *next, *end;
     bool is_seal;
@@ -47,81 +44,44 @@ static bool is_supported(void)
     return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi2");
 }
 
-/* Pairs of rounds that a piece has blocks for, where each takes `blocks`. */
-static size_t pairs_for(const struct piece *piece, size_t blocks)
+/* Steps of a pass that a piece has blocks for, where each takes `blocks`. */
+AVX2_INLINE size_t steps_for(const struct piece *piece, size_t blocks)
 {
-    size_t pairs = piece->desc ? piece->len_bytes / (blocks * POLY1305_BLOCK_BYTES) : 0;
-    return pairs < ROUNDS_PAIRS ? pairs : ROUNDS_PAIRS;
-}
-
-AVX2_INLINE void pass_begin(struct rounds *rounds, const struct chacha_avx2 *chacha)
-{
-    for (unsigned i = 0; i < 4; i++)
-        rounds->c[i] = chacha->rows[8 + i];
-}
-
-AVX2_INLINE void chain_begin(struct rounds_chain *chain, const struct slot *slot)
-{
-    *chain = (struct rounds_chain){.hash = slot->hash,
-                                   .r0 = slot->hash_key.r0,
-                                   .r1 = slot->hash_key.r1,
-                                   .r1_folded = slot->hash_key.r1_folded,
-                                   .at = slot->piece.bytes};
-}
-
-/* The rounds that are left once `done` pairs of them are, and the keystream that comes of them. */
-AVX2_INLINE void pass_end(struct rounds *rounds, struct work *work, size_t done, int blocks)
-{
-    struct chacha_avx2 *chacha = &work->chacha;
-    uint8_t *stream = work->streams[work->parity];
-    __m256i first[4], second[4];
-    rounds->pairs = ROUNDS_PAIRS - done;
-    if (rounds->pairs)
-        rounds_alone(rounds, done ? rounds->a : chacha->rows);
-    chacha_avx2_finish(first, rounds->a, chacha->rows);
-    chacha_avx2_finish(second, rounds->b, chacha->rows + 4);
-    chacha_avx2_store(first, second, stream);
-    chacha_avx2_finish(first, rounds->c, chacha->rows + 8);
-    chacha_avx2_finish(second, rounds->d, chacha->rows + 12);
-    chacha_avx2_store(first, second, stream + 32);
-    chacha_avx2_advance(chacha, blocks);
+    size_t steps = piece->desc ? piece->len_bytes / (blocks * POLY1305_BLOCK_BYTES) : 0;
+    return steps < PASS_STEPS ? steps : PASS_STEPS;
 }
 
 /* A pass for both packets; returns how many bytes of either piece it hashed. */
-__attribute__((noinline)) AVX2 static size_t pass_for_two(struct work *work)
+AVX2_INLINE size_t pass_for_two(struct work *work)
 {
-    struct rounds *rounds = &work->rounds;
-    struct slot *slots = work->slots;
-    const size_t blocks = ROUNDS_BLOCKS / 2;
-    size_t first = pairs_for(&slots[0].piece, blocks), second = pairs_for(&slots[1].piece, blocks);
-    size_t pairs = first < second ? first : second;
-    pass_begin(rounds, &work->chacha);
-    if (pairs) {
-        chain_begin(&rounds->chains[0], &slots[0]);
-        chain_begin(&rounds->chains[1], &slots[1]);
-        rounds->pairs = pairs;
-        rounds_beside_two(rounds, work->chacha.rows);
-        slots[0].hash = rounds->chains[0].hash;
-        slots[1].hash = rounds->chains[1].hash;
-    }
-    pass_end(rounds, work, pairs, CHACHA_AVX2_HALF_BLOCKS);
-    return pairs * blocks * POLY1305_BLOCK_BYTES;
+    struct pass *pass = &work->pass;
+    const struct piece *first = &work->slots[0].piece, *second = &work->slots[1].piece;
+    const size_t blocks = PASS_STEP_BLOCKS / 2;
+    size_t steps = steps_for(first, blocks), others = steps_for(second, blocks);
+    steps = steps < others ? steps : others;
+    pass->at[0] = first->bytes;
+    pass->at[1] = second->bytes;
+    pass->beside = steps;
+    pass->alone = PASS_STEPS - steps;
+    pass->stream = work->streams[work->parity];
+    chacha_poly1305_avx2_two(pass);
+    chacha_avx2_advance(&pass->chacha, CHACHA_AVX2_HALF_BLOCKS);
+    return steps * blocks * POLY1305_BLOCK_BYTES;
 }
 
 /* The same for one that has both halves. */
-__attribute__((noinline)) AVX2 static size_t pass_for_one(struct work *work, struct slot *slot)
+AVX2_INLINE size_t pass_for_one(struct work *work)
 {
-    struct rounds *rounds = &work->rounds;
-    size_t pairs = pairs_for(&slot->piece, ROUNDS_BLOCKS);
-    pass_begin(rounds, &work->chacha);
-    if (pairs) {
-        chain_begin(&rounds->chains[0], slot);
-        rounds->pairs = pairs;
-        rounds_beside_one(rounds, work->chacha.rows);
-        slot->hash = rounds->chains[0].hash;
-    }
-    pass_end(rounds, work, pairs, 2 * CHACHA_AVX2_HALF_BLOCKS);
-    return pairs * ROUNDS_BLOCKS * POLY1305_BLOCK_BYTES;
+    struct pass *pass = &work->pass;
+    const struct piece *piece = &work->slots[0].piece;
+    size_t steps = steps_for(piece, PASS_STEP_BLOCKS);
+    pass->at[0] = piece->bytes;
+    pass->beside = steps;
+    pass->alone = PASS_STEPS - steps;
+    pass->stream = work->streams[work->parity];
+    chacha_poly1305_avx2_one(pass);
+    chacha_avx2_advance(&pass->chacha, 2 * CHACHA_AVX2_HALF_BLOCKS);
+    return steps * PASS_STEP_BLOCKS * POLY1305_BLOCK_BYTES;
 }
 
 /* Whole vectors: up to 15 bytes behind the packet's change, which is where its tag stands. Sealing
@@ -143,49 +103,54 @@ AVX2_INLINE void crypt(uint8_t *bytes, const uint8_t *stream, size_t len)
 }
 
 /* What comes behind a packet's whole blocks: the rest, filled with zeros, and both lengths. */
-AVX2_INLINE void hash_end(struct slot *slot, const uint8_t *rest, size_t rest_bytes, size_t len)
+AVX2_INLINE void hash_end(struct poly1305_mulx *hash, const struct poly1305_mulx_key *key,
+                          const uint8_t *rest, size_t rest_bytes, size_t len)
 {
     unsigned __int128 block;
     if (rest_bytes) {
         memcpy(&block, rest, sizeof(block)); /* up to the tag's end at most */
         block &= ((unsigned __int128)1 << (8 * rest_bytes)) - 1;
-        poly1305_mulx_block(&slot->hash, &slot->hash_key, (const uint8_t *)&block);
+        poly1305_mulx_block(hash, key, (const uint8_t *)&block);
     }
     block = (unsigned __int128)len << 64; /* no associated data */
-    poly1305_mulx_block(&slot->hash, &slot->hash_key, (const uint8_t *)&block);
+    poly1305_mulx_block(hash, key, (const uint8_t *)&block);
 }
 
 /* Finishes what is left of a slot's piece once `at` bytes of it are hashed. */
-AVX2 static void settle(struct slot *slot, size_t at, bool is_seal)
+AVX2 static void settle(struct work *work, unsigned index, size_t at)
 {
-    struct piece *piece = &slot->piece;
+    struct piece *piece = &work->slots[index].piece;
     struct aead_desc *desc = piece->desc;
     if (!desc)
         return;
+    const struct poly1305_mulx_key *key = &work->pass.hash_keys[index];
+    struct poly1305_mulx hash = work->pass.hashes[index];
     for (; at + POLY1305_BLOCK_BYTES <= piece->len_bytes; at += POLY1305_BLOCK_BYTES)
-        poly1305_mulx_block(&slot->hash, &slot->hash_key, piece->bytes + at);
+        poly1305_mulx_block(&hash, key, piece->bytes + at);
     if (piece->is_last) {
         uint8_t computed[AEAD_TAG_BYTES], *tag = piece->bytes + piece->len_bytes;
-        hash_end(slot, piece->bytes + at, piece->len_bytes - at, (size_t)(tag - desc->bytes));
-        poly1305_mulx_final(&slot->hash, &slot->hash_key, is_seal ? tag : computed);
-        if (!is_seal) {
+        hash_end(&hash, key, piece->bytes + at, piece->len_bytes - at, (size_t)(tag - desc->bytes));
+        poly1305_mulx_final(&hash, key, work->is_seal ? tag : computed);
+        if (!work->is_seal) {
             desc->is_authentic = bytes_equal_secret(computed, tag, AEAD_TAG_BYTES);
             bytes_wipe(computed, sizeof(computed)); /* of a forgery it would be the proof */
         }
     }
-    if (!is_seal)
+    work->pass.hashes[index] = hash;
+    if (!work->is_seal)
         crypt(piece->bytes, piece->stream, piece->len_bytes);
     piece->desc = NULL;
 }
 
 /* Gives a slot's packet the keystream of the pass just made; the last piece frees the slot. */
-AVX2 static void use_stream(struct slot *slot, const uint8_t *stream, size_t ready, bool is_seal)
+AVX2 static void use_stream(struct work *work, unsigned index, const uint8_t *stream, size_t ready)
 {
+    struct slot *slot = &work->slots[index];
     struct aead_desc *desc = slot->desc;
     if (!slot->is_begun) {
         slot->is_begun = true;
-        slot->hash = (struct poly1305_mulx){0};
-        poly1305_mulx_key(&slot->hash_key, stream);
+        work->pass.hashes[index] = (struct poly1305_mulx){0};
+        poly1305_mulx_key(&work->pass.hash_keys[index], stream);
         stream += CHACHA_BLOCK_BYTES;
         ready -= CHACHA_BLOCK_BYTES;
     }
@@ -195,7 +160,7 @@ AVX2 static void use_stream(struct slot *slot, const uint8_t *stream, size_t rea
                                  .stream = stream,
                                  .len_bytes = left < ready ? left : ready,
                                  .is_last = left <= ready};
-    if (is_seal)
+    if (work->is_seal)
         crypt(slot->piece.bytes, stream, slot->piece.len_bytes);
     slot->at_bytes += slot->piece.len_bytes;
     if (slot->piece.is_last)
@@ -218,22 +183,27 @@ AVX2 static void take_next(struct work *work, unsigned index)
         slot->len_bytes = desc->len_bytes - tag_bytes;
         slot->is_begun = false;
         if (slot->key != desc->key)
-            chacha_avx2_key(&work->chacha, index, desc->key);
+            chacha_avx2_key(&work->pass.chacha, index, desc->key);
         slot->key = desc->key;
-        chacha_avx2_packet(&work->chacha, index, desc->counter);
+        chacha_avx2_packet(&work->pass.chacha, index, desc->counter);
     }
 }
 
 /* The last packet has both halves, as there is none to share them with. */
 AVX2 static void run_lone(struct work *work, unsigned index)
 {
-    struct slot *slot = &work->slots[index];
-    settle(&work->slots[!index], 0, work->is_seal);
-    chacha_avx2_take_all(&work->chacha, index);
+    struct slot *slot = &work->slots[0];
+    settle(work, !index, 0);
+    chacha_avx2_take_all(&work->pass.chacha, index);
+    if (index) {
+        *slot = work->slots[1];
+        work->slots[1].piece.desc = NULL;
+        work->pass.hashes[0] = work->pass.hashes[1];
+        work->pass.hash_keys[0] = work->pass.hash_keys[1];
+    }
     while (slot->desc) {
-        size_t hashed = pass_for_one(work, slot);
-        settle(slot, hashed, work->is_seal);
-        use_stream(slot, work->streams[work->parity], CHACHA_AVX2_BYTES, work->is_seal);
+        settle(work, 0, pass_for_one(work));
+        use_stream(work, 0, work->pass.stream, CHACHA_AVX2_BYTES);
         work->parity ^= 1;
     }
 }
@@ -260,7 +230,7 @@ AVX2 static void run(struct aead_desc *descs, size_t count, bool is_seal)
     work.end = descs + count;
     work.is_seal = is_seal;
     work.parity = 0;
-    chacha_avx2_constants(&work.chacha);
+    chacha_avx2_constants(&work.pass.chacha);
     for (;;) {
         take_next(&work, 0);
         take_next(&work, 1);
@@ -268,16 +238,16 @@ AVX2 static void run(struct aead_desc *descs, size_t count, bool is_seal)
             break;
         size_t hashed = pass_for_two(&work);
         for (unsigned i = 0; i < 2; i++) {
-            settle(&slots[i], hashed, is_seal);
-            use_stream(&slots[i], work.streams[work.parity] + i * CHACHA_AVX2_HALF_BYTES,
-                       CHACHA_AVX2_HALF_BYTES, is_seal);
+            settle(&work, i, hashed);
+            use_stream(&work, i, work.pass.stream + i * CHACHA_AVX2_HALF_BYTES,
+                       CHACHA_AVX2_HALF_BYTES);
         }
         work.parity ^= 1;
     }
     if (slots[0].desc || slots[1].desc)
         run_lone(&work, !slots[0].desc);
-    settle(&slots[0], 0, is_seal);
-    settle(&slots[1], 0, is_seal); /* nothing, if the other one ran alone */
+    settle(&work, 0, 0);
+    settle(&work, 1, 0); /* nothing, if the other one ran alone */
     wipe_work(&work);
 }
 

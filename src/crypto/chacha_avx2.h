@@ -65,36 +65,4 @@ AVX2_INLINE void chacha_avx2_advance(struct chacha_avx2 *chacha, int blocks)
     chacha->rows[12] = _mm256_add_epi32(chacha->rows[12], _mm256_set1_epi32(blocks));
 }
 
-/* Four rows become, for each block of a half, four words side by side. */
-AVX2_INLINE void chacha_avx2_transpose(__m256i rows[4])
-{
-    __m256i low01 = _mm256_unpacklo_epi32(rows[0], rows[1]);
-    __m256i low23 = _mm256_unpacklo_epi32(rows[2], rows[3]);
-    __m256i high01 = _mm256_unpackhi_epi32(rows[0], rows[1]);
-    __m256i high23 = _mm256_unpackhi_epi32(rows[2], rows[3]);
-    rows[0] = _mm256_unpacklo_epi64(low01, low23);
-    rows[1] = _mm256_unpackhi_epi64(low01, low23);
-    rows[2] = _mm256_unpacklo_epi64(high01, high23);
-    rows[3] = _mm256_unpackhi_epi64(high01, high23);
-}
-
-/* Adds the first rows to four of the last ones, and lays them out by blocks. */
-AVX2_INLINE void chacha_avx2_finish(__m256i x[4], const __m256i last[4], const __m256i first[4])
-{
-    for (unsigned i = 0; i < 4; i++)
-        x[i] = _mm256_add_epi32(last[i], first[i]);
-    chacha_avx2_transpose(x);
-}
-
-/* Eight words of each block: the lower half's four blocks, then the upper half's. */
-AVX2_INLINE void chacha_avx2_store(const __m256i first[4], const __m256i second[4], uint8_t *stream)
-{
-    for (unsigned block = 0; block < 4; block++, stream += CHACHA_BLOCK_BYTES) {
-        _mm256_storeu_si256((__m256i_u *)stream,
-                            _mm256_permute2x128_si256(first[block], second[block], 0x20));
-        _mm256_storeu_si256((__m256i_u *)(stream + CHACHA_AVX2_HALF_BYTES),
-                            _mm256_permute2x128_si256(first[block], second[block], 0x31));
-    }
-}
-
 #endif

@@ -18,7 +18,7 @@ static const uint64_t r_words[] = {0, 4, 0x0ffffffc0ffffffc, 0x0ffffffc00000000,
 struct trial {
     uint64_t r[2];
     uint64_t h[3];
-    uint8_t blocks[4][POLY1305_BLOCK_BYTES];
+    uint8_t blocks[PASS_STEP_BLOCKS][POLY1305_BLOCK_BYTES];
 };
 
 static bool is_supported(void)
@@ -35,14 +35,14 @@ static void expect(const struct trial *trial, const uint64_t h[3], const uint64_
     poly1305_final(&state, tag);
 }
 
-static struct rounds_chain chain_of(const struct trial *trial, const uint64_t h[3],
-                                    const uint64_t r[2])
+static struct poly1305_mulx hash_of(const uint64_t h[3])
 {
-    return (struct rounds_chain){.hash = {h[0], h[1], h[2]},
-                                 .r0 = r[0],
-                                 .r1 = r[1],
-                                 .r1_folded = r[1] + (r[1] >> 2),
-                                 .at = trial->blocks[0]};
+    return (struct poly1305_mulx){h[0], h[1], h[2]};
+}
+
+static struct poly1305_mulx_key key_of(const uint64_t r[2])
+{
+    return (struct poly1305_mulx_key){.r0 = r[0], .r1 = r[1], .r1_folded = r[1] + (r[1] >> 2)};
 }
 
 AVX2 static void check_hash(const struct trial *trial, const struct poly1305_mulx *hash,
@@ -59,25 +59,29 @@ AVX2 static void check_hash(const struct trial *trial, const struct poly1305_mul
 AVX2 static void check(const struct trial *trial)
 {
     static const uint64_t other_h[3] = {1, 2, 3}, other_r[2] = {0x0ffffffc0fffffff, 8};
-    struct rounds rounds = {.pairs = 1};
-    struct rounds_chain chain = chain_of(trial, trial->h, trial->r);
-    struct rounds_chain other = chain_of(trial, other_h, other_r);
-    struct poly1305_mulx_key key = {.r0 = chain.r0, .r1 = chain.r1, .r1_folded = chain.r1_folded};
-    poly1305_mulx_block(&chain.hash, &key, trial->blocks[0]);
-    check_hash(trial, &chain.hash, trial->h, trial->r, 1);
+    static uint8_t stream[CHACHA_AVX2_BYTES] __attribute__((aligned(32)));
+    static struct pass pass;
+    struct poly1305_mulx hash = hash_of(trial->h);
+    struct poly1305_mulx_key key = key_of(trial->r);
+    pass.stream = stream;
+    poly1305_mulx_block(&hash, &key, trial->blocks[0]);
+    check_hash(trial, &hash, trial->h, trial->r, 1);
     for (unsigned place = 0; place < 2; place++) {
-        rounds.chains[place] = chain_of(trial, trial->h, trial->r);
-        rounds.chains[!place] = other;
-        rounds.pairs = 1;
-        rounds_beside_two(&rounds, rounds.a);
-        check_hash(trial, &rounds.chains[place].hash, trial->h, trial->r, 2);
-        check_hash(trial, &rounds.chains[!place].hash, other_h, other_r, 2);
-        CHECK(rounds.chains[place].at == trial->blocks[2]);
+        pass.hashes[place] = hash_of(trial->h);
+        pass.hash_keys[place] = key;
+        pass.hashes[!place] = hash_of(other_h);
+        pass.hash_keys[!place] = key_of(other_r);
+        pass.at[0] = pass.at[1] = trial->blocks[0];
+        pass.beside = 1;
+        chacha_poly1305_avx2_two(&pass);
+        check_hash(trial, &pass.hashes[place], trial->h, trial->r, PASS_STEP_BLOCKS / 2);
+        check_hash(trial, &pass.hashes[!place], other_h, other_r, PASS_STEP_BLOCKS / 2);
     }
-    rounds.chains[0] = chain_of(trial, trial->h, trial->r);
-    rounds.pairs = 1;
-    rounds_beside_one(&rounds, rounds.a);
-    check_hash(trial, &rounds.chains[0].hash, trial->h, trial->r, 4);
+    pass.hashes[0] = hash_of(trial->h);
+    pass.hash_keys[0] = key;
+    pass.beside = 1;
+    chacha_poly1305_avx2_one(&pass);
+    check_hash(trial, &pass.hashes[0], trial->h, trial->r, PASS_STEP_BLOCKS);
 }
 
 static uint64_t some_word(void)
@@ -97,7 +101,7 @@ static void test_every_edge_of_r_and_the_accumulator_carries_right(void)
                 .r = {r_words[i / R_WORDS] | (r_words[i / R_WORDS] & 8 ? 3 : 0),
                       r_words[i % R_WORDS]},
                 .h = {words[j % WORDS], words[j / WORDS % WORDS], j / WORDS / WORDS}};
-            for (unsigned block = 0; block < 4; block++) {
+            for (unsigned block = 0; block < PASS_STEP_BLOCKS; block++) {
                 store_le64(trial.blocks[block], some_word());
                 store_le64(trial.blocks[block] + 8, some_word());
             }
@@ -106,30 +110,42 @@ static void test_every_edge_of_r_and_the_accumulator_carries_right(void)
 }
 
 /* Rounds are rounds, whatever runs beside them. */
-AVX2 static void test_the_rounds_are_the_same_with_and_without_blocks_beside_them(void)
+AVX2 static void test_the_keystream_is_right_with_any_number_of_blocks_beside_it(void)
 {
     if (!is_supported()) {
         tap_skip("no AVX2 here");
         return;
     }
-    static const uint8_t bytes[ROUNDS_PAIRS * ROUNDS_BLOCKS * POLY1305_BLOCK_BYTES];
+    static const uint8_t bytes[PASS_STEPS * PASS_STEP_BLOCKS * POLY1305_BLOCK_BYTES];
+    static uint8_t stream[CHACHA_AVX2_BYTES] __attribute__((aligned(32)));
     for (unsigned round = 0; round < 100; round++) {
-        struct rounds alone, two, one;
-        tap_random_bytes(&alone, sizeof(alone));
-        alone.pairs = ROUNDS_PAIRS;
-        alone.chains[0].at = alone.chains[1].at = bytes;
-        two = one = alone;
-        rounds_alone(&alone, alone.a);
-        rounds_beside_two(&two, two.a);
-        rounds_beside_one(&one, one.a);
-        CHECK_BYTES(&two, &alone, offsetof(struct rounds, chains));
-        CHECK_BYTES(&one, &alone, offsetof(struct rounds, chains));
+        uint8_t keys[2][CHACHA_KEY_BYTES], expected[CHACHA_AVX2_BYTES];
+        struct pass pass = {.at = {bytes, bytes}, .stream = stream};
+        tap_random_bytes(keys, sizeof(keys));
+        chacha_avx2_constants(&pass.chacha);
+        for (unsigned half = 0; half < 2; half++) {
+            uint8_t nonce[CHACHA_NONCE_BYTES] = {0}, *to = expected + half * CHACHA_AVX2_HALF_BYTES;
+            struct chacha reference;
+            uint64_t counter = tap_random();
+            store_le64(nonce + 4, counter);
+            chacha_avx2_key(&pass.chacha, half, keys[half]);
+            chacha_avx2_packet(&pass.chacha, half, counter);
+            chacha_init(&reference, keys[half], nonce);
+            chacha_next(&reference, to);
+        }
+        for (unsigned beside = 0; beside <= PASS_STEPS; beside++)
+            for (unsigned chains = 1; chains <= 2; chains++) {
+                pass.beside = beside;
+                pass.alone = PASS_STEPS - beside;
+                (chains == 1 ? chacha_poly1305_avx2_one : chacha_poly1305_avx2_two)(&pass);
+                CHECK_BYTES(stream, expected, CHACHA_AVX2_BYTES);
+            }
     }
 }
 
 int main(int argc, char **argv)
 {
     TAP_RUN(argc, argv, test_every_edge_of_r_and_the_accumulator_carries_right);
-    TAP_RUN(argc, argv, test_the_rounds_are_the_same_with_and_without_blocks_beside_them);
+    TAP_RUN(argc, argv, test_the_keystream_is_right_with_any_number_of_blocks_beside_it);
     return tap_done();
 }
