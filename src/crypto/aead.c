@@ -101,7 +101,7 @@ struct aead *aead_new_untried(const struct memory *memory, const struct aead_bac
         return NULL;
     aead->memory = memory;
     aead->backend = backend;
-    if (backend->init(aead->state))
+    if (!backend->init || backend->init(aead->state))
         return aead;
     memory_give(memory, aead, sizeof(*aead) + backend->state_bytes);
     return NULL;
@@ -140,7 +140,8 @@ void aead_free(struct aead *aead)
         return;
     size_t bytes = sizeof(*aead) + aead->backend->state_bytes;
     const struct memory *memory = aead->memory;
-    aead->backend->wipe(aead->state);
+    if (aead->backend->wipe)
+        aead->backend->wipe(aead->state);
     bytes_wipe(aead, bytes);
     memory_give(memory, aead, bytes);
 }

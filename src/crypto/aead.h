@@ -26,7 +26,7 @@ struct aead_desc {
 struct aead_backend {
     const char *name;
     bool (*is_supported)(void); /* by the CPU and the system */
-    size_t state_bytes;
+    size_t state_bytes;        /* 0: it keeps nothing, and needs neither of the next two */
     bool (*init)(void *state); /* of zeroed memory; false: cannot be used, nothing to wipe */
     void (*wipe)(void *state);
     void (*seal)(void *state, struct aead_desc *descs, size_t count);

@@ -86,17 +86,6 @@ static bool is_supported(void)
     return true;
 }
 
-static bool init(void *state)
-{
-    (void)state;
-    return true;
-}
-
-static void wipe(void *state)
-{
-    (void)state;
-}
-
 static void seal(void *state, struct aead_desc *descs, size_t count)
 {
     (void)state;
@@ -121,8 +110,6 @@ static void open(void *state, struct aead_desc *descs, size_t count)
 const struct aead_backend aead_portable_backend = {
     .name = "portable",
     .is_supported = is_supported,
-    .init = init,
-    .wipe = wipe,
     .seal = seal,
     .open = open,
 };

@@ -8,13 +8,7 @@
 #include "crypto/aead_backends.h"
 #include "crypto/aead_test.h"
 
-#if defined(__has_feature)
-#define HAS_FEATURE(feature) __has_feature(feature)
-#else
-#define HAS_FEATURE(feature) 0
-#endif
-#if defined(__SANITIZE_ADDRESS__) || HAS_FEATURE(address_sanitizer) ||                             \
-    !__has_include(<valgrind/memcheck.h>)
+#if AEAD_TEST_IS_SANITIZED || !__has_include(<valgrind/memcheck.h>)
 #define VALGRIND_MAKE_MEM_UNDEFINED(bytes, len) ((void)(bytes), (void)(len))
 #define VALGRIND_MAKE_MEM_DEFINED(bytes, len) ((void)(bytes), (void)(len))
 #define VALGRIND_COUNT_ERRORS 0

@@ -3,15 +3,13 @@
  * answers. */
 #include "crypto/aead.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 #include "base/bytes.h"
 #include "crypto/aead_backends.h"
-#include "tap.h"
+#include "crypto/aead_test.h"
 
 #define BATCH_MOST 1000
 #define CANARY_BYTES 64
@@ -27,24 +25,6 @@ struct packet {
 
 static struct packet packets[BATCH_MOST];
 static struct aead_desc descs[BATCH_MOST];
-
-static void for_each_backend(void (*body)(struct aead *aead))
-{
-    size_t count;
-    const struct aead_backend *const *backends = aead_backends(&count);
-    for (size_t i = 0; i < count; i++) {
-        struct aead *aead = aead_new(tap_memory(), backends[i]->name);
-        if (!aead) {
-            printf("# %s is not supported here\n", backends[i]->name);
-            CHECK(!backends[i]->is_supported());
-            continue;
-        }
-        CHECK_TEXT(aead_name(aead), backends[i]->name);
-        body(aead);
-        aead_free(aead);
-    }
-    CHECK_EQUAL(tap_memory_balance_bytes(), 0);
-}
 
 static void packet_prepare(size_t i, size_t len, size_t alignment)
 {
@@ -171,22 +151,22 @@ static void race_batches(struct aead *aead)
 
 static void test_every_length_matches_portable(void)
 {
-    for_each_backend(race_every_length);
+    aead_test_each(race_every_length);
 }
 
 static void test_long_packets_match_portable(void)
 {
-    for_each_backend(race_long_packets);
+    aead_test_each(race_long_packets);
 }
 
 static void test_every_alignment_matches_portable(void)
 {
-    for_each_backend(race_every_alignment);
+    aead_test_each(race_every_alignment);
 }
 
 static void test_batches_of_mixed_lengths_and_keys_match_portable(void)
 {
-    for_each_backend(race_batches);
+    aead_test_each(race_batches);
 }
 
 static void forge_each_position(struct aead *aead, size_t count)
@@ -218,7 +198,7 @@ static void forge(struct aead *aead)
 
 static void test_a_forged_bit_fails_exactly_that_packet(void)
 {
-    for_each_backend(forge);
+    aead_test_each(forge);
 }
 
 static void forge_every_bit(struct aead *aead)
@@ -254,7 +234,7 @@ static void forge_every_bit(struct aead *aead)
 
 static void test_every_bit_of_packet_counter_and_key_counts(void)
 {
-    for_each_backend(forge_every_bit);
+    aead_test_each(forge_every_bit);
 }
 
 /* Lengths shorter than a tag come from the network: refused, untouched, and no neighbour fails. */
@@ -277,7 +257,7 @@ static void open_short_ones(struct aead *aead)
 
 static void test_shorter_than_a_tag_is_refused(void)
 {
-    for_each_backend(open_short_ones);
+    aead_test_each(open_short_ones);
 }
 
 /* Assembly is not watched by the sanitizers, but by pages that nobody may touch. */
@@ -301,138 +281,7 @@ static void touch_nothing_outside(struct aead *aead)
 
 static void test_nothing_outside_the_packet_is_touched(void)
 {
-    for_each_backend(touch_nothing_outside);
-}
-
-static void seal_one_bit_wrong(void *state, struct aead_desc *batch, size_t count)
-{
-    aead_portable_backend.seal(state, batch, count);
-    batch[count - 1].bytes[batch[count - 1].len_bytes] ^= 4;
-}
-
-static void open_and_believe(void *state, struct aead_desc *batch, size_t count)
-{
-    aead_portable_backend.open(state, batch, count);
-    for (size_t i = 0; i < count; i++)
-        batch[i].is_authentic = true;
-}
-
-static void open_and_leave_encrypted(void *state, struct aead_desc *batch, size_t count)
-{
-    aead_portable_backend.open(state, batch, count);
-    batch[count - 1].bytes[0] ^= 1;
-}
-
-static void open_and_fail_the_batch(void *state, struct aead_desc *batch, size_t count)
-{
-    bool all = true;
-    aead_portable_backend.open(state, batch, count);
-    for (size_t i = 0; i < count; i++)
-        all &= batch[i].is_authentic;
-    for (size_t i = 0; i < count; i++)
-        batch[i].is_authentic = all;
-}
-
-static void open_and_only_ever_say_yes(void *state, struct aead_desc *batch, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        bool before = batch[i].is_authentic;
-        aead_portable_backend.open(state, &batch[i], 1);
-        batch[i].is_authentic |= before;
-    }
-}
-
-/* Its own seal and open agree, with each other only. */
-static void shift_counters(struct aead_desc *batch, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        batch[i].counter ^= 1ull << 40;
-}
-
-static void seal_with_other_counters(void *state, struct aead_desc *batch, size_t count)
-{
-    shift_counters(batch, count);
-    aead_portable_backend.seal(state, batch, count);
-    shift_counters(batch, count);
-}
-
-static void open_with_other_counters(void *state, struct aead_desc *batch, size_t count)
-{
-    shift_counters(batch, count);
-    aead_portable_backend.open(state, batch, count);
-    shift_counters(batch, count);
-}
-
-static bool init_never(void *state)
-{
-    (void)state;
-    return false;
-}
-
-static bool is_never_supported(void)
-{
-    return false;
-}
-
-static void test_a_backend_that_fails_its_self_test_is_passed_over(void)
-{
-    struct aead_backend wrong[8];
-    for (unsigned i = 0; i < 8; i++) {
-        wrong[i] = aead_portable_backend;
-        wrong[i].name = "wrong";
-        wrong[i].state_bytes = 100;
-    }
-    wrong[0].seal = seal_one_bit_wrong;
-    wrong[1].open = open_and_believe;
-    wrong[2].open = open_and_leave_encrypted;
-    wrong[3].open = open_and_fail_the_batch;
-    wrong[4].init = init_never;
-    wrong[5].is_supported = is_never_supported;
-    wrong[6].open = open_and_only_ever_say_yes;
-    wrong[7].seal = seal_with_other_counters;
-    wrong[7].open = open_with_other_counters;
-    for (unsigned i = 0; i < 8; i++) {
-        const struct aead_backend *const table[] = {&wrong[i], &aead_portable_backend};
-        struct aead *aead = aead_new_from(tap_memory(), table, 2, NULL);
-        CHECK_TEXT(aead_name(aead), "portable");
-        aead_free(aead);
-        CHECK(!aead_new_from(tap_memory(), table, 2, "wrong"));
-    }
-    CHECK_EQUAL(tap_memory_balance_bytes(), 0);
-}
-
-static void test_the_default_is_the_first_that_works_and_unknown_names_are_refused(void)
-{
-    size_t count, i = 0;
-    const struct aead_backend *const *backends = aead_backends(&count);
-    while (!backends[i]->is_supported())
-        i++;
-    struct aead *aead = aead_new(tap_memory(), NULL);
-    CHECK_TEXT(aead_name(aead), backends[i]->name);
-    printf("# the default here is %s\n", aead_name(aead));
-    aead_free(aead);
-    aead_free(NULL);
-    CHECK_TEXT(backends[count - 1]->name, "portable");
-    CHECK(!aead_new(tap_memory(), "rot13"));
-    CHECK(!aead_new(tap_memory(), ""));
-    CHECK_EQUAL(tap_memory_balance_bytes(), 0);
-}
-
-static void *take_a_few(void *context, size_t bytes)
-{
-    unsigned *left = context;
-    return *left && (*left)-- ? tap_memory()->take(NULL, bytes) : NULL;
-}
-
-static void test_without_memory_there_is_none_and_nothing_leaks(void)
-{
-    for (unsigned few = 0; few < 2; few++) {
-        unsigned left = few;
-        const struct memory memory = {
-            .take = take_a_few, .give = tap_memory()->give, .context = &left};
-        CHECK(!aead_new(&memory, "portable"));
-        CHECK_EQUAL(tap_memory_balance_bytes(), 0);
-    }
+    aead_test_each(touch_nothing_outside);
 }
 
 int main(int argc, char **argv)
@@ -445,8 +294,5 @@ int main(int argc, char **argv)
     TAP_RUN(argc, argv, test_every_bit_of_packet_counter_and_key_counts);
     TAP_RUN(argc, argv, test_shorter_than_a_tag_is_refused);
     TAP_RUN(argc, argv, test_nothing_outside_the_packet_is_touched);
-    TAP_RUN(argc, argv, test_a_backend_that_fails_its_self_test_is_passed_over);
-    TAP_RUN(argc, argv, test_the_default_is_the_first_that_works_and_unknown_names_are_refused);
-    TAP_RUN(argc, argv, test_without_memory_there_is_none_and_nothing_leaks);
     return tap_done();
 }
