@@ -242,7 +242,7 @@ void engine_route(const struct engine *engine, const struct address *destination
         return;
     route->tunnel = (int)node->index;
     route->peer = peer ? (int)peer->index : -1;
-    route->mtu_bytes = node->mtu_bytes;
+    route->mtu_bytes = peer ? hop_of(peer)->mtu_bytes : node->mtu_bytes;
     route->source = *node_address(node, family);
 }
 

@@ -40,7 +40,8 @@ static void initiate(struct engine *engine, struct peer *peer, instant_ns now, u
     /* A timer tries again once the last initiation is old enough. */
     if (!engine->is_up || !timers_may_initiate(&peer->timers, now))
         return;
-    if (!peer->endpoint.address.family || (node_of(peer)->carrier && !hop->carrier_peer)) {
+    bool is_stuck = node_of(peer)->carrier && (!hop->carrier_peer || !hop->mtu_bytes);
+    if (!peer->endpoint.address.family || is_stuck) {
         try_later(engine, peer, now);
         return;
     }

@@ -142,13 +142,23 @@ void outbound_keepalive(struct engine *engine, struct peer *peer)
 
 /* ---- one hop ---- */
 
+/* A path may have narrowed since the packet was cut or staged, and handshakes of carried tunnels were
+ * never judged: nothing leaves larger than the path, and no IPv6 on a narrow one (RULES E4). */
+static enum verdict judge_size(const struct packet *packet, uint32_t mtu_bytes)
+{
+    if (packet->len_bytes > mtu_bytes)
+        return VERDICT_TOO_BIG;
+    bool is_narrowed = mtu_bytes < IPV6_LEAST_MTU_BYTES && packet->len_bytes;
+    return is_narrowed && packet->data[0] >> 4 == 6 ? VERDICT_NARROW_PATH : VERDICT_OK;
+}
+
 /* Pads, writes the data header and describes the work. */
 static void prepare(struct engine *engine, struct outbound_entry *entry, struct session *session,
                     size_t desc)
 {
     struct packet *packet = entry->packet;
     struct node *node = node_of(entry->peer);
-    size_t padded = message_padded_bytes(packet->len_bytes, node->mtu_bytes);
+    size_t padded = message_padded_bytes(packet->len_bytes, hop_of(entry->peer)->mtu_bytes);
     size_t padding = padded - packet->len_bytes;
     if (padding)
         memset(packet_put(packet, padding), 0, padding);
@@ -198,6 +208,12 @@ static size_t prepare_all(struct engine *engine, instant_ns now)
         }
         if (!sealing.session || sealing.session->send_counter >= REJECT_AFTER_MESSAGES) {
             stage(engine, entry->peer, entry->packet);
+            *entry = (struct outbound_entry){0};
+            continue;
+        }
+        enum verdict verdict = judge_size(entry->packet, hop_of(entry->peer)->mtu_bytes);
+        if (verdict != VERDICT_OK) {
+            core_drop(engine, node_of(entry->peer), entry->packet, verdict);
             *entry = (struct outbound_entry){0};
             continue;
         }

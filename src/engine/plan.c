@@ -15,6 +15,13 @@
 /* Room kept in the batch for the fragments of one packet. */
 #define FRAGMENTS_MOST 64
 
+/* RULES E4; and an MTU that is absurd or not known yet is told to nobody. */
+static bool is_narrow(const struct peer *peer, enum family family)
+{
+    return hop_of(peer)->mtu_bytes <
+           (family == FAMILY_IPV6 ? IPV6_LEAST_MTU_BYTES : IPV4_LEAST_MTU_BYTES);
+}
+
 enum verdict plan_destination(const struct engine *engine, enum family family,
                               const uint8_t *destination, struct node **node, struct peer **peer)
 {
@@ -32,8 +39,7 @@ enum verdict plan_destination(const struct engine *engine, enum family family,
         return VERDICT_NO_PEER;
     if ((*node)->nat_is_on && !node_address(*node, family)->family)
         return VERDICT_NO_ADDRESS;
-    if ((*node)->mtu_bytes <
-        (family == FAMILY_IPV6 ? IPV6_LEAST_MTU_BYTES : IPV4_LEAST_MTU_BYTES))
+    if (is_narrow(*peer, family))
         return VERDICT_NARROW_PATH;
     if (!(*peer)->endpoint.address.family && !hop_of(*peer)->is_awaiting_name)
         return VERDICT_NO_ENDPOINT;
@@ -72,6 +78,20 @@ static bool port_is_taken(const struct engine *engine, const struct node *node,
     return node_child_at_port(node, port) || own_datagram_at(engine, node, port) >= 0;
 }
 
+/* Asked again for what is left of a super-packet: the path may have narrowed since the last turn. */
+static enum verdict judge_size(const struct engine *engine, struct outbound_plan *plan,
+                               const struct ip_view *view)
+{
+    uint32_t largest = split_packet_bytes(&plan->split);
+    if (is_narrow(plan->peer, (enum family)view->family))
+        return VERDICT_NARROW_PATH;
+    plan->must_fragment = largest > hop_of(plan->peer)->mtu_bytes;
+    if (plan->must_fragment && (view->has_dont_fragment || view->family == FAMILY_IPV6 ||
+                                largest > engine->tree.packet_most_bytes))
+        return VERDICT_TOO_BIG;
+    return VERDICT_OK;
+}
+
 static enum verdict judge(struct engine *engine, const uint8_t *bytes, const struct ip_view *view)
 {
     struct outbound_plan *plan = &engine->plan;
@@ -86,12 +106,7 @@ static enum verdict judge(struct engine *engine, const uint8_t *bytes, const str
         return VERDICT_NAT_SOURCE;
     if (port_is_taken(engine, plan->node, bytes, view))
         return VERDICT_PORT_TAKEN;
-    uint32_t largest = split_packet_bytes(&plan->split);
-    plan->must_fragment = largest > plan->node->mtu_bytes;
-    if (plan->must_fragment && (view->has_dont_fragment || view->family == FAMILY_IPV6 ||
-                                largest > engine->tree.packet_most_bytes))
-        return VERDICT_TOO_BIG;
-    return VERDICT_OK;
+    return judge_size(engine, plan, view);
 }
 
 /* Everything up to the first cut. */
@@ -119,7 +134,7 @@ static enum verdict start(struct engine *engine, const struct vnet_header *vnet,
             return verdict;
     }
     if (mss_is_negotiated(bytes, view))
-        mss_clamp(bytes, view, mss_of_mtu(family, node->mtu_bytes),
+        mss_clamp(bytes, view, mss_of_mtu(family, hop_of(plan->peer)->mtu_bytes),
                   partial_at == view->transport_offset);
     /* Precomputed sums in the split must see the translated headers. */
     return split_init(&plan->split, vnet, bytes, len, view);
@@ -142,7 +157,7 @@ static void append_fragments(struct engine *engine, struct packet *whole)
     struct fragment fragment;
     enum verdict verdict = ip_parse(whole->data, whole->len_bytes, &view);
     if (verdict == VERDICT_OK)
-        verdict = fragment_init(&fragment, whole->data, &view, plan->node->mtu_bytes);
+        verdict = fragment_init(&fragment, whole->data, &view, hop_of(plan->peer)->mtu_bytes);
     while (verdict == VERDICT_OK && !fragment_is_finished(&fragment)) {
         struct packet *packet = engine->outbound_count < OUTBOUND_TURN_PACKETS + FRAGMENTS_MOST
                                     ? pool_take_packet(engine->pool)
@@ -163,15 +178,20 @@ bool plan_packet(struct engine *engine, const struct vnet_header *vnet, uint8_t 
                  instant_ns now, struct actions *actions)
 {
     struct outbound_plan *plan = &engine->plan;
-    if (!plan->is_active) {
-        struct ip_view view = {0};
-        enum verdict verdict = start(engine, vnet, bytes, len, &view);
-        if (verdict != VERDICT_OK) {
+    struct ip_view view = {0};
+    enum verdict verdict = plan->is_active ? judge_size(engine, plan, &plan->split.view)
+                                           : start(engine, vnet, bytes, len, &view);
+    if (verdict != VERDICT_OK) {
+        /* The rest of a super-packet is translated by now and cannot be quoted (D4): who sends it
+         * again is told. */
+        if (plan->is_active)
+            core_count(engine, plan->node, verdict);
+        else
             refusal_answer(engine, plan->node, bytes, len, &view, verdict, now, actions);
-            return true;
-        }
-        plan->is_active = true;
+        plan->is_active = false;
+        return true;
     }
+    plan->is_active = true;
     while (!split_is_finished(&plan->split)) {
         if (engine->outbound_count >= OUTBOUND_TURN_PACKETS)
             return false;
@@ -181,7 +201,7 @@ bool plan_packet(struct engine *engine, const struct vnet_header *vnet, uint8_t 
             break;
         }
         split_next(&plan->split, packet);
-        if (plan->must_fragment && packet->len_bytes > plan->node->mtu_bytes)
+        if (plan->must_fragment && packet->len_bytes > hop_of(plan->peer)->mtu_bytes)
             append_fragments(engine, packet);
         else
             append(engine, packet, plan->split.view.tos);

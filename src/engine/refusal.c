@@ -37,7 +37,8 @@ void refusal_answer(struct engine *engine, struct node *node, const uint8_t *byt
         return;
     size_t room = packet_tailroom_bytes(packet);
     size_t written =
-        is_too_big ? icmp_create_too_big(packet->data, room, bytes, len, view, node->mtu_bytes)
+        is_too_big ? icmp_create_too_big(packet->data, room, bytes, len, view,
+                                         hop_of(engine->plan.peer)->mtu_bytes)
                    : icmp_create_unreachable(packet->data, room, bytes, len, view,
                                              reason_for(verdict));
     packet->len_bytes = (uint32_t)written;

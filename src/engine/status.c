@@ -42,7 +42,7 @@ static enum status_peer_state state_of(const struct peer *peer, instant_ns now)
 {
     if (!peer->endpoint.address.family)
         return STATUS_PEER_NO_ENDPOINT;
-    if (node_of(peer)->carrier && !hop_of(peer)->carrier_peer)
+    if (node_of(peer)->carrier && (!hop_of(peer)->carrier_peer || !hop_of(peer)->mtu_bytes))
         return STATUS_PEER_UNROUTABLE;
     if (peer_sending_session(peer, now))
         return STATUS_PEER_UP;
@@ -56,6 +56,7 @@ void status_read_peer(const struct engine *engine, uint32_t tunnel, uint32_t ind
     *out = (struct status_peer){
         .endpoint = peer->endpoint,
         .state = state_of(peer, now),
+        .mtu_bytes = hop_of(peer)->mtu_bytes,
         .attempts = hop_of(peer)->attempts,
         .sent_bytes = peer->sent_bytes,
         .received_bytes = peer->received_bytes,

@@ -27,7 +27,8 @@ struct status_tunnel {
 enum status_peer_state {
     STATUS_PEER_IDLE,        /* no session, none wanted */
     STATUS_PEER_NO_ENDPOINT, /* waits for a name, or for the peer to speak first */
-    STATUS_PEER_UNROUTABLE,  /* its endpoint lies outside the carrier */
+    STATUS_PEER_UNROUTABLE,  /* its endpoint lies outside the carrier, or (MTU 0) the path there is
+                              * too narrow */
     STATUS_PEER_HANDSHAKE,   /* an initiation is under way */
     STATUS_PEER_UP,          /* a session works */
 };
@@ -36,6 +37,7 @@ struct status_peer {
     uint8_t public_key[32];
     struct endpoint endpoint;
     enum status_peer_state state;
+    uint32_t mtu_bytes;   /* of the path to it */
     duration_ns since_ns; /* UP: age of the session; HANDSHAKE: since the first attempt */
     uint32_t attempts;    /* HANDSHAKE */
     uint64_t sent_bytes;

@@ -34,39 +34,28 @@ uint32_t tree_description_depth(const struct network_description *network)
 
 /* ---- MTU ---- */
 
-/* What one hop takes from its carrier's MTU: the family of the endpoints decides; while none is known,
- * the larger header that the carrier could carry. */
-static uint32_t hop_cost_bytes(const struct node *node)
+/* What the carrier's path to this peer's endpoint leaves, by the endpoint's family; while that is not
+ * known, the larger header that the path could carry. One under 1280 carries no IPv6 (RULES E4): no
+ * datagrams over it either. */
+static uint32_t carried_mtu_bytes(const struct node *node, const struct hop *hop)
 {
-    uint32_t cost = 0;
-    for (uint32_t i = 0; i < node->peer_count; i++) {
-        uint8_t family = node->peers[i]->endpoint.address.family;
-        if (family == FAMILY_NONE)
-            family = node->carrier->ipv6.family ? FAMILY_IPV6 : FAMILY_IPV4;
-        uint32_t header = (uint32_t)ip_outer_bytes((enum family)family) + DATA_COST_BYTES;
-        cost = header > cost ? header : cost;
-    }
-    return cost ? cost : (uint32_t)ip_outer_bytes(FAMILY_IPV6) + DATA_COST_BYTES;
-}
-
-static bool is_over_ipv6(const struct node *node)
-{
-    uint32_t over_ipv6 = 0;
-    for (uint32_t i = 0; i < node->peer_count; i++)
-        over_ipv6 += node->peers[i]->endpoint.address.family == FAMILY_IPV6;
-    return over_ipv6 && over_ipv6 == node->peer_count;
-}
-
-/* What the carrier leaves. A path under 1280 carries no IPv6 (RULES E4): no datagrams over it either. */
-static uint32_t carried_mtu_bytes(const struct node *node)
-{
-    uint32_t carrier = node->carrier->mtu_bytes, cost = hop_cost_bytes(node);
-    if (carrier <= cost || (carrier < IPV6_LEAST_MTU_BYTES && is_over_ipv6(node)))
+    const struct node *carrier = node->carrier;
+    uint32_t path = hop && hop->carrier_peer ? hop_of(hop->carrier_peer)->mtu_bytes
+                                             : carrier->mtu_bytes;
+    enum family family = FAMILY_NONE;
+    if (hop)
+        family = (enum family)hop->peer->endpoint.address.family;
+    bool is_wide = path >= IPV6_LEAST_MTU_BYTES;
+    if (family == FAMILY_IPV6 && !is_wide)
         return 0;
-    return carrier - cost;
+    if (family == FAMILY_NONE)
+        family = is_wide && carrier->ipv6.family ? FAMILY_IPV6 : FAMILY_IPV4;
+    uint32_t cost = (uint32_t)ip_outer_bytes(family) + DATA_COST_BYTES;
+    return path > cost ? path - cost : 0;
 }
 
-static void update_mtu(struct tree *tree, struct node *node, uint32_t computed_bytes)
+/* What of a computed MTU the configuration and the buffers let be. */
+static uint32_t limit_mtu(const struct tree *tree, const struct node *node, uint32_t computed_bytes)
 {
     uint32_t mtu = computed_bytes;
     uint32_t configured = node->configured_mtu_bytes;
@@ -75,9 +64,26 @@ static void update_mtu(struct tree *tree, struct node *node, uint32_t computed_b
     /* A carried tunnel never exceeds what its carrier takes, whatever was configured. */
     if (node->carrier && mtu > computed_bytes)
         mtu = computed_bytes;
-    node->mtu_bytes = mtu < tree->packet_most_bytes ? mtu : tree->packet_most_bytes;
+    return mtu < tree->packet_most_bytes ? mtu : tree->packet_most_bytes;
+}
+
+/* `root_mtu_bytes` counts for a root only. */
+static void update_mtu(struct tree *tree, struct node *node, uint32_t root_mtu_bytes)
+{
+    uint32_t least = 0;
+    for (uint32_t i = 0; i < node->peer_count; i++) {
+        struct hop *hop = &node->hops[i];
+        hop->mtu_bytes = limit_mtu(
+            tree, node, node->carrier ? carried_mtu_bytes(node, hop) : root_mtu_bytes);
+        if (hop->mtu_bytes && (!least || hop->mtu_bytes < least))
+            least = hop->mtu_bytes;
+    }
+    if (node->peer_count == 0)
+        least = limit_mtu(
+            tree, node, node->carrier ? carried_mtu_bytes(node, NULL) : root_mtu_bytes);
+    node->mtu_bytes = least;
     for (struct node *child = node->first_child; child; child = child->next_sibling)
-        update_mtu(tree, child, carried_mtu_bytes(child));
+        update_mtu(tree, child, 0);
 }
 
 void tree_set_root_mtu(struct tree *tree, struct node *root, uint32_t mtu_bytes)
@@ -91,7 +97,6 @@ void tree_set_endpoint(struct tree *tree, struct peer *peer, const struct endpoi
 {
     struct node *node = node_of(peer), *carrier = node->carrier;
     struct hop *hop = hop_of(peer);
-    bool family_changes = peer->endpoint.address.family != endpoint->address.family;
     peer->endpoint = *endpoint;
     if (endpoint->address.family != FAMILY_NONE)
         hop->is_awaiting_name = false;
@@ -103,8 +108,8 @@ void tree_set_endpoint(struct tree *tree, struct peer *peer, const struct endpoi
     hop->carrier_peer = NULL;
     if (endpoint->address.family && hop->source.family)
         hop->carrier_peer = trie_lookup(&carrier->tunnel.allowed_ips, &endpoint->address);
-    if (family_changes)
-        update_mtu(tree, node, carried_mtu_bytes(node));
+    if (limit_mtu(tree, node, carried_mtu_bytes(node, hop)) != hop->mtu_bytes)
+        update_mtu(tree, node, 0);
 }
 
 /* ---- building ---- */

@@ -21,6 +21,8 @@ struct hop {
     struct peer *peer;
     struct peer *carrier_peer; /* carried tunnels; NULL: unroutable */
     struct address source;     /* carried tunnels: the carrier's first address of the family */
+    uint32_t mtu_bytes; /* of the plaintext for this peer; 0: a root whose MTU is not known yet, or no
+                         * way (RULES E4) */
     struct udp_path path;      /* roots */
     bool is_awaiting_name;     /* described by a name that is not resolved yet */
     instant_ns attempting_since; /* the first initiation since the last session */
@@ -43,7 +45,7 @@ struct node {
     uint16_t listen_port; /* of the virtual socket (RULES C1); roots: as configured */
     uint16_t next_ip_id;  /* of the headers pushed for the carrier (C2) */
 
-    uint32_t mtu_bytes; /* of its plaintext; 0: a root whose MTU is not known yet, or no way (E4) */
+    uint32_t mtu_bytes; /* the smallest of its peers' that have one (RULES E1) */
     uint32_t configured_mtu_bytes;
     bool configured_mtu_is_upper_bound;
 
