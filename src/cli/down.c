@@ -10,7 +10,7 @@
 #include "cli/ask.h"
 #include "cli/command.h"
 #include "cli/load.h"
-#include "daemon/daemon.h"
+#include "daemon/earlier.h"
 #include "host/state.h"
 
 #define END_TIMEOUT_MS 15000
@@ -20,7 +20,7 @@ static int clean_up(const char *name)
     char reason[1024];
     struct text why;
     text_init(&why, reason, sizeof(reason));
-    int result = daemon_clean_up(name, &why);
+    int result = earlier_clean_up(name, &why);
     if (result == 0 || result == -ENOENT)
         return COMMAND_DONE;
     fprintf(stderr, "hopwire: %s: %s\n", name, why.len ? reason : strerror(-result));
@@ -66,6 +66,7 @@ int down_main(int argc, char **argv)
     }
     int result = state_read(name, &state, &why);
     if (result == -ENOENT) {
+        state_remove(name, &why); /* what one wrote of it that was killed while it wrote */
         fprintf(stderr, "hopwire: %s is not up\n", name);
         return COMMAND_DONE; /* what was asked for is so: `down` may be called again (RULES F7) */
     }

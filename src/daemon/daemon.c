@@ -13,6 +13,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "daemon/earlier.h"
 #include "daemon/interface.h"
 #include "daemon/report.h"
 #include "daemon/settle.h"
@@ -108,39 +109,28 @@ static int add_source(struct daemon *daemon, struct loop_source *source, int fd,
     return loop_add(daemon->loop, source);
 }
 
-/* An earlier run's state: refused while it lives, remembered when it crashed. */
-static int read_earlier_state(struct daemon *daemon)
-{
-    int result = state_read(daemon->config->name, &daemon->crashed, &daemon->why);
-    if (result == -ENOENT)
-        return 0;
-    if (result != 0)
-        return result;
-    if (state_process_is_alive(&daemon->crashed)) {
-        text_append(&daemon->why, "%s is up already (process %u): `hopwire down %s` ends it",
-                    daemon->config->name, daemon->crashed.pid, daemon->config->name);
-        return -EEXIST;
-    }
-    daemon->has_crashed = state_is_of_this_namespace(&daemon->crashed);
-    return 0;
-}
-
 static int open_tun(struct daemon *daemon)
 {
     struct network_offloads offloads = {0};
     network_offloads_from_environment(&offloads);
     struct tun_options options = {.no_tso = offloads.no_tun_tso, .no_uso = offloads.no_tun_uso};
     struct link link;
+    struct state_marks taken;
     int result = tun_open(&daemon->tun, daemon->config->interface_name, &options, &daemon->why);
     if (result == 0)
         result = link_by_name(&daemon->netlink, daemon->tun.name, &link, &daemon->why);
     if (result != 0)
         return result;
-    enum routing_mode mode = daemon->config->table_is_off ? ROUTING_OFF
-                             : daemon->config->table      ? ROUTING_TABLE
-                                                          : ROUTING_AUTO;
-    return routing_choose(&daemon->netlink, mode, daemon->config->table, daemon->tun.name,
-                          link.index, &daemon->state.routing, &daemon->why);
+    state_list_marks(&taken);
+    struct routing_choice choice = {.mode = daemon->config->table_is_off ? ROUTING_OFF
+                                            : daemon->config->table      ? ROUTING_TABLE
+                                                                         : ROUTING_AUTO,
+                                    .table = daemon->config->table,
+                                    .interface_name = daemon->tun.name,
+                                    .interface_index = link.index,
+                                    .taken_marks = taken.marks,
+                                    .taken_count = taken.count};
+    return routing_choose(&daemon->netlink, &choice, &daemon->state.routing, &daemon->why);
 }
 
 static int start_network(struct daemon *daemon)
@@ -174,9 +164,12 @@ static int start_network(struct daemon *daemon)
 
 static int prepare(struct daemon *daemon)
 {
-    int result = read_earlier_state(daemon);
+    const char *name = daemon->config->name;
+    int result = earlier_read(name, &daemon->crashed, &daemon->has_crashed, &daemon->why);
     if (result == 0)
         result = netlink_open(&daemon->netlink, &daemon->why);
+    if (result == 0 && daemon->has_crashed)
+        result = earlier_reduce(&daemon->netlink, name, &daemon->crashed, &daemon->why);
     if (result == 0)
         result = watch_open(&daemon->watch, &daemon->why);
     if (result == 0)
@@ -197,22 +190,33 @@ static int prepare(struct daemon *daemon)
     return open_tun(daemon);
 }
 
+/* What there is to undo from now on. */
+static void note_state(struct daemon *daemon)
+{
+    struct state *state = &daemon->state;
+    const struct state *crashed = &daemon->crashed;
+    bool has_crashed = daemon->has_crashed;
+    state->routing.has_kill_switch = daemon->config->has_kill_switch;
+    state->has_kill_switch =
+        daemon->config->has_kill_switch || (has_crashed && crashed->has_kill_switch);
+    state->has_previous = has_crashed;
+    if (has_crashed)
+        state->previous = crashed->routing;
+    state->has_firewall = true;
+    state->restores_src_valid_mark = has_crashed && crashed->restores_src_valid_mark;
+    guard_note_switch(daemon->config->name, state);
+}
+
 /* The host learns of the network; from the state file on, all can be undone. */
 static int lay(struct daemon *daemon)
 {
     struct routing *routing = &daemon->state.routing;
-    daemon->guard = (struct guard){
-        .config = daemon->config,
-        .engine = network_engine(daemon->network),
-        .netlink = &daemon->netlink,
-        .mark = routing->mark,
-        .has_kill_switch = daemon->config->has_kill_switch ||
-                           (daemon->has_crashed && daemon->crashed.routing.has_kill_switch)};
-    routing->has_kill_switch = daemon->config->has_kill_switch;
-    daemon->state.has_firewall = true;
-    daemon->state.restores_src_valid_mark =
-        daemon->has_crashed && daemon->crashed.restores_src_valid_mark;
-    guard_note_switch(daemon->config->name, &daemon->state);
+    note_state(daemon);
+    daemon->guard = (struct guard){.config = daemon->config,
+                                   .engine = network_engine(daemon->network),
+                                   .netlink = &daemon->netlink,
+                                   .mark = routing->mark,
+                                   .has_kill_switch = daemon->state.has_kill_switch};
     int result = state_set_process(&daemon->state, &daemon->why);
     if (result == 0)
         result = state_write(daemon->config->name, &daemon->state, &daemon->why);
@@ -231,14 +235,13 @@ static int lay(struct daemon *daemon)
     if (!sysctl_loosen_rp_filter(daemon->tun.name, &why))
         settle_tell(daemon, reason);
     text_init(&why, reason, sizeof(reason));
-    if (!guard_switch_on(&daemon->state, &why)) {
+    if (!guard_switch_on(&daemon->state, &why))
         settle_tell(daemon, reason);
-        result = state_write(daemon->config->name, &daemon->state, &daemon->why);
-    }
     const char *notice = sysctl_ipv6_notice(routing->ipv6);
     if (notice)
         fprintf(stderr, "hopwire: %s: %s\n", daemon->config->name, notice);
-    return result;
+    daemon->state.is_laid = true;
+    return state_write(daemon->config->name, &daemon->state, &daemon->why);
 }
 
 static sigset_t end_signals(void)
@@ -301,8 +304,37 @@ static int open_doors(struct daemon *daemon)
     return result;
 }
 
+/* Back to what the crashed run left, the table and the switch being the network's. */
+static int undo_to_crash(struct daemon *daemon, struct text *why)
+{
+    const char *name = daemon->config->name;
+    struct state *crashed = &daemon->crashed, *state = &daemon->state;
+    crashed->has_firewall |= state->has_firewall;
+    crashed->has_kill_switch |= state->has_kill_switch;
+    crashed->restores_src_valid_mark |= state->restores_src_valid_mark;
+    state->is_laid = false; /* if it is killed now, the crashed run's is the one to keep */
+    int result = state_write(name, state, why);
+    if (result == 0 && daemon->is_laid)
+        result = routing_undo(&daemon->netlink, &state->routing, why);
+    return result ? result : state_write(name, crashed, why);
+}
+
+/* `down` means: the host as before. Rules and twins go before the interface does. What was never
+ * laid may be another network's. */
+static int undo_host(struct daemon *daemon, bool keep_crash, struct text *why)
+{
+    const char *name = daemon->config->name;
+    if (daemon->has_crashed && keep_crash)
+        return undo_to_crash(daemon, why);
+    int result =
+        daemon->is_laid ? earlier_undo_routing(&daemon->netlink, &daemon->state, why) : 0;
+    if (result == 0)
+        result = guard_undo(name, &daemon->state, why);
+    return result ? result : state_remove(name, why);
+}
+
 /* In reverse. What failed half-way is passed over by each. */
-static void undo(struct daemon *daemon, bool keep_state_of_crash)
+static void undo(struct daemon *daemon, bool keep_crash)
 {
     struct text why;
     char reason[WHY_BYTES];
@@ -311,22 +343,8 @@ static void undo(struct daemon *daemon, bool keep_state_of_crash)
     if (daemon->has_dns && !daemon->is_orphaned && dns_undo(daemon->config->name, &why) != 0)
         settle_log(daemon, reason);
     control_socket_close(daemon->control);
-    if (daemon->state.pid && !daemon->is_orphaned) {
-        /* `down` means: the host as before. Rules and twins go before the interface does. What was
-         * never laid may be another network's. */
-        bool is_of_crash = daemon->has_crashed && keep_state_of_crash;
-        int result = !daemon->is_laid
-                         ? 0
-                         : routing_undo(&daemon->netlink, &daemon->state.routing, &why);
-        if (!is_of_crash && result == 0)
-            result = guard_undo(daemon->config->name, &daemon->state, &why);
-        if (result != 0)
-            settle_log(daemon, reason); /* and `down` may try again */
-        else if (is_of_crash)
-            state_write(daemon->config->name, &daemon->crashed, &why);
-        else
-            state_remove(daemon->config->name, &why);
-    }
+    if (daemon->state.pid && !daemon->is_orphaned && undo_host(daemon, keep_crash, &why) != 0)
+        settle_log(daemon, reason); /* and `down` may try again */
     ports_release(&daemon->ports);
     guard_wipe(&daemon->guard);
     network_stop(daemon->network);
@@ -370,24 +388,40 @@ static int start(struct daemon *daemon)
     return result;
 }
 
-/* What a crash left goes only now, when nothing of ours can fail any more. */
-static int announce(struct daemon *daemon)
+/* What a crash left goes only now, when nothing of ours can fail any more; what does not go is left
+ * to `down`. */
+static int end_crash(struct daemon *daemon)
 {
+    struct state *state = &daemon->state;
+    daemon->guard.has_kill_switch = daemon->config->has_kill_switch;
+    int result = state->has_kill_switch && !daemon->config->has_kill_switch
+                     ? settle_firewall(daemon)
+                     : 0;
+    if (result != 0)
+        return result;
+    state->has_kill_switch = daemon->config->has_kill_switch;
     char reason[WHY_BYTES];
     struct text why;
     text_init(&why, reason, sizeof(reason));
+    state->has_previous = routing_undo(&daemon->netlink, &state->previous, &why) != 0;
+    if (state->has_previous)
+        settle_log(daemon, reason);
+    else
+        state->previous = (struct routing){0};
+    if (state_write(daemon->config->name, state, &why) != 0)
+        settle_log(daemon, reason);
+    return 0;
+}
+
+static int announce(struct daemon *daemon)
+{
     if (is_told_to_end()) {
         text_append(&daemon->why, "a signal ended it while it started");
         return -EINTR;
     }
-    bool ends_kill_switch = daemon->guard.has_kill_switch && !daemon->config->has_kill_switch;
-    daemon->guard.has_kill_switch = daemon->config->has_kill_switch;
-    int result = ends_kill_switch ? settle_firewall(daemon) : 0;
+    int result = daemon->has_crashed ? end_crash(daemon) : 0;
     if (result != 0)
         return result;
-    if (daemon->has_crashed &&
-        routing_undo(&daemon->netlink, &daemon->crashed.routing, &why) != 0)
-        settle_log(daemon, reason);
     engine_set_up(network_engine(daemon->network), true, loop_now());
     if (daemon->options->ready(daemon->options->context))
         return 0;
@@ -420,29 +454,4 @@ int daemon_run(const struct daemon_options *options)
     }
     undo(&daemon, false);
     return result == 0 ? 0 : 1;
-}
-
-int daemon_clean_up(const char *network, struct text *why)
-{
-    struct state state;
-    struct netlink netlink = {0};
-    int result = state_read(network, &state, why);
-    if (result != 0)
-        return result;
-    if (state_is_of_this_namespace(&state)) {
-        result = netlink_open(&netlink, why);
-        if (result == 0)
-            result = routing_undo(&netlink, &state.routing, why);
-        if (result == 0)
-            result = guard_undo(network, &state, why);
-        netlink_close(&netlink);
-    }
-    if (result == 0)
-        result = dns_undo(network, why);
-    if (result == 0)
-        result = state_remove(network, why);
-    char path[STATE_PATH_BYTES];
-    if (result == 0 && state_path(network, ".sock", path, why) == 0)
-        unlink(path);
-    return result;
 }

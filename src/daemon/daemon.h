@@ -19,7 +19,4 @@ struct daemon_options {
  * after a sentence on standard error and the host exactly as before. */
 int daemon_run(const struct daemon_options *options);
 
-/* What a crashed daemon left: its rules and routes, from the state file. 0, or -errno and a sentence. */
-int daemon_clean_up(const char *network, struct text *why);
-
 #endif

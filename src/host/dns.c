@@ -74,6 +74,19 @@ static int write_text(const char *path, int flags, const char *first, const char
     return -error;
 }
 
+/* As a whole or not at all, wherever it is killed. */
+static int replace_text(const char *path, const char *first, const char *second)
+{
+    char beside[STATE_PATH_BYTES + 4];
+    snprintf(beside, sizeof(beside), "%s.new", path);
+    int result = write_text(beside, O_CREAT, first, second);
+    if (result == 0 && rename(beside, path) < 0)
+        result = -errno;
+    if (result < 0)
+        unlink(beside);
+    return result;
+}
+
 /* ---- programs ---- */
 
 static bool has_program(const char *name)
@@ -210,11 +223,10 @@ int dns_set(const struct dns_wish *wish, struct text *why)
     snprintf(first, sizeof(first), "%s %s\n", way_names[way], wish->interface);
     if (access(path, F_OK) != 0) { /* else a crashed run's: it has the text of before */
         char *before = read_text(RESOLV_CONF);
-        result = write_text(path, O_CREAT, first, before ? before : "");
+        result = replace_text(path, first, before ? before : "");
         free(before);
         if (result < 0) {
             text_append(why, "cannot write %s: %s", path, strerror(-result));
-            unlink(path);
             return result;
         }
     }
@@ -253,9 +265,13 @@ static int restore_file(const char *network, const char *before, struct text *wh
 
 int dns_undo(const char *network, struct text *why)
 {
-    char path[STATE_PATH_BYTES], way[16], interface[INTERFACE_BYTES];
+    char path[STATE_PATH_BYTES], beside[STATE_PATH_BYTES + 4], way[16], interface[INTERFACE_BYTES];
     char name[RESOLVCONF_NAME_BYTES];
     int result = dns_path(network, path, why);
+    if (result == 0) {
+        snprintf(beside, sizeof(beside), "%s.new", path);
+        unlink(beside); /* of one that was killed while it wrote */
+    }
     char *text = result < 0 ? NULL : read_text(path);
     if (!text)
         return result < 0 || errno == ENOENT ? result : -errno;

@@ -53,11 +53,22 @@ static int number_is_free(struct netlink *netlink, uint32_t number, const struct
     return 0;
 }
 
-static int choose_number(struct netlink *netlink, const struct kernel_rule *rules,
-                         size_t rule_count, uint32_t *number, struct text *why)
+static bool is_taken(const struct routing_choice *choice, uint32_t number)
+{
+    for (size_t i = 0; i < choice->taken_count; i++)
+        if (choice->taken_marks[i] == number)
+            return true;
+    return false;
+}
+
+static int choose_number(struct netlink *netlink, const struct routing_choice *choice,
+                         const struct kernel_rule *rules, size_t rule_count, uint32_t *number,
+                         struct text *why)
 {
     for (uint32_t n = ROUTING_NUMBER_FIRST; n < ROUTING_NUMBER_LAST; n += 2) {
         bool is_free;
+        if (is_taken(choice, n))
+            continue;
         int result = number_is_free(netlink, n, rules, rule_count, &is_free, why);
         if (result < 0)
             return result;
@@ -121,41 +132,41 @@ static int list_rules(struct netlink *netlink, struct kernel_rule **rules, size_
     return result;
 }
 
-int routing_choose(struct netlink *netlink, enum routing_mode mode, uint32_t table,
-                   const char *interface_name, int interface_index, struct routing *routing,
-                   struct text *why)
+int routing_choose(struct netlink *netlink, const struct routing_choice *choice,
+                   struct routing *routing, struct text *why)
 {
     struct routing chosen = {
-        .mode = mode,
+        .mode = choice->mode,
         .twin_metric = KERNEL_ROUTE_METRIC_LAST,
-        .interface_index = interface_index,
-        .ipv6 = sysctl_ipv6(interface_name),
+        .interface_index = choice->interface_index,
+        .ipv6 = sysctl_ipv6(choice->interface_name),
     };
-    if (strlen(interface_name) >= sizeof(chosen.interface_name) || interface_index <= 0 ||
-        (mode == ROUTING_TABLE && table == 0)) {
+    size_t name_len = strlen(choice->interface_name);
+    if (name_len >= sizeof(chosen.interface_name) || choice->interface_index <= 0 ||
+        (choice->mode == ROUTING_TABLE && choice->table == 0)) {
         text_append(why,
                     "no routes for interface \"%s\" in table %u: a table's number is 1 or "
                     "larger, an interface's name at most 15 bytes",
-                    interface_name, table);
+                    choice->interface_name, choice->table);
         return -EINVAL;
     }
-    memcpy(chosen.interface_name, interface_name, strlen(interface_name));
+    memcpy(chosen.interface_name, choice->interface_name, name_len);
 
     struct kernel_rule *rules = NULL;
     size_t rule_count = 0;
     int result = list_rules(netlink, &rules, &rule_count, why);
     if (result < 0)
         return result;
-    result = choose_number(netlink, rules, rule_count, &chosen.mark, why);
-    if (result == 0 && mode == ROUTING_AUTO) {
+    result = choose_number(netlink, choice, rules, rule_count, &chosen.mark, why);
+    if (result == 0 && choice->mode == ROUTING_AUTO) {
         chosen.tables[0] = chosen.mark;
         chosen.tables[1] = chosen.mark + 1;
         result = choose_priorities(rules, rule_count, chosen.priorities, why);
     }
-    if (mode == ROUTING_TABLE) {
+    if (choice->mode == ROUTING_TABLE) {
         /* The table is others' too: this tells our twins from another network's. */
-        chosen.tables[0] = table;
-        chosen.twin_metric = KERNEL_ROUTE_METRIC_LAST - (uint32_t)interface_index;
+        chosen.tables[0] = choice->table;
+        chosen.twin_metric = KERNEL_ROUTE_METRIC_LAST - (uint32_t)choice->interface_index;
     }
     free(rules);
     if (result == 0)

@@ -47,11 +47,20 @@ struct routing {
     bool has_kill_switch;  /* no rule for main: its longer prefixes do not go before our /0 */
 };
 
-/* Finds a mark, tables and priorities that no rule and no route uses; changes nothing. `table` is
- * for ROUTING_TABLE; the kill switch is the caller's to set. The caller writes the state file before routing_lay. */
-int routing_choose(struct netlink *netlink, enum routing_mode mode, uint32_t table,
-                   const char *interface_name, int interface_index, struct routing *routing,
-                   struct text *why);
+struct routing_choice {
+    enum routing_mode mode;
+    uint32_t table; /* ROUTING_TABLE: the user's */
+    const char *interface_name;
+    int interface_index;
+    const uint32_t *taken_marks; /* of networks that have yet to lay theirs, or to be undone */
+    size_t taken_count;
+};
+
+/* Finds a mark, tables and priorities that no rule, no route and no other network uses; changes
+ * nothing. The kill switch is the caller's to set. The caller writes the state file before
+ * routing_lay. */
+int routing_choose(struct netlink *netlink, const struct routing_choice *choice,
+                   struct routing *routing, struct text *why);
 /* Lays out rules and routes. The interface is up and has its addresses. On failure everything is
  * undone. -EEXIST: someone took the same numbers since routing_choose; choose again. */
 int routing_lay(struct netlink *netlink, const struct routing *routing,

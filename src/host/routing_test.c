@@ -92,12 +92,18 @@ static const char *way_of(struct host *host, const char *text, uint32_t mark)
                                                        : "elsewhere";
 }
 
+static int choose(struct host *host, enum routing_mode mode, uint32_t table,
+                  struct routing *routing, struct text *why)
+{
+    struct routing_choice choice = {.mode = mode, .table = table, .interface_name = "hop0",
+                                    .interface_index = host->tun_index};
+    return routing_choose(&host->netlink, &choice, routing, why);
+}
+
 static bool lay(struct host *host, struct routing *routing, const struct routing_entry *entries,
                 size_t count)
 {
-    return CHECK_EQUAL(routing_choose(&host->netlink, ROUTING_AUTO, 0, "hop0", host->tun_index,
-                                      routing, &host->why),
-                       0) &&
+    return CHECK_EQUAL(choose(host, ROUTING_AUTO, 0, routing, &host->why), 0) &&
            CHECK_EQUAL(routing_lay(&host->netlink, routing, entries, count, &host->why), 0);
 }
 
@@ -235,9 +241,7 @@ static void test_a_failure_midway_undoes_everything(void)
                                       entry("10.2.0.0/16", ROUTING_TUNNEL)};
     CHECK(address_parse("203.0.113.9", &entries[1].source)); /* not an address of this host */
     namespace_run(before, sizeof(before), DUMP);
-    CHECK_EQUAL(
-        routing_choose(&host.netlink, ROUTING_AUTO, 0, "hop0", host.tun_index, &routing, &host.why),
-        0);
+    CHECK_EQUAL(choose(&host, ROUTING_AUTO, 0, &routing, &host.why), 0);
     CHECK(routing_lay(&host.netlink, &routing, entries, 2, &host.why) < 0);
     CHECK(strstr(host.said, "10.2.0.0/16") != NULL);
     namespace_run(after, sizeof(after), DUMP);
@@ -285,18 +289,19 @@ static void test_f3_numbers_in_use_are_never_taken(void)
     CHECK_EQUAL(second.mark, 51826);
     CHECK(second.priorities[2] < first.priorities[0]);
     CHECK_EQUAL(routing_undo(&host.netlink, &first, &host.why), 0);
-    CHECK_EQUAL(
-        routing_choose(&host.netlink, ROUTING_AUTO, 0, "hop0", host.tun_index, &third, &host.why),
-        0);
+    CHECK_EQUAL(choose(&host, ROUTING_AUTO, 0, &third, &host.why), 0);
     CHECK_EQUAL(third.mark, 51824);
+    const uint32_t taken[] = {51826, 51824};
+    struct routing_choice choice = {.interface_name = "hop0", .interface_index = host.tun_index,
+                                    .taken_marks = taken, .taken_count = 2};
+    CHECK_EQUAL(routing_choose(&host.netlink, &choice, &third, &host.why), 0);
+    CHECK_EQUAL(third.mark, 51828);
     CHECK_EQUAL(routing_undo(&host.netlink, &second, &host.why), 0);
     CHECK_TEXT(namespace_run(output, sizeof(output), DUMP), before);
     namespace_run(output, sizeof(output),
                   "ip rule del table 51820; ip -6 route flush table 51823; ip rule add priority 3 "
                   "table 77");
-    CHECK_EQUAL(
-        routing_choose(&host.netlink, ROUTING_AUTO, 0, "hop0", host.tun_index, &third, &unheard),
-        -ENOSPC);
+    CHECK_EQUAL(choose(&host, ROUTING_AUTO, 0, &third, &unheard), -ENOSPC);
     namespace_run(output, sizeof(output), "ip rule del priority 3");
 close:
     close_host(&host);
@@ -316,9 +321,7 @@ static void test_f3_a_table_of_the_users_is_shared_and_cleaned(void)
                   "ip route add 10.9.0.0/16 dev up0 table 77 && "
                   "ip route add unreachable 10.1.0.0/16 metric 4294967295 proto 202 table 77");
     namespace_run(before, sizeof(before), DUMP);
-    CHECK_EQUAL(routing_choose(&host.netlink, ROUTING_TABLE, 77, "hop0", host.tun_index, &routing,
-                               &host.why),
-                0);
+    CHECK_EQUAL(choose(&host, ROUTING_TABLE, 77, &routing, &host.why), 0);
     CHECK_EQUAL(routing_lay(&host.netlink, &routing, entries, 3, &host.why), 0);
     namespace_run(during, sizeof(during), "ip route show table 77; ip rule");
     CHECK(strstr(during, "default dev hop0") && strstr(during, "throw 10.1.2.0/24"));
@@ -349,9 +352,7 @@ static void test_f3_table_off_changes_nothing(void)
         goto close;
     const struct routing_entry entries[] = {entry("0.0.0.0/0", ROUTING_TUNNEL)};
     namespace_run(before, sizeof(before), DUMP);
-    CHECK_EQUAL(
-        routing_choose(&host.netlink, ROUTING_OFF, 0, "hop0", host.tun_index, &routing, &host.why),
-        0);
+    CHECK_EQUAL(choose(&host, ROUTING_OFF, 0, &routing, &host.why), 0);
     CHECK_EQUAL(routing.mark & NETWORK_MARK_MASK, NETWORK_MARK);
     CHECK_EQUAL(routing_lay(&host.netlink, &routing, entries, 1, &host.why), 0);
     CHECK_TEXT(namespace_run(after, sizeof(after), DUMP), before);

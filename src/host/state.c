@@ -15,10 +15,11 @@
 #include <unistd.h>
 
 #include "host/kernel_route.h"
+#include "host/netns.h"
 
 #define RUN_DIRECTORY "/run/hopwire"
 #define STATE_BYTES_MOST 16384
-#define STATE_VERSION 1
+#define STATE_VERSION 2
 #define LOCK_TRIES 100
 #define LOCK_PAUSE_NS 100000000
 
@@ -32,6 +33,16 @@ static const char *directory(void)
 {
     const char *chosen = getenv("HOPWIRE_RUN_DIR");
     return chosen && *chosen ? chosen : RUN_DIRECTORY;
+}
+
+/* The daemon leaves the directory that it was started in. */
+static int refuse_relative_directory(struct text *why)
+{
+    if (directory()[0] == '/')
+        return 0;
+    text_append(why, "HOPWIRE_RUN_DIR is \"%.80s\": write the whole path, starting with /",
+                directory());
+    return -EINVAL;
 }
 
 bool state_name_is_valid(const char *network)
@@ -51,6 +62,9 @@ int state_path(const char *network, const char *suffix, char path[STATE_PATH_BYT
                     network, STATE_NAME_BYTES - 1);
         return -EINVAL;
     }
+    int result = refuse_relative_directory(why);
+    if (result < 0)
+        return result;
     int len = snprintf(path, STATE_PATH_BYTES, "%s/%s%s", directory(), network, suffix);
     if (len < 0 || len >= STATE_PATH_BYTES) {
         text_append(why, "the directory %.80s… has too long a path: set HOPWIRE_RUN_DIR shorter",
@@ -64,6 +78,9 @@ int state_make_directory(struct text *why)
 {
     const char *path = directory();
     struct stat found;
+    int result = refuse_relative_directory(why);
+    if (result < 0)
+        return result;
     if (mkdir(path, 0755) < 0 && errno != EEXIST) {
         int error = errno;
         text_append(why, "cannot make the directory %s: %s%s", path, strerror(error),
@@ -132,12 +149,6 @@ static int read_start_ticks(uint32_t pid, uint64_t *ticks)
     return 0;
 }
 
-static uint64_t namespace_of_self(void)
-{
-    struct stat found;
-    return stat("/proc/self/ns/net", &found) == 0 ? found.st_ino : 0;
-}
-
 int state_set_process(struct state *state, struct text *why)
 {
     uint64_t ticks;
@@ -148,7 +159,7 @@ int state_set_process(struct state *state, struct text *why)
     }
     state->pid = (uint32_t)getpid();
     state->process_start_ticks = ticks;
-    state->network_namespace = namespace_of_self();
+    state->network_namespace = netns_of_self();
     return 0;
 }
 
@@ -161,24 +172,31 @@ bool state_process_is_alive(const struct state *state)
 
 bool state_is_of_this_namespace(const struct state *state)
 {
-    return state->network_namespace == namespace_of_self();
+    return state->network_namespace == netns_of_self();
 }
 
-static json_t *to_json(const struct state *state)
+static json_t *routing_to_json(const struct routing *routing)
 {
-    const struct routing *routing = &state->routing;
-    return json_pack("{s:i, s:I, s:I, s:I, s:s, s:i, s:s, s:I, s:[I,I], s:[I,I,I], s:I, s:s, s:b, "
-                     "s:b, s:b}",
-                     "version", STATE_VERSION, "pid", (json_int_t)state->pid, "start_ticks",
-                     (json_int_t)state->process_start_ticks, "network_namespace",
-                     (json_int_t)state->network_namespace, "interface", routing->interface_name,
-                     "interface_index", routing->interface_index, "mode", mode_names[routing->mode],
-                     "mark", (json_int_t)routing->mark, "tables", (json_int_t)routing->tables[0],
-                     (json_int_t)routing->tables[1], "priorities",
+    return json_pack("{s:s, s:i, s:s, s:I, s:[I,I], s:[I,I,I], s:I, s:s, s:b}", "interface",
+                     routing->interface_name, "interface_index", routing->interface_index, "mode",
+                     mode_names[routing->mode], "mark", (json_int_t)routing->mark, "tables",
+                     (json_int_t)routing->tables[0], (json_int_t)routing->tables[1], "priorities",
                      (json_int_t)routing->priorities[0], (json_int_t)routing->priorities[1],
                      (json_int_t)routing->priorities[2], "twin_metric",
                      (json_int_t)routing->twin_metric, "ipv6", ipv6_names[routing->ipv6],
-                     "kill_switch", routing->has_kill_switch, "firewall", state->has_firewall,
+                     "kill_switch", routing->has_kill_switch);
+}
+
+/* "previous" is left out where there is none. */
+static json_t *to_json(const struct state *state)
+{
+    json_t *previous = state->has_previous ? routing_to_json(&state->previous) : NULL;
+    return json_pack("{s:i, s:I, s:I, s:I, s:o, s:b, s:o*, s:b, s:b, s:b}", "version",
+                     STATE_VERSION, "pid", (json_int_t)state->pid, "start_ticks",
+                     (json_int_t)state->process_start_ticks, "network_namespace",
+                     (json_int_t)state->network_namespace, "routing",
+                     routing_to_json(&state->routing), "laid", state->is_laid, "previous", previous,
+                     "firewall", state->has_firewall, "kill_switch", state->has_kill_switch,
                      "restores_src_valid_mark", state->restores_src_valid_mark);
 }
 
@@ -346,17 +364,22 @@ static bool take_routing(const json_t *object, struct routing *routing)
 static bool take_state(const json_t *object, struct state *state)
 {
     json_int_t version, ticks, inode;
+    const json_t *previous = json_object_get(object, "previous");
     if (!take_number(json_object_get(object, "version"), STATE_VERSION, STATE_VERSION, &version) ||
         !take_u32(json_object_get(object, "pid"), 1, INT32_MAX, &state->pid) ||
         !take_number(json_object_get(object, "start_ticks"), 0, INT64_MAX, &ticks) ||
         !take_number(json_object_get(object, "network_namespace"), 0, INT64_MAX, &inode) ||
+        !take_bool(json_object_get(object, "laid"), &state->is_laid) ||
         !take_bool(json_object_get(object, "firewall"), &state->has_firewall) ||
+        !take_bool(json_object_get(object, "kill_switch"), &state->has_kill_switch) ||
         !take_bool(json_object_get(object, "restores_src_valid_mark"),
                    &state->restores_src_valid_mark))
         return false;
     state->process_start_ticks = (uint64_t)ticks;
     state->network_namespace = (uint64_t)inode;
-    return take_routing(object, &state->routing);
+    state->has_previous = previous != NULL;
+    return take_routing(json_object_get(object, "routing"), &state->routing) &&
+           (!previous || take_routing(previous, &state->previous));
 }
 
 int state_read(const char *network, struct state *state, struct text *why)
@@ -390,12 +413,13 @@ int state_read(const char *network, struct state *state, struct text *why)
     return 0;
 }
 
-bool state_others_need_src_valid_mark(const char *network)
+/* Tells of what other networks' states say of this namespace; unreadable ones are passed over. */
+static void tell_others(const char *network, void (*tell)(void *context, const struct state *state),
+                        void *context)
 {
     static const char suffix[] = ".state";
     DIR *run = opendir(directory());
-    bool is_needed = false;
-    for (struct dirent *entry; run && !is_needed && (entry = readdir(run));) {
+    for (struct dirent *entry; run && (entry = readdir(run));) {
         char name[STATE_NAME_BYTES], unheard[256];
         struct text silent;
         struct state other;
@@ -407,20 +431,51 @@ bool state_others_need_src_valid_mark(const char *network)
         memcpy(name, entry->d_name, len);
         name[len] = '\0';
         text_init(&silent, unheard, sizeof(unheard));
-        if (strcmp(name, network) != 0 && state_read(name, &other, &silent) == 0)
-            is_needed = other.restores_src_valid_mark && state_is_of_this_namespace(&other);
+        if (strcmp(name, network) != 0 && state_read(name, &other, &silent) == 0 &&
+            state_is_of_this_namespace(&other))
+            tell(context, &other);
     }
     if (run)
         closedir(run);
+}
+
+static void note_need(void *context, const struct state *state)
+{
+    bool *is_needed = context;
+    *is_needed |= state->restores_src_valid_mark;
+}
+
+bool state_others_need_src_valid_mark(const char *network)
+{
+    bool is_needed = false;
+    tell_others(network, note_need, &is_needed);
     return is_needed;
+}
+
+static void note_marks(void *context, const struct state *state)
+{
+    struct state_marks *marks = context;
+    if (marks->count + 2 > STATE_MARKS_MOST)
+        return;
+    marks->marks[marks->count++] = state->routing.mark;
+    if (state->has_previous)
+        marks->marks[marks->count++] = state->previous.mark;
+}
+
+void state_list_marks(struct state_marks *marks)
+{
+    marks->count = 0;
+    tell_others("", note_marks, marks);
 }
 
 int state_remove(const char *network, struct text *why)
 {
-    char path[STATE_PATH_BYTES];
+    char path[STATE_PATH_BYTES], beside[STATE_PATH_BYTES + 4];
     int result = state_path(network, ".state", path, why);
     if (result < 0)
         return result;
+    snprintf(beside, sizeof(beside), "%s.new", path);
+    unlink(beside); /* of one that was killed while it wrote */
     if (unlink(path) < 0 && errno != ENOENT) {
         int error = errno;
         text_append(why, "cannot remove %s: %s", path, strerror(error));

@@ -15,7 +15,11 @@ struct state {
     uint64_t process_start_ticks; /* /proc/PID/stat: tells the process from a later one */
     uint64_t network_namespace;   /* inode of /proc/PID/ns/net: rules live there and nowhere else */
     struct routing routing; /* with the interface's name and index; its addresses go with it */
+    bool is_laid;           /* all of it stood: what a run before it left may go */
+    bool has_previous;
+    struct routing previous;      /* what a run before it left, until that is undone; else all 0 */
     bool has_firewall;            /* the table `inet hopwire_NAME` stands */
+    bool has_kill_switch;         /* and may reject: this run's, or one before until this is laid */
     bool restores_src_valid_mark; /* net.ipv4.conf.all.src_valid_mark was 0, and is 1 for us */
 };
 
@@ -41,6 +45,15 @@ bool state_is_of_this_namespace(const struct state *state);
 
 /* True: another network here still needs the switch on; the last one restores it. */
 bool state_others_need_src_valid_mark(const char *network);
+
+/* Marks that the states of this namespace name, their own network's too: `down` will undo them, so
+ * nobody else may use them, though no rule holds them yet. */
+#define STATE_MARKS_MOST 160 /* more than there are */
+struct state_marks {
+    uint32_t marks[STATE_MARKS_MOST];
+    size_t count;
+};
+void state_list_marks(struct state_marks *marks);
 
 /* All: 0, or -errno and a sentence. */
 int state_write(const char *network, const struct state *state, struct text *why);

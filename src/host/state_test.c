@@ -46,9 +46,21 @@ static struct state example(void)
                                       .interface_name = "hop0",
                                       .ipv6 = SYSCTL_IPV6_DISABLED,
                                       .has_kill_switch = true},
+                          .is_laid = true,
                           .has_firewall = true,
+                          .has_kill_switch = true,
                           .restores_src_valid_mark = true};
     CHECK_EQUAL(state_set_process(&state, &why), 0);
+    return state;
+}
+
+static struct state example_after_a_crash(void)
+{
+    struct state state = example();
+    state.has_previous = true;
+    state.previous = state.routing;
+    state.previous.mark = state.previous.tables[0] = 51840;
+    state.previous.tables[1] = 51841;
     return state;
 }
 
@@ -88,6 +100,11 @@ static void test_f7_a_state_is_read_as_it_was_written(void)
     CHECK_BYTES(&got, &written, sizeof(got));
     CHECK_EQUAL(state_path("net", ".state", path, &why), 0);
     CHECK(stat(path, &found) == 0 && (found.st_mode & 07777) == 0600);
+    written = example_after_a_crash();
+    written.is_laid = false;
+    CHECK_EQUAL(state_write("net", &written, &why), 0);
+    CHECK_EQUAL(state_read("net", &got, &why), 0);
+    CHECK_BYTES(&got, &written, sizeof(got));
     written.routing.mode = ROUTING_TABLE;
     written.routing.tables[0] = 254;
     written.routing.tables[1] = 0;
@@ -148,6 +165,32 @@ static void test_f5_the_last_network_restores_the_switch(void)
     end();
 }
 
+static void test_marks_that_states_name_are_taken(void)
+{
+    start();
+    struct state_marks marks;
+    struct state state = example_after_a_crash();
+    CHECK_EQUAL(state_write("net", &state, &why), 0);
+    state_list_marks(&marks);
+    CHECK_EQUAL(marks.count, 2);
+    CHECK(marks.marks[0] == 51822 && marks.marks[1] == 51840);
+    state.network_namespace++;
+    CHECK_EQUAL(state_write("net", &state, &why), 0);
+    state_list_marks(&marks);
+    CHECK_EQUAL(marks.count, 0);
+    end();
+}
+
+static void test_a_relative_directory_is_a_sentence(void)
+{
+    char path[STATE_PATH_BYTES];
+    setenv("HOPWIRE_RUN_DIR", "run", 1);
+    text_init(&why, said, sizeof(said));
+    CHECK_EQUAL(state_make_directory(&why), -EINVAL);
+    CHECK(strstr(said, "HOPWIRE_RUN_DIR") && strstr(said, "starting with /"));
+    CHECK_EQUAL(state_path("net", ".sock", path, &why), -EINVAL);
+}
+
 static void test_names_stay_in_the_directory(void)
 {
     static const char *const bad[] = {"", ".", "..", "../x", "a/b", ".hidden", "a b", "a\nb", "ä"};
@@ -166,39 +209,47 @@ static void test_names_stay_in_the_directory(void)
     end();
 }
 
+/* What stands in a good file, and what must not stand in its place. */
+static const char *const swaps[][2] = {
+    {"\"version\": 2", "\"version\": 1"},
+    {"\"version\": 2", "\"versio\": 2"},
+    {"51822", "254"},
+    {"51823", "51821"},
+    {"32763", "0"},
+    {"32764", "32766"},
+    {"\"auto\"", "\"Auto\""},
+    {"\"auto\"", "7"},
+    {"\"hop0\"", "\"\""},
+    {"\"hop0\"", "\"a/b\""},
+    {"\"hop0\"", "\"sixteen-bytes-is\""},
+    {"\"hop0\"", "\"a\\u0000b\""},
+    {"\"interface_index\": 7", "\"interface_index\": -7"},
+    {"\"interface_index\": 7", "\"interface_index\": 99999999999"},
+    {"\"interface_index\": 7", "\"interface_index\": 7, \"interface_index\": 7"},
+    {"\"interface_index\": 7", "\"interface_index\": 7.5"},
+    {"4294967295", "0"},
+    {"4294967295", "99999999999999999999999"},
+    {"\"pid\": ", "\"pid\": -"},
+    {"\"kill_switch\": true", "\"kill_switch\": 1"},
+    {"\"firewall\": true", "\"firewal\": true"},
+    {"\"restores_src_valid_mark\": true", "\"restores_src_valid_mark\": \"true\""},
+    {"51840", "51842"},
+    {"51840", "254"},
+    {"\"previous\": {", "\"previous\": [], \"x\": {"},
+    {"\"previous\": {", "\"previous\": null, \"x\": {"},
+    {"\"routing\": {", "\"routin\": {"},
+    {"\"laid\": true", "\"laid\": 1"},
+    {"{", "[{"},
+};
+
 /* Undoing what a damaged file says could flush another's table. */
 static void test_what_is_no_state_is_refused(void)
 {
-    static const char *const swaps[][2] = {
-        {"\"version\": 1", "\"version\": 2"},
-        {"\"version\": 1", "\"versio\": 1"},
-        {"51822", "254"},
-        {"51823", "51821"},
-        {"32763", "0"},
-        {"32764", "32766"},
-        {"\"auto\"", "\"Auto\""},
-        {"\"auto\"", "7"},
-        {"\"hop0\"", "\"\""},
-        {"\"hop0\"", "\"a/b\""},
-        {"\"hop0\"", "\"sixteen-bytes-is\""},
-        {"\"hop0\"", "\"a\\u0000b\""},
-        {"\"interface_index\": 7", "\"interface_index\": -7"},
-        {"\"interface_index\": 7", "\"interface_index\": 99999999999"},
-        {"\"interface_index\": 7", "\"interface_index\": 7, \"interface_index\": 7"},
-        {"\"interface_index\": 7", "\"interface_index\": 7.5"},
-        {"4294967295", "0"},
-        {"4294967295", "99999999999999999999999"},
-        {"\"pid\": ", "\"pid\": -"},
-        {"\"kill_switch\": true", "\"kill_switch\": 1"},
-        {"\"firewall\": true", "\"firewal\": true"},
-        {"\"restores_src_valid_mark\": true", "\"restores_src_valid_mark\": \"true\""},
-        {"{", "[{"},
-    };
-    static const char *const whole[] = {"{}", "[]",      "null", "\"x\"", "{\"version\":1}",
+    static const char *const whole[] = {"{}", "[]",      "null", "\"x\"", "{\"version\":2}",
                                         "",   "\xff\xfe"};
     char good[4096], bad[4200];
     start();
-    struct state state = example(), untouched, got;
+    struct state state = example_after_a_crash(), untouched, got;
     CHECK_EQUAL(state_write("net", &state, &why), 0);
     size_t len = read_raw(good, sizeof(good));
     memset(&untouched, 0x55, sizeof(untouched));
@@ -229,7 +280,7 @@ static void test_random_damage_never_gives_other_numbers_than_allowed(void)
 {
     char good[4096], bad[4096];
     start();
-    struct state state = example(), got;
+    struct state state = example_after_a_crash(), got;
     CHECK_EQUAL(state_write("net", &state, &why), 0);
     size_t len = read_raw(good, sizeof(good));
     for (unsigned i = 0; i < 3000; i++) {
@@ -240,7 +291,7 @@ static void test_random_damage_never_gives_other_numbers_than_allowed(void)
         text_init(&why, said, sizeof(said));
         if (state_read("net", &got, &why) < 0)
             continue;
-        const struct routing *routing = &got.routing;
+        const struct routing *routing = i % 2 && got.has_previous ? &got.previous : &got.routing;
         CHECK(routing->mode != ROUTING_AUTO ||
               (routing->tables[0] >= ROUTING_NUMBER_FIRST && routing->priorities[0] > 0 &&
                routing->tables[1] <= ROUTING_NUMBER_LAST + 1));
@@ -358,6 +409,8 @@ int main(int argc, char **argv)
     TAP_RUN(argc, argv, test_f7_a_state_is_read_as_it_was_written);
     TAP_RUN(argc, argv, test_a_process_is_told_from_a_later_one);
     TAP_RUN(argc, argv, test_f5_the_last_network_restores_the_switch);
+    TAP_RUN(argc, argv, test_marks_that_states_name_are_taken);
+    TAP_RUN(argc, argv, test_a_relative_directory_is_a_sentence);
     TAP_RUN(argc, argv, test_names_stay_in_the_directory);
     TAP_RUN(argc, argv, test_what_is_no_state_is_refused);
     TAP_RUN(argc, argv, test_random_damage_never_gives_other_numbers_than_allowed);

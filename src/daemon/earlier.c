@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT */
+/* A start writes its state, with the crashed run's routing as `previous`, then lays its rules,
+ * notes that they are laid, and then undoes the previous. Wherever it is killed, its file names
+ * both, and tells which one keeps the prefixes: its own once that is laid, the previous until then. */
+#include "daemon/earlier.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+#include "daemon/guard.h"
+#include "host/dns.h"
+#include "host/netns.h"
+#include "host/routing.h"
+
+/* -EXDEV when its rules lie where they can still be undone, but not from here. */
+static int refuse_elsewhere(const char *network, const struct state *state, struct text *why)
+{
+    char path[NETNS_PATH_BYTES];
+    if (state_is_of_this_namespace(state) || !netns_find(state->network_namespace, path))
+        return 0;
+    text_append(why,
+                "it was up in another network namespace, where its rules still lie: `nsenter "
+                "--net=%s hopwire down %s` removes them",
+                path, network);
+    return -EXDEV;
+}
+
+int earlier_read(const char *network, struct state *crashed, bool *has_crashed, struct text *why)
+{
+    int result = state_read(network, crashed, why);
+    *has_crashed = false;
+    if (result == -ENOENT)
+        return 0;
+    if (result != 0)
+        return result;
+    if (state_process_is_alive(crashed)) {
+        text_append(why, "%s is up already (process %u): `hopwire down %s` ends it", network,
+                    crashed->pid, network);
+        return -EEXIST;
+    }
+    *has_crashed = state_is_of_this_namespace(crashed);
+    return refuse_elsewhere(network, crashed, why);
+}
+
+int earlier_reduce(struct netlink *netlink, const char *network, struct state *crashed,
+                   struct text *why)
+{
+    if (!crashed->has_previous)
+        return 0;
+    const struct routing *gone = crashed->is_laid ? &crashed->previous : &crashed->routing;
+    int result = routing_undo(netlink, gone, why);
+    if (result != 0)
+        return result;
+    if (!crashed->is_laid)
+        crashed->routing = crashed->previous;
+    crashed->has_previous = false;
+    crashed->previous = (struct routing){0};
+    return state_write(network, crashed, why);
+}
+
+int earlier_undo_routing(struct netlink *netlink, const struct state *state, struct text *why)
+{
+    char unheard[256];
+    struct text silent;
+    text_init(&silent, unheard, sizeof(unheard));
+    int result = routing_undo(netlink, &state->routing, why);
+    int previous = state->has_previous
+                       ? routing_undo(netlink, &state->previous, result ? &silent : why)
+                       : 0;
+    return result ? result : previous;
+}
+
+int earlier_clean_up(const char *network, struct text *why)
+{
+    struct state state;
+    struct netlink netlink = {0};
+    int result = state_read(network, &state, why);
+    if (result == 0)
+        result = refuse_elsewhere(network, &state, why);
+    if (result == 0 && state_is_of_this_namespace(&state)) {
+        result = netlink_open(&netlink, why);
+        if (result == 0)
+            result = earlier_undo_routing(&netlink, &state, why);
+        if (result == 0)
+            result = guard_undo(network, &state, why);
+        netlink_close(&netlink);
+    }
+    if (result == 0)
+        result = dns_undo(network, why);
+    if (result == 0)
+        result = state_remove(network, why);
+    char path[STATE_PATH_BYTES];
+    if (result == 0 && state_path(network, ".sock", path, why) == 0)
+        unlink(path);
+    return result;
+}
