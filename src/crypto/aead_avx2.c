@@ -3,7 +3,8 @@
  * a pass; a packet's block 0, the key of its Poly1305, comes from the same pass as its first bytes.
  * Meanwhile the scalar units, which have nothing else to do, hash what the pass before encrypted:
  * two chains, one for each packet. A half that is through with its packet takes the next one at
- * once. When only one packet is left, it gets all eight blocks. */
+ * once. When only one packet is left, it gets all eight blocks. Packets of at most one block go
+ * first, four a pass: two of the eight blocks are enough for each. */
 #include "crypto/aead_backends.h"
 
 #include "base/bytes.h"
@@ -30,8 +31,15 @@ struct slot {
     struct piece piece; /* what the slot's chain of Poly1305 is at work on */
 };
 
+/* Short packets have one block beside that of their key, so four of them have a pass. */
+#define SHORT_PACKETS 4
+#define SHORT_MOST_BYTES CHACHA_BLOCK_BYTES
+#define SHORT_STREAM_BYTES (2 * CHACHA_BLOCK_BYTES)
+
 struct work {
     struct pass pass;
+    struct poly1305_mulx_key short_keys[SHORT_PACKETS];
+    struct poly1305_mulx short_hashes[SHORT_PACKETS];
     _Alignas(32) uint8_t streams[2][CHACHA_AVX2_BYTES]; /* of this pass and of the one before */
     struct slot slots[2];
     struct aead_desc *next, *end;
@@ -102,18 +110,25 @@ AVX2_INLINE void crypt(uint8_t *bytes, const uint8_t *stream, size_t len)
     }
 }
 
-/* What comes behind a packet's whole blocks: the rest, filled with zeros, and both lengths. */
+/* What comes behind a packet's whole blocks: the rest, filled with zeros, and both lengths. Then
+ * the tag behind it is written or compared. */
 AVX2_INLINE void hash_end(struct poly1305_mulx *hash, const struct poly1305_mulx_key *key,
-                          const uint8_t *rest, size_t rest_bytes, size_t len)
+                          struct aead_desc *desc, const uint8_t *rest, uint8_t *tag, bool is_seal)
 {
     unsigned __int128 block;
-    if (rest_bytes) {
+    if (rest < tag) {
         memcpy(&block, rest, sizeof(block)); /* up to the tag's end at most */
-        block &= ((unsigned __int128)1 << (8 * rest_bytes)) - 1;
+        block &= ((unsigned __int128)1 << (8 * (tag - rest))) - 1;
         poly1305_mulx_block(hash, key, (const uint8_t *)&block);
     }
-    block = (unsigned __int128)len << 64; /* no associated data */
+    block = (unsigned __int128)(tag - desc->bytes) << 64; /* no associated data */
     poly1305_mulx_block(hash, key, (const uint8_t *)&block);
+    uint8_t computed[AEAD_TAG_BYTES];
+    poly1305_mulx_final(hash, key, is_seal ? tag : computed);
+    if (!is_seal) {
+        desc->is_authentic = bytes_equal_secret(computed, tag, AEAD_TAG_BYTES);
+        bytes_wipe(computed, sizeof(computed)); /* of a forgery it would be the proof */
+    }
 }
 
 /* Finishes what is left of a slot's piece once `at` bytes of it are hashed. */
@@ -124,19 +139,12 @@ AVX2 static void settle(struct work *work, unsigned index, size_t at)
     if (!desc)
         return;
     const struct poly1305_mulx_key *key = &work->pass.hash_keys[index];
-    struct poly1305_mulx hash = work->pass.hashes[index];
+    struct poly1305_mulx *hash = &work->pass.hashes[index];
     for (; at + POLY1305_BLOCK_BYTES <= piece->len_bytes; at += POLY1305_BLOCK_BYTES)
-        poly1305_mulx_block(&hash, key, piece->bytes + at);
-    if (piece->is_last) {
-        uint8_t computed[AEAD_TAG_BYTES], *tag = piece->bytes + piece->len_bytes;
-        hash_end(&hash, key, piece->bytes + at, piece->len_bytes - at, (size_t)(tag - desc->bytes));
-        poly1305_mulx_final(&hash, key, work->is_seal ? tag : computed);
-        if (!work->is_seal) {
-            desc->is_authentic = bytes_equal_secret(computed, tag, AEAD_TAG_BYTES);
-            bytes_wipe(computed, sizeof(computed)); /* of a forgery it would be the proof */
-        }
-    }
-    work->pass.hashes[index] = hash;
+        poly1305_mulx_block(hash, key, piece->bytes + at);
+    if (piece->is_last)
+        hash_end(hash, key, desc, piece->bytes + at, piece->bytes + piece->len_bytes,
+                 work->is_seal);
     if (!work->is_seal)
         crypt(piece->bytes, piece->stream, piece->len_bytes);
     piece->desc = NULL;
@@ -174,10 +182,8 @@ AVX2 static void take_next(struct work *work, unsigned index)
     size_t tag_bytes = work->is_seal ? 0 : AEAD_TAG_BYTES;
     while (!slot->desc && work->next < work->end) {
         struct aead_desc *desc = work->next++;
-        if (desc->len_bytes < tag_bytes) {
-            desc->is_authentic = false;
+        if (desc->len_bytes <= SHORT_MOST_BYTES + tag_bytes)
             continue;
-        }
         slot->desc = desc;
         slot->at_bytes = 0;
         slot->len_bytes = desc->len_bytes - tag_bytes;
@@ -208,6 +214,66 @@ AVX2 static void run_lone(struct work *work, unsigned index)
     }
 }
 
+/* A pass for up to four short packets. Their chains go block by block, since what one of them waits
+ * for the others have no need of. */
+AVX2 static void pass_for_short(struct work *work, struct aead_desc *descs[SHORT_PACKETS],
+                                size_t count)
+{
+    struct pass *pass = &work->pass;
+    const uint8_t *stream = pass->stream = work->streams[0];
+    size_t tag_bytes = work->is_seal ? 0 : AEAD_TAG_BYTES, lens[SHORT_PACKETS] = {0};
+    pass->beside = 0;
+    pass->alone = PASS_STEPS;
+    chacha_poly1305_avx2_two(pass);
+    for (size_t i = 0; i < count; i++) {
+        const uint8_t *own = stream + i * SHORT_STREAM_BYTES;
+        poly1305_mulx_key(&work->short_keys[i], own);
+        work->short_hashes[i] = (struct poly1305_mulx){0};
+        lens[i] = descs[i]->len_bytes - tag_bytes;
+        if (work->is_seal)
+            crypt(descs[i]->bytes, own + CHACHA_BLOCK_BYTES, lens[i]);
+    }
+    for (size_t at = 0; at < SHORT_MOST_BYTES; at += POLY1305_BLOCK_BYTES)
+        for (size_t i = 0; i < SHORT_PACKETS; i++)
+            if (at + POLY1305_BLOCK_BYTES <= lens[i])
+                poly1305_mulx_block(&work->short_hashes[i], &work->short_keys[i],
+                                    descs[i]->bytes + at);
+    for (size_t i = 0; i < count; i++) {
+        uint8_t *tag = descs[i]->bytes + lens[i];
+        hash_end(&work->short_hashes[i], &work->short_keys[i], descs[i],
+                 tag - lens[i] % POLY1305_BLOCK_BYTES, tag, work->is_seal);
+        if (!work->is_seal)
+            crypt(descs[i]->bytes, stream + i * SHORT_STREAM_BYTES + CHACHA_BLOCK_BYTES, lens[i]);
+    }
+}
+
+/* The batch's short packets, four at a time; and refuses those without room for a tag. */
+AVX2 static void run_short(struct work *work, struct aead_desc *next)
+{
+    size_t tag_bytes = work->is_seal ? 0 : AEAD_TAG_BYTES;
+    struct aead_desc *descs[SHORT_PACKETS];
+    const uint8_t *keys[SHORT_PACKETS];
+    uint64_t counters[SHORT_PACKETS];
+    while (next < work->end) {
+        size_t count = 0;
+        for (; next < work->end && count < SHORT_PACKETS; next++) {
+            if (next->len_bytes < tag_bytes)
+                next->is_authentic = false;
+            else if (next->len_bytes <= SHORT_MOST_BYTES + tag_bytes)
+                descs[count++] = next;
+        }
+        if (!count)
+            break;
+        for (size_t i = 0; i < SHORT_PACKETS; i++) {
+            keys[i] = descs[i < count ? i : 0]->key;
+            counters[i] = descs[i < count ? i : 0]->counter;
+        }
+        chacha_avx2_pair_keys(&work->pass.chacha, keys);
+        chacha_avx2_pair_packets(&work->pass.chacha, counters);
+        pass_for_short(work, descs, count);
+    }
+}
+
 /* bytes_wipe takes twice as long to begin, which a lone short packet would feel. */
 AVX2_INLINE void wipe_work(struct work *work)
 {
@@ -231,6 +297,7 @@ AVX2 static void run(struct aead_desc *descs, size_t count, bool is_seal)
     work.is_seal = is_seal;
     work.parity = 0;
     chacha_avx2_constants(&work.pass.chacha);
+    run_short(&work, descs);
     for (;;) {
         take_next(&work, 0);
         take_next(&work, 1);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Eight blocks of ChaCha20 (RFC 8439 2.3) side by side in AVX2 registers. Word i of all blocks is
  * row i; its lanes 0 to 3 are four blocks of one packet, lanes 4 to 7 four blocks of another, or
- * the next four of the same. */
+ * the next four of the same. Or four packets have two lanes each. */
 #ifndef CRYPTO_CHACHA_AVX2_H
 #define CRYPTO_CHACHA_AVX2_H
 
@@ -63,6 +63,32 @@ AVX2_INLINE void chacha_avx2_take_all(struct chacha_avx2 *chacha, unsigned half)
 AVX2_INLINE void chacha_avx2_advance(struct chacha_avx2 *chacha, int blocks)
 {
     chacha->rows[12] = _mm256_add_epi32(chacha->rows[12], _mm256_set1_epi32(blocks));
+}
+
+/* Lanes 2i and 2i + 1 get the lower halves of the i-th of four 64-bit words, and of the next row
+ * the upper ones. */
+AVX2_INLINE void chacha_avx2_set_pairs(struct chacha_avx2 *chacha, unsigned row, __m256i words)
+{
+    chacha->rows[row] = _mm256_shuffle_epi32(words, 0xa0);
+    chacha->rows[row + 1] = _mm256_shuffle_epi32(words, 0xf5);
+}
+
+AVX2_INLINE void chacha_avx2_pair_keys(struct chacha_avx2 *chacha, const uint8_t *const keys[4])
+{
+    for (unsigned i = 0; i < 8; i += 2)
+        chacha_avx2_set_pairs(chacha, 4 + i,
+                              _mm256_setr_epi64x((long long)load_le64(keys[0] + 4 * i),
+                                                 (long long)load_le64(keys[1] + 4 * i),
+                                                 (long long)load_le64(keys[2] + 4 * i),
+                                                 (long long)load_le64(keys[3] + 4 * i)));
+}
+
+/* Blocks 0 and 1 of four packets. */
+AVX2_INLINE void chacha_avx2_pair_packets(struct chacha_avx2 *chacha, const uint64_t counters[4])
+{
+    chacha->rows[12] = _mm256_setr_epi32(0, 1, 0, 1, 0, 1, 0, 1);
+    chacha->rows[13] = _mm256_setzero_si256();
+    chacha_avx2_set_pairs(chacha, 14, _mm256_loadu_si256((const __m256i_u *)counters));
 }
 
 #endif
