@@ -4,7 +4,8 @@
     kernel_nat.py INSIDE OUTSIDE
 
 Both are TUN interfaces. Each line of standard input is `INSIDE|OUTSIDE HEX…`: packets that arrive
-there. Each answer line holds what left meanwhile, as `INTERFACE:HEX` words."""
+there; `HEX/START/OFFSET` is one whose checksum is partial. Each answer line holds what left
+meanwhile, as `INTERFACE:HEX` words. `wait S` answers nothing and listens for S seconds."""
 
 import fcntl
 import os
@@ -12,14 +13,23 @@ import select
 import struct
 import sys
 
-TUNSETIFF, IFF_TUN, IFF_NO_PI = 0x400454ca, 1, 0x1000
+TUNSETIFF, IFF_TUN, IFF_NO_PI, IFF_VNET_HDR = 0x400454ca, 1, 0x1000, 0x4000
+VNET_HEADER_BYTES, NEEDS_CSUM = 10, 1
 PATIENCE_S = 0.02  # a TUN answers while it is written to: this is for what is dropped
 
 
 def attach(name):
     tun = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK)
-    fcntl.ioctl(tun, TUNSETIFF, struct.pack("16sH22x", name.encode(), IFF_TUN | IFF_NO_PI))
+    fcntl.ioctl(tun, TUNSETIFF, struct.pack("16sH22x", name.encode(),
+                                            IFF_TUN | IFF_NO_PI | IFF_VNET_HDR))
     return tun
+
+
+def with_header(word):
+    packet, *partial = word.split("/")
+    start, offset = (int(number) for number in partial) if partial else (0, 0)
+    return struct.pack("BBHHHH", NEEDS_CSUM if partial else 0, 0, 0, 0, start,
+                       offset) + bytes.fromhex(packet)
 
 
 def is_neighbourly(packet):
@@ -32,7 +42,7 @@ def collect(tuns, patience):
     while select.select(list(tuns.values()), [], [], 0 if found else patience)[0]:
         for name, tun in tuns.items():
             try:
-                packet = os.read(tun, 1 << 16)
+                packet = os.read(tun, 1 << 17)[VNET_HEADER_BYTES:]
             except BlockingIOError:
                 continue
             if not is_neighbourly(packet):
@@ -50,7 +60,7 @@ def main():
             continue
         for packet in packets:
             try:
-                os.write(tuns[name], bytes.fromhex(packet))
+                os.write(tuns[name], with_header(packet))
             except OSError:
                 pass  # the kernel does not take it: it answers nothing
         print(" ".join(collect(tuns, PATIENCE_S)))

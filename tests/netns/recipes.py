@@ -9,6 +9,7 @@ from packets import ICMP, ICMPV6, TCP, UDP, checksum
 SCTP, GRE, ESP, UDPLITE, DCCP, AH, NONE, IPIP, IPV6_IN_IP = 132, 47, 50, 136, 33, 51, 59, 4, 41
 HOP_BY_HOP, ROUTING, FRAGMENT, DESTINATION = 0, 43, 44, 60
 PSEUDO = {TCP: 16, UDP: 6, ICMPV6: 2, UDPLITE: 6}  # where a sum over the pseudo-header stands
+VXLAN_TCP = 8 + 8 + 14 + 20  # where the inner TCP stands behind the outer UDP's first byte
 CRC32C = []
 for number in range(256):
     for _ in range(8):
@@ -27,6 +28,37 @@ def put16(data, at, value):
     return data[:at] + struct.pack("!H", value) + data[at + 2:]
 
 
+class Quote:
+    """What an ICMP error says of a recipe's packet (of its fragments the one of that index): the
+    first `most` bytes, and an extension behind it (RFC 4884) or none."""
+
+    def __init__(self, recipe, source, destination, most, index=0, extension=b""):
+        self.recipe, self.addresses = recipe, (source, destination)
+        self.most, self.index, self.extension = most, index, extension
+
+    def packet(self):
+        return self.recipe.packets(*self.addresses)[self.index]
+
+    def transport_bytes(self):
+        """(how much of the quoted transport there is, how long it was)"""
+        payload = self.recipe.payload_for(*self.addresses)
+        if self.index:
+            return 0, len(payload)
+        headers = len(self.recipe.whole(*self.addresses)) - len(payload)
+        headers += 8 if self.recipe.cuts and self.recipe.version == 6 else 0
+        return min(self.most, len(self.packet())) - headers, len(payload)
+
+    def written_behind(self, message):
+        """The message's 8 bytes with the quote and all behind it."""
+        quoted = self.packet()[:self.most]
+        if not self.extension:
+            return message + quoted
+        at, unit = (5, 4) if self.recipe.version == 4 else (4, 8)
+        quoted += bytes(max(128 - len(quoted), -len(quoted) % unit))
+        message = message[:at] + bytes([len(quoted) // unit]) + message[at + 1:]
+        return message + quoted + self.extension
+
+
 class Recipe:
     """One packet but for its addresses (packed bytes). `words` are what its report says."""
 
@@ -37,15 +69,15 @@ class Recipe:
         self.options, self.chain = b"", []  # IPv4; IPv6: (kind, body) in order
         self.has_no_checksum = False
         self.damage = 0      # added to the transport checksum
-        self.quote = None    # (recipe, source, destination, most bytes): an ICMP error
+        self.quote = None    # an ICMP error: a Quote
+        self.partial = None  # "own": the transport's checksum, "inner": that of TCP in VXLAN
         self.cuts = []       # fragments end here, bytes of the fragmentable part
         self.zero_for = None  # addresses for which the last two bytes make the checksum 0
 
     def payload_for(self, source, destination):
         data = self.transport
         if self.quote:
-            quoted, most = self.quote[0], self.quote[3]
-            data += quoted.whole(*self.quote[1:3])[:most]
+            data = self.quote.written_behind(data)
         at = PSEUDO.get(self.protocol)
         if self.protocol == ICMP and len(data) >= 4:
             return put16(data, 2, checksum(put16(data, 2, 0)))
@@ -62,7 +94,21 @@ class Recipe:
         value = self.sum(source, destination, put16(data, at, 0))
         if self.damage:
             value = (value + self.damage) % 0xffff
-        return put16(data, at, value or (0xffff if self.protocol in (UDP, UDPLITE) else 0))
+        # Who completes a partial sum does not know of what protocol: 0xffff, which is 0 for all.
+        never_zero = self.protocol in (UDP, UDPLITE) or self.partial == "own"
+        return put16(data, at, value or (0xffff if never_zero else 0))
+
+    def partly_summed(self, source, destination):
+        """As a TUN hands it out: (the packet, csum_start, csum_offset)."""
+        packet, start = self.whole(source, destination), None
+        start = len(packet) - len(self.payload_for(source, destination))
+        offset, pseudo = PSEUDO[self.protocol], (source, destination, self.protocol)
+        if self.partial == "inner":
+            start += VXLAN_TCP
+            offset, pseudo = 16, (packet[start - 8:start - 4], packet[start - 4:start], TCP)
+        length = struct.pack("!II", len(packet) - start, pseudo[2])
+        return put16(packet, start + offset,
+                     checksum(pseudo[0] + pseudo[1] + length) ^ 0xffff), start, offset
 
     def sum(self, source, destination, data):
         return checksum(source + destination + struct.pack("!II", len(data), self.protocol) + data)
@@ -84,9 +130,9 @@ class Recipe:
         return b"".join(bytes([after]) + body for (_, body), after in zip(kinds, following))
 
     def parts(self, source, destination):
-        """IPv6: the first header's kind, what every fragment repeats, what is cut."""
-        front = [part for part in self.chain if part[0] in (HOP_BY_HOP, ROUTING)]
-        back = [part for part in self.chain if part[0] == DESTINATION]
+        """IPv6: what every fragment repeats, the kind of header that is cut first, what is cut."""
+        ends = [at for at, part in enumerate(self.chain, 1) if part[0] in (HOP_BY_HOP, ROUTING)]
+        front, back = self.chain[:max(ends, default=0)], self.chain[max(ends, default=0):]
         behind = back[0][0] if back else self.protocol
         return front, behind, self.chained(back, self.protocol) + self.payload_for(source, destination)
 
@@ -188,22 +234,41 @@ def random_transport(random, version):
     if version == 4:
         type = random.choice((8, 8, 8, 13, 15, 17, 0, 9, 10, 14, random.randrange(13, 256)))
         return ICMP, bytes([type, 0, 0, 0]) + random.randbytes(4) + payload, f"icmp type {type}"
-    type = random.choice((128, 128, 128, 139, 129, 133, 135, random.randrange(128, 256)))
+    type = random.choice((128, 128, 128, 139, 129, 133, 135, random.randrange(138, 256)))
     return ICMPV6, bytes([type, 0, 0, 0]) + random.randbytes(4) + payload, f"icmpv6 type {type}"
+
+
+def vxlan(random):
+    """(UDP, transport bytes, words): TCP in IPv4 in VXLAN, its checksum right."""
+    inner = random.randbytes(12) + b"\x50\x10" + random.randbytes(2) + bytes(4) + random.randbytes(61)
+    addresses = b"\x0a\1\1\1\x0a\1\1\2"
+    inner = put16(inner, 16, checksum(addresses + struct.pack("!II", len(inner), TCP) + inner) or 0xffff)
+    head = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(inner), 7, 0, 64, TCP, 0) + addresses
+    frame = random.randbytes(12) + b"\x08\0" + put16(head, 10, checksum(head)) + inner
+    payload = b"\x08\0\0\0\0\0\x2a\0" + frame
+    ports = struct.pack("!HHHH", random.randrange(1024, 65536), 4789, 8 + len(payload), 0)
+    return UDP, ports + payload, "vxlan"
+
+
+def extension_header(random, kind):
+    if kind == FRAGMENT:  # of a packet that is not cut (RFC 6946)
+        return kind, struct.pack("!BHI", 0, 0, random.randrange(1 << 32))
+    if kind == ROUTING:
+        return kind, b"\0\4\0" + bytes(4)
+    return kind, random.choice((b"\0\1\4\0\0\0\0", b"\0\x1e\4abcd", b"\1\x1e\x0c" + bytes(12)))
 
 
 def decorate(random, recipe):
     """Options or extension headers, sometimes."""
     if recipe.version == 4:
-        # no operation, router alert, an unknown option, the end
+        # no operation, router alert, an unknown option, a stream, the end
         recipe.options = random.choice((b"", b"", b"\1\1\1\0", b"\x94\4\0\0", b"\x5e\6abcd\1\0",
-                                        bytes([1] * 40)))
+                                        b"\x88\4ab", bytes([1] * 40)))
         return
-    pads = lambda: random.choice((b"\0\1\4\0\0\0\0", b"\0\x1e\4abcd", b"\1\x1e\x0c" + bytes(12)))
-    for kind, chance in ((HOP_BY_HOP, 5), (ROUTING, 8), (DESTINATION, 4), (DESTINATION, 9)):
+    for kind, chance in ((HOP_BY_HOP, 5), (DESTINATION, 9), (ROUTING, 8), (DESTINATION, 4),
+                         (DESTINATION, 9)):
         if random.randrange(chance) == 0:
-            body = b"\0\4\0" + bytes(4) if kind == ROUTING else pads()
-            recipe.chain.append((kind, body))
+            recipe.chain.append(extension_header(random, kind))
 
 
 def cut(random, recipe, source, destination, first_least):
