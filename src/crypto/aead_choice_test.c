@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Which backend it becomes: what the self-test at the start finds out, and what the CPU and the system
- * offer. */
+/* Which backend it becomes: what the self-test at the start finds out, and what the CPU and the
+ * system offer. */
 #include <string.h>
 
 #include "crypto/aead_backends.h"

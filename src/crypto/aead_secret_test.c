@@ -122,7 +122,8 @@ static bool is_watched(void)
     answer = answer ? answer : watched("nothing");
     if (answer == WATCHED)
         return true;
-    tap_skip("no valgrind for this program: apt-get install valgrind, and build without sanitizers");
+    tap_skip(
+        "no valgrind for this program: apt-get install valgrind, and build without sanitizers");
     return false;
 }
 

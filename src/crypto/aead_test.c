@@ -304,12 +304,12 @@ static void test_shorter_than_a_tag_is_refused(void)
 static uint8_t *guarded_pages(size_t page)
 {
     uint8_t *pages = mmap(NULL, 4 * page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    CHECK(pages != MAP_FAILED &&
-          mprotect(pages + page, 2 * page, PROT_READ | PROT_WRITE) == 0);
+    CHECK(pages != MAP_FAILED && mprotect(pages + page, 2 * page, PROT_READ | PROT_WRITE) == 0);
     return pages + page;
 }
 
-/* A packet that begins where its pages begin, or ends where they end; its key is at the other end. */
+/* A packet that begins where its pages begin, or ends where they end; its key is at the other end.
+ */
 static void guarded_prepare(size_t i, uint8_t *pages, size_t bytes, size_t len)
 {
     bool is_at_end = tap_random_below(2);

@@ -46,7 +46,7 @@ def aead(here, directory, algorithm, nonce_bytes, most_bytes):
 def main():
     here, directory = pathlib.Path(__file__).parent, pathlib.Path(sys.argv[1])
     aead(here, directory, "chacha20_poly1305", 12, 1024)
-    aead(here, directory, "xchacha20_poly1305", 24, 64)
+    aead(here, directory, "xchacha20_poly1305", 24, 513)
     write(here, "wycheproof_x25519.inc", "x25519_test.json",
           "number, private key, public key, shared secret",
           ((t["tcId"], quoted(t["private"]), quoted(t["public"]), quoted(t["shared"]))
