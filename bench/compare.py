@@ -95,7 +95,7 @@ def compare_programs(builds, options, missing):
     whole = {row: found for row, found in pairs.items() if all(all(pair) for pair in found)}
     lonely = [row for row in pairs if row not in whole]
     if lonely:
-        missing.append(f"{len(lonely)} rows are only in one of the two, the first: {lonely[0]}")
+        missing.append(f"rows that only one of the two has: {len(lonely)}, the first: {lonely[0]}")
     return [{"row": row, "unit": "ns", "a": median([a for a, _ in found]),
              "b": median([b for _, b in found]), **spread([b / a for a, b in found])}
             for row, found in whole.items()]
