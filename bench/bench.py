@@ -24,8 +24,8 @@ RUNG_REAL = 7
 def arguments():
     parser = argparse.ArgumentParser(
         prog="scripts/bench", description="The ladder: 1 AEAD, one packet · 2 AEAD, a batch · "
-        "3 session · 4 engine · 5 engine, 2 to 8 hops · 6 offloads · 7 real TUN and UDP beside other "
-        "programs · 8 many peers and prefixes")
+        "3 session · 4 engine · 5 engine, 2 to 8 hops · 6 offloads · 7 real TUN and UDP beside "
+        "other programs · 8 many peers and prefixes")
     parser.add_argument("--build", default="build-release", help="the build directory")
     parser.add_argument("--targets", metavar="DIR", help="only name a build's benchmark programs")
     parser.add_argument("--quick", action="store_true", help="one short round")
@@ -41,8 +41,8 @@ def arguments():
                         help="rung 7: contenders whose name has the word, and the direct one")
     parser.add_argument("--rows", action="append", default=[], metavar="WORD",
                         help="the programs' rows that have the word: depth=2")
-    parser.add_argument("--compare", nargs=2, metavar=("A", "B"), help="two builds: directories, or "
-                        "git revisions, which are built; ratios B/A")
+    parser.add_argument("--compare", nargs=2, metavar=("A", "B"), help="two builds: directories, "
+                        "or git revisions, which are built; ratios B/A")
     options = parser.parse_args()
     options.rounds = options.rounds or (1 if options.quick else ROUNDS if options.compare else 5)
     options.seconds = options.seconds or (2 if options.quick else 5)

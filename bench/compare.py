@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""--compare A B: two builds, interleaved. Each round runs both, the one first that was second before;
-a ratio is B's figure by A's of the same round. So what the machine does meanwhile meets both."""
+"""--compare A B: two builds, interleaved. Each round runs both, the one first that was second
+before; a ratio is B's figure by A's of the same round. So what the machine does meanwhile meets
+both."""
 
 import atexit
 import os

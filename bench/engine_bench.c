@@ -3,7 +3,8 @@
  * one to eight hops. Simulated relays complete the handshakes and seal what comes in; what they
  * send is kept and given to the client again and again, its replay windows forgotten in between.
  * bulk: outbound a super-packet of 64 KiB, inbound two full GRO trains a turn. single: 64 packets
- * of 64 bytes a turn, each of its own flow and alone in its read. The plaintext of a bulk packet has 1420 bytes. */
+ * of 64 bytes a turn, each of its own flow and alone in its read. The plaintext of a bulk packet
+ * has 1420 bytes. */
 #include <stdio.h>
 #include <stdlib.h>
 

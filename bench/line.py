@@ -19,8 +19,8 @@ def is_hopwire(program):
 
 
 class Line:
-    """Direct: the server is the entry's public address. One hop: the entry's inner address. Two: the
-    exit's. The contender names the programs' paths."""
+    """Direct: the server is the entry's public address. One hop: the entry's inner address. Two:
+    the exit's. The contender names the programs' paths."""
 
     def __init__(self, lab, number, contender, env):
         self.contender, self.env, self.hops = contender, env, contender.hops
@@ -88,7 +88,8 @@ class Line:
         self.programs["client"] = WireguardGo(self.client, outer, self.contender.client)
         self.client.route("10.64.0.0/24", "dev", "wga")
         if self.exit:
-            inner = Interface("wgb", self.keys["office"], ["10.70.0.2/32"], port=None, mtu=MTU - 120)
+            inner = Interface("wgb", self.keys["office"], ["10.70.0.2/32"], port=None,
+                              mtu=MTU - 120)
             inner.peer(self.keys["exit"], "10.70.0.0/24", at(EXIT))
             self.client.route(EXIT + "/32", "dev", "wga")
             self.programs["client-inner"] = WireguardGo(self.client, inner, self.contender.client)
@@ -121,7 +122,8 @@ class Line:
         before = {role: sum(map(cpu_s, found)) for role, found in pids.items()}
         run = iperf(self.client, self.destination, seconds, direction == "down", streams)
         spent = {role: sum(map(cpu_s, found)) - before[role] for role, found in pids.items()}
-        per_gb = {role: round(value / max(run["bytes"], 1) * 1e9, 3) for role, value in spent.items()}
+        per_gb = {role: round(value / max(run["bytes"], 1) * 1e9, 3)
+                  for role, value in spent.items()}
         both = [value for role, value in per_gb.items() if role.startswith("client")]
         return {**self.row(direction, streams), "gbits": round(run["gbits"], 4),
                 "cpu_s_per_gb": per_gb, "client_cpu_s_per_gb": round(sum(both), 3),
@@ -142,8 +144,8 @@ class Line:
 
     def why_no_flood(self):
         """The entry's kernel forwards trains of our small datagrams that are longer than those
-        wireguard-go's receiver has room for (64 each, in conn/bind_std.go); after ten such errors its
-        receive routine ends, and the exit never answers again."""
+        wireguard-go's receiver has room for (64 each, in conn/bind_std.go); after ten such errors
+        its receive routine ends, and the exit never answers again."""
         if self.hops == 2 and is_hopwire(self.contender.client) and \
                 not is_hopwire(self.contender.relays):
             return "the flood of small datagrams stops wireguard-go at the exit for good"
@@ -163,8 +165,8 @@ class Line:
         if not is_hopwire(self.contender.client):
             return None
         link = self.client.ip_json("-s", "link", "show", "hop0")[0]["stats64"]
-        snmp = [line.split() for line in self.client.run("cat", "/proc/net/snmp").stdout.splitlines()
-                if line.startswith("Udp:")]
+        text = self.client.run("cat", "/proc/net/snmp").stdout
+        snmp = [line.split() for line in text.splitlines() if line.startswith("Udp:")]
         status = self.programs["client"].status()
         return {**self.row("tcp", 0), "aead": status.get("aead"), "drops": drops_of(status),
                 "tun_tx_dropped": link["tx"]["dropped"],
@@ -175,7 +177,8 @@ def drops_of(value):
     """Every counter under an object named drops that is not zero."""
     found = {}
     for key, item in (value.items() if isinstance(value, dict) else enumerate(value)):
-        counts = item if key == "drops" else drops_of(item) if isinstance(item, (dict, list)) else {}
+        inner = drops_of(item) if isinstance(item, (dict, list)) else {}
+        counts = item if key == "drops" else inner
         for verdict, count in counts.items():
             if count:
                 found[verdict] = found.get(verdict, 0) + count

@@ -20,8 +20,9 @@ struct measure_burst {
  * printf's: "rung=4 backend=none ...". */
 void measure_add(struct measure_burst (*burst)(void *context), void *context, const char *text, ...)
     __attribute__((format(printf, 3, 4)));
-/* Measures every row once a round, and prints the medians in ns a packet. Of the program's arguments
- * each is a word that a row must have: "depth=2". BENCH_ROUNDS in the environment: fewer rounds. */
+/* Measures every row once a round, and prints the medians in ns a packet. Of the program's
+ * arguments each is a word that a row must have: "depth=2". BENCH_ROUNDS in the environment: fewer
+ * rounds. */
 void measure_run(int argc, char **argv);
 
 double measure_now_ns(void);

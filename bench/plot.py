@@ -38,7 +38,7 @@ class Panel:
         self.styles, self.curves = styles, curves
         self.xs = sorted({x for curve in curves.values() for x in curve})
         costs = [ns for curve in curves.values() for ns in curve.values()]
-        self.low, self.high = min(costs) / 1.2, max(costs) * 1.5
+        self.low, self.high = min(costs) / 1.2, max(costs) * 2.2
 
     def x(self, value):
         first, last = self.scale(self.xs[0]), self.scale(self.xs[-1])
@@ -61,13 +61,15 @@ class Panel:
                       text(self.x(value), bottom + 20, f"{value}", size=12)]
         parts.append(f'<rect x="{self.left}" y="{TOP}" width="{PANEL_WIDTH}" '
                      f'height="{PANEL_HEIGHT}" fill="none" stroke="#333"/>')
+        parts += self.draw_styles()
         for (backend, is_dashed), curve in self.curves.items():
             parts += self.draw_curve(COLOURS.get(backend, SPARE), is_dashed, sorted(curve.items()))
-        return parts + self.draw_styles()
+        return parts
 
     def draw_styles(self):
         """In the corner where no curve of a growing cost goes."""
-        parts, x = [], self.left + 12
+        x = self.left + 12
+        parts = [f'<rect x="{x - 4}" y="{TOP + 6}" width="160" height="44" fill="#fff"/>']
         for number, words in enumerate(self.styles):
             y = TOP + 18 + 20 * number
             parts += [segment(x, y, x + 30, y, "#333", 2, DASHED if number else ""),
@@ -78,9 +80,10 @@ class Panel:
         places = [(self.x(x), self.y(ns)) for x, ns in points]
         path = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
         dash = DASHED if is_dashed else ""
-        return [f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2" {dash}/>',
-                *(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{"#fff" if is_dashed else colour}" '
-                  f'stroke="{colour}"/>' for x, y in places)]
+        fill = "#fff" if is_dashed else colour
+        curve = f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2" {dash}/>'
+        return [curve, *(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{fill}" '
+                         f'stroke="{colour}"/>' for x, y in places)]
 
 
 def curves_of(rows, chosen, x_key):

@@ -31,8 +31,8 @@ def program_paths(build):
 
 
 def environment(options, aead=None):
-    """OpenSSL's mask takes AVX-512 (F DQ IFMA PF ER CD BW VL of leaf 7) from libcrypto. `aead`: where
-    none was asked for."""
+    """OpenSSL's mask takes AVX-512 (F DQ IFMA PF ER CD BW VL of leaf 7) from libcrypto. `aead`:
+    where none was asked for."""
     mask = {"OPENSSL_ia32cap": ":~0xdc230000"} if options.no_avx512 else {}
     aead = options.aead or aead
     return {**mask, **({"HOPWIRE_AEAD": aead} if aead else {})}

@@ -145,7 +145,8 @@ def two_builds_are_compared_row_by_row():
             compare.program_paths = kept
     tap.equal(rows, [{"row": "rung=2 size=64", "unit": "ns", "a": 100, "b": 150, "ratio": 1.5,
                       "low": 1.5, "high": 1.5, "rounds": 3}], "the rows")
-    tap.equal(missing, ["rows that only one of the two has: 1, the first: rung=2 size=9"], "the rest")
+    tap.equal(missing, ["rows that only one of the two has: 1, the first: rung=2 size=9"],
+              "the rest")
     tap.contains(printed(compare.print_rows, rows), "1.500 to 1.500", "the table")
 
 
