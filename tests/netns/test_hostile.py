@@ -2,6 +2,8 @@
 """Relays and siblings that do not keep to themselves: what they forge is dropped and counted, one
 for one; nothing is answered, nothing reaches the interface, no endpoint moves."""
 
+import ipaddress
+import itertools
 import struct
 import time
 
@@ -10,9 +12,9 @@ from lab import HERE, wait_until
 from packets import ICMP, ICMPV6, checksum, make, make_syn, make_udp, with_checksum
 from peers import Interface, Key, WireguardGo, at, sections
 from scene import IS_SANITIZED, main, scene
-from traffic import IperfServer, cpu_s, iperf, peak_rss_mib
-from world import (CLIENT, CLIENT6, ENTRY, ENTRY_INNER, ENTRY_INNER6, EVERYTHING, EXIT, EXIT6,
-                   EXIT_INNER, OFFICE, OFFICE6, WORLD, WORLD6, wait_reachable)
+from traffic import IperfServer, cpu_s, iperf
+from world import (CLIENT, CLIENT6, ENTRY, ENTRY6, ENTRY_INNER, ENTRY_INNER6, EVERYTHING, EXIT,
+                   EXIT6, EXIT_INNER, OFFICE, OFFICE6, WORLD, WORLD6, wait_reachable)
 
 SIDE_INNER, SIDE_INNER6, SIDE_NET, SIDE_NET6 = "10.80.0.2", "fd80::2", "10.50.0.0/16", "fd50::/48"
 SIDE, SIDE6 = "10.50.0.80", "fd50::80"
@@ -70,7 +72,8 @@ def endpoints(hopwire):
 
 def attack(hopwire, host, interface, packets, verdict, times=1, marker=b"forged"):
     """Sends all the packets `times` times and one ping that must still work; the verdict counted
-    exactly those, and nothing of them is seen anywhere."""
+    exactly those; before that ping there is nothing at all on the interface, and no answer to them
+    anywhere."""
     before, moved = hopwire.verdict(verdict), endpoints(hopwire)
     tun, uplink = scene.client.capture("hop0"), scene.client.capture("uplink")
     inside = host.capture(interface)
@@ -81,10 +84,15 @@ def attack(hopwire, host, interface, packets, verdict, times=1, marker=b"forged"
                f"{wanted - before} of {verdict}; drops now: {hopwire.status()}")
     tap.check(scene.client.ping(OFFICE), "the office still answers")
     tap.equal(hopwire.verdict(verdict), wanted, f"the verdict {verdict}")
-    seen = [p for p in tun.stop() if marker in p.raw]
+    passed = tun.stop()
+    seen = list(itertools.takewhile(lambda p: not (p.dst == OFFICE and p.type == 8), passed))
+    seen += [p for p in passed if marker in p.raw]
     tap.check(not seen, f"on the interface: {seen}")
-    leaks = [p for p in scene.leaks(uplink.stop()) if p.raw not in packets]
+    outside = uplink.stop()
+    leaks = [p for p in scene.leaks(outside) if p.raw not in packets]
     tap.check(not leaks, f"on the uplink: {leaks}")
+    replies = [p for p in outside if p.sport == REAL_PORT and p.payload[:1] in (b"\2", b"\3")]
+    tap.check(not replies, f"handshake answers on the uplink: {replies}")
     answers = [p for p in inside.stop() if marker in p.raw and p.raw not in packets]
     tap.check(not answers, f"answers: {answers}")
     tap.equal(endpoints(hopwire), moved, "endpoints")
@@ -123,6 +131,8 @@ def C6_the_entry_cannot_lower_the_path_of_an_inner_flow():
             quote = make_udp(quoted, place, 4444, 7, b"forged")
             target = ENTRY_INNER if place == OFFICE else ENTRY_INNER6
             packets += [error_about(place, target, quote, 576),
+                        error_about(place, target, fragment(quote, 0, True), 576),
+                        error_about(place, target, fragment(quote, 80, False), 576),
                         error_about(WORLD if place == OFFICE else WORLD6, target, quote, 576)]
     attack(hopwire, scene.world.entry, "wg0", packets, "icmp_refused", 3)
     tap.check(scene.client.ping(OFFICE, "-M", "do", "-s", scene.world.exit_mtu - 28), "full size")
@@ -169,8 +179,8 @@ def C3_inner_messages_at_the_real_socket_count_for_nothing():
     tap.check(len(data) >= 3 and initiations, "messages of the exit")
     wait_reachable(scene.client, OFFICE)
     for payloads, verdict in ((data, "unknown_index"), (initiations, "bad_mac1")):
-        packets = [make_udp(source, CLIENT, 51820, REAL_PORT, payload) for payload in payloads
-                   for source in (EXIT, ENTRY)]
+        packets = [make_udp(source, target, 51820, REAL_PORT, payload) for payload in payloads
+                   for source, target in ((EXIT, CLIENT), (ENTRY, CLIENT), (EXIT6, CLIENT6))]
         attack(hopwire, scene.world.internet, "client", packets, verdict, 2)
 
 
@@ -185,31 +195,65 @@ def C5_each_fragment_that_is_never_joined_is_counted():
     attack(hopwire, scene.world.entry, "wg0", packets, "fragment_refused")
 
 
+def rss_mib(pid):
+    with open(f"/proc/{pid}/status") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith("VmRSS")) / 1024
+
+
 @tap.test
-def C5_fragments_that_never_become_a_message_cost_little():
+def C5_a_long_flood_of_fragments_costs_no_memory():
     hopwire = up()
     pid, entry = hopwire.pids()[0], scene.world.entry
-    scene.client.ping(OFFICE)
-    before, moved = peak_rss_mib(pid), endpoints(hopwire)
+    packets = []
+    for number in range(1500):
+        for source, target in ((EXIT, ENTRY_INNER), (EXIT6, ENTRY_INNER6)):
+            packet = make_udp(source, target, 51820, VIRTUAL_PORT, b"forged" * 100)
+            packets += [fragment(packet, 0, True, number), fragment(packet, 8, True, number),  # overlaps
+                        fragment(packet, 8000, True, 5000 + number),  # never a first one
+                        fragment(packet, 65000, False, 9000 + number)]  # ends beyond all
+    path = entry.write("fragments", "\n".join(packet.hex() for packet in packets))
+    tap.check(scene.client.ping(OFFICE), "the office")
+    before, moved = rss_mib(pid), endpoints(hopwire)
     tun = scene.client.capture("hop0")
-    for block in range(4):
-        packets = []
-        for number in range(500):
-            for source, target in ((EXIT, ENTRY_INNER), (EXIT6, ENTRY_INNER6)):
-                packet = make_udp(source, target, 51820, VIRTUAL_PORT, b"forged" * 100)
-                packets.append(fragment(packet, 0, True, block * 500 + number))
-                packets.append(fragment(packet, 8, True, block * 500 + number))  # overlaps
-        scene.inject(entry, "wg0", *[p for i, p in enumerate(packets) if i % 2 == 0])
-        scene.inject(entry, "wg0", *[p for i, p in enumerate(packets) if i % 8 == 1])
-        tap.check(scene.client.ping(OFFICE), "the office still answers")
-    refused = wait_until(lambda: hopwire.verdict("fragment_refused"), 3, "the verdict")
-    after = peak_rss_mib(pid)
-    tap.note(f"{refused} refused, peak memory {before:.1f} to {after:.1f} MiB")
-    tap.check(refused >= 1000, f"only {refused} of 4000 first fragments are refused")
-    tap.check(IS_SANITIZED or after - before < 8, "memory is bounded")
+    flood = entry.start("sh", "-c", f"exec python3 {HERE}/inject.py wg0 5000 12 < {path}", name="flood")
+    answers = [scene.client.ping(OFFICE, wait=3) for _ in range(5)]
+    flood.wait()
+    after = rss_mib(pid)
+    refused = hopwire.verdict("fragment_refused")
+    tap.note(f"{refused} of {flood.output().strip()} refused, {hopwire.verdict('malformed')} malformed, "
+             f"VmRSS {before:.1f} to {after:.1f} MiB, {sum(answers)} of 5 pings during the flood")
+    tap.check(refused >= 10_000, f"only {refused} fragments are refused")
+    tap.check(after - before < (32 if IS_SANITIZED else 8), "memory is bounded")
+    tap.check(any(answers), "the office answers beside the flood")
+    wait_reachable(scene.client, OFFICE)
     seen = [p for p in tun.stop() if b"forged" in p.raw]
     tap.check(not seen, f"on the interface: {seen[:3]}")
     tap.equal(endpoints(hopwire), moved, "endpoints")
+
+
+def redirect(source, target, gateway, quote):
+    if ":" in source:
+        body = struct.pack("!BBHI", 137, 0, 0, 0) + ipaddress.ip_address(gateway).packed
+        return make(source, target, ICMPV6, with_checksum(
+            source, target, ICMPV6, body + quote[24:40], 2), ttl=255)
+    message = struct.pack("!BBH", 5, 1, 0) + ipaddress.ip_address(gateway).packed + quote
+    return make(source, target, ICMP, message[:2] + struct.pack("!H", checksum(message)) + message[4:])
+
+
+@tap.test
+def C6_F6_no_relay_is_the_client_s_router():
+    hopwire = up()
+    redirects = []
+    for source, own, place in ((ENTRY, ENTRY_INNER, WORLD), (ENTRY6, ENTRY_INNER6, WORLD6)):
+        quote = make_udp(own, place, 4444, 7, b"forged")
+        redirects.append(redirect(source, own, source, quote))
+    advert = struct.pack("!BBHBBHIIBBHI", 134, 0, 0, 64, 0, 1800, 0, 0, 5, 1, 0, 1280)
+    adverts = [make("fe80::1", ENTRY_INNER6, ICMPV6, with_checksum(
+        "fe80::1", ENTRY_INNER6, ICMPV6, advert, 2), ttl=255)]
+    attack(hopwire, scene.world.entry, "wg0", redirects, "redirect", 3)
+    attack(hopwire, scene.world.entry, "wg0", adverts, "scope", 3)
+    routes = scene.client.ip("-6", "route", "show", "table", "all")
+    tap.check("fe80::1 " not in routes, f"a router was believed: {routes}")
 
 
 @tap.test
