@@ -19,6 +19,7 @@
     X(NARROW_PATH, "narrow_path", "IPv6 over a path under 1280 bytes") \
     X(SCOPE, "scope", "link-local, multicast or broadcast") \
     X(PORT_TAKEN, "port_taken", "would leave with a carried tunnel's own port") \
+    X(LOOP, "loop", "a datagram of the program's own that would ride itself") \
     X(STAGE_FULL, "stage_full", "the oldest packet waiting for a handshake made room") \
     X(STAGE_EXPIRED, "stage_expired", "waited for a handshake that did not come") \
     X(SUPERSEDED, "superseded", "a staged initiation was replaced by a newer one") \

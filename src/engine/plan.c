@@ -6,6 +6,7 @@
 #include "engine/plan.h"
 
 #include "engine/refusal.h"
+#include "engine/riding.h"
 #include "route/fragment.h"
 #include "route/icmp.h"
 #include "route/mss.h"
@@ -92,7 +93,8 @@ static enum verdict judge_size(const struct engine *engine, struct outbound_plan
     return VERDICT_OK;
 }
 
-static enum verdict judge(struct engine *engine, const uint8_t *bytes, const struct ip_view *view)
+static enum verdict judge(struct engine *engine, const uint8_t *bytes, const struct ip_view *view,
+                          instant_ns now)
 {
     struct outbound_plan *plan = &engine->plan;
     enum verdict verdict = plan_destination(engine, (enum family)view->family,
@@ -102,6 +104,9 @@ static enum verdict judge(struct engine *engine, const uint8_t *bytes, const str
         return verdict;
     if (icmp_is_redirect(bytes, view))
         return VERDICT_REDIRECT;
+    verdict = riding_judge(engine, plan->peer, bytes, view, now);
+    if (verdict != VERDICT_OK)
+        return verdict;
     if (!source_is_fine(engine, plan->node, bytes, view))
         return VERDICT_NAT_SOURCE;
     if (port_is_taken(engine, plan->node, bytes, view))
@@ -111,7 +116,7 @@ static enum verdict judge(struct engine *engine, const uint8_t *bytes, const str
 
 /* Everything up to the first cut. */
 static enum verdict start(struct engine *engine, const struct vnet_header *vnet, uint8_t *bytes,
-                          size_t len, struct ip_view *view)
+                          size_t len, instant_ns now, struct ip_view *view)
 {
     struct outbound_plan *plan = &engine->plan;
     plan->node = NULL;
@@ -121,7 +126,7 @@ static enum verdict start(struct engine *engine, const struct vnet_header *vnet,
     if (verdict == VERDICT_OK)
         verdict = split_init(&plan->split, vnet, bytes, len, view);
     if (verdict == VERDICT_OK)
-        verdict = judge(engine, bytes, view);
+        verdict = judge(engine, bytes, view, now);
     if (verdict != VERDICT_OK)
         return verdict;
 
@@ -180,7 +185,7 @@ bool plan_packet(struct engine *engine, const struct vnet_header *vnet, uint8_t 
     struct outbound_plan *plan = &engine->plan;
     struct ip_view view = {0};
     enum verdict verdict = plan->is_active ? judge_size(engine, plan, &plan->split.view)
-                                           : start(engine, vnet, bytes, len, &view);
+                                           : start(engine, vnet, bytes, len, now, &view);
     if (verdict != VERDICT_OK) {
         /* The rest of a super-packet is translated by now and cannot be quoted (D4): who sends it
          * again is told. */

@@ -25,7 +25,9 @@ void refusal_answer(struct engine *engine, struct node *node, const uint8_t *byt
                     struct actions *actions)
 {
     core_count(engine, node, verdict);
-    if (verdict == VERDICT_MALFORMED || verdict == VERDICT_SCOPE || !icmp_may_answer(bytes, view))
+    bool is_silent = verdict == VERDICT_MALFORMED || verdict == VERDICT_SCOPE ||
+                     verdict == VERDICT_LOOP; /* of our own sockets: nobody to tell */
+    if (is_silent || !icmp_may_answer(bytes, view))
         return;
     /* Before a tunnel is known, the first one's buckets stand for the network's. */
     struct node *limiter = node ? node : &engine->tree.nodes[0];

@@ -15,6 +15,14 @@
 #define TREE_TAILROOM_PER_HOP_BYTES 31
 #define IPV6_LEAST_MTU_BYTES 1280
 
+/* Which root's peer the datagrams to this root's peer last rode, having come out of the TUN. */
+struct riding {
+    uint32_t tunnel; /* of the one that was ridden, and its index there */
+    uint32_t peer;
+    instant_ns seen;    /* 0: never */
+    instant_ns refused; /* as a loop; 0: never */
+};
+
 /* How a peer's datagrams leave: through the carrier's peer that has its endpoint in AllowedIPs, or
  * through the root's socket. Recomputed whenever the endpoint changes. */
 struct hop {
@@ -24,6 +32,7 @@ struct hop {
     uint32_t mtu_bytes; /* of the plaintext for this peer; 0: a root whose MTU is not known yet, or no
                          * way (RULES E4) */
     struct udp_path path;      /* roots */
+    struct riding riding;      /* roots */
     bool is_awaiting_name;     /* described by a name that is not resolved yet */
     instant_ns attempting_since; /* the first initiation since the last session */
     uint32_t attempts;           /* initiations since then */

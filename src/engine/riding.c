@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: MIT */
+/* Theory of operation. A mark keeps the sockets' datagrams off our own routes. With `Table = off`, or
+ * with rules that somebody else wrote, one may come out of the TUN all the same. That is legal where
+ * it rides another peer: that is nesting, made by the kernel. It must not ride itself, at once or in
+ * turn: each pass would make it larger and send it round again. So each root's peer remembers which
+ * one its datagrams were last seen to ride; a datagram that would close the circle is dropped. What
+ * rode long ago counts no more, since routes change. The datagrams are known by what no other program
+ * has: where they go together with the index in them. */
+#include "engine/riding.h"
+
+#include <stdio.h>
+
+/* Longer than the time between two initiations, which is all that a loop without a session sends. */
+#define REMEMBERED_NS (2 * REKEY_TIMEOUT_NS)
+
+static bool has_remote_index(const struct session *session, uint32_t index)
+{
+    return session && session->remote_index == index;
+}
+
+/* The WireGuard message is one that we sent to this peer. */
+static bool is_from_us(const struct peer *peer, const uint8_t *message)
+{
+    uint32_t index = load_le32(message + 4);
+    const struct indices *indices = &peer->tunnel->indices;
+    switch (message[0]) {
+    case MESSAGE_INITIATION: {
+        const struct index_entry *entry = indices_find_initiation(indices, index);
+        return entry && entry->peer == peer;
+    }
+    case MESSAGE_RESPONSE: {
+        const struct session *session = indices_find_session(indices, index);
+        return session && session->peer == peer;
+    }
+    default:
+        return has_remote_index(peer->current, index) || has_remote_index(peer->previous, index) ||
+               has_remote_index(peer->next, index);
+    }
+}
+
+/* The root's peer to which the packet is a datagram of ours, or NULL. */
+static struct peer *find_addressed(struct engine *engine, const uint8_t *bytes,
+                                   const struct ip_view *view)
+{
+    size_t at = view->transport_offset;
+    if (view->protocol != IP_PROTOCOL_UDP || view->is_later_fragment ||
+        at + UDP_HEADER_BYTES + MESSAGE_DATA_HEADER_BYTES > view->len_bytes)
+        return NULL;
+    const uint8_t *message = bytes + at + UDP_HEADER_BYTES;
+    bool is_message = message[0] == MESSAGE_INITIATION || message[0] == MESSAGE_RESPONSE ||
+                      message[0] == MESSAGE_DATA;
+    if (!is_message || message[1] || message[2] || message[3])
+        return NULL;
+    uint16_t port = load_be16(bytes + at + 2);
+    for (uint32_t i = 0; i < engine->tree.count; i++) {
+        const struct node *node = &engine->tree.nodes[i];
+        for (uint32_t p = 0; p < node->peer_count && !node->carrier; p++) {
+            const struct endpoint *endpoint = &node->peers[p]->endpoint;
+            if (endpoint->port == port &&
+                address_has_bytes(&endpoint->address, (enum family)view->family,
+                                  bytes + view->destination_offset) &&
+                is_from_us(node->peers[p], message))
+                return node->peers[p];
+        }
+    }
+    return NULL;
+}
+
+static const struct peer *root_of(const struct peer *peer)
+{
+    while (peer && node_of(peer)->carrier)
+        peer = hop_of(peer)->carrier_peer;
+    return peer;
+}
+
+/* Whom the datagrams to this root's peer were seen to ride not long ago, or NULL. Kept as numbers: who
+ * stood there may be gone. */
+static const struct peer *ridden_by(const struct engine *engine, const struct peer *peer,
+                                    instant_ns now)
+{
+    const struct riding *riding = &hop_of(peer)->riding;
+    if (!riding->seen || now >= instant_add(riding->seen, REMEMBERED_NS) ||
+        riding->tunnel >= engine->tree.count)
+        return NULL;
+    const struct node *node = &engine->tree.nodes[riding->tunnel];
+    return riding->peer < node->peer_count ? root_of(node->peers[riding->peer]) : NULL;
+}
+
+static void log_loop(struct engine *engine, const struct peer *peer, instant_ns now)
+{
+    char line[256], endpoint[ENDPOINT_TEXT_BYTES];
+    struct riding *riding = &hop_of(peer)->riding;
+    bool is_news = !riding->refused || now >= instant_add(riding->refused, REMEMBERED_NS);
+    riding->refused = now;
+    if (!engine->log || !is_news)
+        return;
+    snprintf(line, sizeof(line),
+             "%s: peer %u (%s): the host routes its datagrams into the interface again; they are "
+             "dropped: give its endpoint a route past the interface",
+             node_of(peer)->name, peer->index, endpoint_format(&peer->endpoint, endpoint));
+    engine->log(engine->log_context, line);
+}
+
+enum verdict riding_judge(struct engine *engine, const struct peer *peer, const uint8_t *bytes,
+                          const struct ip_view *view, instant_ns now)
+{
+    const struct peer *addressed = find_addressed(engine, bytes, view), *at = root_of(peer);
+    if (!addressed)
+        return VERDICT_OK;
+    const struct peer *ridden = at;
+    for (unsigned steps = 0; at && at != addressed && steps < NETWORK_DEPTH_MOST; steps++)
+        at = ridden_by(engine, at, now);
+    if (at) { /* itself, or deeper than any path */
+        log_loop(engine, addressed, now);
+        return VERDICT_LOOP;
+    }
+    if (ridden) {
+        struct riding *riding = &hop_of(addressed)->riding;
+        riding->tunnel = node_of(ridden)->index;
+        riding->peer = ridden->index;
+        riding->seen = now;
+    }
+    return VERDICT_OK;
+}
