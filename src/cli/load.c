@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -12,6 +13,7 @@
 
 #define PATHS_MOST 16
 #define PATH_BYTES 4096
+#define PIPE_PATIENCE_MS 3000
 
 static ssize_t read_whole(int fd, char *bytes, size_t capacity)
 {
@@ -29,45 +31,79 @@ static ssize_t read_whole(int fd, char *bytes, size_t capacity)
     return (ssize_t)len;
 }
 
-static bool refuse_file(struct config_file *file, const char *reason)
+/* A pipe whose writer is silent is waited for as long as it likes, one without a writer is not: a
+ * FIFO that nobody has opened reads as if it had ended. 0: nothing came. */
+static ssize_t read_pipe(int fd, char *bytes, size_t capacity)
 {
-    snprintf(file->reason, sizeof(file->reason), "%s", reason);
-    return false;
+    struct pollfd writer = {.fd = fd, .events = POLLIN};
+    poll(&writer, 1, PIPE_PATIENCE_MS);
+    ssize_t first = read(fd, bytes, capacity); /* still without waiting */
+    if (first == 0 || (first < 0 && errno != EAGAIN))
+        return first < 0 ? -errno : 0;
+    first = first < 0 ? 0 : first;
+    fcntl(fd, F_SETFL, 0);
+    ssize_t rest = read_whole(fd, bytes + first, capacity - (size_t)first);
+    return rest < 0 ? rest : first + rest;
 }
 
-/* Regular files are sized by the file system; others (a pipe of `<(…)`) by reading up to the bound. */
+/* Of what stands where a file should, why it is none; NULL: it is a file, or a pipe. */
+static const char *why_no_file(const struct stat *status)
+{
+    if (S_ISDIR(status->st_mode))
+        return "a directory, where a file should be";
+    if (S_ISREG(status->st_mode))
+        return status->st_size > CONFIG_FILE_MOST_BYTES ? "larger than 16 MiB" : NULL;
+    return S_ISFIFO(status->st_mode) ? NULL : "a device, where a file should be";
+}
+
+/* NULL: *file has it. */
+static const char *read_open_file(int fd, const struct memory *memory, struct config_file *file)
+{
+    struct stat status;
+    if (fstat(fd, &status) != 0)
+        return strerror(errno);
+    const char *reason = why_no_file(&status);
+    if (reason)
+        return reason;
+    /* The file system tells a file's size; a pipe (of `<(...)`) is read up to the bound. */
+    bool is_file = S_ISREG(status.st_mode);
+    size_t capacity = is_file ? (size_t)status.st_size + 1 : CONFIG_FILE_MOST_BYTES + 1;
+    char *bytes = memory_take(memory, capacity);
+    ssize_t len = !bytes    ? -ENOMEM
+                  : is_file ? read_whole(fd, bytes, capacity)
+                            : read_pipe(fd, bytes, capacity);
+    if (len < 0)
+        reason = strerror((int)-len);
+    else if ((size_t)len == capacity)
+        reason = is_file ? "it grew while it was read" : "larger than 16 MiB";
+    else if (len == 0 && !is_file)
+        reason = "an empty pipe, nobody writes to it";
+    if (!reason) {
+        *file = (struct config_file){.bytes = bytes, .capacity_bytes = capacity,
+                                     .len = (size_t)len,
+                                     .others_can_read = is_file && (status.st_mode & 077) != 0};
+        return NULL;
+    }
+    if (bytes)
+        explicit_bzero(bytes, capacity);
+    memory_give(memory, bytes, capacity);
+    return reason;
+}
+
 static bool read_file(void *context, const struct memory *memory, const char *path,
                       struct config_file *file)
 {
     (void)context;
-    struct stat status;
     *file = (struct config_file){0};
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-    if (fd < 0)
-        return refuse_file(file, strerror(errno));
-    if (fstat(fd, &status) != 0 || S_ISDIR(status.st_mode) || S_ISBLK(status.st_mode)) {
+    const char *reason = fd >= 0           ? read_open_file(fd, memory, file)
+                         : errno == ENXIO ? "a socket, where a file should be"
+                                          : strerror(errno);
+    if (fd >= 0)
         close(fd);
-        return refuse_file(file, "not a file that can be read");
-    }
-    bool is_regular = S_ISREG(status.st_mode);
-    if (is_regular && status.st_size > CONFIG_FILE_MOST_BYTES) {
-        close(fd);
-        return refuse_file(file, "larger than 16 MiB");
-    }
-    fcntl(fd, F_SETFL, 0); /* a pipe is waited for */
-    size_t capacity = is_regular ? (size_t)status.st_size + 1 : CONFIG_FILE_MOST_BYTES + 1;
-    char *bytes = memory_take(memory, capacity);
-    ssize_t len = bytes ? read_whole(fd, bytes, capacity) : -ENOMEM;
-    close(fd);
-    if (len < 0 || (size_t)len == capacity) {
-        if (bytes)
-            explicit_bzero(bytes, capacity);
-        memory_give(memory, bytes, capacity);
-        return refuse_file(file, len < 0 ? strerror((int)-len) : "it grew while it was read");
-    }
-    *file = (struct config_file){.bytes = bytes, .capacity_bytes = capacity, .len = (size_t)len,
-                                 .others_can_read = is_regular && (status.st_mode & 077) != 0};
-    return true;
+    if (reason)
+        snprintf(file->reason, sizeof(file->reason), "%s", reason);
+    return !reason;
 }
 
 static bool is_file_argument(const char *argument)

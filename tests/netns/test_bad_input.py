@@ -3,6 +3,7 @@
 
 import os
 import re
+import socket
 
 import tap
 from peers import Hopwire, Key, at, sections
@@ -130,6 +131,24 @@ def no_such_file():
     refused(None, "not-there", files=("not-there",))
     refused(None, files=(scene.client.dir,))
     refused(changed(office={"Config": "missing.conf"}), "missing.conf")
+
+
+@tap.test
+def what_is_no_file_of_text():
+    pipe = os.path.join(scene.client.dir, "pipe.conf")
+    os.mkfifo(pipe)
+    refused(None, "pipe.conf", "nobody writes to it", name="pipe", files=(pipe,))
+    refused(changed(office={"Config": pipe}), "pipe.conf", "nobody writes to it", has_line=True)
+    refused(None, scene.client.dir, "a directory", files=(scene.client.dir,))
+    for device in ("/dev/null", "/dev/zero"):
+        refused(None, device, "a device", files=(device,))
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(os.path.join(scene.client.dir, "socket.conf"))
+    refused(None, "socket.conf", "a socket", files=(os.path.join(scene.client.dir, "socket.conf"),))
+    endless = scene.client.run("bash", "-c", f"{Hopwire(scene.client).binary} check <(yes '# more')",
+                               check=False)
+    tap.equal(endless.returncode, 1, "the exit status for an endless pipe")
+    tap.contains(endless.stderr, "larger than 16 MiB", "the sentence for an endless pipe")
 
 
 @tap.test

@@ -205,6 +205,16 @@ def a_configuration_through_a_pipe():
     path = hopwire.write(small_text(1))
     result = scene.client.run("bash", "-c", f'{hopwire.binary} check <(cat {path})', check=False)
     tap.check("small1" in result.stdout, f"{result.stdout}{result.stderr}")
+    slow = f'{hopwire.binary} up <(sleep 0.3; cat {path}; sleep 0.3) && {hopwire.binary} status'
+    result = scene.client.run("bash", "-c", slow, check=False)
+    tap.check("interface small1" in result.stdout, f"{result.stdout}{result.stderr}")
+    name = result.stdout.split(":")[0]
+    hopwire.command("down", name)
+    pipe = os.path.join(scene.client.dir, "small1-pipe")
+    os.mkfifo(pipe)
+    late = scene.client.start("sh", "-c", f"sleep 0.3; cat {path} > {pipe}", name="late")
+    tap.contains(hopwire.command("check", pipe).stdout, "small1", "a writer that comes late")
+    late.wait()
 
 
 @tap.test
