@@ -2,6 +2,7 @@
 """RULES F7, A7: killed at any point, also of the start that follows a crash, `down` restores the host
 and meanwhile nothing leaves for a tunnel's prefix."""
 
+import json
 import os
 
 import tap
@@ -102,6 +103,86 @@ def F7_killed_at_any_point_of_the_starts_after_a_crash_down_restores_the_host():
         if reached == "started":
             break
     tap.check(20 < step < STEPS_MOST - 1, f"a start after a crash has {step} steps")
+
+
+def small(name, prefix):
+    hopwire = Hopwire(scene.client, name)
+    hopwire.write(sections(("Network", {"Interface": name}),
+                           ("Tunnel one", {"PrivateKey": Key().private, "Address": "10.9.0.2/32"}),
+                           ("Peer", {"PublicKey": Key().public, "Endpoint": at("192.0.2.77"),
+                                     "AllowedIPs": prefix})))
+    return hopwire
+
+
+def path_of(hopwire):
+    return os.path.join(scene.client.dir, hopwire.name + ".conf")
+
+
+@tap.test
+def F3_numbers_that_a_killed_start_had_chosen_are_nobody_elses():
+    first, second = small("first", "10.91.0.0/16"), small("second", "10.92.0.0/16")
+    scene.networks += [first, second]
+    for step in range(1, STEPS_MOST):
+        reached = scene.client.run("python3", os.path.join(HERE, "kill_at.py"), step, first.binary,
+                                   "up", "-f", path_of(first), check=False)
+        if reached.returncode == 77:
+            raise tap.Skip("this machine allows no tracing")
+        if os.path.exists(scene.client.run_path("hopwire", "first.state")):
+            break
+        first.down()
+    second.up(path_of(second))
+    first.down()
+    tap.contains(scene.client.ip("route", "get", "10.92.0.9"), "dev second", "the second's prefix")
+
+
+@tap.test
+def F7_down_in_another_network_namespace_says_where_and_loses_nothing():
+    other = scene.lab.host("other")
+    same_directory = {"HOPWIRE_RUN_DIR": scene.client.run_path("hopwire")}
+    hopwire = small("astray", "10.91.0.0/16")
+    scene.networks.append(hopwire)
+    hopwire.up(path_of(hopwire))
+    hopwire.kill()
+    state = read(scene.client.run_path("hopwire", "astray.state"))
+    standing = scene.client.network_state()
+    for command in (("down", "astray"), ("up", path_of(hopwire))):
+        result = other.run(hopwire.binary, *command, env=same_directory, check=False)
+        tap.equal(result.returncode, 1, f"{command[0]}: the exit status ({result.stderr})")
+        tap.contains(result.stderr, f"{scene.client.ns} hopwire down astray", command[0])
+        tap.equal(read(scene.client.run_path("hopwire", "astray.state")), state, "its state")
+        tap.same_lines(scene.client.network_state(), standing, "its rules")
+    hopwire.down()
+    hopwire.up(path_of(hopwire))
+    other.run(hopwire.binary, "down", "astray", env=same_directory)
+    tap.equal(hopwire.pids(), [], "a daemon that lives is asked, from wherever")
+
+
+@tap.test
+def I6_a_state_of_a_namespace_that_is_gone_hinders_nobody():
+    hopwire = small("gone", "10.91.0.0/16")
+    scene.networks.append(hopwire)
+    path = scene.client.run_path("hopwire", "gone.state")
+    for command in (("down", "gone"), ("up", path_of(hopwire))):
+        hopwire.up(path_of(hopwire))
+        hopwire.kill()
+        state = json.loads(read(path))
+        hopwire.down()
+        state["network_namespace"] = 1
+        scene.client.write("run/hopwire/gone.state", json.dumps(state))
+        hopwire.command(*command)
+    hopwire.is_up = True
+
+
+@tap.test
+def F7_a_relative_run_directory_is_refused():
+    hopwire = small("relative", "10.91.0.0/16")
+    for command in (("up", path_of(hopwire)), ("down", "relative"), ("status",),
+                    ("status", "relative"), ("route", "relative", PLACE)):
+        result = scene.client.run(hopwire.binary, *command, env={"HOPWIRE_RUN_DIR": "run"},
+                                  check=False)
+        tap.equal(result.returncode, 1, f"{command}: the exit status")
+        tap.contains(result.stderr, "write the whole path, starting with /", f"{command}")
+    tap.equal(hopwire.pids(), [], "daemons")
 
 
 main(services=False, relays=None)
