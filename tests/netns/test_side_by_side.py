@@ -13,6 +13,9 @@ ALLOWED = [OFFICE_NET, OFFICE_NET6, "10.70.0.1/32", "fd70::1/128"]
 # A router on the way says of these that they are unreachable.
 NOBODY = {OFFICE: "10.20.77.1", OFFICE6: "fd20:20:0:77::1", WORLD: "198.18.77.1",
           WORLD6: "2001:db8:1877::1"}
+# And of these that the host is.
+NO_HOST = {OFFICE: "10.20.78.1", OFFICE6: "fd20:20:0:78::1", WORLD: "198.18.78.1",
+           WORLD6: "2001:db8:1878::1"}
 PLACES = {"office": OFFICE, "office6": OFFICE6, "world": WORLD, "world6": WORLD6}
 CHECKS = {}
 
@@ -76,7 +79,19 @@ def a_closed_port_is_econnrefused(place):
 
 @compared
 def an_unreachable_host_is_ehostunreach(place):
+    return scene.ask(NO_HOST[place], 7) == "EHOSTUNREACH"
+
+
+@compared
+def no_route_is_told(place):
     return scene.ask(NOBODY[place], 7) == ("ENETUNREACH" if ":" in place else "EHOSTUNREACH")
+
+
+@compared
+def tcp_learns_of_an_unreachable_host(place):
+    host = f"[{NO_HOST[place]}]" if ":" in place else NO_HOST[place]
+    # 7: could not connect; 28 were the time limit
+    return scene.client.run("curl", "-sS", "-g", "-m", 9, f"http://{host}/", check=False).returncode == 7
 
 
 @compared
@@ -179,6 +194,11 @@ def what_two_nested_wireguard_go_pass_hopwire_passes():
     for what, chosen in (("neither", [k for k in theirs if not mine[k] and not theirs[k]]),
                          ("only Hopwire", [k for k in theirs if not is_as_good(theirs[k], mine[k])])):
         tap.note(f"{what}: " + (", ".join(f"{check} {name}" for check, name in chosen) or "nothing"))
+    never = [check for check in CHECKS if not any(theirs[check, name] for name in PLACES)]
+    tap.equal(never, [], "checks that wireguard-go passes nowhere: they would compare nothing")
+    for check in ("traceroute_udp", "traceroute_tcp"):
+        for name, place in PLACES.items():
+            tap.check(place in mine[check, name], f"{check} {name} arrives: {mine[check, name]}")
     passed = sum(bool(value) for value in theirs.values())
     tap.check(passed >= 60, f"wireguard-go passes only {passed} of {len(theirs)}: the world is wrong")
     tap.check(not lost, "\n".join(f"{check} {name}: wireguard-go {theirs[check, name]}, Hopwire "
@@ -191,6 +211,16 @@ def make_unreachable():
     world.exit.ip("-6", "route", "add", "unreachable", "fd20:20:0:77::/64")
     world.internet.ip("route", "add", "unreachable", "198.18.77.0/24")
     world.internet.ip("-6", "route", "add", "unreachable", "2001:db8:1877::/64")
+    for host in (world.exit, world.internet):
+        host.run("nft", "-f", "-", input="""
+            table inet nobody {
+                chain before {
+                    type filter hook prerouting priority 0
+                    ip daddr { 10.20.78.0/24, 198.18.78.0/24 } reject with icmp host-unreachable
+                    ip6 daddr { fd20:20:0:78::/64, 2001:db8:1878::/64 } reject with icmpv6 addr-unreachable
+                }
+            }
+            """)
 
 
 if __name__ == "__main__":
