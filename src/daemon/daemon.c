@@ -23,9 +23,14 @@
 static void tell_event(void *context, const struct watch_event *event)
 {
     struct daemon *daemon = context;
-    /* Our own interface's changes are our own doing, but for its addresses going away. */
-    if (event->interface_index == daemon->state.routing.interface_index &&
-        !(event->kind == WATCH_ADDRESS && event->is_gone))
+    bool is_own = event->interface_index == daemon->state.routing.interface_index;
+    bool was_down = daemon->is_interface_down;
+    if (is_own && event->kind == WATCH_LINK)
+        daemon->is_interface_down = !event->is_up;
+    /* Our own interface's changes are our own doing, but for what somebody took away: its addresses,
+     * its routes, or, by setting it down, both (the kernel does not bring them back with it). */
+    bool is_taken = event->kind == WATCH_LINK ? was_down && event->is_up : event->is_gone;
+    if (is_own && !is_taken)
         return;
     settle_soon(daemon);
 }
@@ -246,26 +251,32 @@ static int lay(struct daemon *daemon)
 
 static sigset_t end_signals(void)
 {
+    struct sigaction hang_up;
     sigset_t signals;
     sigemptyset(&signals);
     sigaddset(&signals, SIGTERM);
     sigaddset(&signals, SIGINT);
+    if (sigaction(SIGHUP, NULL, &hang_up) == 0 && hang_up.sa_handler != SIG_IGN)
+        sigaddset(&signals, SIGHUP);
     return signals;
 }
 
 /* From now on a signal waits until all that was done can be undone. */
-static void hold_signals(void)
+static void hold_signals(bool is_foreground)
 {
+    if (!is_foreground)
+        signal(SIGHUP, SIG_IGN); /* no terminal can end with it */
     sigset_t signals = end_signals();
     sigprocmask(SIG_BLOCK, &signals, NULL);
     signal(SIGPIPE, SIG_IGN); /* whoever read our output is gone: no reason to leave rules behind */
+    signal(SIGXFSZ, SIG_IGN); /* a limit on files' sizes: a sentence, as of a full disk */
 }
 
 static bool is_told_to_end(void)
 {
-    sigset_t pending;
-    return sigpending(&pending) == 0 &&
-           (sigismember(&pending, SIGTERM) == 1 || sigismember(&pending, SIGINT) == 1);
+    sigset_t pending, signals = end_signals();
+    return sigpending(&pending) == 0 && sigandset(&pending, &pending, &signals) == 0 &&
+           sigisemptyset(&pending) == 0;
 }
 
 static int open_doors(struct daemon *daemon)
@@ -437,7 +448,7 @@ int daemon_run(const struct daemon_options *options)
                             .description = options->config->network, .tun = {.fd = -1}};
     text_init(&daemon.why, daemon.reason, sizeof(daemon.reason));
     daemon.started = loop_now();
-    hold_signals();
+    hold_signals(options->is_foreground);
     int result = start(&daemon);
     if (result == 0)
         result = announce(&daemon);

@@ -15,8 +15,9 @@ struct daemon_options {
     void *context;
 };
 
-/* Runs until `down`, SIGTERM or SIGINT, then undoes what it did. The process's exit status: 0, or 1
- * after a sentence on standard error and the host exactly as before. */
+/* Runs until `down`, SIGTERM or SIGINT (in the foreground also SIGHUP, which is passed over
+ * otherwise), then undoes what it did. The process's exit status: 0, or 1 after a sentence on
+ * standard error and the host exactly as before. */
 int daemon_run(const struct daemon_options *options);
 
 #endif

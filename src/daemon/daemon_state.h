@@ -48,6 +48,7 @@ struct daemon {
 
     struct loop_source watch_source, control_source, signal_source;
     struct loop_timer settle, follow;
+    bool is_interface_down;
     bool has_event; /* the host told of a change since the last settling */
     char reason[WHY_BYTES];
     struct text why;

@@ -29,8 +29,10 @@ int earlier_read(const char *network, struct state *crashed, bool *has_crashed, 
 {
     int result = state_read(network, crashed, why);
     *has_crashed = false;
-    if (result == -ENOENT)
+    if (result == -ENOENT) {
+        text_init(why, why->bytes, why->capacity_bytes); /* as it should be: nothing to tell */
         return 0;
+    }
     if (result != 0)
         return result;
     if (state_process_is_alive(crashed)) {

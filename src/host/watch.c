@@ -5,6 +5,7 @@
 #include <libmnl/libmnl.h>
 #include <linux/if_addr.h>
 #include <linux/rtnetlink.h>
+#include <net/if.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -49,10 +50,12 @@ static bool route_event(const struct nlmsghdr *message, struct watch_event *even
 {
     const struct rtmsg *body = mnl_nlmsg_get_payload(message);
     if (mnl_nlmsg_get_payload_len(message) < sizeof(*body) ||
-        body->rtm_protocol == KERNEL_ROUTE_PROTOCOL || (body->rtm_flags & RTM_F_CLONED))
+        (body->rtm_flags & RTM_F_CLONED))
         return false;
     *event =
         (struct watch_event){.kind = WATCH_ROUTE, .is_gone = message->nlmsg_type == RTM_DELROUTE};
+    if (body->rtm_protocol == KERNEL_ROUTE_PROTOCOL && !event->is_gone)
+        return false;
     const struct nlattr *attribute;
     mnl_attr_for_each(attribute, message, sizeof(*body))
     {
@@ -76,6 +79,7 @@ static bool event_of(const struct nlmsghdr *message, struct watch_event *event)
             return false;
         *event = (struct watch_event){.kind = WATCH_LINK,
                                       .interface_index = link->ifi_index,
+                                      .is_up = (link->ifi_flags & IFF_UP) != 0,
                                       .is_gone = message->nlmsg_type == RTM_DELLINK};
         return true;
     case RTM_NEWADDR:

@@ -10,7 +10,7 @@
 
 enum watch_kind {
     WATCH_LINK,    /* an interface came, changed (up, down, MTU) or went */
-    WATCH_ROUTE,   /* a route that no Hopwire network made came or went */
+    WATCH_ROUTE,   /* a route that no Hopwire network made came, or any route went */
     WATCH_ADDRESS, /* an address came or went */
     WATCH_LOST,    /* the kernel had more to tell than fits: look at everything again */
 };
@@ -19,6 +19,7 @@ struct watch_event {
     enum watch_kind kind;
     int interface_index; /* 0: none */
     bool is_gone;
+    bool is_up; /* of a link */
 };
 
 struct watch {

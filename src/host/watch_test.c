@@ -8,6 +8,7 @@
 struct heard {
     unsigned links, links_gone, routes, routes_gone, addresses, lost;
     int index; /* of the interface that counts */
+    bool is_up;
 };
 
 static void hear(void *context, const struct watch_event *event)
@@ -17,13 +18,15 @@ static void hear(void *context, const struct watch_event *event)
     if (event->interface_index != heard->index)
         return;
     heard->links += event->kind == WATCH_LINK && !event->is_gone;
+    if (event->kind == WATCH_LINK)
+        heard->is_up = event->is_up;
     heard->links_gone += event->kind == WATCH_LINK && event->is_gone;
     heard->routes += event->kind == WATCH_ROUTE && !event->is_gone;
     heard->routes_gone += event->kind == WATCH_ROUTE && event->is_gone;
     heard->addresses += event->kind == WATCH_ADDRESS;
 }
 
-static void test_f8_what_others_change_is_told_and_our_routes_are_not(void)
+static void test_f8_what_others_change_is_told_and_what_we_add_is_not(void)
 {
     struct netlink netlink = {0};
     struct watch watch = {0};
@@ -50,6 +53,10 @@ static void test_f8_what_others_change_is_told_and_our_routes_are_not(void)
     CHECK_EQUAL(kernel_route_change(&netlink, KERNEL_ROUTE_ADD, &route, 1, &why), 0);
     CHECK_EQUAL(watch_read(&watch, hear, &heard), 0);
     CHECK_EQUAL(heard.routes, 0);
+    CHECK_EQUAL(kernel_route_change(&netlink, KERNEL_ROUTE_DELETE, &route, 1, &why), 0);
+    CHECK_EQUAL(watch_read(&watch, hear, &heard), 0);
+    CHECK_EQUAL(heard.routes_gone, 1);
+    heard.routes_gone = 0;
     route.protocol = 4;
     CHECK(prefix_parse("2001:db8:7::/48", &route.prefix));
     CHECK_EQUAL(kernel_route_change(&netlink, KERNEL_ROUTE_ADD, &route, 1, &why), 0);
@@ -64,7 +71,10 @@ static void test_f8_what_others_change_is_told_and_our_routes_are_not(void)
     CHECK_EQUAL(heard.addresses, 1);
     CHECK_EQUAL(link_set_mtu(&netlink, heard.index, 1400, &why), 0);
     CHECK_EQUAL(watch_read(&watch, hear, &heard), 0);
-    CHECK(heard.links >= 1 && heard.links_gone == 0);
+    CHECK(heard.links >= 1 && heard.links_gone == 0 && heard.is_up);
+    CHECK_EQUAL(link_set_up(&netlink, heard.index, false, &why), 0);
+    CHECK_EQUAL(watch_read(&watch, hear, &heard), 0);
+    CHECK(!heard.is_up);
     close(tun);
     CHECK_EQUAL(watch_read(&watch, hear, &heard), 0);
     CHECK(heard.links_gone >= 1);
@@ -105,7 +115,7 @@ static void test_a_flood_of_events_is_told_as_lost(void)
 
 int main(int argc, char **argv)
 {
-    TAP_RUN(argc, argv, test_f8_what_others_change_is_told_and_our_routes_are_not);
+    TAP_RUN(argc, argv, test_f8_what_others_change_is_told_and_what_we_add_is_not);
     TAP_RUN(argc, argv, test_a_flood_of_events_is_told_as_lost);
     return tap_done();
 }

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: MIT
+"""What others do to a network that is up: signals, the interface set down, its routes flushed."""
+
+import signal
+
+import tap
+from lab import wait_until
+from peers import Hopwire
+from scene import main, scene
+from world import OFFICE, OFFICE6, wait_reachable
+
+
+def foreground(*before):
+    hopwire = Hopwire(scene.client)
+    hopwire.write(scene.world.client_text())
+    process = scene.client.start(*before, hopwire.binary, "up", "-f",
+                                 scene.client.dir + "/multihop.conf")
+    wait_until(lambda: "hop0" in hopwire.command("status", "multihop", check=False).stdout, 10,
+               "the network to be up")
+    return hopwire, process
+
+
+@tap.test
+def a_terminal_that_closes_ends_the_foreground_in_order():
+    hopwire, process = foreground()
+    for pid in hopwire.pids():
+        scene.client.run("kill", "-HUP", pid)
+    tap.equal(process.wait(10), 0, f"the exit status ({process.output()})")
+    tap.same_lines(scene.client.network_state(), scene.before, "the client's network")
+
+
+@tap.test
+def nohup_keeps_the_foreground():
+    hopwire, process = foreground("nohup")
+    for pid in hopwire.pids():
+        scene.client.run("kill", "-HUP", pid)
+    wait_reachable(scene.client, OFFICE)
+    process.send(signal.SIGTERM)
+    tap.equal(process.wait(10), 0, f"the exit status ({process.output()})")
+    tap.same_lines(scene.client.network_state(), scene.before, "the client's network")
+
+
+@tap.test
+def the_background_does_not_mind_a_hang_up():
+    hopwire = scene.up()
+    for pid in hopwire.pids():
+        scene.client.run("kill", "-HUP", pid)
+    wait_reachable(scene.client, OFFICE)
+
+
+@tap.test
+def an_interface_that_was_set_down_and_up_works_again():
+    scene.up()
+    wait_reachable(scene.client, OFFICE)
+    for _ in range(2):
+        scene.client.ip("link", "set", "hop0", "down")
+        tap.check(not scene.client.ping(OFFICE, wait=1), "unreachable meanwhile")
+        wait_until(lambda: "fc00:bbbb::2" in scene.client.ip("address", "show", "hop0"), 5,
+                   "the address, so that what follows it is over before the interface is up")
+        scene.client.ip("link", "set", "hop0", "up")
+        wait_reachable(scene.client, OFFICE)
+        wait_reachable(scene.client, OFFICE6)
+
+
+@tap.test
+def routes_that_were_flushed_come_back():
+    scene.up()
+    for family in ("-4", "-6"):
+        before = scene.client.ip(family, "route", "show", "table", "51820")
+        tap.check("hop0" in before, "a route to flush")
+        scene.client.ip(family, "route", "flush", "table", "51820")
+        wait_until(lambda: scene.client.ip(family, "route", "show", "table", "51820") == before, 5,
+                   "the routes and their twins")
+
+
+@tap.test
+def a_failure_is_told_by_its_own_sentence_alone():
+    hopwire = Hopwire(scene.client)
+    path = hopwire.write(scene.world.client_text())
+    for limit in ("-n 9", "-f 0"):
+        result = scene.client.run("sh", "-c", f'ulimit {limit}; exec "$@"', "sh", hopwire.binary,
+                                  "up", path, check=False)
+        tap.equal(result.returncode, 1, f"the exit status ({result.stderr})")
+        tap.equal(len(result.stderr.strip().splitlines()), 1, f"one sentence: {result.stderr}")
+        tap.check("is not up" not in result.stderr and "signal" not in result.stderr,
+                  f"ulimit {limit}: {result.stderr}")
+        tap.same_lines(scene.client.network_state(), scene.before, "the client's network")
+
+
+main(services=False)
