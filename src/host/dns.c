@@ -166,6 +166,18 @@ static void format_file(const struct dns_wish *wish, struct text *text)
         text_append(text, "\n");
 }
 
+/* To be freed; NULL: no memory. */
+static char *list_of(const struct dns_wish *wish)
+{
+    char *list = calloc(1, LIST_BYTES);
+    struct text text;
+    if (!list)
+        return NULL;
+    text_init(&text, list, LIST_BYTES);
+    format_file(wish, &text);
+    return list;
+}
+
 static int set_resolvectl(const struct dns_wish *wish, struct text *why)
 {
     char texts[ITEMS_MOST][ADDRESS_TEXT_BYTES];
@@ -205,6 +217,24 @@ static int set_way(const struct dns_wish *wish, enum way way, struct text *why)
     return result;
 }
 
+bool dns_lists_told(const char *path)
+{
+    char *text = read_text(path);
+    bool lists = text && strncmp(text, "resolvectl ", 11) == 0;
+    free(text);
+    return lists;
+}
+
+bool dns_is_ours(const char *resolv_conf, const char *path)
+{
+    char *now = read_text(resolv_conf), *before = read_text(path);
+    bool by_resolvconf = before && strncmp(before, "resolvconf ", 11) == 0;
+    bool is_ours = before && now && (by_resolvconf || strncmp(now, MARKER, strlen(MARKER)) == 0);
+    free(now);
+    free(before);
+    return is_ours;
+}
+
 int dns_set(const struct dns_wish *wish, struct text *why)
 {
     char path[STATE_PATH_BYTES], first[128];
@@ -221,10 +251,10 @@ int dns_set(const struct dns_wish *wish, struct text *why)
         return -EOPNOTSUPP;
     }
     snprintf(first, sizeof(first), "%s %s\n", way_names[way], wish->interface);
-    if (access(path, F_OK) != 0) { /* else a crashed run's: it has the text of before */
-        char *before = read_text(RESOLV_CONF);
-        result = replace_text(path, first, before ? before : "");
-        free(before);
+    if (access(path, F_OK) != 0 || dns_lists_told(path)) { /* else a crashed run's text of before */
+        char *text = way == WAY_RESOLVECTL ? list_of(wish) : read_text(RESOLV_CONF);
+        result = replace_text(path, first, text ? text : "");
+        free(text);
         if (result < 0) {
             text_append(why, "cannot write %s: %s", path, strerror(-result));
             return result;
@@ -237,16 +267,6 @@ int dns_set(const struct dns_wish *wish, struct text *why)
     if (result < 0)
         dns_undo(wish->network, &whatever);
     return result;
-}
-
-bool dns_is_ours(const char *resolv_conf, const char *path)
-{
-    char *now = read_text(resolv_conf), *before = read_text(path);
-    bool by_resolvconf = before && strncmp(before, "resolvconf ", 11) == 0;
-    bool is_ours = before && now && (by_resolvconf || strncmp(now, MARKER, strlen(MARKER)) == 0);
-    free(now);
-    free(before);
-    return is_ours;
 }
 
 static int restore_file(const char *network, const char *before, struct text *why)

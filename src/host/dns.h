@@ -23,9 +23,12 @@ struct dns_wish {
 int dns_set(const struct dns_wish *wish, struct text *why);
 /* As before the first dns_set, unless somebody else has written since. None was set: 0. */
 int dns_undo(const char *network, struct text *why);
-/* "/run/hopwire/NAME.dns": its first line is ours, the rest is /etc/resolv.conf as it was. */
+/* "/run/hopwire/NAME.dns": its first line is ours, the rest is /etc/resolv.conf as it was, or, since
+ * systemd-resolved forgets by itself, what it was told. */
 int dns_path(const char *network, char *path, struct text *why);
 /* True: what stands in `resolv_conf` comes from dns_set, and `path` has what stood there before. */
 bool dns_is_ours(const char *resolv_conf, const char *path);
+/* True: `path` has the servers that systemd-resolved was told for the network. */
+bool dns_lists_told(const char *path);
 
 #endif

@@ -19,13 +19,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "host/dns.h"
 #include "host/resolve_inside.h"
+#include "host/uplink_dns.h"
 
-#define RESOLV_CONF "/etc/resolv.conf"
-#define SYSTEMD_RESOLV_CONF "/run/systemd/resolve/resolv.conf"
-#define RESOLV_CONF_BYTES_MOST 65536
-#define SERVERS_MOST 8
 #define NAME_BYTES 256
 #define TIMEOUT_MS 2000
 #define TRIES 3
@@ -34,20 +30,13 @@
 #define INSIDE_ANSWER_BYTES 1232
 #define EVENTS_MOST 32
 
-struct servers {
-    size_t count;
-    struct address addresses[SERVERS_MOST];
-    bool names_stub;  /* systemd-resolved's */
-    bool names_local; /* another one on this host */
-};
-
 struct request {
     struct resolver *resolver; /* NULL: this place is free */
     ares_channel channel;
     struct resolve_sockets *inside; /* the channel uses these; NULL: sockets of the host */
     struct engine *engine;          /* it is asked inside this tunnel; NULL: outside */
     uint32_t tunnel;
-    struct servers servers;
+    struct uplink_dns servers;
     bool has_most_room;
     resolve_done done;
     void *context;
@@ -121,95 +110,6 @@ void resolve_close(struct resolver *resolver)
         close(resolver->epoll);
     free(resolver);
     ares_library_cleanup();
-}
-
-static bool is_systemd_stub(const struct address *address)
-{
-    /* systemd-resolved listens on 127.0.0.53 and, without DNSSEC in between, on .54. */
-    static const uint8_t stubs[2][4] = {{127, 0, 0, 53}, {127, 0, 0, 54}};
-    return address->family == FAMILY_IPV4 &&
-           (memcmp(address->bytes, stubs[0], 4) == 0 || memcmp(address->bytes, stubs[1], 4) == 0);
-}
-
-/* One line of resolv.conf(5). Servers with a scope ("fe80::1%eth0") are passed over. */
-static void take_line(const char *line, struct servers *servers)
-{
-    static const char blanks[] = " \t\r";
-    static const char keyword[] = "nameserver";
-    char text[ADDRESS_TEXT_BYTES];
-    struct address address;
-    line += strspn(line, blanks);
-    if (strncmp(line, keyword, strlen(keyword)) != 0)
-        return;
-    line += strlen(keyword);
-    size_t gap = strspn(line, blanks), len = strcspn(line + gap, " \t\r#;");
-    if (gap == 0 || len >= sizeof(text))
-        return;
-    memcpy(text, line + gap, len);
-    text[len] = '\0';
-    if (!address_parse(text, &address))
-        return;
-    if (is_systemd_stub(&address))
-        servers->names_stub = true;
-    else if (address_is_loopback(&address) || address_is_unspecified(&address))
-        servers->names_local = true;
-    else if (servers->count < SERVERS_MOST)
-        servers->addresses[servers->count++] = address;
-}
-
-static int read_servers(const char *path, struct servers *servers, struct text *why)
-{
-    *servers = (struct servers){0};
-    FILE *file = fopen(path, "re");
-    if (!file) {
-        int error = errno;
-        text_append(why, "cannot read %s, which names the host's DNS servers: %s", path,
-                    strerror(error));
-        return -error;
-    }
-    char line[512];
-    bool is_continued = false;
-    for (size_t read_bytes = 0;
-         read_bytes < RESOLV_CONF_BYTES_MOST && fgets(line, sizeof(line), file);
-         read_bytes += strlen(line) + 1) {
-        size_t len = strcspn(line, "\n");
-        bool is_whole = line[len] == '\n';
-        line[len] = '\0';
-        if (!is_continued)
-            take_line(line, servers);
-        is_continued = !is_whole;
-    }
-    fclose(file);
-    return 0;
-}
-
-/* RULES G1: never a resolver on this host, whose own queries carry no mark. */
-static int choose_servers(const struct resolve_options *options, struct servers *servers,
-                          struct text *why)
-{
-    const char *path = options->resolv_conf ? options->resolv_conf : RESOLV_CONF;
-    if (options->replaced && dns_is_ours(path, options->replaced))
-        path = options->replaced; /* or the tunnels' own servers would be asked from outside */
-    int result = read_servers(path, servers, why);
-    if (result == 0 && servers->names_stub && servers->count == 0) {
-        path = options->systemd_resolv_conf ? options->systemd_resolv_conf : SYSTEMD_RESOLV_CONF;
-        result = read_servers(path, servers, why);
-    }
-    if (result < 0 || servers->count > 0)
-        return result;
-    if (servers->names_local) {
-        text_append(why,
-                    "%s names only a resolver on this host (127.0.0.1 or ::1), whose own queries "
-                    "would enter the tunnels: write the uplink's DNS server there, or the endpoint's address "
-                    "into the configuration",
-                    path);
-        return -EPERM;
-    }
-    text_append(why,
-                "%s names no DNS server: write the uplink's there, or the endpoint's address into "
-                "the configuration",
-                path);
-    return -EDESTADDRREQ;
 }
 
 /* Before the socket is connected: no query leaves without our mark. */
@@ -307,7 +207,8 @@ static int open_channel(struct request *request)
         .lookups = (char[]){"fb"},
         .sock_state_cb = follow_socket,
         .sock_state_cb_data = request,
-        .resolvconf_path = (char *)(options->resolv_conf ? options->resolv_conf : RESOLV_CONF),
+        .resolvconf_path =
+            (char *)(options->resolv_conf ? options->resolv_conf : UPLINK_DNS_RESOLV_CONF),
     };
     int mask = ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_NDOTS |
                ARES_OPT_LOOKUPS | ARES_OPT_SOCK_STATE_CB | ARES_OPT_RESOLVCONF;
@@ -327,7 +228,7 @@ static int open_channel(struct request *request)
     else if (!(request->inside =
                    resolve_inside_use(request->channel, request->engine, request->tunnel)))
         return ARES_ENOMEM;
-    char list[SERVERS_MOST * ADDRESS_TEXT_BYTES];
+    char list[UPLINK_DNS_MOST * ADDRESS_TEXT_BYTES];
     struct text text;
     text_init(&text, list, sizeof(list));
     for (size_t i = 0; i < request->servers.count; i++) {
@@ -360,14 +261,14 @@ static struct request *free_place(struct resolver *resolver)
 
 static int ask(struct request *request, const struct resolve_inside *inside, struct text *why)
 {
-    struct servers *servers = &request->servers;
+    struct uplink_dns *servers = &request->servers;
     if (inside) {
         request->engine = inside->engine;
         request->tunnel = inside->tunnel;
     }
-    for (size_t i = 0; inside && i < inside->server_count && servers->count < SERVERS_MOST; i++)
+    for (size_t i = 0; inside && i < inside->server_count && servers->count < UPLINK_DNS_MOST; i++)
         servers->addresses[servers->count++] = inside->servers[i];
-    int result = inside ? 0 : choose_servers(&request->resolver->options, servers, why);
+    int result = inside ? 0 : uplink_dns_find(&request->resolver->options, servers, why);
     if (result < 0)
         return result;
     int status = ask_servers(request);

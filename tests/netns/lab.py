@@ -29,6 +29,7 @@ INSIDE = "HOPWIRE_LAB_INSIDE"
 ENTER = """
 dir=$1; shift
 mount --bind "$dir/run" /run || exit 125
+if [ -e "$dir/mounts" ]; then . "$dir/mounts" || exit 125; fi
 if [ -e "$dir/resolv.conf" ]; then
     target=$(readlink -m /etc/resolv.conf)
     mkdir -p "${target%/*}"

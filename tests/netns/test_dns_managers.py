@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: MIT
+"""G3 with the real programs that keep a system's DNS: openresolv, Debian's resolvconf and
+systemd-resolved, from their packages, each in the client alone."""
+
+import os
+
+import packages
+import tap
+from lab import HERE, wait_until
+from scene import main, scene
+from world import CLIENT, ENTRY, OFFICE, wait_reachable
+
+ENTRY_NAME, MOVED = "entry.example.net", "192.0.2.77"
+
+BEFORE = "# the host's own\nsearch lan.example\nnameserver 192.0.2.1\n"
+WITH_DNS = {"network": {"DNS": "10.64.0.1, fc00:bbbb::1, corp.example"}}
+
+
+def read(path):
+    with open(path) as file:
+        return file.read()
+
+
+def lines(text, keyword):
+    return [line.split()[1:] for line in text.splitlines() if line.split()[:1] == [keyword]]
+
+
+def check_servers(text, also=()):
+    tap.equal([words[0] for words in lines(text, "nameserver")],
+              ["10.64.0.1", "fc00:bbbb::1", *also], f"the name servers in {text!r}")
+    tap.contains(text, "corp.example", "the search domain")
+
+
+def given(package):
+    """The client has this manager and no other; its /etc."""
+    scene.client.run("rm", "-rf", "/run/systemd", "/run/dbus", "/run/resolvconf")
+    return packages.give(scene.client, package)
+
+
+def place(etc, text):
+    """An ordinary file, as of a machine that nobody manages."""
+    path = os.path.join(etc, "resolv.conf")
+    if os.path.lexists(path):
+        os.remove(path)
+    with open(path, "w") as file:
+        file.write(text)
+    return path
+
+
+@tap.test
+def G3_openresolv_and_a_file_that_nobody_manages():
+    resolv_conf = place(given("openresolv"), BEFORE)
+    hopwire = scene.up(**WITH_DNS)
+    check_servers(read(resolv_conf))
+    hopwire.down()
+    tap.equal(read(resolv_conf), BEFORE, "resolv.conf after down")
+    hopwire.up(text=scene.world.client_text(**WITH_DNS))
+    hopwire.kill()
+    check_servers(read(resolv_conf))
+    hopwire.down()
+    tap.equal(read(resolv_conf), BEFORE, "resolv.conf after a crash and down")
+
+
+@tap.test
+def G3_openresolv_that_has_the_uplink_s_servers():
+    client = scene.client
+    resolv_conf = place(given("openresolv"), "")
+    client.run("resolvconf", "-a", "uplink", input="search lan.example\nnameserver 192.0.2.1\n")
+    before = read(resolv_conf)
+    tap.contains(before, "192.0.2.1", "resolv.conf before")
+    hopwire = scene.up(**WITH_DNS)
+    check_servers(read(resolv_conf))
+    hopwire.down()
+    tap.equal(read(resolv_conf), before, "resolv.conf after down")
+
+
+@tap.test
+def G3_debian_s_resolvconf():
+    client = scene.client
+    etc = given("resolvconf")
+    client.run("mkdir", "-p", "/run/resolvconf/interface")
+    client.run("touch", "/run/resolvconf/enable-updates")
+    os.remove(place(etc, ""))
+    os.symlink("/run/resolvconf/resolv.conf", os.path.join(etc, "resolv.conf"))
+    resolv_conf = client.run_path("resolvconf", "resolv.conf")
+    client.run("resolvconf", "-a", "uplink.dhclient",
+               input="search lan.example\nnameserver 192.0.2.1\n")
+    before = read(resolv_conf)
+    tap.contains(before, "192.0.2.1", "resolv.conf before")
+    hopwire = scene.up(**WITH_DNS)
+    # It has no exclusive interfaces: the uplink's server stays, behind the tunnels'.
+    check_servers(read(resolv_conf), also=["192.0.2.1"])
+    hopwire.down()
+    tap.equal(read(resolv_conf), before, "resolv.conf after down")
+
+
+class Resolved:
+    """systemd-resolved and the bus that it is told on, in the client."""
+
+    def __init__(self):
+        client = self.client = scene.client
+        etc = given("systemd-resolved")
+        with open(os.path.join(etc, "passwd"), "a") as file:
+            file.write("systemd-resolve:x:996:996::/:/usr/sbin/nologin\n")
+        with open(os.path.join(etc, "group"), "a") as file:
+            file.write("systemd-resolve:x:996:\n")
+        os.remove(place(etc, ""))
+        os.symlink("/run/systemd/resolve/stub-resolv.conf", os.path.join(etc, "resolv.conf"))
+        client.run("mkdir", "-p", "/run/dbus", "/run/systemd/resolve")
+        if client.run("chown", "996:996", "/run/systemd/resolve", check=False).returncode != 0:
+            raise tap.Skip("systemd-resolved needs a user of its own, and there is only one here")
+        self.bus = client.start("dbus-daemon", "--system", "--nofork", "--nopidfile",
+                                "--print-address", name="dbus")
+        self.bus.wait_output("unix:")
+        self.daemon = client.start("/lib/systemd/systemd-resolved", name="resolved")
+        try:
+            wait_until(lambda: client.run("resolvectl", "status", check=False).returncode == 0, 20,
+                       "systemd-resolved")
+        except AssertionError:
+            raise tap.Skip("systemd-resolved does not start here: " + self.daemon.output())
+
+    def links(self):
+        return self.client.run("resolvectl", "dns").stdout
+
+    def stop(self):
+        self.daemon.stop()
+        self.bus.stop()
+        self.client.run("rm", "-rf", "/run/systemd", "/run/dbus")
+
+
+@tap.test
+def G3_systemd_resolved():
+    resolved = Resolved()
+    client = scene.client
+    client.run("resolvectl", "dns", "uplink", "192.0.2.1")
+    stub, uplink = client.run_path("systemd/resolve/stub-resolv.conf"), \
+        client.run_path("systemd/resolve/resolv.conf")
+    before = read(stub), read(uplink), resolved.links()
+    hopwire = scene.up(**WITH_DNS)
+    tap.contains(resolved.links(), "(hop0): 10.64.0.1 fc00:bbbb::1", "the servers of each link")
+    hopwire.down()
+    tap.equal((read(stub), read(uplink), resolved.links()), before, "all of it after down")
+    resolved.stop()
+
+
+@tap.test
+def G1_root_names_are_never_asked_of_what_systemd_resolved_was_told_for_the_tunnels():
+    """The server of an uplink that comes later stands behind the tunnels' in resolved's own list."""
+    client, internet = scene.client, scene.world.internet
+    server = internet.start("python3", os.path.join(HERE, "dns.py"), f"{ENTRY_NAME}={ENTRY}", name="dns")
+    server.wait_output("ready")
+    resolved = Resolved()
+    client.run("resolvectl", "dns", "uplink", "192.0.2.1")
+    scene.up(**WITH_DNS, entry_peer={"Endpoint": ENTRY_NAME + ":51820"})
+    wait_reachable(client, OFFICE)
+    asked, uplink = server.output().count("asked"), client.capture("uplink")
+    scene.lab.link(client, "late", internet, "late")
+    client.run("resolvectl", "dns", "late", "192.0.2.1")
+    client.run("resolvectl", "revert", "uplink")
+    tap.equal([words[0] for words in lines(read(client.run_path("systemd/resolve/resolv.conf")),
+                                           "nameserver")],
+              ["10.64.0.1", "fc00:bbbb::1", "192.0.2.1"], "resolved's own list")
+    client.ip("address", "del", CLIENT + "/24", "dev", "uplink")
+    client.address("uplink", MOVED + "/24")
+    client.route("default", "via", "192.0.2.1")
+    try:
+        wait_until(lambda: server.output().count("asked") > asked, 20, "the name to be asked again")
+        outside = [p for p in uplink.stop() if p.dst in ("10.64.0.1", "fc00:bbbb::1")]
+        tap.equal(outside[:3], [], "asked of the tunnels' servers, outside of the tunnels")
+    finally:
+        for network in scene.networks:
+            network.down()
+        client.ip("link", "del", "late")
+        client.ip("address", "del", MOVED + "/24", "dev", "uplink")
+        client.address("uplink", CLIENT + "/24")
+        client.route("default", "via", "192.0.2.1")
+    resolved.stop()
+    server.stop()
+
+
+if __name__ == "__main__":
+    main(services=False)
