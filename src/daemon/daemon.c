@@ -118,7 +118,9 @@ static int open_tun(struct daemon *daemon)
 {
     struct network_offloads offloads = {0};
     network_offloads_from_environment(&offloads);
-    struct tun_options options = {.no_tso = offloads.no_tun_tso, .no_uso = offloads.no_tun_uso};
+    struct tun_options options = {.no_tso = offloads.no_tun_tso,
+                                  .no_uso = offloads.no_tun_uso,
+                                  .no_queues = offloads.no_tun_queues};
     struct link link;
     struct state_marks taken;
     int result = tun_open(&daemon->tun, daemon->config->interface_name, &options, &daemon->why);
@@ -445,7 +447,7 @@ int daemon_run(const struct daemon_options *options)
 {
     struct daemon daemon = {.options = options, .is_foreground = options->is_foreground,
                             .config = options->config,
-                            .description = options->config->network, .tun = {.fd = -1}};
+                            .description = options->config->network};
     text_init(&daemon.why, daemon.reason, sizeof(daemon.reason));
     daemon.started = loop_now();
     hold_signals(options->is_foreground);

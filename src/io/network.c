@@ -8,8 +8,10 @@
 void network_offloads_from_environment(struct network_offloads *offloads)
 {
     static const char *const names[] = {"HOPWIRE_NO_TUN_TSO", "HOPWIRE_NO_TUN_USO",
-                                        "HOPWIRE_NO_UDP_GSO", "HOPWIRE_NO_UDP_GRO"};
-    bool *const switches[] = {&offloads->no_tun_tso, &offloads->no_tun_uso, &offloads->no_udp_gso,
+                                        "HOPWIRE_NO_TUN_QUEUES", "HOPWIRE_NO_UDP_GSO",
+                                        "HOPWIRE_NO_UDP_GRO"};
+    bool *const switches[] = {&offloads->no_tun_tso, &offloads->no_tun_uso,
+                              &offloads->no_tun_queues, &offloads->no_udp_gso,
                               &offloads->no_udp_gro};
     for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
         const char *value = getenv(names[i]);
@@ -27,8 +29,9 @@ void network_leave_loop(struct network *network)
     loop_remove_hook(loop, &network->hook);
     loop_remove_timer(loop, &network->tick);
     loop_remove_timer(loop, &network->wake);
-    if (!network->tun_is_resting)
-        loop_remove(loop, &network->tun_source);
+    for (unsigned i = 0; i < network->options.tun->queue_count; i++)
+        if (network->tun_sources[i].network && !network->tun_sources[i].is_resting)
+            loop_remove(loop, &network->tun_sources[i].source);
     for (size_t i = 0; i < network->tunnel_count; i++)
         for (int j = 0; network->roots[i] && j < 2; j++) {
             struct socket_source *socket = &network->roots[i]->sockets[j];
@@ -163,18 +166,28 @@ static int make_engine(struct network *network, const struct network_description
     return -EINVAL;
 }
 
+static int watch_tun(struct network *network)
+{
+    const struct tun *tun = network->options.tun;
+    for (unsigned i = 0; i < tun->queue_count; i++) {
+        struct tun_source *queue = &network->tun_sources[i];
+        queue->source = (struct loop_source){
+            .fd = tun->fds[i],
+            .events = EPOLLIN,
+            .ready = network_turns_tun_ready,
+            .context = queue,
+        };
+        int error = loop_add(network->options.loop, &queue->source);
+        if (error)
+            return error;
+        queue->network = network;
+    }
+    return 0;
+}
+
 static int join_loop(struct network *network)
 {
     struct loop *loop = network->options.loop;
-    network->tun_source = (struct loop_source){
-        .fd = network->options.tun->fd,
-        .events = EPOLLIN,
-        .ready = network_turns_tun_ready,
-        .context = network,
-    };
-    int error = loop_add(loop, &network->tun_source);
-    if (error)
-        return error;
     network->hook = (struct loop_hook){.end_round = network_turns_end_round, .context = network};
     network->tick = (struct loop_timer){
         .deadline = INSTANT_NEVER, .ring = network_turns_tick, .context = network};
@@ -184,7 +197,7 @@ static int join_loop(struct network *network)
     loop_add_timer(loop, &network->tick);
     loop_add_timer(loop, &network->wake);
     network->is_in_loop = true;
-    return 0;
+    return watch_tun(network);
 }
 
 int network_start(struct network **out, const struct network_options *options, struct text *why)

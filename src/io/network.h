@@ -15,6 +15,7 @@ struct network;
 struct network_offloads {
     bool no_tun_tso;
     bool no_tun_uso;
+    bool no_tun_queues;
     bool no_udp_gso;
     bool no_udp_gro;
 };
@@ -47,8 +48,8 @@ struct network_counters {
     uint64_t tun_errors;
 };
 
-/* HOPWIRE_NO_TUN_TSO, HOPWIRE_NO_TUN_USO, HOPWIRE_NO_UDP_GSO, HOPWIRE_NO_UDP_GRO set to anything
- * but 0. */
+/* HOPWIRE_NO_TUN_TSO, HOPWIRE_NO_TUN_USO, HOPWIRE_NO_TUN_QUEUES, HOPWIRE_NO_UDP_GSO,
+ * HOPWIRE_NO_UDP_GRO set to anything but 0. */
 void network_offloads_from_environment(struct network_offloads *offloads);
 
 /* Opens the sockets, makes the engine and joins the loop; the engine waits for engine_set_up. 0, or

@@ -68,9 +68,9 @@ static uint64_t tun_errors(const struct end *end)
  * is returned. */
 static int break_tun(struct end *end)
 {
-    int pipe[2], tun = fcntl(end->tun.fd, F_DUPFD_CLOEXEC, 0);
+    int pipe[2], tun = fcntl(end->tun.fds[0], F_DUPFD_CLOEXEC, 0);
     CHECK_EQUAL(pipe2(pipe, O_CLOEXEC | O_NONBLOCK), 0);
-    CHECK_EQUAL(dup2(pipe[1], end->tun.fd), end->tun.fd);
+    CHECK_EQUAL(dup2(pipe[1], end->tun.fds[0]), end->tun.fds[0]);
     close(pipe[0]);
     close(pipe[1]);
     return tun;
@@ -98,7 +98,7 @@ static void test_h5_a_tun_that_fails_is_tried_again_after_a_rest(void)
     uint64_t before = tun_errors(end);
     while (tun_errors(end) == before) /* it rests from here */
         loop_step(pair.loop, loop_now() + NS_PER_S);
-    CHECK_EQUAL(dup2(tun, end->tun.fd), end->tun.fd);
+    CHECK_EQUAL(dup2(tun, end->tun.fds[0]), end->tun.fds[0]);
     close(tun);
     CHECK_EQUAL(pair_converse(&pair), PAIR_STREAM_BYTES);
     pair_close(&pair);

@@ -18,6 +18,13 @@ struct socket_source {
     struct udp_train trains[UDP_RECEIVE_MOST];
 };
 
+struct tun_source {
+    struct network *network;
+    struct loop_source source; /* of one queue */
+    bool is_ready;
+    bool is_resting;
+};
+
 struct root {
     struct network *network;
     uint32_t tunnel;
@@ -32,9 +39,8 @@ struct network {
     struct loop_hook hook;
     struct loop_timer tick;
     struct loop_timer wake; /* resting sources */
-    struct loop_source tun_source;
-    bool tun_is_ready;
-    bool tun_is_resting;
+    struct tun_source tun_sources[TUN_QUEUES_MOST];
+    unsigned next_queue; /* whose turn it is to be read */
     bool is_unfinished; /* the super-packet in tun_bytes has segments left */
     bool may_hold;      /* the engine may hold runs */
     bool has_received;  /* from a socket, in this round */
@@ -54,7 +60,8 @@ struct network {
 /* Out of the loop for good; twice does nothing. */
 void network_leave_loop(struct network *network);
 
-/* The loop's callbacks: `context` is the network, of socket_ready the socket_source. */
+/* The loop's callbacks: `context` is the network; of tun_ready the tun_source, of socket_ready the
+ * socket_source. */
 bool network_turns_end_round(void *context);
 void network_turns_tun_ready(void *context, uint32_t events);
 void network_turns_socket_ready(void *context, uint32_t events);

@@ -105,29 +105,52 @@ static void rest(struct network *network, struct loop_source *source, bool *is_r
 }
 
 /* False: there is none. */
+static bool read_queue(struct network *network, unsigned index)
+{
+    struct tun_source *queue = &network->tun_sources[index];
+    ssize_t len;
+    do
+        len = tun_read(network->options.tun, index, &network->tun_vnet, network->tun_bytes,
+                       sizeof(network->tun_bytes));
+    while (len == -EINTR);
+    if (len >= 0) {
+        network->tun_len = (size_t)len;
+        return true;
+    }
+    queue->is_ready = false;
+    if (len == -EAGAIN)
+        return false;
+    network->counters.tun_errors++;
+    engine_count(network->engine, network->first_root, VERDICT_TUN_ERROR, 1);
+    if (len == -EBADFD) { /* and nothing else ends the network (RULES H5) */
+        network->is_gone = true;
+    } else {
+        log_error(network, "a packet cannot be read from the interface", (int)len);
+        rest(network, &queue->source, &queue->is_resting);
+    }
+    return false;
+}
+
+/* One from each queue in turn: a super-packet counts as a packet, so a flood of small ones gets the
+ * least. False: there is none. */
 static bool read_tun(struct network *network)
 {
-    for (;;) {
-        ssize_t len = tun_read(network->options.tun, &network->tun_vnet, network->tun_bytes,
-                               sizeof(network->tun_bytes));
-        if (len >= 0) {
-            network->tun_len = (size_t)len;
+    unsigned count = network->options.tun->queue_count;
+    for (unsigned tried = 0; tried < count; tried++) {
+        unsigned index = network->next_queue;
+        network->next_queue = (index + 1) % count;
+        if (network->tun_sources[index].is_ready && read_queue(network, index))
             return true;
-        }
-        if (len == -EINTR)
-            continue;
-        if (len == -EAGAIN)
-            return false;
-        network->counters.tun_errors++;
-        engine_count(network->engine, network->first_root, VERDICT_TUN_ERROR, 1);
-        if (len == -EBADFD) { /* and nothing else ends the network (RULES H5) */
-            network->is_gone = true;
-        } else {
-            log_error(network, "a packet cannot be read from the interface", (int)len);
-            rest(network, &network->tun_source, &network->tun_is_resting);
-        }
-        return false;
     }
+    return false;
+}
+
+static bool tun_is_ready(const struct network *network)
+{
+    bool is_ready = false;
+    for (unsigned i = 0; i < network->options.tun->queue_count; i++)
+        is_ready = is_ready || network->tun_sources[i].is_ready;
+    return is_ready;
 }
 
 static size_t pieces(size_t len, size_t piece_bytes)
@@ -152,6 +175,8 @@ static void take_tun_turn(struct network *network)
         if (network->is_unfinished)
             break; /* the batch is full: on in the next turn */
     }
+    for (unsigned i = 0; i < network->options.tun->queue_count; i++)
+        network->tun_sources[i].is_ready = false; /* epoll knows it better */
     network->counters.tun_packets += packets;
     end_turn(network, now, loop_wall_ns());
 }
@@ -232,9 +257,8 @@ bool network_turns_end_round(void *context)
     for (size_t i = 0; i < network->tunnel_count; i++)
         if (network->roots[i])
             is_busy = take_root_turns(network->roots[i]) || is_busy;
-    if (network->tun_is_ready || network->is_unfinished)
+    if (network->is_unfinished || tun_is_ready(network))
         take_tun_turn(network);
-    network->tun_is_ready = false;
     if (network->may_hold && !network->has_received)
         idle(network, loop_now());
     if (network->is_gone) {
@@ -249,9 +273,9 @@ bool network_turns_end_round(void *context)
 
 void network_turns_tun_ready(void *context, uint32_t events)
 {
-    struct network *network = context;
+    struct tun_source *queue = context;
     (void)events; /* an error is told by the read */
-    network->tun_is_ready = true;
+    queue->is_ready = true;
 }
 
 void network_turns_socket_ready(void *context, uint32_t events)
@@ -280,8 +304,11 @@ void network_turns_wake(void *context, instant_ns now)
     struct network *network = context;
     struct loop *loop = network->options.loop;
     (void)now;
-    if (network->tun_is_resting && loop_add(loop, &network->tun_source) == 0)
-        network->tun_is_resting = false;
+    for (unsigned i = 0; i < network->options.tun->queue_count; i++) {
+        struct tun_source *queue = &network->tun_sources[i];
+        if (queue->is_resting && loop_add(loop, &queue->source) == 0)
+            queue->is_resting = false;
+    }
     for (size_t i = 0; i < network->tunnel_count; i++)
         for (int j = 0; network->roots[i] && j < 2; j++) {
             struct socket_source *socket = &network->roots[i]->sockets[j];

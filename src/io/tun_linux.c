@@ -16,6 +16,8 @@
 #define TUN_F_USO6 0x40
 #endif
 
+#define DEVICE "/dev/net/tun"
+#define TUN_FLAGS (IFF_TUN | IFF_NO_PI | IFF_VNET_HDR)
 #define SCRATCH_BYTES (2 * TUN_READ_BYTES) /* the super-packet in one piece, and one segment */
 
 __attribute__((format(printf, 3, 0))) static int refuse(struct text *why, int error,
@@ -30,10 +32,10 @@ static void set_offloads(struct tun *tun, const struct tun_options *options)
 {
     const unsigned tso = options->no_tso ? 0 : TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN;
     const unsigned uso = options->no_uso ? 0 : TUN_F_USO4 | TUN_F_USO6;
-    bool knows_uso = uso && ioctl(tun->fd, TUNSETOFFLOAD, TUN_F_CSUM | tso | uso) == 0;
-    bool knows_tso = tso && (knows_uso || ioctl(tun->fd, TUNSETOFFLOAD, TUN_F_CSUM | tso) == 0);
-    if (!knows_uso && !knows_tso && ioctl(tun->fd, TUNSETOFFLOAD, TUN_F_CSUM) < 0)
-        ioctl(tun->fd, TUNSETOFFLOAD, 0);
+    bool knows_uso = uso && ioctl(tun->fds[0], TUNSETOFFLOAD, TUN_F_CSUM | tso | uso) == 0;
+    bool knows_tso = tso && (knows_uso || ioctl(tun->fds[0], TUNSETOFFLOAD, TUN_F_CSUM | tso) == 0);
+    if (!knows_uso && !knows_tso && ioctl(tun->fds[0], TUNSETOFFLOAD, TUN_F_CSUM) < 0)
+        ioctl(tun->fds[0], TUNSETOFFLOAD, 0);
     tun->hands_out_tcp = knows_tso;
     tun->hands_out_udp = knows_uso;
     tun->takes_tcp4 = tun->takes_tcp6 = !options->no_tso;
@@ -46,7 +48,7 @@ static int set_up(struct tun *tun, const struct tun_options *options, short flag
     if (!tun->has_vnet_header)
         return 0;
     int header_bytes = VNET_HEADER_BYTES;
-    if (ioctl(tun->fd, TUNSETVNETHDRSZ, &header_bytes) < 0)
+    if (ioctl(tun->fds[0], TUNSETVNETHDRSZ, &header_bytes) < 0)
         return refuse(why, -errno, "%s: the kernel refuses a 10 byte vnet header", tun->name);
     set_offloads(tun, options);
     return 0;
@@ -54,18 +56,35 @@ static int set_up(struct tun *tun, const struct tun_options *options, short flag
 
 static int open_device(struct text *why)
 {
-    int fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
+    int fd = open(DEVICE, O_RDWR | O_NONBLOCK | O_CLOEXEC);
     if (fd >= 0)
         return fd;
     int error = -errno;
     if (error == -ENOENT || error == -ENODEV || error == -ENXIO)
-        text_append(why, "/dev/net/tun is missing: load the kernel's tun module (modprobe tun), or "
+        text_append(why, DEVICE " is missing: load the kernel's tun module (modprobe tun), or "
                          "give the container this device");
     else if (error == -EACCES || error == -EPERM)
-        text_append(why, "/dev/net/tun may not be opened: run as root");
+        text_append(why, DEVICE " may not be opened: run as root");
     else
-        text_append(why, "/dev/net/tun cannot be opened: %s", strerror(-error));
+        text_append(why, DEVICE " cannot be opened: %s", strerror(-error));
     return error;
+}
+
+/* Stops at the first that cannot be had: with fewer, flows only share them. */
+static void add_queues(struct tun *tun)
+{
+    struct ifreq request = {.ifr_flags = (short)(TUN_FLAGS | IFF_MULTI_QUEUE)};
+    memcpy(request.ifr_name, tun->name, IF_NAMESIZE);
+    while (tun->queue_count < TUN_QUEUES_MOST) {
+        int fd = open(DEVICE, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+        if (fd < 0)
+            return;
+        if (ioctl(fd, TUNSETIFF, &request) < 0) {
+            close(fd);
+            return;
+        }
+        tun->fds[tun->queue_count++] = fd;
+    }
 }
 
 int tun_open(struct tun *tun, const char *name, const struct tun_options *options, struct text *why)
@@ -75,9 +94,10 @@ int tun_open(struct tun *tun, const char *name, const struct tun_options *option
     int fd = open_device(why);
     if (fd < 0)
         return fd;
-    struct ifreq request = {.ifr_flags =
-                                (short)(IFF_TUN | IFF_NO_PI | IFF_VNET_HDR | IFF_TUN_EXCL)};
+    struct ifreq request = {.ifr_flags = (short)(TUN_FLAGS | IFF_TUN_EXCL)};
     memcpy(request.ifr_name, name, strlen(name));
+    if (!options->no_queues)
+        request.ifr_flags |= IFF_MULTI_QUEUE;
     int error;
     if (ioctl(fd, TUNSETIFF, &request) < 0) {
         error = -errno;
@@ -92,11 +112,13 @@ int tun_open(struct tun *tun, const char *name, const struct tun_options *option
             text_append(why, "%s: the interface cannot be made: %s", name, strerror(-error));
         goto close_fd;
     }
-    struct tun made = {.fd = fd};
+    struct tun made = {.fds = {fd}, .queue_count = 1};
     memcpy(made.name, request.ifr_name, IF_NAMESIZE - 1);
     error = set_up(&made, options, request.ifr_flags, why);
     if (error)
         goto close_fd;
+    if (!options->no_queues)
+        add_queues(&made);
     *tun = made;
     return 0;
 
@@ -110,7 +132,7 @@ int tun_adopt(struct tun *tun, int fd, const struct tun_options *options, struct
     struct ifreq request = {0};
     if (ioctl(fd, TUNGETIFF, &request) < 0)
         return refuse(why, -errno, "%s is not the descriptor of a TUN interface", "what was given");
-    struct tun adopted = {.fd = fd};
+    struct tun adopted = {.fds = {fd}, .queue_count = 1};
     memcpy(adopted.name, request.ifr_name, IF_NAMESIZE - 1);
     if (!(request.ifr_flags & IFF_TUN) || !(request.ifr_flags & IFF_NO_PI))
         return refuse(why, -EINVAL, "%s must be a TUN (not TAP) opened with IFF_NO_PI",
@@ -126,21 +148,23 @@ int tun_adopt(struct tun *tun, int fd, const struct tun_options *options, struct
 
 void tun_close(struct tun *tun)
 {
-    close(tun->fd);
+    while (tun->queue_count)
+        close(tun->fds[--tun->queue_count]);
     free(tun->scratch);
-    tun->fd = -1;
     tun->scratch = NULL;
 }
 
-ssize_t tun_read(struct tun *tun, struct vnet_header *vnet, uint8_t *bytes, size_t capacity)
+ssize_t tun_read(struct tun *tun, unsigned queue, struct vnet_header *vnet, uint8_t *bytes,
+                 size_t capacity)
 {
+    assert(queue < tun->queue_count);
     const struct iovec parts[2] = {{vnet, sizeof(*vnet)}, {bytes, capacity}};
     ssize_t len;
     if (tun->has_vnet_header) {
-        len = readv(tun->fd, parts, 2);
+        len = readv(tun->fds[queue], parts, 2);
     } else {
         memset(vnet, 0, sizeof(*vnet));
-        len = read(tun->fd, bytes, capacity);
+        len = read(tun->fds[queue], bytes, capacity);
     }
     if (len < 0)
         return -errno;
@@ -153,7 +177,7 @@ ssize_t tun_read(struct tun *tun, struct vnet_header *vnet, uint8_t *bytes, size
 
 static int write_parts(struct tun *tun, const struct iovec *parts, int count)
 {
-    ssize_t written = writev(tun->fd, parts, count);
+    ssize_t written = writev(tun->fds[0], parts, count);
     if (written >= 0) {
         tun->counters.writes++;
         tun->counters.written_bytes += (uint64_t)written;

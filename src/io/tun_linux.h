@@ -10,10 +10,12 @@
 
 /* A buffer for tun_read: the largest super-packet. */
 #define TUN_READ_BYTES (65536 + 64)
+#define TUN_QUEUES_MOST 8
 
 struct tun_options {
     bool no_tso; /* neither reads nor writes TCP super-packets (TRAPS 35) */
     bool no_uso; /* the same for UDP */
+    bool no_queues; /* one queue for all flows */
 };
 
 struct tun_counters {
@@ -26,8 +28,12 @@ struct tun_counters {
     uint64_t splits; /* super-packets that the kernel did not take as such (TRAPS 34) */
 };
 
+/* The kernel puts an answered flow into the queue that its answers were written to, which is the
+ * first, and any other by its hash. So a flood that nobody answers mostly fills a queue of its own, and
+ * what finds no room there is its own (TRAPS 14). */
 struct tun {
-    int fd;
+    int fds[TUN_QUEUES_MOST];
+    unsigned queue_count;
     char name[IF_NAMESIZE];
     bool has_vnet_header;
     bool hands_out_tcp; /* reads may return TCP (TSO) or UDP (USO) super-packets */
@@ -39,8 +45,8 @@ struct tun {
     struct tun_counters counters;
 };
 
-/* Makes the interface `name` (it goes when the descriptor is closed) with the best offloads that
- * the kernel has. 0; or -errno and a sentence: -EEXIST: there is such an interface, -ENOENT or
+/* Makes the interface `name` (it goes when the descriptors are closed) with the best offloads that
+ * the kernel has and as many queues as it and the limit of open files allow. 0; or -errno and a sentence: -EEXIST: there is such an interface, -ENOENT or
  * -ENODEV: no /dev/net/tun, -EPERM. */
 int tun_open(struct tun *tun, const char *name, const struct tun_options *options,
              struct text *why);
@@ -49,10 +55,11 @@ int tun_open(struct tun *tun, const char *name, const struct tun_options *option
 int tun_adopt(struct tun *tun, int fd, const struct tun_options *options, struct text *why);
 void tun_close(struct tun *tun);
 
-/* Reads one packet or super-packet. Its length, or -errno: -EAGAIN: none; -EBADFD: the interface is
+/* Reads one packet or super-packet from a queue. Its length, or -errno: -EAGAIN: none; -EBADFD: the interface is
  * gone. */
-ssize_t tun_read(struct tun *tun, struct vnet_header *vnet, uint8_t *bytes, size_t capacity);
-/* Writes one frame; the packets stay the caller's. A super-packet that the kernel refuses is
+ssize_t tun_read(struct tun *tun, unsigned queue, struct vnet_header *vnet, uint8_t *bytes,
+                 size_t capacity);
+/* Writes one frame, to the first queue; the packets stay the caller's. A super-packet that the kernel refuses is
  * written as single packets, now and from then on (TRAPS 34). 0, or -errno: -EIO: the link is down;
  * -EBADFD: gone. */
 int tun_write(struct tun *tun, const struct tun_frame *frame);

@@ -36,26 +36,36 @@ static bool bring_up(const struct tun *tun, const char *address)
     return own_netns_set_up(tun->name, true) && own_netns_add_address(tun->name, address, 24);
 }
 
-/* The next packet that is not the kernel's own chatter, which is IPv6; its length, or -errno. */
-static ssize_t read_packet(struct tun *tun, struct vnet_header *vnet)
+/* The next packet of a queue that is not the kernel's own chatter, which is IPv6; its length, or
+ * -errno. */
+static ssize_t read_from(struct tun *tun, unsigned queue, struct vnet_header *vnet)
 {
     ssize_t len;
     do
-        len = tun_read(tun, vnet, buffer, sizeof(buffer));
+        len = tun_read(tun, queue, vnet, buffer, sizeof(buffer));
     while (len > 0 && buffer[0] >> 4 == 6);
+    return len;
+}
+
+/* Of the first queue that has one. */
+static ssize_t read_packet(struct tun *tun, struct vnet_header *vnet)
+{
+    ssize_t len = -EAGAIN;
+    for (unsigned queue = 0; len == -EAGAIN && queue < tun->queue_count; queue++)
+        len = read_from(tun, queue, vnet);
     return len;
 }
 
 static void test_an_existing_interface_is_refused(void)
 {
-    struct tun tun, second = {.fd = -7};
+    struct tun tun, second = {.fds = {-7}};
     char sentence[300];
     struct text why;
     if (!open_tun(&tun, "excl0", (struct tun_options){0}))
         return;
     text_init(&why, sentence, sizeof(sentence));
     CHECK_EQUAL(tun_open(&second, "excl0", &(struct tun_options){0}, &why), -EEXIST);
-    CHECK(strstr(sentence, "excl0") && second.fd == -7);
+    CHECK(strstr(sentence, "excl0") && second.fds[0] == -7);
     text_init(&why, sentence, sizeof(sentence));
     CHECK_EQUAL(tun_open(&second, "lo", &(struct tun_options){0}, &why), -EEXIST);
     text_init(&why, sentence, sizeof(sentence));
@@ -117,7 +127,7 @@ static void test_traps_32_a_device_without_checksum_offload_loses_nothing(void)
     size_t largest;
     if (!open_tun(&tun, "eio0", (struct tun_options){0}) || !bring_up(&tun, "10.7.0.1"))
         return;
-    CHECK_EQUAL(ioctl(tun.fd, TUNSETOFFLOAD, 0), 0);
+    CHECK_EQUAL(ioctl(tun.fds[0], TUNSETOFFLOAD, 0), 0);
     CHECK_EQUAL(read_run(&tun, "10.7.0.2", &largest), 40000);
     CHECK_EQUAL(largest, 1028);
     tun_close(&tun);
@@ -146,15 +156,98 @@ static void test_h5_errors_of_a_link_that_is_down_and_of_one_that_is_gone(void)
 
 static void test_a_descriptor_that_is_no_tun_is_not_adopted(void)
 {
-    struct tun tun = {.fd = -7};
+    struct tun tun = {.fds = {-7}};
     char sentence[200];
     struct text why;
     int ends[2];
     CHECK_EQUAL(pipe(ends), 0);
     text_init(&why, sentence, sizeof(sentence));
     CHECK(tun_adopt(&tun, ends[0], &(struct tun_options){0}, &why) < 0);
-    CHECK(why.len > 0 && tun.fd == -7);
+    CHECK(why.len > 0 && tun.fds[0] == -7);
     CHECK_EQUAL(close(ends[0]) + close(ends[1]), 0); /* they stayed ours */
+}
+
+/* ---- flows and queues ---- */
+
+/* The source port of the packet in the buffer. */
+static unsigned port_in_buffer(void)
+{
+    return (unsigned)buffer[20] << 8 | buffer[21];
+}
+
+/* Swaps addresses and ports of the UDP packet in the buffer and writes it back. */
+static void answer(struct tun *tun, ssize_t len)
+{
+    uint8_t ends[8], ports[4];
+    memcpy(ends, buffer + 12, 8);
+    memcpy(buffer + 12, ends + 4, 4);
+    memcpy(buffer + 16, ends, 4);
+    memcpy(ports, buffer + 20, 4);
+    memcpy(buffer + 20, ports + 2, 2);
+    memcpy(buffer + 22, ports, 2);
+    struct packet packet = {.data = buffer, .len_bytes = (uint32_t)len};
+    const struct tun_frame frame = {.first = &packet, .packets = 1, .len_bytes = (uint32_t)len};
+    CHECK_EQUAL(tun_write(tun, &frame), 0);
+}
+
+static int flow_to(const char *to)
+{
+    struct sockaddr_in name = {.sin_family = AF_INET, .sin_port = htons(9)};
+    int fd = socket(AF_INET, SOCK_DGRAM, 0);
+    CHECK(inet_pton(AF_INET, to, &name.sin_addr) == 1);
+    CHECK_EQUAL(connect(fd, (struct sockaddr *)&name, sizeof(name)), 0);
+    return fd;
+}
+
+/* Sends one datagram; the queue it came into. */
+static unsigned queue_of(struct tun *tun, int flow)
+{
+    struct vnet_header vnet;
+    CHECK_EQUAL(send(flow, "x", 1, 0), 1);
+    for (unsigned queue = 0; queue < tun->queue_count; queue++)
+        if (read_from(tun, queue, &vnet) > 0)
+            return queue;
+    CHECK(false);
+    return 0;
+}
+
+static void test_traps_14_a_flood_without_answers_pushes_no_answered_flow_out(void)
+{
+    enum { FLOWS_MOST = 200, FLOOD = 3000 };
+    struct tun tun;
+    struct vnet_header vnet;
+    if (!open_tun(&tun, "fair0", (struct tun_options){0}) || !bring_up(&tun, "10.9.0.1"))
+        return;
+    CHECK_EQUAL(tun.queue_count, TUN_QUEUES_MOST);
+    int answered = flow_to("10.9.0.2"), flood = -1;
+    queue_of(&tun, answered);
+    answer(&tun, 29);
+    CHECK_EQUAL(queue_of(&tun, answered), 0);
+    unsigned port = port_in_buffer();
+    for (int i = 0; i < FLOWS_MOST && flood < 0; i++) { /* hashed into another queue: 7 of 8 are */
+        int flow = flow_to("10.9.0.3");
+        if (queue_of(&tun, flow) != 0)
+            flood = flow;
+        else
+            close(flow);
+    }
+    for (int i = 0; i < FLOOD; i++)
+        CHECK(send(flood, "x", 1, 0) == 1 || errno == ENOBUFS);
+    CHECK_EQUAL(send(answered, "x", 1, 0), 1);
+    CHECK_EQUAL(read_from(&tun, 0, &vnet), 29);
+    CHECK_EQUAL(port_in_buffer(), port);
+    close(flood);
+    close(answered);
+    tun_close(&tun);
+}
+
+static void test_traps_35_queues_have_a_switch(void)
+{
+    struct tun tun;
+    if (!open_tun(&tun, "fair1", (struct tun_options){.no_queues = true}))
+        return;
+    CHECK_EQUAL(tun.queue_count, 1);
+    tun_close(&tun);
 }
 
 /* ---- two namespaces, a TUN in each, a TCP connection between them, and we are the wire ---- */
@@ -327,6 +420,8 @@ int main(int argc, char **argv)
     TAP_RUN(argc, argv, test_traps_32_a_device_without_checksum_offload_loses_nothing);
     TAP_RUN(argc, argv, test_h5_errors_of_a_link_that_is_down_and_of_one_that_is_gone);
     TAP_RUN(argc, argv, test_a_descriptor_that_is_no_tun_is_not_adopted);
+    TAP_RUN(argc, argv, test_traps_14_a_flood_without_answers_pushes_no_answered_flow_out);
+    TAP_RUN(argc, argv, test_traps_35_queues_have_a_switch);
     TAP_RUN(argc, argv, test_tcp_super_packets_pass_from_tun_to_tun);
     TAP_RUN(argc, argv, test_traps_34_a_refused_super_packet_is_written_in_segments);
     TAP_RUN(argc, argv, test_an_adopted_tun_without_headers_gets_whole_packets);
