@@ -13,9 +13,10 @@
 #define POLY1305_BLOCK_BYTES 16
 #define POLY1305_MULX_INLINE static inline __attribute__((always_inline, target("bmi2")))
 
+/* The assembly knows where r is. */
 struct poly1305_mulx_key {
-    uint64_t r0, r1; /* clamped */
-    uint64_t r1_folded;
+    uint64_t r0, r1;    /* clamped */
+    uint64_t r1_folded; /* r1 * 5 / 4: 2^128 * r1, modulo 2^130 - 5 */
     uint64_t s0, s1;
 };
 
@@ -39,29 +40,27 @@ POLY1305_MULX_INLINE void poly1305_mulx_block(struct poly1305_mulx *h,
                                               const struct poly1305_mulx_key *key,
                                               const uint8_t *bytes)
 {
-    typedef const uint8_t word[8]; /* at any alignment */
-    uint64_t h0 = h->h0, h1 = h->h1, h2 = h->h2, t0, t1, t2, t3, t4, t5;
-    __asm__("add %[low], %[h0]\n\t"
-            "adc %[high], %[h1]\n\t"
+    typedef const uint8_t block[POLY1305_BLOCK_BYTES]; /* at any alignment */
+    uint64_t h0 = h->h0, h1 = h->h1, h2 = h->h2, t0, t1, t2, t3, t4;
+    __asm__("add (%[bytes]), %[h0]\n\t"
+            "adc 8(%[bytes]), %[h1]\n\t"
             "adc $1, %[h2]\n\t"
-            "mov %[r1], %%rdx\n\t"
-            "mulx %[h0], %[t0], %[t1]\n\t"
-            "mov %[r1_folded], %%rdx\n\t"
-            "mulx %[h1], %[t2], %[t3]\n\t"
-            "mov %[h2], %[t4]\n\t"
-            "imul %%rdx, %[t4]\n\t"
-            "mov %[r0], %%rdx\n\t"
-            "mulx %[h0], %[h0], %[t5]\n\t"
-            "imul %%rdx, %[h2]\n\t"
-            "mulx %[h1], %[h1], %%rdx\n\t"
-            "add %[t2], %[h0]\n\t"
-            "adc %[t3], %[t5]\n\t"
+            "mov %[h0], %%rdx\n\t"
+            "mulx (%[key]), %[h0], %[t0]\n\t"
+            "mulx 8(%[key]), %[t1], %[t2]\n\t"
+            "mov %[h1], %%rdx\n\t"
+            "mulx 16(%[key]), %[t3], %[t4]\n\t"
+            "mulx (%[key]), %[h1], %%rdx\n\t"
+            "add %[t3], %[h0]\n\t"
+            "adc %[t4], %[t0]\n\t"
+            "mov %[h2], %[t3]\n\t"
+            "imul 16(%[key]), %[t3]\n\t"
+            "imul (%[key]), %[h2]\n\t"
+            "add %[t1], %[h1]\n\t"
+            "adc %[t2], %%rdx\n\t"
+            "add %[t3], %[t0]\n\t" /* three upper halves, below 2^64 */
             "add %[t0], %[h1]\n\t"
-            "adc %[t1], %%rdx\n\t"
-            "add %[t4], %[h1]\n\t"
-            "adc $0, %%rdx\n\t"
-            "add %[t5], %[h1]\n\t"
-            "adc %%rdx, %[h2]\n\t" /* both carries and h2 * r0 stay below 2^64 */
+            "adc %%rdx, %[h2]\n\t"
             "mov %[h2], %[t0]\n\t"
             "shr $2, %[t0]\n\t"
             "and $3, %[h2]\n\t"
@@ -70,9 +69,8 @@ POLY1305_MULX_INLINE void poly1305_mulx_block(struct poly1305_mulx *h,
             "adc $0, %[h1]\n\t"
             "adc $0, %[h2]"
             : [h0] "+&r"(h0), [h1] "+&r"(h1), [h2] "+&r"(h2), [t0] "=&r"(t0), [t1] "=&r"(t1),
-              [t2] "=&r"(t2), [t3] "=&r"(t3), [t4] "=&r"(t4), [t5] "=&r"(t5)
-            : [low] "m"(*(word *)bytes), [high] "m"(*(word *)(bytes + 8)), [r0] "m"(key->r0),
-              [r1] "m"(key->r1), [r1_folded] "m"(key->r1_folded)
+              [t2] "=&r"(t2), [t3] "=&r"(t3), [t4] "=&r"(t4)
+            : [bytes] "r"(bytes), [key] "r"(key), "m"(*(block *)bytes), "m"(*key)
             : "rdx", "cc");
     *h = (struct poly1305_mulx){h0, h1, h2};
 }
