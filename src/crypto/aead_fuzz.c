@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Any bytes as a batch: lengths, keys, counters, alignments and forgeries come from the input.
- * Every backend must agree with the portable one on every packet. */
+/* Any bytes as a batch: lengths, keys, counters, alignments, forgeries and what is cut off come
+ * from the input. Every backend must agree with the portable one on every packet. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,6 +19,7 @@ struct batch {
     struct aead_desc descs[PACKETS_MOST];
     uint32_t lens_bytes[PACKETS_MOST];
     int forged_bits[PACKETS_MOST]; /* -1: none */
+    int cut_bytes[PACKETS_MOST];   /* all that is left of it, less than a tag; -1: not cut */
     uint8_t expected[PACKETS_MOST][PACKET_MOST_BYTES + AEAD_TAG_BYTES];
 };
 
@@ -42,6 +43,7 @@ static void add(struct batch *batch, const uint8_t head[HEAD_BYTES])
     batch->lens_bytes[i] = len;
     batch->forged_bits[i] =
         head[4] % 4 ? -1 : (int)((head[4] / 4u * 131 + head[5]) % ((len + AEAD_TAG_BYTES) * 8));
+    batch->cut_bytes[i] = head[4] % 16 == 1 ? head[5] % AEAD_TAG_BYTES : -1;
     batch->packets[i] = malloc(offset + len + AEAD_TAG_BYTES);
     require(batch->packets[i] != NULL);
     for (size_t at = 0; at < len; at++)
@@ -52,24 +54,36 @@ static void add(struct batch *batch, const uint8_t head[HEAD_BYTES])
                                          .key = batch->keys[head[3] % 2 ? i : i / 2]};
 }
 
+/* Compares what was sealed, and makes of it what is to be opened. */
+static void damage(struct batch *batch, size_t i)
+{
+    struct aead_desc *desc = &batch->descs[i];
+    int bit = batch->forged_bits[i], cut = batch->cut_bytes[i];
+    aead_seal_with_data(desc->key, desc->counter, batch->expected[i], batch->lens_bytes[i], NULL, 0,
+                        batch->expected[i]);
+    desc->len_bytes += AEAD_TAG_BYTES;
+    require(memcmp(desc->bytes, batch->expected[i], desc->len_bytes) == 0);
+    desc->is_authentic = bit >= 0 || cut >= 0; /* the wrong answer, if it stays */
+    if (bit >= 0)
+        desc->bytes[bit / 8] ^= (uint8_t)(1 << bit % 8);
+    if (cut >= 0)
+        desc->len_bytes = (uint32_t)cut;
+}
+
 static void check(struct batch *batch, struct aead *aead)
 {
     aead_seal(aead, batch->descs, batch->count);
-    for (size_t i = 0; i < batch->count; i++) {
-        struct aead_desc *desc = &batch->descs[i];
-        aead_seal_with_data(desc->key, desc->counter, batch->expected[i], batch->lens_bytes[i],
-                            NULL, 0, batch->expected[i]);
-        desc->len_bytes += AEAD_TAG_BYTES;
-        require(memcmp(desc->bytes, batch->expected[i], desc->len_bytes) == 0);
-        desc->is_authentic = batch->forged_bits[i] >= 0;
-        if (batch->forged_bits[i] >= 0)
-            desc->bytes[batch->forged_bits[i] / 8] ^= (uint8_t)(1 << batch->forged_bits[i] % 8);
-    }
+    for (size_t i = 0; i < batch->count; i++)
+        damage(batch, i);
     aead_open(aead, batch->descs, batch->count);
     for (size_t i = 0; i < batch->count; i++) {
-        require(batch->descs[i].is_authentic == (batch->forged_bits[i] < 0));
-        for (size_t at = 0; batch->forged_bits[i] < 0 && at < batch->lens_bytes[i]; at++)
-            require(batch->descs[i].bytes[at] == plain_byte(i, at));
+        const struct aead_desc *desc = &batch->descs[i];
+        bool is_cut = batch->cut_bytes[i] >= 0;
+        require(desc->is_authentic == (batch->forged_bits[i] < 0 && !is_cut));
+        if (is_cut) /* nobody touched it */
+            require(memcmp(desc->bytes, batch->expected[i], batch->lens_bytes[i]) == 0);
+        for (size_t at = 0; desc->is_authentic && at < batch->lens_bytes[i]; at++)
+            require(desc->bytes[at] == plain_byte(i, at));
     }
 }
 
