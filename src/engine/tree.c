@@ -136,7 +136,8 @@ static bool add_peer(struct tree *tree, struct node *node, uint32_t index,
         tunnel_add_peer(&node->tunnel, from->public_key, from->preshared_key);
     if (!peer)
         return refuse(why, why_bytes, node->name,
-                      "a peer's public key is given twice or is the tunnel's own");
+                      "a peer's PublicKey is given twice, or belongs to the tunnel's own "
+                      "PrivateKey; write the key that the other end has");
     struct hop *hop = &node->hops[index];
     node->peers[index] = peer;
     node->peer_count = index + 1;
