@@ -43,7 +43,6 @@ struct work {
     _Alignas(32) uint8_t streams[2][CHACHA_AVX2_BYTES]; /* of this pass and of the one before */
     struct slot slots[2];
     struct aead_desc *next, *end;
-    bool is_seal;
     unsigned parity;
 };
 
@@ -92,16 +91,25 @@ AVX2_INLINE size_t pass_for_one(struct work *work)
     return steps * PASS_STEP_BLOCKS * POLY1305_BLOCK_BYTES;
 }
 
+AVX2_INLINE void crypt_vector(uint8_t *bytes, const uint8_t *stream)
+{
+    __m256i_u *to = (__m256i_u *)bytes;
+    _mm256_storeu_si256(
+        to, _mm256_xor_si256(_mm256_loadu_si256(to), _mm256_load_si256((const __m256i *)stream)));
+}
+
 /* Whole vectors: up to 15 bytes behind the packet's change, which is where its tag stands. Sealing
  * has not written it yet, opening has compared it. */
 AVX2_INLINE void crypt(uint8_t *bytes, const uint8_t *stream, size_t len)
 {
     size_t at = 0;
-    for (; at + 32 <= len; at += 32) {
-        __m256i_u *to = (__m256i_u *)(bytes + at);
-        _mm256_storeu_si256(to,
-                            _mm256_xor_si256(_mm256_loadu_si256(to),
-                                             _mm256_loadu_si256((const __m256i_u *)(stream + at))));
+    for (; at + 64 <= len; at += 64) {
+        crypt_vector(bytes + at, stream + at);
+        crypt_vector(bytes + at + 32, stream + at + 32);
+    }
+    if (at + 32 <= len) {
+        crypt_vector(bytes + at, stream + at);
+        at += 32;
     }
     for (; at < len; at += 16) {
         __m128i_u *to = (__m128i_u *)(bytes + at);
@@ -132,7 +140,7 @@ AVX2_INLINE void hash_end(struct poly1305_mulx *hash, const struct poly1305_mulx
 }
 
 /* Finishes what is left of a slot's piece once `at` bytes of it are hashed. */
-AVX2 static void settle(struct work *work, unsigned index, size_t at)
+AVX2_INLINE void settle(struct work *work, bool is_seal, unsigned index, size_t at)
 {
     struct piece *piece = &work->slots[index].piece;
     struct aead_desc *desc = piece->desc;
@@ -143,15 +151,15 @@ AVX2 static void settle(struct work *work, unsigned index, size_t at)
     for (; at + POLY1305_BLOCK_BYTES <= piece->len_bytes; at += POLY1305_BLOCK_BYTES)
         poly1305_mulx_block(hash, key, piece->bytes + at);
     if (piece->is_last)
-        hash_end(hash, key, desc, piece->bytes + at, piece->bytes + piece->len_bytes,
-                 work->is_seal);
-    if (!work->is_seal)
+        hash_end(hash, key, desc, piece->bytes + at, piece->bytes + piece->len_bytes, is_seal);
+    if (!is_seal)
         crypt(piece->bytes, piece->stream, piece->len_bytes);
     piece->desc = NULL;
 }
 
 /* Gives a slot's packet the keystream of the pass just made; the last piece frees the slot. */
-AVX2 static void use_stream(struct work *work, unsigned index, const uint8_t *stream, size_t ready)
+AVX2_INLINE void use_stream(struct work *work, bool is_seal, unsigned index, const uint8_t *stream,
+                            size_t ready)
 {
     struct slot *slot = &work->slots[index];
     struct aead_desc *desc = slot->desc;
@@ -168,7 +176,7 @@ AVX2 static void use_stream(struct work *work, unsigned index, const uint8_t *st
                                  .stream = stream,
                                  .len_bytes = left < ready ? left : ready,
                                  .is_last = left <= ready};
-    if (work->is_seal)
+    if (is_seal)
         crypt(slot->piece.bytes, stream, slot->piece.len_bytes);
     slot->at_bytes += slot->piece.len_bytes;
     if (slot->piece.is_last)
@@ -176,10 +184,10 @@ AVX2 static void use_stream(struct work *work, unsigned index, const uint8_t *st
 }
 
 /* The next packet for a slot that is free, if there is one. */
-AVX2 static void take_next(struct work *work, unsigned index)
+AVX2_INLINE void take_next(struct work *work, bool is_seal, unsigned index)
 {
     struct slot *slot = &work->slots[index];
-    size_t tag_bytes = work->is_seal ? 0 : AEAD_TAG_BYTES;
+    size_t tag_bytes = is_seal ? 0 : AEAD_TAG_BYTES;
     while (!slot->desc && work->next < work->end) {
         struct aead_desc *desc = work->next++;
         if (desc->len_bytes <= SHORT_MOST_BYTES + tag_bytes)
@@ -196,10 +204,10 @@ AVX2 static void take_next(struct work *work, unsigned index)
 }
 
 /* The last packet has both halves, as there is none to share them with. */
-AVX2 static void run_lone(struct work *work, unsigned index)
+AVX2_INLINE void run_lone(struct work *work, bool is_seal, unsigned index)
 {
     struct slot *slot = &work->slots[0];
-    settle(work, !index, 0);
+    settle(work, is_seal, !index, 0);
     chacha_avx2_take_all(&work->pass.chacha, index);
     if (index) {
         *slot = work->slots[1];
@@ -208,20 +216,20 @@ AVX2 static void run_lone(struct work *work, unsigned index)
         work->pass.hash_keys[0] = work->pass.hash_keys[1];
     }
     while (slot->desc) {
-        settle(work, 0, pass_for_one(work));
-        use_stream(work, 0, work->pass.stream, CHACHA_AVX2_BYTES);
+        settle(work, is_seal, 0, pass_for_one(work));
+        use_stream(work, is_seal, 0, work->pass.stream, CHACHA_AVX2_BYTES);
         work->parity ^= 1;
     }
 }
 
 /* A pass for up to four short packets. Their chains go block by block, since what one of them waits
  * for the others have no need of. */
-AVX2 static void pass_for_short(struct work *work, struct aead_desc *descs[SHORT_PACKETS],
-                                size_t count)
+AVX2_INLINE void pass_for_short(struct work *work, bool is_seal,
+                                struct aead_desc *descs[SHORT_PACKETS], size_t count)
 {
     struct pass *pass = &work->pass;
     const uint8_t *stream = pass->stream = work->streams[0];
-    size_t tag_bytes = work->is_seal ? 0 : AEAD_TAG_BYTES, lens[SHORT_PACKETS] = {0};
+    size_t tag_bytes = is_seal ? 0 : AEAD_TAG_BYTES, lens[SHORT_PACKETS] = {0};
     pass->beside = 0;
     pass->alone = PASS_STEPS;
     chacha_poly1305_avx2_two(pass);
@@ -230,7 +238,7 @@ AVX2 static void pass_for_short(struct work *work, struct aead_desc *descs[SHORT
         poly1305_mulx_key(&work->short_keys[i], own);
         work->short_hashes[i] = (struct poly1305_mulx){0};
         lens[i] = descs[i]->len_bytes - tag_bytes;
-        if (work->is_seal)
+        if (is_seal)
             crypt(descs[i]->bytes, own + CHACHA_BLOCK_BYTES, lens[i]);
     }
     for (size_t at = 0; at < SHORT_MOST_BYTES; at += POLY1305_BLOCK_BYTES)
@@ -241,16 +249,16 @@ AVX2 static void pass_for_short(struct work *work, struct aead_desc *descs[SHORT
     for (size_t i = 0; i < count; i++) {
         uint8_t *tag = descs[i]->bytes + lens[i];
         hash_end(&work->short_hashes[i], &work->short_keys[i], descs[i],
-                 tag - lens[i] % POLY1305_BLOCK_BYTES, tag, work->is_seal);
-        if (!work->is_seal)
+                 tag - lens[i] % POLY1305_BLOCK_BYTES, tag, is_seal);
+        if (!is_seal)
             crypt(descs[i]->bytes, stream + i * SHORT_STREAM_BYTES + CHACHA_BLOCK_BYTES, lens[i]);
     }
 }
 
 /* The batch's short packets, four at a time; and refuses those without room for a tag. */
-AVX2 static void run_short(struct work *work, struct aead_desc *next)
+AVX2_INLINE void run_short(struct work *work, bool is_seal, struct aead_desc *next)
 {
-    size_t tag_bytes = work->is_seal ? 0 : AEAD_TAG_BYTES;
+    size_t tag_bytes = is_seal ? 0 : AEAD_TAG_BYTES;
     struct aead_desc *descs[SHORT_PACKETS];
     const uint8_t *keys[SHORT_PACKETS];
     uint64_t counters[SHORT_PACKETS];
@@ -270,7 +278,7 @@ AVX2 static void run_short(struct work *work, struct aead_desc *next)
         }
         chacha_avx2_pair_keys(&work->pass.chacha, keys);
         chacha_avx2_pair_packets(&work->pass.chacha, counters);
-        pass_for_short(work, descs, count);
+        pass_for_short(work, is_seal, descs, count);
     }
 }
 
@@ -284,7 +292,7 @@ AVX2_INLINE void wipe_work(struct work *work)
     }
 }
 
-AVX2 static void run(struct aead_desc *descs, size_t count, bool is_seal)
+AVX2_INLINE void run(struct aead_desc *descs, size_t count, bool is_seal)
 {
     struct work work;
     struct slot *slots = work.slots;
@@ -294,27 +302,26 @@ AVX2 static void run(struct aead_desc *descs, size_t count, bool is_seal)
     }
     work.next = descs;
     work.end = descs + count;
-    work.is_seal = is_seal;
     work.parity = 0;
     chacha_avx2_constants(&work.pass.chacha);
-    run_short(&work, descs);
+    run_short(&work, is_seal, descs);
     for (;;) {
-        take_next(&work, 0);
-        take_next(&work, 1);
+        take_next(&work, is_seal, 0);
+        take_next(&work, is_seal, 1);
         if (!slots[0].desc || !slots[1].desc)
             break;
         size_t hashed = pass_for_two(&work);
-        for (unsigned i = 0; i < 2; i++) {
-            settle(&work, i, hashed);
-            use_stream(&work, i, work.pass.stream + i * CHACHA_AVX2_HALF_BYTES,
-                       CHACHA_AVX2_HALF_BYTES);
-        }
+        settle(&work, is_seal, 0, hashed);
+        settle(&work, is_seal, 1, hashed);
+        use_stream(&work, is_seal, 0, work.pass.stream, CHACHA_AVX2_HALF_BYTES);
+        use_stream(&work, is_seal, 1, work.pass.stream + CHACHA_AVX2_HALF_BYTES,
+                   CHACHA_AVX2_HALF_BYTES);
         work.parity ^= 1;
     }
     if (slots[0].desc || slots[1].desc)
-        run_lone(&work, !slots[0].desc);
-    settle(&work, 0, 0);
-    settle(&work, 1, 0); /* nothing, if the other one ran alone */
+        run_lone(&work, is_seal, !slots[0].desc);
+    settle(&work, is_seal, 0, 0);
+    settle(&work, is_seal, 1, 0); /* nothing, if the other one ran alone */
     wipe_work(&work);
 }
 
@@ -329,13 +336,13 @@ static void wipe(void *state)
     (void)state;
 }
 
-static void seal(void *state, struct aead_desc *descs, size_t count)
+AVX2 static void seal(void *state, struct aead_desc *descs, size_t count)
 {
     (void)state;
     run(descs, count, true);
 }
 
-static void open(void *state, struct aead_desc *descs, size_t count)
+AVX2 static void open(void *state, struct aead_desc *descs, size_t count)
 {
     (void)state;
     run(descs, count, false);

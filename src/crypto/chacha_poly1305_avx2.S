@@ -6,9 +6,9 @@
  * rotations. Two quarter rounds go side by side, one of them with c2 or c3.
  *
  * This costs 128 vector instructions two rounds, for which an Intel core has three ports, so that
- * every fourth issue slot is free; Poly1305 goes there. Its instructions follow the vector ones
- * 3 to 5, in the order of their program: two blocks of a chain have nothing to do side by side, so
- * they come one after the other, and two chains take turns. In four rounds that is six blocks. */
+ * every fourth issue slot is free; Poly1305 goes there. After five vector instructions come three of
+ * its own, in the order of its program: two blocks of a chain have nothing to do side by side, so
+ * they follow each other, and two chains take turns. In four rounds that is six blocks. */
 
 /* Registers: */
 #define WORK %rdi  /* struct chacha_poly1305_avx2 */
@@ -105,13 +105,15 @@ turn_8:
 
 /* ---- ChaCha20 ---- */
 
-/* A vector instruction, and in 3 of 5 cases one of Poly1305. */
+/* A vector instruction, and after each fifth three of Poly1305. */
 .macro v instruction:vararg
     \instruction
     .if chains
-        .set due, due + 3
-        .if due >= 5
-            .set due, due - 5
+        .set due, due + 1
+        .if due == 5
+            .set due, 0
+            next
+            next
             next
         .endif
     .endif
@@ -124,34 +126,34 @@ turn_8:
 .endm
 
 /* Two quarter rounds; the second one's c is ACTIVE, and comes from `load` if that is given. It runs
- * an instruction behind the first one, which spreads the rotations. */
+ * two operations behind the first one, which spreads the rotations. */
 .macro quarters a b c d e f h load
     v vpaddd %ymm\b, %ymm\a, %ymm\a
     v vpxor %ymm\a, %ymm\d, %ymm\d
-    v vpaddd %ymm\f, %ymm\e, %ymm\e
     v vpshufb turn_16(%rip), %ymm\d, %ymm\d
-    v vpxor %ymm\e, %ymm\h, %ymm\h
+    v vpaddd %ymm\f, %ymm\e, %ymm\e
     v vpaddd %ymm\d, %ymm\c, %ymm\c
-    v vpshufb turn_16(%rip), %ymm\h, %ymm\h
+    v vpxor %ymm\e, %ymm\h, %ymm\h
     v vpxor %ymm\c, %ymm\b, %ymm\b
+    v vpshufb turn_16(%rip), %ymm\h, %ymm\h
+    rotate \b, 12
     .ifb \load
     v vpaddd %ymm\h, %ymm14, %ymm14
     .else
     v vpaddd \load(WORK), %ymm\h, %ymm14
     .endif
-    rotate \b, 12
-    v vpxor %ymm14, %ymm\f, %ymm\f
     v vpaddd %ymm\b, %ymm\a, %ymm\a
-    rotate \f, 12
+    v vpxor %ymm14, %ymm\f, %ymm\f
     v vpxor %ymm\a, %ymm\d, %ymm\d
-    v vpaddd %ymm\f, %ymm\e, %ymm\e
+    rotate \f, 12
     v vpshufb turn_8(%rip), %ymm\d, %ymm\d
-    v vpxor %ymm\e, %ymm\h, %ymm\h
+    v vpaddd %ymm\f, %ymm\e, %ymm\e
     v vpaddd %ymm\d, %ymm\c, %ymm\c
-    v vpshufb turn_8(%rip), %ymm\h, %ymm\h
+    v vpxor %ymm\e, %ymm\h, %ymm\h
     v vpxor %ymm\c, %ymm\b, %ymm\b
-    v vpaddd %ymm\h, %ymm14, %ymm14
+    v vpshufb turn_8(%rip), %ymm\h, %ymm\h
     rotate \b, 7
+    v vpaddd %ymm\h, %ymm14, %ymm14
     v vpxor %ymm14, %ymm\f, %ymm\f
     rotate \f, 7
 .endm
