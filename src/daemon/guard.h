@@ -25,6 +25,7 @@ struct guard {
     size_t allowed_count; /* the first of them pass the kill switch, the rest are DHCP servers */
     struct endpoint *endpoints; /* as last laid */
     size_t endpoint_count;
+    bool has_told_of_switches; /* that they cannot be set: once is enough */
 };
 
 /* What `AllowLAN` means now, on the links of the default routes and of the roots' ways; with a kill
@@ -37,7 +38,8 @@ int guard_follow_endpoints(struct guard *guard, struct text *why);
 void guard_wipe(struct guard *guard); /* the table stays */
 
 /* Strict links look at the marks that the table gives back only with src_valid_mark: noted in the
- * state before that is written, and switched on after. False: a warning, and not noted any more. */
+ * state before that is written, and switched on after. False: a warning, and not noted any more.
+ * Both may be said again: links come, and others set their filters, after `up`. */
 void guard_note_switch(const char *network, struct state *state);
 bool guard_switch_on(struct state *state, struct text *why);
 

@@ -109,6 +109,29 @@ int settle_routes(struct daemon *daemon)
     return result;
 }
 
+/* Others set filters too, after us: a sysctl service that hears late of a new interface, or somebody
+ * who reads /etc/sysctl.conf again (RULES F5). */
+static void settle_switches(struct daemon *daemon)
+{
+    struct state *state = &daemon->state;
+    char reason[WHY_BYTES];
+    struct text why;
+    text_init(&why, reason, sizeof(reason));
+    if (daemon->guard.has_told_of_switches)
+        return;
+    bool was_noted = state->restores_src_valid_mark;
+    guard_note_switch(daemon->config->name, state);
+    bool is_noted = state->restores_src_valid_mark == was_noted ||
+                    state_write(daemon->config->name, state, &why) == 0;
+    if (!is_noted)
+        state->restores_src_valid_mark = was_noted; /* what nobody would undo is not done */
+    if (is_noted && guard_switch_on(state, &why) &&
+        sysctl_loosen_rp_filter(daemon->tun.name, &why))
+        return;
+    daemon->guard.has_told_of_switches = true;
+    settle_log(daemon, reason);
+}
+
 static void settle(void *context, instant_ns now)
 {
     struct daemon *daemon = context;
@@ -129,6 +152,7 @@ static void settle(void *context, instant_ns now)
         result = settle_routes(daemon);
     if (result != 0)
         settle_log(daemon, daemon->reason);
+    settle_switches(daemon);
 }
 
 static void follow_endpoints(struct daemon *daemon)
@@ -144,6 +168,9 @@ static void follow(void *context, instant_ns now)
 {
     struct daemon *daemon = context;
     follow_endpoints(daemon);
+    /* The kernel tells of filters that change, but not of this switch. */
+    if (daemon->state.restores_src_valid_mark && !sysctl_has_src_valid_mark())
+        settle_switches(daemon);
     loop_set_timer(&daemon->follow, instant_add(now, FOLLOW_NS));
 }
 

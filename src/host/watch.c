@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <libmnl/libmnl.h>
 #include <linux/if_addr.h>
+#include <linux/netconf.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <string.h>
@@ -16,7 +17,8 @@
 int watch_open(struct watch *watch, struct text *why)
 {
     static const int groups[] = {RTNLGRP_LINK, RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE,
-                                 RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR};
+                                 RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR,
+                                 RTNLGRP_IPV4_NETCONF};
     struct mnl_socket *socket = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC | SOCK_NONBLOCK);
     bool is_open = socket && mnl_socket_bind(socket, 0, MNL_SOCKET_AUTOPID) >= 0;
     for (unsigned i = 0; is_open && i < sizeof(groups) / sizeof(*groups); i++) {
@@ -66,6 +68,19 @@ static bool route_event(const struct nlmsghdr *message, struct watch_event *even
     return true;
 }
 
+static bool filter_event(const struct nlmsghdr *message, struct watch_event *event)
+{
+    const struct nlattr *attribute;
+    mnl_attr_for_each(attribute, message, sizeof(struct netconfmsg))
+    {
+        if (mnl_attr_get_type(attribute) == NETCONFA_RP_FILTER) {
+            *event = (struct watch_event){.kind = WATCH_FILTER};
+            return true;
+        }
+    }
+    return false;
+}
+
 /* False: nothing that anybody waits for. */
 static bool event_of(const struct nlmsghdr *message, struct watch_event *event)
 {
@@ -90,6 +105,8 @@ static bool event_of(const struct nlmsghdr *message, struct watch_event *event)
                                       .interface_index = (int)address->ifa_index,
                                       .is_gone = message->nlmsg_type == RTM_DELADDR};
         return true;
+    case RTM_NEWNETCONF:
+        return len >= sizeof(struct netconfmsg) && filter_event(message, event);
     case RTM_NEWROUTE:
     case RTM_DELROUTE:
         return route_event(message, event);

@@ -12,6 +12,7 @@ enum watch_kind {
     WATCH_LINK,    /* an interface came, changed (up, down, MTU) or went */
     WATCH_ROUTE,   /* a route that no Hopwire network made came, or any route went */
     WATCH_ADDRESS, /* an address came or went */
+    WATCH_FILTER,  /* an interface's rp_filter changed, or was set for the first time */
     WATCH_LOST,    /* the kernel had more to tell than fits: look at everything again */
 };
 

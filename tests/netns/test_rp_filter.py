@@ -2,6 +2,7 @@
 """RULES F5: strict reverse path filtering on the uplink, and hosts whose /proc/sys is read-only."""
 
 import tap
+from lab import wait_until
 from peers import Hopwire
 from scene import main, scene
 from world import OFFICE, WORLD, WORLD6, wait_reachable
@@ -23,6 +24,7 @@ class Filter:
         self.before = {key: read(f"{key}/rp_filter") for key in ("all", "default", "uplink")}
         for key in self.before:
             self.write(key, self.value if key == "uplink" else 0)
+        return self
 
     def __exit__(self, *exception):
         for key, value in self.before.items():
@@ -74,6 +76,26 @@ def F5_a_switch_that_was_on_stays_on():
         tap.equal(read("all/src_valid_mark"), "1", "after down")
     finally:
         client.run("sh", "-c", f"echo 0 > {CONF}/all/src_valid_mark")
+
+
+@tap.test
+def F5_filters_that_become_strict_later_are_followed():
+    for network in ({}, {"KillSwitch": "on"}):
+        with Filter(0) as filter:
+            hopwire = scene.up(network=network)
+            check_reachable()
+            tap.equal(read("all/src_valid_mark"), "0", "src_valid_mark while nothing is strict")
+            filter.write("hop0", 1)
+            filter.write("uplink", 1)
+            wait_until(lambda: read("all/src_valid_mark") == "1", 5, "src_valid_mark")
+            wait_until(lambda: read("hop0/rp_filter") == "2", 5, "our own interface's rp_filter")
+            check_reachable()
+            scene.client.run("sh", "-c", f"echo 0 > {CONF}/all/src_valid_mark")
+            wait_until(lambda: read("all/src_valid_mark") == "1", 5, "src_valid_mark again")
+            check_reachable()
+            hopwire.kill()
+            hopwire.down()
+            tap.equal(read("all/src_valid_mark"), "0", "src_valid_mark after down")
 
 
 @tap.test
