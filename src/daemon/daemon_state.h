@@ -50,6 +50,8 @@ struct daemon {
     struct loop_timer settle, follow;
     bool is_interface_down;
     bool has_event; /* the host told of a change since the last settling */
+    bool has_woken; /* the machine was suspended since then */
+    duration_ns slept; /* in all, when it was looked at last */
     char reason[WHY_BYTES];
     struct text why;
 };

@@ -12,6 +12,7 @@
 #define SETTLE_NS (100 * NS_PER_MS)
 /* A peer that roamed is answered by this time at the latest, under a kill switch. */
 #define FOLLOW_NS (1 * NS_PER_S)
+#define SLEEP_LEAST_NS (1 * NS_PER_S)
 
 void settle_log(void *context, const char *line)
 {
@@ -60,6 +61,7 @@ bool settle_roots(struct daemon *daemon, bool is_first)
         bool moved = way.interface_index != last->interface_index ||
                      !address_is_equal(&way.source, &last->source);
         *last = way;
+        moved |= daemon->has_woken;
         any_moved |= moved;
         engine_set_root_mtu(engine, i, way.mtu_bytes);
         if (moved && !is_first)
@@ -142,6 +144,7 @@ static void settle(void *context, instant_ns now)
      * asking again then would never end. */
     if (settle_roots(daemon, false) && is_event)
         names_ask_again(daemon->names);
+    daemon->has_woken = false;
     text_init(&daemon->why, daemon->reason, sizeof(daemon->reason));
     int result = interface_update(&daemon->netlink, daemon->state.routing.interface_index,
                                   daemon->config, network_engine(daemon->network),
@@ -164,9 +167,28 @@ static void follow_endpoints(struct daemon *daemon)
         settle_log(daemon, reason);
 }
 
+void settle_soon(struct daemon *daemon)
+{
+    daemon->has_event = true;
+    if (daemon->settle.deadline == INSTANT_NEVER)
+        loop_set_timer(&daemon->settle, instant_add(loop_now(), SETTLE_NS));
+}
+
+/* RULES F8: it may wake up elsewhere, without any event of the kernel's. */
+static void notice_sleep(struct daemon *daemon)
+{
+    duration_ns slept = loop_slept();
+    if (slept > daemon->slept + SLEEP_LEAST_NS) {
+        daemon->has_woken = true;
+        settle_soon(daemon);
+    }
+    daemon->slept = slept;
+}
+
 static void follow(void *context, instant_ns now)
 {
     struct daemon *daemon = context;
+    notice_sleep(daemon);
     follow_endpoints(daemon);
     /* The kernel tells of filters that change, but not of this switch. */
     if (daemon->state.restores_src_valid_mark && !sysctl_has_src_valid_mark())
@@ -187,13 +209,7 @@ void settle_start(struct daemon *daemon)
         (struct loop_timer){.deadline = INSTANT_NEVER, .ring = settle, .context = daemon};
     daemon->follow = (struct loop_timer){
         .deadline = instant_add(loop_now(), FOLLOW_NS), .ring = follow, .context = daemon};
+    daemon->slept = loop_slept();
     loop_add_timer(daemon->loop, &daemon->settle);
     loop_add_timer(daemon->loop, &daemon->follow);
-}
-
-void settle_soon(struct daemon *daemon)
-{
-    daemon->has_event = true;
-    if (daemon->settle.deadline == INSTANT_NEVER)
-        loop_set_timer(&daemon->settle, instant_add(loop_now(), SETTLE_NS));
 }

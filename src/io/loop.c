@@ -36,6 +36,13 @@ instant_ns loop_now(void)
     return (instant_ns)now.tv_sec * NS_PER_S + (instant_ns)now.tv_nsec;
 }
 
+duration_ns loop_slept(void)
+{
+    struct timespec awake;
+    clock_gettime(CLOCK_MONOTONIC, &awake);
+    return loop_now() - ((instant_ns)awake.tv_sec * NS_PER_S + (instant_ns)awake.tv_nsec);
+}
+
 uint64_t loop_wall_ns(void)
 {
     struct timespec now;

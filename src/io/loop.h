@@ -65,6 +65,7 @@ void loop_stop(struct loop *loop);
 
 instant_ns loop_now(void);   /* CLOCK_BOOTTIME: time in suspend counts (RULES H1) */
 uint64_t loop_wall_ns(void); /* CLOCK_REALTIME since 1970 */
+duration_ns loop_slept(void); /* how long the machine has been suspended, in all, since it booted */
 /* getrandom(2); ends the process when the kernel refuses. */
 const struct random_source *loop_random(void);
 

@@ -3,10 +3,13 @@
 speak: one handshake at once from the new place, names asked again, the MTU read again."""
 
 import os
+import shutil
+import subprocess
 
 import tap
 from lab import HERE, wait_until
 from packets import UDP
+from peers import Hopwire
 from scene import main, scene
 from world import CLIENT, ENTRY, OFFICE, WORLD, overhead, wait_reachable
 
@@ -114,6 +117,37 @@ def F8_an_uplink_that_disappears_and_comes_back():
     client.route("default", "via", "192.0.2.1")
     client.route("default", "via", "2001:db8:2::1")
     wait_until(lambda: initiations(uplink, CLIENT), 10, "a handshake")
+    wait_until(lambda: server.asked() > asked, 10, "the name to be asked again")
+    tap.check(client.ping(OFFICE, wait=5), "the office")
+    server.stop()
+
+
+def believing(slept):
+    """The environment of a program that takes the file's seconds for a sleep of the machine."""
+    compiler = os.environ.get("CC", "cc").split()
+    library = os.path.join(scene.client.dir, "slept.so")
+    if not shutil.which(compiler[0]):
+        raise tap.Skip("no C compiler is here")
+    subprocess.run([*compiler, "-shared", "-fPIC", "-o", library, os.path.join(HERE, "slept.c")],
+                   check=True)
+    sanitizer = os.environ.get("ASAN_OPTIONS", "")
+    return {"LD_PRELOAD": library, "HOPWIRE_TEST_SLEPT": slept,
+            "ASAN_OPTIONS": sanitizer + (":" if sanitizer else "") + "verify_asan_link_order=0"}
+
+
+@tap.test
+def F8_the_machine_wakes_up():
+    """Nothing else changes, and nobody sends."""
+    client, server = scene.client, NameServer()
+    slept = client.write("slept", "0", 0o644)
+    hopwire = Hopwire(client, "multihop", believing(slept))
+    scene.networks.append(hopwire)
+    hopwire.up(text=scene.world.client_text(**NAMED))
+    wait_reachable(client, OFFICE)
+    asked, uplink = server.asked(), client.capture("uplink")
+    with open(slept, "w") as file:
+        file.write("3600")
+    expect_one_handshake(uplink, CLIENT)
     wait_until(lambda: server.asked() > asked, 10, "the name to be asked again")
     tap.check(client.ping(OFFICE, wait=5), "the office")
     server.stop()
