@@ -50,7 +50,6 @@ static void make_block(struct pool *pool, size_t index, uint8_t *bytes, size_t c
         .capacity_bytes = (uint32_t)capacity_bytes,
         .is_slot = index < pool->shape.slots,
     };
-    ASAN_POISON_MEMORY_REGION(bytes, capacity_bytes);
 }
 
 /* Backwards, so that the first taken is the first in memory. */
@@ -114,6 +113,8 @@ struct pool *pool_new(const struct memory *memory, const struct pool_shape *shap
         .slot_bytes = bytes + slots_at,
         .receive_bytes = bytes + receive_at,
     };
+    /* Taking one unpoisons its bytes alone: the spare lines between them stay canaries. */
+    ASAN_POISON_MEMORY_REGION(bytes + slots_at, memory_bytes - slots_at);
     fill_free_lists(pool);
     return pool;
 }

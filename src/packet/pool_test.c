@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "packet/pool.h"
 
+#include <sanitizer/asan_interface.h>
 #include <string.h>
 
 #include "tap.h"
@@ -164,6 +165,45 @@ static void test_no_two_holders_share_a_byte(void)
     CHECK_EQUAL(tap_memory_balance_bytes(), 0);
 }
 
+#if defined(__SANITIZE_ADDRESS__)
+#define HAS_ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define HAS_ASAN 1
+#endif
+#endif
+
+/* A byte written before or behind a buffer is told by the sanitizer, whoever holds the neighbours. */
+static void test_every_buffer_stands_between_canaries(void)
+{
+#ifdef HAS_ASAN
+    static struct packet *packets[40];
+    static struct block *blocks[5];
+    struct pool *pool = pool_new(tap_memory(), &shape);
+    for (size_t i = 0; i < 40; i++)
+        packets[i] = pool_take_packet(pool);
+    for (size_t i = 0; i < 5; i++)
+        blocks[i] = pool_take_block(pool);
+    for (size_t i = 0; i < 40; i++) {
+        CHECK(!__asan_region_is_poisoned(packets[i]->floor, 192 + 1420 + 62));
+        CHECK(i == 0 || __asan_address_is_poisoned(packets[i]->floor - 1));
+        CHECK(__asan_address_is_poisoned(packets[i]->ceiling));
+    }
+    for (size_t i = 0; i < 5; i++) {
+        CHECK(!__asan_region_is_poisoned(blocks[i]->bytes, 65535));
+        CHECK(__asan_address_is_poisoned(blocks[i]->bytes - 1));
+        CHECK(__asan_address_is_poisoned(blocks[i]->bytes + 65535));
+        pool_give_block(pool, blocks[i]);
+    }
+    for (size_t i = 0; i < 40; i++)
+        pool_give_packet(pool, packets[i]);
+    pool_free(pool);
+    CHECK_EQUAL(tap_memory_balance_bytes(), 0);
+#else
+    tap_skip("without the address sanitizer there are no canaries");
+#endif
+}
+
 static void *take_nothing(void *context, size_t bytes)
 {
     (void)context;
@@ -191,6 +231,7 @@ int main(int argc, char **argv)
     TAP_RUN(argc, argv, test_a_block_lives_as_long_as_its_views);
     TAP_RUN(argc, argv, test_views_run_out_without_harm);
     TAP_RUN(argc, argv, test_no_two_holders_share_a_byte);
+    TAP_RUN(argc, argv, test_every_buffer_stands_between_canaries);
     TAP_RUN(argc, argv, test_no_memory_is_said);
     return tap_done();
 }
