@@ -46,12 +46,29 @@ static void find_mtus(const struct config *config, struct tree *tree)
     netlink_close(&netlink);
 }
 
+/* A carrier that carries no IPv6 (RULES E4) has no way to an IPv6 endpoint. */
+static bool is_out_of_reach(const struct node *node)
+{
+    for (uint32_t i = 0; node->carrier && i < node->peer_count; i++) {
+        if (node->hops[i].mtu_bytes == 0 &&
+            node->hops[i].peer->endpoint.address.family == FAMILY_IPV6)
+            return true;
+    }
+    return false;
+}
+
 static void append_mtus(const struct preview *preview)
 {
     for (uint32_t i = 0; i < preview->tree->count; i++) {
         const struct node *node = &preview->tree->nodes[i];
         text_append(preview->text, "%s: MTU %u\n", node->name, node->mtu_bytes);
-        if (node->mtu_bytes < IPV6_LEAST_MTU_BYTES && node->ipv6.family)
+        if (is_out_of_reach(node))
+            text_append(preview->text,
+                        "warning: %s: the path through its carrier is narrower than IPv6 needs "
+                        "(1280), so that no datagram gets to its IPv6 endpoint: give it an IPv4 "
+                        "endpoint, or a wider path\n",
+                        node->name);
+        else if (node->mtu_bytes < IPV6_LEAST_MTU_BYTES && node->ipv6.family)
             text_append(preview->text,
                         "warning: %s: its path is narrower than IPv6 needs (1280): IPv6 into it is "
                         "refused\n",

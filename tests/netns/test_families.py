@@ -4,6 +4,7 @@
 import hashlib
 
 import tap
+from peers import Hopwire
 from scene import main, scene
 from pattern import pattern
 from world import (ENTRY, ENTRY6, EXIT, EXIT6, EXIT_INNER, EXIT_INNER6, OFFICE, OFFICE6, WORLD, WORLD6)
@@ -75,6 +76,15 @@ def E4_a_path_under_1280_carries_no_IPv6():
     tap.check(answer in ("ENETUNREACH", "EHOSTUNREACH", "EACCES"), f"IPv6 is refused: {answer}")
     tap.check(scene.client.ping(WORLD6, wait=5), "IPv6 through the wider path")
     tap.check(hopwire.pids(), "the daemon lives")
+
+
+@tap.test
+def E4_check_names_the_hop_whose_datagrams_find_no_way():
+    scene.make(entry_endpoint=ENTRY6, exit_endpoint=EXIT6, mtu=1340, services=False, relays=None)
+    hopwire = Hopwire(scene.client)  # 1340 - 80 = 1260: no IPv6 in the entry
+    told = hopwire.command("check", hopwire.write(scene.world.client_text())).stdout
+    warnings = [line for line in told.splitlines() if line.startswith("warning: office: ")]
+    tap.check(len(warnings) == 1 and "IPv4 endpoint" in warnings[0], told)
 
 
 @tap.test
