@@ -255,6 +255,30 @@ static void test_h3_a_full_socket_keeps_a_bounded_queue_in_order(void)
     side_free(a);
 }
 
+/* RULES C7: what waits for sessions is at most a quarter of the pool. If every handshake were answered
+ * at once, into a socket that is full, nothing of it would be lost. */
+static void test_h3_all_that_may_be_staged_has_room_in_the_queue(void)
+{
+    const struct network_description nothing = {0};
+    struct pool_shape shape;
+    engine_pool_shape(&nothing, &shape);
+    int tap = open_tap("h3c7");
+    if (tap < 0) {
+        tap_skip("no /dev/net/tun");
+        return;
+    }
+    struct side *a = side_new(shape.slots, 2048, (struct udp_options){.no_gso = true});
+    int small = 16384, fd = udp_fd(a->udp, FAMILY_IPV4);
+    CHECK_EQUAL(setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &small, sizeof(small)), 0);
+    CHECK(own_netns_set_up("h3c7", true) && own_netns_add_address("h3c7", "10.7.0.1", 24));
+    struct udp_path path = side_path("10.7.0.2", 9);
+    side_send(a, &path, 1000, 0, shape.slots / 4, 1);
+    CHECK_EQUAL(udp_waits_for(a->udp), FAMILY_IPV4);
+    CHECK_EQUAL(udp_counters(a->udp)->dropped_packets, 0);
+    close(tap);
+    side_free(a);
+}
+
 int main(int argc, char **argv)
 {
     if (!own_netns_enter()) {
@@ -267,5 +291,6 @@ int main(int argc, char **argv)
     TAP_RUN(argc, argv, test_e5_segments_over_the_mtu_are_sent_singly_and_remembered);
     TAP_RUN(argc, argv, test_traps_33_what_cannot_be_sent_does_not_stop_the_rest);
     TAP_RUN(argc, argv, test_h3_a_full_socket_keeps_a_bounded_queue_in_order);
+    TAP_RUN(argc, argv, test_h3_all_that_may_be_staged_has_room_in_the_queue);
     return tap_done();
 }
