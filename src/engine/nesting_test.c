@@ -69,6 +69,52 @@ static void try_chain(unsigned depth, unsigned families, uint32_t link_mtu)
     chain_wipe(&chain);
 }
 
+/* Any packet at all: nothing that leaves a hop exceeds its carrier, whatever becomes of it. */
+static void try_any_packets(unsigned depth)
+{
+    struct chain chain;
+    unsigned families = (unsigned)tap_random_below(1u << depth);
+    const struct chain_shape shape = {.depth = depth, .families = families, .keepalive_s = 25,
+                                      .link_mtu_bytes = 2000 + (uint32_t)tap_random_below(7000)};
+    static uint8_t bytes[SAMPLE_MOST_BYTES];
+    chain_init(&chain, &shape);
+    chain.sim->is_fed_rubbish = true; /* fragments: their sums are of the whole */
+    sim_run(chain.sim, 3 * SIM_S);
+    uint32_t mtu = engine_mtu(chain.client->engine, depth - 1);
+    size_t arrived = 0;
+    for (uint32_t i = 0; i < 60; i++) {
+        bool is_super = tap_random_below(3) == 0;
+        size_t most = tap_random_below(2) ? mtu + 40 : 12000;
+        struct sample sample = to_world(tap_random_below(2), 100 + tap_random_below(most), i);
+        sample.protocol = tap_random_below(2) ? IP_PROTOCOL_TCP : IP_PROTOCOL_UDP;
+        sample.may_fragment = tap_random_below(2);
+        sample.tcp_flags = 0x10;
+        size_t len = sample_write(&sample, bytes);
+        uint16_t gso_size = (uint16_t)(1 + tap_random_below(mtu));
+        struct vnet_header vnet = {0};
+        if (is_super && gso_size < len - 80 && len / gso_size < 60)
+            vnet = sample_to_super(bytes, len, gso_size);
+        sim_send_bytes(chain.client, bytes, len, &vnet);
+        sim_run(chain.sim, SIM_S);
+        arrived += chain.exit->inbox_count;
+        for (struct sim_packet *packet; (packet = sim_take(chain.exit)); free(packet))
+            CHECK(packet->len_bytes <= mtu || packet->vnet.gso_type != VNET_GSO_NONE);
+        sim_forget_inbox(chain.client); /* too-big */
+    }
+    CHECK(arrived > 10);
+    CHECK(chain.client->datagram_most_bytes <= shape.link_mtu_bytes);
+    for (unsigned i = 1; i < depth; i++)
+        CHECK(chain.relays[i - 1]->forwarded_most_bytes <=
+              engine_mtu(chain.client->engine, i - 1));
+    chain_wipe(&chain); /* and all buffers are back */
+}
+
+static void nothing_emitted_exceeds_its_carrier_at_depth_1_to_8(void)
+{
+    for (unsigned depth = 1; depth <= 8; depth++)
+        try_any_packets(depth);
+}
+
 static void depth_1_to_4_in_every_combination_of_families(void)
 {
     for (unsigned depth = 1; depth <= 4; depth++)
@@ -185,6 +231,7 @@ static void order_is_kept_through_three_hops(void)
 
 int main(int argc, char **argv)
 {
+    TAP_RUN(argc, argv, nothing_emitted_exceeds_its_carrier_at_depth_1_to_8);
     TAP_RUN(argc, argv, depth_1_to_4_in_every_combination_of_families);
     TAP_RUN(argc, argv, depth_5_to_8_in_combinations_of_families);
     TAP_RUN(argc, argv, depth_1_to_8_on_an_ordinary_link);
