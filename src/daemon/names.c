@@ -13,6 +13,7 @@
  * a while. */
 #define WATCH_NS (2 * NS_PER_S)
 #define ASK_AGAIN_NS (10 * NS_PER_S)
+#define IPV6_LEAST_MTU_BYTES 1280
 
 struct name {
     struct names *names;
@@ -54,6 +55,8 @@ static void retry_later(struct name *name)
 /* The peer has an address, and no answer comes from it. An idle one that was given up is let be. */
 static bool is_failing(const struct status_peer *peer)
 {
+    if (peer->state == STATUS_PEER_UNROUTABLE) /* another of the name's addresses may have a way */
+        return true;
     return peer->attempts > 0 &&
            (peer->state == STATUS_PEER_HANDSHAKE || peer->state == STATUS_PEER_UP);
 }
@@ -70,8 +73,11 @@ static size_t choose_reachable(const struct name *name, const struct address *ad
         for (size_t a = 0; !has_family && a < options->network->tunnels[carrier].address_count; a++)
             has_family = options->network->tunnels[carrier].addresses[a].family ==
                          addresses[i].family;
+        /* Over IPv6 a narrow path carries nothing (E4). */
+        bool is_narrow = carrier != TUNNEL_NO_CARRIER && addresses[i].family == FAMILY_IPV6 &&
+                         engine_mtu(options->engine, (uint32_t)carrier) < IPV6_LEAST_MTU_BYTES;
         if (carrier == TUNNEL_NO_CARRIER ||
-            (has_family &&
+            (has_family && !is_narrow &&
              engine_peer_for(options->engine, (uint32_t)carrier, &addresses[i]) >= 0))
             reachable[kept++] = addresses[i];
     }
