@@ -6,8 +6,26 @@
 #include "cli/ask.h"
 #include "cli/command.h"
 #include "cli/load.h"
+#include "cli/peer_state.h"
+#include "host/kernel_route.h"
 
-static int print_route(const json_t *route)
+/* A longer route of the host's own, or a rule, goes before the network's. */
+static void note_other_way(const json_t *route, const struct address *destination, bool is_routed)
+{
+    struct netlink netlink = {0};
+    struct kernel_route_way way;
+    char reason[256];
+    struct text why;
+    text_init(&why, reason, sizeof(reason));
+    if (netlink_open(&netlink, &why) == 0 &&
+        kernel_route_towards(&netlink, destination, 0, &way, &why) == 0 &&
+        strcmp(way.interface_name, ask_text(route, "interface", "")) != 0)
+        printf("; %sthe host sends it to %s", is_routed ? "but " : "",
+               way.is_local ? "itself" : way.interface_name);
+    netlink_close(&netlink);
+}
+
+static int print_route(const json_t *route, const struct address *destination)
 {
     size_t index;
     json_t *hop;
@@ -17,13 +35,20 @@ static int print_route(const json_t *route)
     if (!is_routed)
         printf(" refused (%s: %s)", verdict, ask_text(route, "meaning", "?"));
     if (tunnel)
-        printf(" via %s peer %s src %s mtu %lld", tunnel, ask_text(route, "peer", "none"),
-               ask_text(route, "source", "none"), ask_number(route, "mtu"));
+        printf(" via %s", tunnel);
+    if (tunnel && ask_text(route, "peer", NULL))
+        printf(" peer %s", ask_text(route, "peer", NULL));
+    if (is_routed)
+        printf(" src %s mtu %lld", ask_text(route, "source", "any"), ask_number(route, "mtu"));
+    note_other_way(route, destination, is_routed);
     printf("\n");
-    json_array_foreach(json_object_get(route, "hops"), index, hop)
-        printf("  hop %zu: %s to %s mtu %lld\n", json_array_size(json_object_get(route, "hops")) - index,
+    json_array_foreach(json_object_get(route, "hops"), index, hop) {
+        printf("  hop %lld: %s to %s mtu %lld · ", ask_number(hop, "depth"),
                ask_text(hop, "tunnel", "?"), ask_text(hop, "endpoint", "unknown"),
                ask_number(hop, "mtu"));
+        peer_state_print(hop);
+        printf("\n");
+    }
     return is_routed ? COMMAND_DONE : COMMAND_REFUSED;
 }
 
@@ -46,7 +71,7 @@ int route_main(int argc, char **argv)
     json_t *route = ask_daemon(name, request, NULL);
     if (!route)
         return COMMAND_REFUSED;
-    int result = print_route(route);
+    int result = print_route(route, &destination);
     json_decref(route);
     return result;
 }

@@ -10,6 +10,7 @@
 #include "cli/ask.h"
 #include "cli/command.h"
 #include "cli/load.h"
+#include "cli/peer_state.h"
 #include "host/state.h"
 
 #define USAGE "status [NAME] [--json]"
@@ -37,23 +38,6 @@ static void print_drops(const json_t *drops, const char *indent)
     printf("\n");
 }
 
-/* "up 12 s", "no answer for 40 s, 8 tries": which hop fails, and since when. */
-static void print_state(const json_t *peer)
-{
-    const char *state = ask_text(peer, "state", "?");
-    long long since = ask_number(peer, "since_s"), tries = ask_number(peer, "attempts");
-    if (strcmp(state, "up") == 0)
-        printf("up %lld s", since);
-    else if (strcmp(state, "handshake") == 0)
-        printf("no answer for %lld s, %lld %s", since, tries, tries == 1 ? "try" : "tries");
-    else if (strcmp(state, "unroutable") == 0)
-        printf("unroutable: its endpoint is outside the carrier's AllowedIPs");
-    else if (strcmp(state, "no_endpoint") == 0)
-        printf("no endpoint yet");
-    else
-        printf("idle");
-}
-
 /* The clock may have been set back since. */
 static long long ago_s(long long wall_s)
 {
@@ -67,7 +51,7 @@ static void print_peer(const json_t *peer, const char *indent)
     long long handshake = ask_number(peer, "latest_handshake");
     printf("%speer %s\n%s  endpoint %s · ", indent, ask_text(peer, "public_key", "?"), indent,
            ask_text(peer, "endpoint", "unknown"));
-    print_state(peer);
+    peer_state_print(peer);
     if (handshake)
         printf(" · handshake %lld s ago", ago_s(handshake));
     printf("\n%s  received %s, sent %s\n", indent,

@@ -6,6 +6,7 @@
 
 #include "config/keytext.h"
 #include "engine/status.h"
+#include "io/loop.h"
 #include "io/network.h"
 
 static json_t *address_json(const struct address *address)
@@ -38,17 +39,49 @@ static json_t *drops_json(const uint64_t drops[VERDICT_COUNT])
     return object;
 }
 
+/* The carried tunnel's peer can only be reached when this one can: NULL when it can. */
+static const char *carrier_that_is_down(const struct engine *engine, uint32_t tunnel,
+                                        const struct status_peer *peer, instant_ns now)
+{
+    struct status_tunnel carried, carrier;
+    struct status_peer carrying;
+    status_read_tunnel(engine, tunnel, &carried);
+    int index = -1;
+    if (carried.carrier >= 0 && peer->endpoint.address.family)
+        index = engine_peer_for(engine, (uint32_t)carried.carrier, &peer->endpoint.address);
+    if (index < 0)
+        return NULL;
+    status_read_peer(engine, (uint32_t)carried.carrier, (uint32_t)index, now, &carrying);
+    status_read_tunnel(engine, (uint32_t)carried.carrier, &carrier);
+    return carrying.state == STATUS_PEER_UP ? NULL : carrier.name;
+}
+
+/* Where the peer is, and whether it answers. */
+static json_t *state_json(const struct engine *engine, uint32_t tunnel,
+                          const struct status_peer *peer, instant_ns now)
+{
+    const char *waits_for = carrier_that_is_down(engine, tunnel, peer, now);
+    json_t *object = json_object();
+    json_object_set_new(object, "endpoint", endpoint_json(&peer->endpoint));
+    json_object_set_new(object, "mtu", json_integer(peer->mtu_bytes));
+    json_object_set_new(object, "state", json_string(status_peer_state_name(peer->state)));
+    json_object_set_new(object, "since_s", json_integer((json_int_t)(peer->since_ns / NS_PER_S)));
+    json_object_set_new(object, "attempts", json_integer(peer->attempts));
+    json_object_set_new(object, "unanswered_s",
+                        json_integer((json_int_t)(peer->unanswered_ns / NS_PER_S)));
+    json_object_set_new(object, "waits_for", waits_for ? json_string(waits_for) : json_null());
+    return object;
+}
+
 static json_t *peer_json(const struct engine *engine, uint32_t tunnel, uint32_t index,
                          instant_ns now)
 {
     struct status_peer peer;
     status_read_peer(engine, tunnel, index, now, &peer);
-    json_t *object = json_object();
+    json_t *object = json_object(), *state = state_json(engine, tunnel, &peer, now);
     json_object_set_new(object, "public_key", key_json(peer.public_key));
-    json_object_set_new(object, "endpoint", endpoint_json(&peer.endpoint));
-    json_object_set_new(object, "state", json_string(status_peer_state_name(peer.state)));
-    json_object_set_new(object, "since_s", json_integer((json_int_t)(peer.since_ns / NS_PER_S)));
-    json_object_set_new(object, "attempts", json_integer(peer.attempts));
+    json_object_update(object, state);
+    json_decref(state);
     json_object_set_new(object, "latest_handshake",
                         json_integer((json_int_t)(peer.last_handshake_wall_ns / NS_PER_S)));
     json_object_set_new(object, "sent_bytes", json_integer((json_int_t)peer.sent_bytes));
@@ -120,23 +153,24 @@ char *report_status(const struct report *report, instant_ns now)
     return print(object);
 }
 
-static json_t *hops_json(const struct report *report, int tunnel, int peer)
+/* From the innermost to the socket. */
+static json_t *hops_json(const struct engine *engine, int tunnel, int peer, instant_ns now)
 {
-    const struct engine *engine = network_engine(report->network);
     json_t *hops = json_array();
-    while (tunnel >= 0) {
+    while (tunnel >= 0 && peer >= 0) {
         struct status_tunnel shown;
-        struct status_peer hop = {0};
+        struct status_peer hop;
         status_read_tunnel(engine, (uint32_t)tunnel, &shown);
-        if (peer >= 0)
-            status_read_peer(engine, (uint32_t)tunnel, (uint32_t)peer, 0, &hop);
-        json_array_append_new(hops, json_pack("{s:s, s:o, s:i}", "tunnel", shown.name, "endpoint",
-                                              endpoint_json(&hop.endpoint), "mtu",
-                                              (int)shown.mtu_bytes));
+        status_read_peer(engine, (uint32_t)tunnel, (uint32_t)peer, now, &hop);
+        json_t *object = state_json(engine, (uint32_t)tunnel, &hop, now);
+        json_object_set_new(object, "tunnel", json_string(shown.name));
+        json_object_set_new(object, "depth", json_integer(shown.depth));
+        json_array_append_new(hops, object);
         tunnel = shown.carrier;
-        peer = -1;
         if (tunnel >= 0 && hop.endpoint.address.family)
             peer = engine_peer_for(engine, (uint32_t)tunnel, &hop.endpoint.address);
+        else
+            peer = -1;
     }
     return hops;
 }
@@ -144,10 +178,14 @@ static json_t *hops_json(const struct report *report, int tunnel, int peer)
 char *report_route(const struct report *report, const struct address *destination)
 {
     const struct engine *engine = network_engine(report->network);
+    instant_ns now = loop_now();
     struct engine_route route;
     engine_route(engine, destination, &route);
+    uint32_t mtu_bytes = route.mtu_bytes < report->interface_mtu_bytes ? route.mtu_bytes
+                                                                       : report->interface_mtu_bytes;
     json_t *object = json_object();
     json_object_set_new(object, "destination", address_json(destination));
+    json_object_set_new(object, "interface", json_string(report->config->interface_name));
     json_object_set_new(object, "verdict", json_string(verdict_name(route.verdict)));
     json_object_set_new(object, "meaning", json_string(verdict_meaning(route.verdict)));
     json_object_set_new(object, "tunnel",
@@ -155,12 +193,12 @@ char *report_route(const struct report *report, const struct address *destinatio
                             ? json_null()
                             : json_string(report->config->network.tunnels[route.tunnel].name));
     json_object_set_new(object, "source", address_json(&route.source));
-    json_object_set_new(object, "mtu", json_integer(route.mtu_bytes));
+    json_object_set_new(object, "mtu", json_integer(mtu_bytes));
     if (route.peer >= 0) {
         struct status_peer peer;
-        status_read_peer(engine, (uint32_t)route.tunnel, (uint32_t)route.peer, 0, &peer);
+        status_read_peer(engine, (uint32_t)route.tunnel, (uint32_t)route.peer, now, &peer);
         json_object_set_new(object, "peer", key_json(peer.public_key));
     }
-    json_object_set_new(object, "hops", hops_json(report, route.tunnel, route.peer));
+    json_object_set_new(object, "hops", hops_json(engine, route.tunnel, route.peer, now));
     return print(object);
 }

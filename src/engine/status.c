@@ -65,10 +65,10 @@ void status_read_peer(const struct engine *engine, uint32_t tunnel, uint32_t ind
         .staged_packets = (uint32_t)peer->stage.count,
     };
     memcpy(out->public_key, peer->noise.public_key, sizeof(out->public_key));
-    if (out->state == STATUS_PEER_UP)
-        out->since_ns = instant_since(peer->current->born, now);
-    else if (out->state == STATUS_PEER_HANDSHAKE)
-        out->since_ns = instant_since(hop_of(peer)->attempting_since, now);
+    if (out->attempts)
+        out->unanswered_ns = instant_since(hop_of(peer)->attempting_since, now);
+    out->since_ns = out->state == STATUS_PEER_UP ? instant_since(peer->current->born, now)
+                                                 : out->unanswered_ns;
 }
 
 const char *status_peer_state_name(enum status_peer_state state)

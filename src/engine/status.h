@@ -38,8 +38,9 @@ struct status_peer {
     struct endpoint endpoint;
     enum status_peer_state state;
     uint32_t mtu_bytes;   /* of the path to it */
-    duration_ns since_ns; /* UP: age of the session; HANDSHAKE: since the first attempt */
-    uint32_t attempts;    /* HANDSHAKE */
+    duration_ns since_ns; /* UP: age of the session; else as unanswered_ns */
+    duration_ns unanswered_ns; /* since the first of the attempts; 0: none */
+    uint32_t attempts;    /* handshakes begun since the last session, also with one that still works */
     uint64_t sent_bytes;
     uint64_t received_bytes;
     uint64_t last_handshake_wall_ns;

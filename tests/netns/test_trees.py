@@ -2,6 +2,7 @@
 """Shapes of a network: forests, chains of three, several peers, wide exits, files in a chain."""
 
 import tap
+from lab import wait_until
 from peers import Interface, Key, WireguardGo, at, sections
 from scene import main, scene
 from world import (CLIENT, CLIENT6, ENTRY, ENTRY6, ENTRY_INNER, EVERYTHING, EXIT, EXIT6, EXIT_INNER,
@@ -78,6 +79,30 @@ def a_chain_of_three_hops():
     check_main_job()
     mtu = scene.world.exit_mtu - 60
     tap.check(scene.client.ping(DEEP, "-M", "do", "-s", mtu - 28), "a full ping through three")
+
+
+@tap.test
+def status_and_route_name_the_hop_that_fails():
+    hopwire = scene.up(text=sections(*scene.world.client_parts(
+        office_peer={"Endpoint": at("203.0.113.99")}), *more.deep()))
+    scene.client.ping(DEEP, wait=1)
+
+    def hop_lines():
+        route = hopwire.command("route", "multihop", DEEP).stdout.splitlines()
+        return {line.split()[2]: line.split(" · ")[1] for line in route[1:]}
+
+    wait_until(lambda: ", 2 tries" in hop_lines()["office"], 15, "two tries")
+    lines = hop_lines()
+    tap.equal(list(lines), ["deep", "office", "entry"], "the hops, innermost first")
+    tap.check(lines["entry"].startswith("up "), f"the entry: {lines}")
+    tap.check(lines["office"].startswith("no answer for ") and "carrier" not in lines["office"],
+              f"the hop that fails: {lines}")
+    tap.check(lines["deep"].startswith("no answer for ")
+              and lines["deep"].endswith(" (its carrier office is not up)"), f"what it carries: {lines}")
+    status = hopwire.command("status", "multihop").stdout
+    for text in ("198.51.100.10:51820 · up ", "203.0.113.99:51820 · no answer for ",
+                 "(its carrier office is not up)"):
+        tap.contains(status, text, "status")
 
 
 @tap.test

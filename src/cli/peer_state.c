@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+#include "cli/peer_state.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/ask.h"
+
+static void print_unanswered(const json_t *peer)
+{
+    long long tries = ask_number(peer, "attempts");
+    const char *carrier = ask_text(peer, "waits_for", NULL);
+    printf("no answer for %lld s, %lld %s", ask_number(peer, "unanswered_s"), tries,
+           tries == 1 ? "try" : "tries");
+    if (carrier)
+        printf(" (its carrier %s is not up)", carrier);
+}
+
+void peer_state_print(const json_t *peer)
+{
+    const char *state = ask_text(peer, "state", "?");
+    long long tries = ask_number(peer, "attempts");
+    if (strcmp(state, "up") == 0) {
+        printf("up %lld s", ask_number(peer, "since_s"));
+        if (tries > 1) { /* one is an ordinary renewal that is under way */
+            printf(", but ");
+            print_unanswered(peer);
+        }
+    } else if (strcmp(state, "handshake") == 0) {
+        print_unanswered(peer);
+    } else if (strcmp(state, "unroutable") == 0) {
+        printf("unroutable: its endpoint %s",
+               ask_number(peer, "mtu") ? "is outside the carrier's AllowedIPs"
+                                       : "does not fit the carrier's path, which is too narrow");
+    } else if (strcmp(state, "no_endpoint") == 0) {
+        printf("no endpoint yet");
+    } else if (tries) {
+        printf("gave up, ");
+        print_unanswered(peer);
+    } else {
+        printf("idle");
+    }
+}

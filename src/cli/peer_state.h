@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: MIT */
+/* Whether a peer answers, in words: which hop fails, and since when. */
+#ifndef CLI_PEER_STATE_H
+#define CLI_PEER_STATE_H
+
+#include <jansson.h>
+
+/* "up 12 s", "no answer for 40 s, 8 tries" to standard output; `peer` is one of `status`, or a hop of
+ * `route`. */
+void peer_state_print(const json_t *peer);
+
+#endif
