@@ -6,15 +6,13 @@
  * rotations. Two quarter rounds go side by side, one of them with c2 or c3.
  *
  * This costs 128 vector instructions two rounds, for which an Intel core has three ports, so that
- * every fourth issue slot is free; Poly1305 goes there. After five vector instructions come three of
- * its own, in the order of its program: two blocks of a chain have nothing to do side by side, so
- * they follow each other, and two chains take turns. In four rounds that is six blocks. */
+ * every fourth issue slot is free; Poly1305 goes there. After five vector instructions come three
+ * of its own, in the order of its program: two blocks of a chain have nothing to do side by side,
+ * so they follow each other, and two chains take turns. In four rounds that is six blocks. */
 
-/* Registers: */
-#define WORK %rdi  /* struct chacha_poly1305_avx2 */
-#define ACTIVE 14  /* c2 or c3 */
-#define SPARE 15   /* of a rotation */
-/* rows a0 to a3: 0 to 3; b: 4 to 7; d: 8 to 11; c0 and c1: 12 and 13 */
+/* Registers: rows a0 to a3 are vectors 0 to 3, b 4 to 7, d 8 to 11, c0 and c1 12 and 13; the active
+ * one of c2 and c3 is 14, the spare one 15. */
+#define WORK %rdi /* struct pass */
 #define HASH0 %r8, %r9, %r10
 #define HASH1 %r11, %r12, %r13
 #define AT0 %r14
@@ -125,8 +123,8 @@ turn_8:
     v vpor %ymm15, %ymm\row, %ymm\row
 .endm
 
-/* Two quarter rounds; the second one's c is ACTIVE, and comes from `load` if that is given. It runs
- * two operations behind the first one, which spreads the rotations. */
+/* Two quarter rounds; the second one's c is the active one, and comes from `load` if that is given.
+ * It runs two operations behind the first one, which spreads the rotations. */
 .macro quarters a b c d e f h load
     v vpaddd %ymm\b, %ymm\a, %ymm\a
     v vpxor %ymm\a, %ymm\d, %ymm\d
