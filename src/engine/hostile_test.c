@@ -11,41 +11,50 @@
 
 /* ---- what must not change ---- */
 
+/* Compared as bytes, so without any padding: that would hold what it likes. */
 struct state {
-    struct status_tunnel tunnels[4];
-    struct status_peer peers[4][2];
-    instant_ns deadline;
-    size_t memory_bytes;
+    size_t count;
+    uint64_t numbers[88];
+    struct address endpoints[8];
 };
 
-/* Zeroed first: compared as bytes, padding and all. Counters of drops are what may change. */
+static void note(struct state *state, uint64_t number)
+{
+    state->numbers[state->count++] = number;
+}
+
+static void note_peer(struct state *state, const struct status_peer *peer, size_t index)
+{
+    state->endpoints[index] = peer->endpoint.address;
+    note(state, peer->endpoint.port);
+    note(state, peer->state);
+    note(state, peer->attempts);
+    note(state, peer->sent_bytes);
+    note(state, peer->received_bytes);
+    note(state, peer->last_handshake_wall_ns);
+    note(state, peer->staged_packets);
+}
+
+/* Counters of drops are what may change. */
 static void read_state(const struct sim_host *host, struct state *state)
 {
     memset(state, 0, sizeof(*state));
     for (uint32_t t = 0; t < host->tunnel_count && t < 4; t++) {
         struct status_tunnel tunnel;
         status_read_tunnel(host->engine, t, &tunnel);
-        struct status_tunnel *copy = &state->tunnels[t];
-        copy->mtu_bytes = tunnel.mtu_bytes;
-        copy->listen_port = tunnel.listen_port;
-        copy->outbound_packets = tunnel.outbound_packets;
-        copy->inbound_packets = tunnel.inbound_packets;
-        copy->keepalives = tunnel.keepalives;
+        note(state, tunnel.mtu_bytes);
+        note(state, tunnel.listen_port);
+        note(state, tunnel.outbound_packets);
+        note(state, tunnel.inbound_packets);
+        note(state, tunnel.keepalives);
         for (uint32_t p = 0; p < tunnel.peer_count && p < 2; p++) {
-            struct status_peer peer, *to = &state->peers[t][p];
+            struct status_peer peer;
             status_read_peer(host->engine, t, p, 0, &peer);
-            to->endpoint.address = peer.endpoint.address;
-            to->endpoint.port = peer.endpoint.port;
-            to->state = peer.state;
-            to->attempts = peer.attempts;
-            to->sent_bytes = peer.sent_bytes;
-            to->received_bytes = peer.received_bytes;
-            to->last_handshake_wall_ns = peer.last_handshake_wall_ns;
-            to->staged_packets = peer.staged_packets;
+            note_peer(state, &peer, t * 2 + p);
         }
     }
-    state->deadline = engine_deadline(host->engine);
-    state->memory_bytes = tap_memory_balance_bytes();
+    note(state, (uint64_t)engine_deadline(host->engine));
+    note(state, tap_memory_balance_bytes());
 }
 
 static void check_same_state(const struct sim_host *host, const struct state *before)
