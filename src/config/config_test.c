@@ -333,22 +333,6 @@ static void test_a4_routes_outside_the_allowed_ips_are_warned_about(void)
     done(config);
 }
 
-/* A route less its exceptions is served whole; a shorter exception takes nothing of a longer route. */
-static void test_a4_what_is_excepted_needs_no_peer(void)
-{
-    struct test_files files = {
-        {{"n.conf", TWO_ROOTS("", "Routes = 192.168.0.0/15, !192.169.0.0/16"), false}}};
-    struct config *config = load(&files, 1);
-    for (size_t i = 0; i < messages.count; i++)
-        CHECK(messages.items[i].kind != CONFIG_WARNING);
-    done(config);
-    files.files[0].text = TWO_ROOTS("", "Routes = 172.16.9.0/24, !172.16.0.0/16");
-    config = load(&files, 1);
-    CHECK(said(CONFIG_WARNING, "n.conf:11: Routes: 172.16.9.0/24 is not wholly in the peers' "
-                               "AllowedIPs; what lies outside is refused"));
-    done(config);
-}
-
 static void test_b1_nat_addresses(void)
 {
     struct test_files files = {
@@ -475,7 +459,6 @@ int main(int argc, char **argv)
     TAP_RUN(argc, argv, test_a1_routes);
     TAP_RUN(argc, argv, test_a1_an_exception_of_the_whole_prefix_ends_the_conflict);
     TAP_RUN(argc, argv, test_a4_routes_outside_the_allowed_ips_are_warned_about);
-    TAP_RUN(argc, argv, test_a4_what_is_excepted_needs_no_peer);
     TAP_RUN(argc, argv, test_b1_nat_addresses);
     TAP_RUN(argc, argv, test_b2_the_first_root_need_not_be_the_first_tunnel);
     TAP_RUN(argc, argv, test_i4_a_name_too_long_for_wg_is_told);

@@ -9,6 +9,8 @@
 
 #include "config/ranges.h"
 
+#define MAIN_TABLE 254
+
 struct claim {
     struct prefix prefix;
     bool is_exception;
@@ -231,6 +233,44 @@ static void check_endpoint(struct loader *loader, const struct peer_description 
                             text, carrier->name);
 }
 
+/* TRAPS 18: the main table also routes a root's own datagrams. */
+static void warn_of_loops(struct loader *loader, size_t index, const struct ranges *routed)
+{
+    const struct config *config = loader->config;
+    const struct tunnel_description *root = &config->network.tunnels[index];
+    for (size_t p = 0; p < root->peer_count; p++) {
+        const struct endpoint *endpoint = &root->peers[p].endpoint;
+        struct prefix host = prefix_host(&endpoint->address);
+        char text[ADDRESS_TEXT_BYTES];
+        if (root->peers[p].has_endpoint && ranges_cover(routed, &host))
+            config_messages_add(
+                loader->messages, CONFIG_WARNING,
+                &config->tunnels[index].peers[p].given[KEYWORD_ENDPOINT],
+                "%s lies in what is routed into the interface, and Table = %u has no rule that "
+                "keeps the tunnel's own datagrams out; give it a route of its own past the "
+                "interface, or remove Table",
+                address_format(&endpoint->address, text), config->table);
+    }
+}
+
+/* What all tunnels route, for the roots' endpoints. */
+static void check_main_table(struct loader *loader)
+{
+    struct config *config = loader->config;
+    const struct network_description *network = &config->network;
+    struct ranges all = {0}, routes, united;
+    for (size_t i = 0; i < network->tunnel_count; i++) {
+        if (!ranges_of_routes(&routes, &config->arena, &network->tunnels[i]) ||
+            !ranges_unite(&united, &config->arena, &all, &routes))
+            return;
+        all = united;
+    }
+    for (size_t i = 0; i < network->tunnel_count; i++) {
+        if (network->tunnels[i].carrier == TUNNEL_NO_CARRIER)
+            warn_of_loops(loader, i, &all);
+    }
+}
+
 void conflict_check_reach(struct loader *loader)
 {
     struct config *config = loader->config;
@@ -250,4 +290,6 @@ void conflict_check_reach(struct loader *loader)
                            &config->tunnels[i].peers[p].given[KEYWORD_ENDPOINT],
                            &network->tunnels[tunnel->carrier], &allowed[tunnel->carrier]);
     }
+    if (config->table == MAIN_TABLE)
+        check_main_table(loader);
 }

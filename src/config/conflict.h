@@ -9,7 +9,7 @@
  * excepts. A prefix of two peers of one tunnel is warned about. */
 void conflict_check_prefixes(struct loader *loader);
 /* A4: routes outside the AllowedIPs are warned about. A5: an endpoint that its carrier cannot reach
- * is refused. */
+ * is refused. TRAPS 18: so is a warning due where the main table leads a root's datagrams back. */
 void conflict_check_reach(struct loader *loader);
 
 #endif

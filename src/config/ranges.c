@@ -67,15 +67,29 @@ bool ranges_of_peers(struct ranges *ranges, struct arena *arena,
     return true;
 }
 
+static bool of_prefixes(struct ranges *ranges, struct arena *arena, const struct prefix *prefixes,
+                        size_t count)
+{
+    struct range *items = arena_take(arena, count * sizeof(*items));
+    for (size_t i = 0; items && i < count; i++)
+        items[i] = range_of(&prefixes[i]);
+    if (items)
+        *ranges = join(items, count);
+    return items != NULL;
+}
+
+bool ranges_of_routes(struct ranges *ranges, struct arena *arena,
+                      const struct tunnel_description *tunnel)
+{
+    return tunnel->routes_are_default
+               ? ranges_of_peers(ranges, arena, tunnel)
+               : of_prefixes(ranges, arena, tunnel->routes, tunnel->route_count);
+}
+
 bool ranges_of_exceptions(struct ranges *ranges, struct arena *arena,
                           const struct tunnel_description *tunnel)
 {
-    struct range *items = arena_take(arena, tunnel->route_exception_count * sizeof(*items));
-    for (size_t i = 0; items && i < tunnel->route_exception_count; i++)
-        items[i] = range_of(&tunnel->route_exceptions[i]);
-    if (items)
-        *ranges = join(items, tunnel->route_exception_count);
-    return items != NULL;
+    return of_prefixes(ranges, arena, tunnel->route_exceptions, tunnel->route_exception_count);
 }
 
 bool ranges_unite(struct ranges *ranges, struct arena *arena, const struct ranges *a,

@@ -17,6 +17,9 @@ struct ranges {
 /* What all peers of a tunnel allow; false: no memory. */
 bool ranges_of_peers(struct ranges *ranges, struct arena *arena,
                      const struct tunnel_description *tunnel);
+/* What it routes: that, or its Routes. Exceptions are not taken out. */
+bool ranges_of_routes(struct ranges *ranges, struct arena *arena,
+                      const struct tunnel_description *tunnel);
 /* Its `!PREFIX`es. */
 bool ranges_of_exceptions(struct ranges *ranges, struct arena *arena,
                           const struct tunnel_description *tunnel);

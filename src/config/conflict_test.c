@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+/* What is warned about when prefixes and endpoints meet. */
+#include "config/config.h"
+
+#include "config/test_files.h"
+#include "tap.h"
+
+/* Loads the text as n.conf and counts its warnings; the last one is `*said`. */
+static size_t warnings_of(const char *text, char said[CONFIG_MESSAGE_BYTES])
+{
+    struct config *config = NULL;
+    struct config_messages messages;
+    struct test_files files = {{{"n.conf", text, false}}};
+    size_t warnings = 0;
+    said[0] = '\0';
+    CHECK(test_files_load(&files, 1, tap_memory(), &config, &messages));
+    for (size_t i = 0; i < messages.count; i++) {
+        if (messages.items[i].kind != CONFIG_WARNING)
+            continue;
+        snprintf(said, CONFIG_MESSAGE_BYTES, "%s", messages.items[i].text);
+        warnings++;
+    }
+    config_free(config);
+    config_messages_wipe(&messages);
+    CHECK_EQUAL(tap_memory_balance_bytes(), 0);
+    return warnings;
+}
+
+#define ROUTED(routes)                                                                             \
+    "[Tunnel a]\nPrivateKey = " KEY_1 "\nAddress = 10.0.0.1\nRoutes = " routes "\n"               \
+    "[Peer]\nPublicKey = " KEY_2 "\nAllowedIPs = 192.168.0.0/16, 10.1.0.0/16\n"
+
+/* A route less its exceptions is served whole; a shorter exception takes nothing of a longer route. */
+static void test_a4_what_is_excepted_needs_no_peer(void)
+{
+    char said[CONFIG_MESSAGE_BYTES];
+    CHECK_EQUAL(warnings_of(ROUTED("192.168.0.0/15, !192.169.0.0/16"), said), 0);
+    CHECK_TEXT(said, "");
+    CHECK_EQUAL(warnings_of(ROUTED("172.16.9.0/24, !172.16.0.0/16"), said), 1);
+    CHECK_TEXT(said, "n.conf:4: Routes: 172.16.9.0/24 is not wholly in the peers' AllowedIPs; what "
+                     "lies outside is refused");
+    CHECK_EQUAL(warnings_of(ROUTED("10.0.0.0/15"), said), 1);
+    CHECK_EQUAL(warnings_of(ROUTED("10.0.0.0/15, !10.0.0.0/17"), said), 1);
+    CHECK_EQUAL(warnings_of(ROUTED("10.0.0.0/15, !10.0.0.0/17, !10.0.128.0/17"), said), 0);
+}
+
+#define TABLE(table)                                                                               \
+    "[Interface]\nPrivateKey = " KEY_1 "\nAddress = 10.0.0.1\nTable = " table "\n[Peer]\n"        \
+    "PublicKey = " KEY_2 "\nAllowedIPs = 0.0.0.0/1, 128.0.0.0/1\nEndpoint = 192.0.2.1:51820\n"
+
+static void test_traps18_the_main_table_leads_a_root_s_datagrams_back(void)
+{
+    char said[CONFIG_MESSAGE_BYTES];
+    CHECK_EQUAL(warnings_of(TABLE("254"), said), 1);
+    CHECK_TEXT(said, "n.conf:8: Endpoint: 192.0.2.1 lies in what is routed into the interface, and "
+                     "Table = 254 has no rule that keeps the tunnel's own datagrams out; give it a "
+                     "route of its own past the interface, or remove Table");
+    CHECK_EQUAL(warnings_of(TABLE("100"), said), 0);
+    CHECK_EQUAL(warnings_of(TABLE("auto"), said), 0);
+    CHECK_EQUAL(warnings_of(TABLE("off"), said), 0);
+}
+
+int main(int argc, char **argv)
+{
+    TAP_RUN(argc, argv, test_a4_what_is_excepted_needs_no_peer);
+    TAP_RUN(argc, argv, test_traps18_the_main_table_leads_a_root_s_datagrams_back);
+    return tap_done();
+}
