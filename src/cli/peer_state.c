@@ -13,7 +13,7 @@ static void print_unanswered(const json_t *peer)
     printf("no answer for %lld s, %lld %s", ask_number(peer, "unanswered_s"), tries,
            tries == 1 ? "try" : "tries");
     if (carrier)
-        printf(" (its carrier %s is not up)", carrier);
+        printf(" (its carrier %s does not work)", carrier);
 }
 
 void peer_state_print(const json_t *peer)

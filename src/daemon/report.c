@@ -39,8 +39,9 @@ static json_t *drops_json(const uint64_t drops[VERDICT_COUNT])
     return object;
 }
 
-/* The carried tunnel's peer can only be reached when this one can: NULL when it can. */
-static const char *carrier_that_is_down(const struct engine *engine, uint32_t tunnel,
+/* The carried tunnel's peer can only be reached while its carrier's answers: NULL when that does. One
+ * attempt beside a session is an ordinary renewal. */
+static const char *carrier_that_fails(const struct engine *engine, uint32_t tunnel,
                                         const struct status_peer *peer, instant_ns now)
 {
     struct status_tunnel carried, carrier;
@@ -53,14 +54,15 @@ static const char *carrier_that_is_down(const struct engine *engine, uint32_t tu
         return NULL;
     status_read_peer(engine, (uint32_t)carried.carrier, (uint32_t)index, now, &carrying);
     status_read_tunnel(engine, (uint32_t)carried.carrier, &carrier);
-    return carrying.state == STATUS_PEER_UP ? NULL : carrier.name;
+    bool works = carrying.state == STATUS_PEER_UP && carrying.attempts <= 1;
+    return works ? NULL : carrier.name;
 }
 
 /* Where the peer is, and whether it answers. */
 static json_t *state_json(const struct engine *engine, uint32_t tunnel,
                           const struct status_peer *peer, instant_ns now)
 {
-    const char *waits_for = carrier_that_is_down(engine, tunnel, peer, now);
+    const char *waits_for = carrier_that_fails(engine, tunnel, peer, now);
     json_t *object = json_object();
     json_object_set_new(object, "endpoint", endpoint_json(&peer->endpoint));
     json_object_set_new(object, "mtu", json_integer(peer->mtu_bytes));
