@@ -148,8 +148,9 @@ def E1_E4_the_uplink_s_mtu_changes_while_traffic_runs():
     hopwire, client = up(), scene.client
     try:
         slowly = ("--limit-rate", str(SIZE // 5))
+        # Over IPv6 the office's path falls under 1280 for a while, and carries nothing then.
         running = [(f"{start.__name__} {place}", start(place, client, *slowly))
-                   for place in (OFFICE, WORLD) for start in (start_download, start_upload)]
+                   for place in (OFFICE, WORLD, OFFICE6, WORLD6) for start in (start_download, start_upload)]
         for mtu in (1420, 1340, 1500):
             time.sleep(1)  # traffic of this size runs
             set_uplink(mtu)
