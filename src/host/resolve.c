@@ -268,7 +268,11 @@ static int ask(struct request *request, const struct resolve_inside *inside, str
     }
     for (size_t i = 0; inside && i < inside->server_count && servers->count < UPLINK_DNS_MOST; i++)
         servers->addresses[servers->count++] = inside->servers[i];
-    int result = inside ? 0 : uplink_dns_find(&request->resolver->options, servers, why);
+    const struct resolve_options *options = &request->resolver->options;
+    const struct uplink_dns_files files = {.resolv_conf = options->resolv_conf,
+                                           .systemd_resolv_conf = options->systemd_resolv_conf,
+                                           .replaced = options->replaced};
+    int result = inside ? 0 : uplink_dns_find(&files, servers, why);
     if (result < 0)
         return result;
     int status = ask_servers(request);

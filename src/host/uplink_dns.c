@@ -99,24 +99,23 @@ static void leave_out_told(const char *path, struct uplink_dns *dns)
 }
 
 /* RULES G1: never a resolver on this host, whose own queries carry no mark. */
-int uplink_dns_find(const struct resolve_options *options, struct uplink_dns *dns,
-                    struct text *why)
+int uplink_dns_find(const struct uplink_dns_files *files, struct uplink_dns *dns, struct text *why)
 {
-    const char *path = options->resolv_conf ? options->resolv_conf : UPLINK_DNS_RESOLV_CONF;
+    const char *path = files->resolv_conf ? files->resolv_conf : UPLINK_DNS_RESOLV_CONF;
     struct found found;
-    if (options->replaced && dns_is_ours(path, options->replaced))
-        path = options->replaced; /* or the tunnels' own servers would be asked from outside */
+    if (files->replaced && dns_is_ours(path, files->replaced))
+        path = files->replaced; /* or the tunnels' own servers would be asked from outside */
     int result = read_servers(path, &found, why);
     if (result == 0 && found.names_stub && found.dns.count == 0) {
-        path = options->systemd_resolv_conf ? options->systemd_resolv_conf : SYSTEMD_RESOLV_CONF;
+        path = files->systemd_resolv_conf ? files->systemd_resolv_conf : SYSTEMD_RESOLV_CONF;
         result = read_servers(path, &found, why);
     }
     if (result < 0)
         return result;
     if (found.dns.count > 0) {
         *dns = found.dns;
-        if (options->replaced)
-            leave_out_told(options->replaced, dns);
+        if (files->replaced)
+            leave_out_told(files->replaced, dns);
         return 0;
     }
     if (found.names_local) {

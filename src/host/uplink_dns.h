@@ -4,18 +4,24 @@
 #ifndef HOST_UPLINK_DNS_H
 #define HOST_UPLINK_DNS_H
 
-#include "host/resolve.h"
+#include "base/address.h"
+#include "base/text.h"
 
 #define UPLINK_DNS_RESOLV_CONF "/etc/resolv.conf"
 #define UPLINK_DNS_MOST 8
+
+struct uplink_dns_files {
+    const char *resolv_conf;         /* NULL: UPLINK_DNS_RESOLV_CONF */
+    const char *systemd_resolv_conf; /* NULL: /run/systemd/resolve/resolv.conf */
+    const char *replaced;            /* the network's dns_path, or NULL */
+};
 
 struct uplink_dns {
     size_t count;
     struct address addresses[UPLINK_DNS_MOST];
 };
 
-/* Of the options the three files. 0, or -errno and a sentence: see resolve_start. */
-int uplink_dns_find(const struct resolve_options *options, struct uplink_dns *dns,
-                    struct text *why);
+/* At least one; or -errno and a sentence: -EPERM: there is only one on this host, -EDESTADDRREQ: none. */
+int uplink_dns_find(const struct uplink_dns_files *files, struct uplink_dns *dns, struct text *why);
 
 #endif
