@@ -25,7 +25,10 @@ def unpacked(package):
         return into
     if not shutil.which("apt-get") or not shutil.which("dpkg-deb"):
         raise Skip(f"{package} is not here, and no apt-get to get it with")
-    os.makedirs(cache(), exist_ok=True)
+    try:
+        os.makedirs(cache(), exist_ok=True)
+    except OSError as error:
+        raise Skip(f"no place for {package}: {error}")
     with tempfile.TemporaryDirectory(dir=cache()) as work:
         got = subprocess.run(["apt-get", "-qq", "download", package], cwd=work,
                              capture_output=True, text=True)
@@ -38,7 +41,11 @@ def unpacked(package):
             if os.path.isdir(os.path.join(tree, name)):
                 shutil.copytree(os.path.join(tree, name), os.path.join(tree, "usr", name),
                                 symlinks=True, dirs_exist_ok=True)
-        os.rename(tree, into)
+        try:
+            os.rename(tree, into)
+        except OSError:
+            if not os.path.isdir(into):  # else another run was faster
+                raise
     return into
 
 
