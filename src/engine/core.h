@@ -75,6 +75,11 @@ struct outbound_plan {
     struct split split;
     struct node *node;
     struct peer *peer;
+    /* The last destination of this turn and where it led to: two lookups cost as much as the rest of
+     * a small packet. FAMILY_NONE: none yet. */
+    struct address last_destination;
+    struct node *last_node;
+    struct peer *last_peer;
 };
 
 struct engine {

@@ -256,6 +256,7 @@ static void advance(struct engine *engine, struct outbound_entry *entry)
 void outbound_run(struct engine *engine, instant_ns now, struct actions *actions)
 {
     size_t descs;
+    engine->plan.last_destination.family = FAMILY_NONE; /* the tree may change between turns */
     while ((descs = prepare_all(engine, now)) > 0) {
         aead_seal(engine->aead, engine->seals, descs);
         for (size_t i = 0; i < engine->outbound_count; i++) {

@@ -93,13 +93,29 @@ static enum verdict judge_size(const struct engine *engine, struct outbound_plan
     return VERDICT_OK;
 }
 
+static enum verdict find_way(struct engine *engine, enum family family, const uint8_t *destination)
+{
+    struct outbound_plan *plan = &engine->plan;
+    if (address_has_bytes(&plan->last_destination, family, destination)) {
+        plan->node = plan->last_node;
+        plan->peer = plan->last_peer;
+        return VERDICT_OK;
+    }
+    enum verdict verdict = plan_destination(engine, family, destination, &plan->node, &plan->peer);
+    if (verdict == VERDICT_OK) {
+        plan->last_destination = address_from_bytes(family, destination);
+        plan->last_node = plan->node;
+        plan->last_peer = plan->peer;
+    }
+    return verdict;
+}
+
 static enum verdict judge(struct engine *engine, const uint8_t *bytes, const struct ip_view *view,
                           instant_ns now)
 {
     struct outbound_plan *plan = &engine->plan;
-    enum verdict verdict = plan_destination(engine, (enum family)view->family,
-                                            bytes + view->destination_offset, &plan->node,
-                                            &plan->peer);
+    enum verdict verdict =
+        find_way(engine, (enum family)view->family, bytes + view->destination_offset);
     if (verdict != VERDICT_OK)
         return verdict;
     if (icmp_is_redirect(bytes, view))
