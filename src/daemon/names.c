@@ -103,8 +103,8 @@ static void done(void *context, const struct address *answer, size_t answer_coun
     status_read_peer(names->options.engine, name->tunnel, name->peer, loop_now(), &peer);
     for (size_t i = 0; i < count; i++) {
         if (address_is_equal(&addresses[i], &peer.endpoint.address) &&
-            peer.state == STATUS_PEER_UP && !is_failing(&peer))
-            return;
+            (!name->was_failing || (peer.state == STATUS_PEER_UP && !is_failing(&peer))))
+            return; /* asked for another reason, or well again meanwhile */
     }
     /* The one that was tried last did not answer: the next of the list has its turn. */
     size_t choice = 0;
