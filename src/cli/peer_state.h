@@ -5,8 +5,8 @@
 
 #include <jansson.h>
 
-/* "up 12 s", "no answer for 40 s, 8 tries" to standard output; `peer` is one of `status`, or a hop of
- * `route`. */
+/* "up 12 s", "no answer for 40 s, 8 tries" to standard output; `peer` is one of `status`, or a hop
+ * of `route`. */
 void peer_state_print(const json_t *peer);
 
 #endif

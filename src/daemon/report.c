@@ -39,8 +39,8 @@ static json_t *drops_json(const uint64_t drops[VERDICT_COUNT])
     return object;
 }
 
-/* The carried tunnel's peer can only be reached while its carrier's answers: NULL when that does. One
- * attempt beside a session is an ordinary renewal. */
+/* The carried tunnel's peer can only be reached while its carrier's answers: NULL when that does.
+ * One attempt beside a session is an ordinary renewal. */
 static const char *carrier_that_fails(const struct engine *engine, uint32_t tunnel,
                                         const struct status_peer *peer, instant_ns now)
 {

@@ -258,8 +258,10 @@ static void nothing_emitted_exceeds_the_carriers_mtu(void)
     uint64_t seen = 0;
     for (unsigned depth = 1; depth <= 4; depth++) {
         struct chain chain;
-        const struct chain_shape shape = {.depth = depth, .families = (unsigned)tap_random_below(16),
-                                          .link_mtu_bytes = 1500, .keepalive_s = 25};
+        const struct chain_shape shape = {.depth = depth,
+                                          .families = (unsigned)tap_random_below(16),
+                                          .link_mtu_bytes = 1500,
+                                          .keepalive_s = 25};
         chain_init(&chain, &shape);
         chain.sim->is_fed_rubbish = true;
         struct watcher watcher = {.client = chain.client, .mtu_bytes = 1420};

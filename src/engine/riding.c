@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: MIT */
-/* Theory of operation. A mark keeps the sockets' datagrams off our own routes. With `Table = off`, or
- * with rules that somebody else wrote, one may come out of the TUN all the same. That is legal where
- * it rides another peer: that is nesting, made by the kernel. It must not ride itself, at once or in
- * turn: each pass would make it larger and send it round again. So each root's peer remembers which
- * one its datagrams were last seen to ride; a datagram that would close the circle is dropped. What
- * rode long ago counts no more, since routes change. The datagrams are known by what no other program
- * has: where they go together with the index in them. */
+/* Theory of operation. A mark keeps the sockets' datagrams off our own routes. With `Table = off`,
+ * or with rules that somebody else wrote, one may come out of the TUN all the same. That is legal
+ * where it rides another peer: that is nesting, made by the kernel. It must not ride itself, at
+ * once or in turn: each pass would make it larger and send it round again. So each root's peer
+ * remembers which one its datagrams were last seen to ride; a datagram that would close the circle
+ * is dropped. What rode long ago counts no more, since routes change. The datagrams are known by
+ * what no other program has: where they go together with the index in them. */
 #include "engine/riding.h"
 
 #include <stdio.h>
 
-/* Longer than the time between two initiations, which is all that a loop without a session sends. */
+/* Longer than the time between two initiations, which is all that a loop without a session sends.
+ * */
 #define REMEMBERED_NS (2 * REKEY_TIMEOUT_NS)
 
 static bool has_remote_index(const struct session *session, uint32_t index)
@@ -73,8 +74,8 @@ static const struct peer *root_of(const struct peer *peer)
     return peer;
 }
 
-/* Whom the datagrams to this root's peer were seen to ride not long ago, or NULL. Kept as numbers: who
- * stood there may be gone. */
+/* Whom the datagrams to this root's peer were seen to ride not long ago, or NULL. Kept as numbers:
+ * who stood there may be gone. */
 static const struct peer *ridden_by(const struct engine *engine, const struct peer *peer,
                                     instant_ns now)
 {

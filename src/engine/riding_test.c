@@ -25,7 +25,8 @@ static struct sim_host *add_relay(struct sim *sim, unsigned number, const char *
 {
     struct sim_network network;
     sim_network_init(&network);
-    sim_add_tunnel(&network, "relay", TUNNEL_NO_CARRIER, 11 + number, number ? "10.2.0.1" : "10.1.0.1");
+    sim_add_tunnel(&network, "relay", TUNNEL_NO_CARRIER, 11 + number,
+                   number ? "10.2.0.1" : "10.1.0.1");
     sim_add_peer(&network, 0, 1, client, NULL);
     struct sim_host *relay = sim_add_host(sim, "relay", endpoints[number], &network, 1500);
     relay->forwards = number == X; /* what Y's datagrams need when they ride X */
