@@ -1,14 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "engine/fragments.h"
 
-bool fragments_prepare(struct engine *engine, const struct node *node)
-{
-    struct reassembly **reassembly = &engine->reassemblies[node->index];
-    if (!*reassembly)
-        *reassembly = reassembly_new(engine->memory, engine->pool);
-    return *reassembly;
-}
-
 bool fragments_init(struct engine *engine)
 {
     struct tree *tree = &engine->tree;
@@ -18,7 +10,10 @@ bool fragments_init(struct engine *engine)
     if (!engine->reassemblies)
         return false;
     for (uint32_t i = 0; i < tree->count; i++) {
-        if (tree->nodes[i].first_child && !fragments_prepare(engine, &tree->nodes[i]))
+        if (!tree->nodes[i].first_child)
+            continue;
+        engine->reassemblies[i] = reassembly_new(engine->memory, engine->pool);
+        if (!engine->reassemblies[i])
             return false;
     }
     return true;

@@ -9,8 +9,6 @@
 
 /* False: no memory; what there is goes with fragments_wipe. */
 bool fragments_init(struct engine *engine);
-/* The node gets a reassembly, if it has none yet; false: no memory. */
-bool fragments_prepare(struct engine *engine, const struct node *node);
 void fragments_wipe(struct engine *engine);
 /* Gives up what waited for too long. */
 void fragments_tick(struct engine *engine, instant_ns now);

@@ -2,8 +2,8 @@
 #include "engine/own_datagram.h"
 
 #include "engine/core.h"
-#include "engine/fragments.h"
 #include "packet/checksum.h"
+#include "route/reassembly.h"
 
 /* Like the virtual sockets' (RULES C1): beyond the host's ephemeral ports. */
 #define PORT_FIRST 61000u
@@ -29,6 +29,15 @@ static uint16_t choose_port(const struct engine *engine, const struct node *node
     }
 }
 
+/* A tunnel that carries others has one from the start. False: no memory. */
+static bool prepare_reassembly(struct engine *engine, const struct node *node)
+{
+    struct reassembly **reassembly = &engine->reassemblies[node->index];
+    if (!*reassembly)
+        *reassembly = reassembly_new(engine->memory, engine->pool);
+    return *reassembly;
+}
+
 int own_datagram_open(struct engine *engine, uint32_t tunnel, own_datagram_receive receive,
                       void *context)
 {
@@ -39,7 +48,7 @@ int own_datagram_open(struct engine *engine, uint32_t tunnel, own_datagram_recei
         struct node *node = &engine->tree.nodes[tunnel];
         if (own->receive)
             continue;
-        if (!fragments_prepare(engine, node))
+        if (!prepare_reassembly(engine, node))
             return -1;
         *own = (struct own_socket){.node = node, .port = choose_port(engine, node),
                                    .receive = receive, .context = context};

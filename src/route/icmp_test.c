@@ -279,6 +279,24 @@ static void test_c6_what_is_no_error_or_quotes_the_other_family_is_refused(void)
     }
 }
 
+static void test_c6_a_redirect_is_told_by_its_type_in_each_family(void)
+{
+    for (unsigned i = 0; i < 512; i++) {
+        static struct recipe recipe;
+        uint8_t bytes[MAKER_MOST_BYTES];
+        enum family family = i < 256 ? FAMILY_IPV4 : FAMILY_IPV6;
+        maker_random(&recipe, family);
+        recipe.protocol = family == FAMILY_IPV4 ? IP_PROTOCOL_ICMP : IP_PROTOCOL_ICMPV6;
+        recipe.icmp_type = (uint8_t)i;
+        struct ip_view view = parse(bytes, maker_write(&recipe, bytes));
+        bool is_redirect = i == 5 || i == 256 + 137;
+        CHECK_EQUAL(icmp_is_redirect(bytes, &view),
+                    is_redirect && recipe.fragment != MAKER_LATER);
+        view.len_bytes = view.transport_offset; /* the type is cut off */
+        CHECK(!icmp_is_redirect(bytes, &view));
+    }
+}
+
 static void test_c6_outer_source_is_replaced_with_its_checksums(void)
 {
     for (unsigned round = 0; round < 2000; round++) {
@@ -343,6 +361,7 @@ int main(int argc, char **argv)
     TAP_RUN(argc, argv, test_d2_never_about_multicast_broadcast_link_local_or_unspecified);
     TAP_RUN(argc, argv, test_c6_error_is_parsed_with_its_quote);
     TAP_RUN(argc, argv, test_c6_what_is_no_error_or_quotes_the_other_family_is_refused);
+    TAP_RUN(argc, argv, test_c6_a_redirect_is_told_by_its_type_in_each_family);
     TAP_RUN(argc, argv, test_c6_outer_source_is_replaced_with_its_checksums);
     TAP_RUN(argc, argv, test_hostile_packets_never_harm);
     return tap_done();
