@@ -10,8 +10,7 @@
 
 #include <stdio.h>
 
-/* Longer than the time between two initiations, which is all that a loop without a session sends.
- * */
+/* Longer than between two initiations, which is all that a loop without a session sends. */
 #define REMEMBERED_NS (2 * REKEY_TIMEOUT_NS)
 
 static bool has_remote_index(const struct session *session, uint32_t index)
