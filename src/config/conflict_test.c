@@ -30,8 +30,7 @@ static size_t warnings_of(const char *text, char said[CONFIG_MESSAGE_BYTES])
     "[Tunnel a]\nPrivateKey = " KEY_1 "\nAddress = 10.0.0.1\nRoutes = " routes "\n"               \
     "[Peer]\nPublicKey = " KEY_2 "\nAllowedIPs = 192.168.0.0/16, 10.1.0.0/16\n"
 
-/* A route less its exceptions is served whole; a shorter exception takes nothing of a longer route.
- * */
+/* A route less its exceptions is served whole; a shorter exception takes nothing of a longer one. */
 static void test_a4_what_is_excepted_needs_no_peer(void)
 {
     char said[CONFIG_MESSAGE_BYTES];

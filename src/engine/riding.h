@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Datagrams of our own sockets that the host routes into the interface again (RULES H6, TRAPS 18).
- * */
+/* Datagrams of our own sockets that the host routes into the interface again (RULES H6, TRAPS 18). */
 #ifndef ENGINE_RIDING_H
 #define ENGINE_RIDING_H
 
