@@ -4,6 +4,9 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "host/control_socket.h"
@@ -62,6 +65,26 @@ json_t *ask_daemon(const char *network, const char *request, bool *is_up)
         return NULL;
     }
     return object;
+}
+
+pid_t ask_process(const char *network)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    struct ucred listener = {0};
+    socklen_t len = sizeof(listener);
+    char path[STATE_PATH_BYTES], reason[256];
+    struct text why;
+    text_init(&why, reason, sizeof(reason));
+    if (state_path(network, ".sock", path, &why) != 0 || strlen(path) >= sizeof(address.sun_path))
+        return 0;
+    memcpy(address.sun_path, path, strlen(path));
+    /* Not blocking: a daemon that is stopped may have a full queue. */
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    bool is_known = fd >= 0 && connect(fd, (const void *)&address, sizeof(address)) == 0 &&
+                    getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &listener, &len) == 0;
+    if (fd >= 0)
+        close(fd);
+    return is_known && listener.pid > 0 ? listener.pid : 0;
 }
 
 const char *ask_text(const json_t *object, const char *key, const char *otherwise)

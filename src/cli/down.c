@@ -35,10 +35,10 @@ static bool wait_for_end(int process)
 
 /* The daemon undoes everything itself; it is waited for by its process descriptor. One that does not
  * answer is starting, or dying (a kill -9 takes a moment); what it left is undone here. */
-static int end_daemon(const char *name, const struct state *state)
+static int end_daemon(const char *name, pid_t pid)
 {
     bool is_up;
-    int process = (int)syscall(SYS_pidfd_open, (pid_t)state->pid, 0);
+    int process = (int)syscall(SYS_pidfd_open, pid, 0);
     json_decref(ask_daemon(name, "down", &is_up));
     if (!is_up && process >= 0)
         syscall(SYS_pidfd_send_signal, process, SIGTERM, NULL, 0); /* it may be starting */
@@ -47,8 +47,8 @@ static int end_daemon(const char *name, const struct state *state)
         close(process);
     if (is_over)
         return clean_up(name);
-    fprintf(stderr, "hopwire: %s: process %u does not end; look at what it waits for\n", name,
-            state->pid);
+    fprintf(stderr, "hopwire: %s: process %d does not end; look at what it waits for\n", name,
+            (int)pid);
     return COMMAND_REFUSED;
 }
 
@@ -65,13 +65,17 @@ int down_main(int argc, char **argv)
         return COMMAND_REFUSED;
     }
     int result = state_read(name, &state, &why);
+    /* Somebody removed or damaged the file: the daemon itself still knows what to undo. */
+    pid_t listener = result == -ENOENT || result == -EBADMSG ? ask_process(name) : 0;
+    if (listener)
+        return end_daemon(name, listener);
     if (result == -ENOENT) {
         state_remove(name, &why); /* what one wrote of it that was killed while it wrote */
         fprintf(stderr, "hopwire: %s is not up\n", name);
         return COMMAND_DONE; /* what was asked for is so: `down` may be called again (RULES F7) */
     }
     if (result == 0 && state_process_is_alive(&state))
-        return end_daemon(name, &state);
+        return end_daemon(name, (pid_t)state.pid);
     if (result == 0)
         return clean_up(name);
     fprintf(stderr, "hopwire: %s: %s\n", name, why.len ? reason : strerror(-result));
