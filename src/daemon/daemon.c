@@ -24,6 +24,9 @@ static void tell_event(void *context, const struct watch_event *event)
 {
     struct daemon *daemon = context;
     bool is_own = event->interface_index == daemon->state.routing.interface_index;
+    daemon->has_loss |=
+        event->is_gone && (event->kind == WATCH_RULE ||
+                           (event->kind == WATCH_ROUTE && event->is_hopwires));
     bool was_down = daemon->is_interface_down;
     if (is_own && event->kind == WATCH_LINK)
         daemon->is_interface_down = !event->is_up;
@@ -40,6 +43,7 @@ static void watch_ready(void *context, uint32_t events)
     struct daemon *daemon = context;
     (void)events;
     watch_read(&daemon->watch, tell_event, daemon);
+    settle_losses(daemon);
 }
 
 /* ---- commands and signals ---- */

@@ -50,6 +50,9 @@ struct daemon {
     struct loop_timer settle, follow;
     bool is_interface_down;
     bool has_event; /* the host told of a change since the last settling */
+    bool has_loss;  /* a rule or route of a Hopwire network was taken away: it may be ours */
+    instant_ns restoring_since; /* of these restorings */
+    unsigned restorings;
     bool has_woken; /* the machine was suspended since then */
     duration_ns slept; /* in all, when it was looked at last */
     char reason[WHY_BYTES];

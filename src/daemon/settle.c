@@ -13,6 +13,9 @@
 /* A peer that roamed is answered by this time at the latest, under a kill switch. */
 #define FOLLOW_NS (1 * NS_PER_S)
 #define SLEEP_LEAST_NS (1 * NS_PER_S)
+/* Whoever takes them again and again does not get all of the time: then every SETTLE_NS. */
+#define RESTORING_NS (1 * NS_PER_S)
+#define RESTORINGS_MOST 10
 
 void settle_log(void *context, const char *line)
 {
@@ -134,6 +137,30 @@ static void settle_switches(struct daemon *daemon)
     settle_log(daemon, reason);
 }
 
+static int settle_rules_and_routes(struct daemon *daemon)
+{
+    int result = routing_keep_rules(&daemon->netlink, &daemon->state.routing, &daemon->why);
+    return result ? result : settle_routes(daemon);
+}
+
+void settle_losses(struct daemon *daemon)
+{
+    instant_ns now = loop_now();
+    if (!daemon->has_loss)
+        return;
+    daemon->has_loss = false;
+    if (instant_is_reached(instant_add(daemon->restoring_since, RESTORING_NS), now)) {
+        daemon->restoring_since = now;
+        daemon->restorings = 0;
+    }
+    if (daemon->restorings >= RESTORINGS_MOST)
+        return;
+    daemon->restorings++;
+    text_init(&daemon->why, daemon->reason, sizeof(daemon->reason));
+    if (settle_rules_and_routes(daemon) != 0)
+        settle_log(daemon, daemon->reason);
+}
+
 static void settle(void *context, instant_ns now)
 {
     struct daemon *daemon = context;
@@ -152,7 +179,7 @@ static void settle(void *context, instant_ns now)
     if (result == 0)
         result = settle_firewall(daemon);
     if (result == 0)
-        result = settle_routes(daemon);
+        result = settle_rules_and_routes(daemon);
     if (result != 0)
         settle_log(daemon, daemon->reason);
     settle_switches(daemon);

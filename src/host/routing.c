@@ -433,6 +433,24 @@ int routing_lay(struct netlink *netlink, const struct routing *routing,
     return result;
 }
 
+int routing_keep_rules(struct netlink *netlink, const struct routing *routing, struct text *why)
+{
+    struct kernel_rule rules[RULES_MOST];
+    size_t rule_count = rules_of(routing, routing->ipv6 != SYSCTL_IPV6_ABSENT, rules);
+    int first = 0;
+    for (size_t i = 0; i < rule_count; i++) {
+        char reason[256];
+        struct text unheard;
+        text_init(&unheard, reason, sizeof(reason));
+        int result = kernel_rule_add(netlink, &rules[i], &unheard);
+        if (result == 0 || result == -EEXIST || first < 0)
+            continue;
+        text_append(why, "%s", reason);
+        first = result;
+    }
+    return first;
+}
+
 int routing_undo(struct netlink *netlink, const struct routing *routing, struct text *why)
 {
     char unheard[256];

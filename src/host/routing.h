@@ -65,6 +65,9 @@ int routing_choose(struct netlink *netlink, const struct routing_choice *choice,
  * undone. -EEXIST: someone took the same numbers since routing_choose; choose again. */
 int routing_lay(struct netlink *netlink, const struct routing *routing,
                 const struct routing_entry *entries, size_t count, struct text *why);
+/* Adds the rules that somebody removed since routing_lay; those that stand are left alone, so that
+ * of several networks each looks after its own. */
+int routing_keep_rules(struct netlink *netlink, const struct routing *routing, struct text *why);
 /* Makes the laid-out routes exactly these, twins and new routes first, what goes last: also after
  * the kernel removed some (E4), also when nothing changed. On failure the routes that stood before
  * stand again. */

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <libmnl/libmnl.h>
+#include <linux/fib_rules.h>
 #include <linux/if_addr.h>
 #include <linux/netconf.h>
 #include <linux/rtnetlink.h>
@@ -17,8 +18,8 @@
 int watch_open(struct watch *watch, struct text *why)
 {
     static const int groups[] = {RTNLGRP_LINK, RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE,
-                                 RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR,
-                                 RTNLGRP_IPV4_NETCONF};
+                                 RTNLGRP_IPV4_RULE, RTNLGRP_IPV6_RULE, RTNLGRP_IPV4_IFADDR,
+                                 RTNLGRP_IPV6_IFADDR, RTNLGRP_IPV4_NETCONF};
     struct mnl_socket *socket = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC | SOCK_NONBLOCK);
     bool is_open = socket && mnl_socket_bind(socket, 0, MNL_SOCKET_AUTOPID) >= 0;
     for (unsigned i = 0; is_open && i < sizeof(groups) / sizeof(*groups); i++) {
@@ -56,7 +57,8 @@ static bool route_event(const struct nlmsghdr *message, struct watch_event *even
         return false;
     *event =
         (struct watch_event){.kind = WATCH_ROUTE, .is_gone = message->nlmsg_type == RTM_DELROUTE};
-    if (body->rtm_protocol == KERNEL_ROUTE_PROTOCOL && !event->is_gone)
+    event->is_hopwires = body->rtm_protocol == KERNEL_ROUTE_PROTOCOL;
+    if (event->is_hopwires && !event->is_gone)
         return false;
     const struct nlattr *attribute;
     mnl_attr_for_each(attribute, message, sizeof(*body))
@@ -66,6 +68,21 @@ static bool route_event(const struct nlmsghdr *message, struct watch_event *even
             event->interface_index = (int)mnl_attr_get_u32(attribute);
     }
     return true;
+}
+
+static bool rule_event(const struct nlmsghdr *message, struct watch_event *event)
+{
+    const struct nlattr *attribute;
+    mnl_attr_for_each(attribute, message, sizeof(struct fib_rule_hdr))
+    {
+        if (mnl_attr_get_type(attribute) == FRA_PROTOCOL &&
+            mnl_attr_validate(attribute, MNL_TYPE_U8) >= 0 &&
+            mnl_attr_get_u8(attribute) == KERNEL_ROUTE_PROTOCOL) {
+            *event = (struct watch_event){.kind = WATCH_RULE, .is_gone = true};
+            return true;
+        }
+    }
+    return false;
 }
 
 static bool filter_event(const struct nlmsghdr *message, struct watch_event *event)
@@ -107,6 +124,8 @@ static bool event_of(const struct nlmsghdr *message, struct watch_event *event)
         return true;
     case RTM_NEWNETCONF:
         return len >= sizeof(struct netconfmsg) && filter_event(message, event);
+    case RTM_DELRULE:
+        return len >= sizeof(struct fib_rule_hdr) && rule_event(message, event);
     case RTM_NEWROUTE:
     case RTM_DELROUTE:
         return route_event(message, event);

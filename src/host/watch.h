@@ -11,6 +11,7 @@
 enum watch_kind {
     WATCH_LINK,    /* an interface came, changed (up, down, MTU) or went */
     WATCH_ROUTE,   /* a route that no Hopwire network made came, or any route went */
+    WATCH_RULE,    /* a rule of a Hopwire network went */
     WATCH_ADDRESS, /* an address came or went */
     WATCH_FILTER,  /* an interface's rp_filter changed, or was set for the first time */
     WATCH_LOST,    /* the kernel had more to tell than fits: look at everything again */
@@ -20,7 +21,8 @@ struct watch_event {
     enum watch_kind kind;
     int interface_index; /* 0: none */
     bool is_gone;
-    bool is_up; /* of a link */
+    bool is_up;       /* of a link */
+    bool is_hopwires; /* of a route: a Hopwire network made it, which one is not told */
 };
 
 struct watch {

@@ -2,11 +2,12 @@
 #include "host/watch.h"
 
 #include "host/kernel_route.h"
+#include "host/kernel_rule.h"
 #include "host/link.h"
 #include "host/namespace_fixture.h"
 
 struct heard {
-    unsigned links, links_gone, routes, routes_gone, addresses, lost;
+    unsigned links, links_gone, routes, routes_gone, hopwires_gone, rules_gone, addresses, lost;
     int index; /* of the interface that counts */
     bool is_up;
 };
@@ -15,6 +16,7 @@ static void hear(void *context, const struct watch_event *event)
 {
     struct heard *heard = context;
     heard->lost += event->kind == WATCH_LOST;
+    heard->rules_gone += event->kind == WATCH_RULE && event->is_gone;
     if (event->interface_index != heard->index)
         return;
     heard->links += event->kind == WATCH_LINK && !event->is_gone;
@@ -23,6 +25,7 @@ static void hear(void *context, const struct watch_event *event)
     heard->links_gone += event->kind == WATCH_LINK && event->is_gone;
     heard->routes += event->kind == WATCH_ROUTE && !event->is_gone;
     heard->routes_gone += event->kind == WATCH_ROUTE && event->is_gone;
+    heard->hopwires_gone += event->is_hopwires && event->is_gone;
     heard->addresses += event->kind == WATCH_ADDRESS;
 }
 
@@ -56,6 +59,7 @@ static void test_f8_what_others_change_is_told_and_what_we_add_is_not(void)
     CHECK_EQUAL(kernel_route_change(&netlink, KERNEL_ROUTE_DELETE, &route, 1, &why), 0);
     CHECK_EQUAL(watch_read(&watch, hear, &heard), 0);
     CHECK_EQUAL(heard.routes_gone, 1);
+    CHECK_EQUAL(heard.hopwires_gone, 1);
     heard.routes_gone = 0;
     route.protocol = 4;
     CHECK(prefix_parse("2001:db8:7::/48", &route.prefix));
@@ -64,6 +68,18 @@ static void test_f8_what_others_change_is_told_and_what_we_add_is_not(void)
     CHECK_EQUAL(watch_read(&watch, hear, &heard), 0);
     CHECK_EQUAL(heard.routes, 1);
     CHECK_EQUAL(heard.routes_gone, 1);
+    CHECK_EQUAL(heard.hopwires_gone, 1);
+
+    for (unsigned i = 0; i < 2; i++) {
+        struct kernel_rule rule = {.family = i ? FAMILY_IPV6 : FAMILY_IPV4,
+                                   .priority = 77, .table = 51820};
+        CHECK_EQUAL(kernel_rule_add(&netlink, &rule, &why), 0);
+        CHECK_EQUAL(watch_read(&watch, hear, &heard), 0);
+        CHECK_EQUAL(heard.rules_gone, i);
+        CHECK_EQUAL(kernel_rule_remove(&netlink, &rule, &why), 0);
+        CHECK_EQUAL(watch_read(&watch, hear, &heard), 0);
+        CHECK_EQUAL(heard.rules_gone, i + 1);
+    }
 
     struct address own = {.family = FAMILY_IPV4, .bytes = {10, 64, 0, 2}};
     CHECK_EQUAL(link_add_address(&netlink, heard.index, &own, &why), 0);
