@@ -209,6 +209,74 @@ static bool has_family(const struct tunnel_description *tunnel, enum family fami
     return false;
 }
 
+/* One that is not wholly in `others`. */
+static const struct prefix *find_sent(const struct prefix *prefixes, size_t count,
+                                      enum family family, const struct ranges *others)
+{
+    for (size_t i = 0; i < count; i++)
+        if (prefixes[i].address.family == family && !ranges_cover(others, &prefixes[i]))
+            return &prefixes[i];
+    return NULL;
+}
+
+static const struct prefix *find_sent_route(const struct tunnel_description *tunnel,
+                                            enum family family, const struct ranges *others)
+{
+    const struct prefix *found = NULL;
+    if (!tunnel->routes_are_default)
+        return find_sent(tunnel->routes, tunnel->route_count, family, others);
+    for (size_t p = 0; p < tunnel->peer_count && !found; p++)
+        found = find_sent(tunnel->peers[p].allowed_ips, tunnel->peers[p].allowed_ips_count, family,
+                          others);
+    return found;
+}
+
+/* What never leaves by this tunnel: its exceptions, and what those that it carries take (A2). */
+static bool find_others(struct loader *loader, size_t index, struct ranges *others)
+{
+    const struct network_description *network = &loader->config->network;
+    struct arena *arena = &loader->config->arena;
+    struct ranges routes, united;
+    if (!ranges_of_exceptions(others, arena, &network->tunnels[index]))
+        return false;
+    for (size_t i = 0; i < network->tunnel_count; i++) {
+        if (i == index || !rides(network, (unsigned)i, (unsigned)index))
+            continue;
+        if (!ranges_of_routes(&routes, arena, &network->tunnels[i]) ||
+            !ranges_unite(&united, arena, others, &routes))
+            return false;
+        *others = united;
+    }
+    return true;
+}
+
+/* Without an address of the family every packet is refused: `no_address`, or, where another
+ * tunnel's address is the interface's, `nat_source`. With NAT off, LANs behind this host have their
+ * own. */
+static void warn_of_families(struct loader *loader, size_t index)
+{
+    static const enum family families[] = {FAMILY_IPV4, FAMILY_IPV6};
+    const struct config *config = loader->config;
+    const struct tunnel_description *tunnel = &config->network.tunnels[index];
+    const struct config_tunnel *notes = &config->tunnels[index];
+    const struct config_place *place = &notes->given[KEYWORD_ADDRESS];
+    bool has_given = config->given[KEYWORD_ADDRESS].file && tunnel->carrier == TUNNEL_NO_CARRIER;
+    if (tunnel->address_count == 0 || tunnel->nat_is_off || has_given)
+        return;
+    for (unsigned f = 0; f < 2; f++) {
+        struct ranges others;
+        char text[PREFIX_TEXT_BYTES];
+        if (has_family(tunnel, families[f]) || !find_others(loader, index, &others))
+            continue;
+        const struct prefix *sent = find_sent_route(tunnel, families[f], &others);
+        if (sent)
+            config_messages_add(loader->messages, CONFIG_WARNING, place,
+                                "no IPv%d address, but %s is routed into \"%s\": every packet to "
+                                "it is refused; add an address, or write Routes without it",
+                                families[f], prefix_format(sent, text), tunnel->name);
+    }
+}
+
 static void check_endpoint(struct loader *loader, const struct peer_description *peer,
                            const struct config_place *place,
                            const struct tunnel_description *carrier, const struct ranges *allowed)
@@ -282,6 +350,7 @@ void conflict_check_reach(struct loader *loader)
         if (!ranges_of_peers(&allowed[i], &config->arena, &network->tunnels[i]))
             return;
         warn_of_routes(loader, i, &allowed[i]);
+        warn_of_families(loader, i);
     }
     for (size_t i = 0; i < network->tunnel_count; i++) {
         const struct tunnel_description *tunnel = &network->tunnels[i];

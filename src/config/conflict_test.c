@@ -60,9 +60,34 @@ static void test_traps18_the_main_table_leads_a_root_s_datagrams_back(void)
     CHECK_EQUAL(warnings_of(TABLE("off"), said), 0);
 }
 
+#define TUNNEL(name, addresses, more, allowed)                                                     \
+    "[Tunnel " name "]\nPrivateKey = " KEY_1 "\nAddress = " addresses "\n" more                    \
+    "[Peer]\nPublicKey = " KEY_2 "\nEndpoint = 192.0.2.1:51820\nAllowedIPs = " allowed "\n"
+#define EVERYTHING "0.0.0.0/0, ::/0"
+#define BOTH "10.0.0.1, fc00::1"
+
+static void test_a7_a_routed_family_without_an_address_is_told(void)
+{
+    char said[CONFIG_MESSAGE_BYTES];
+    CHECK_EQUAL(warnings_of(TUNNEL("a", "10.0.0.1", "", EVERYTHING), said), 1);
+    CHECK_TEXT(said, "n.conf:3: Address: no IPv6 address, but ::/0 is routed into \"a\": every "
+                     "packet to it is refused; add an address, or write Routes without it");
+    CHECK_EQUAL(warnings_of(TUNNEL("a", "fc00::1", "", EVERYTHING), said), 1);
+    CHECK_EQUAL(warnings_of(TUNNEL("a", BOTH, "", EVERYTHING), said), 0);
+    CHECK_EQUAL(warnings_of(TUNNEL("a", "10.0.0.1", "Routes = !::/0\n", EVERYTHING), said), 0);
+    CHECK_EQUAL(warnings_of(TUNNEL("a", "10.0.0.1", "NAT = off\n", EVERYTHING), said), 0);
+    CHECK_EQUAL(warnings_of(TUNNEL("a", BOTH, "", EVERYTHING)
+                            TUNNEL("b", "10.0.0.2", "Via = a\n", EVERYTHING), said), 1);
+    CHECK_EQUAL(warnings_of(TUNNEL("a", "10.0.0.1", "", EVERYTHING)
+                            TUNNEL("b", BOTH, "Via = a\n", "fd20::/48"), said), 1);
+    CHECK_EQUAL(warnings_of(TUNNEL("a", "10.0.0.1", "", EVERYTHING)
+                            TUNNEL("b", BOTH, "Via = a\n", EVERYTHING), said), 0);
+}
+
 int main(int argc, char **argv)
 {
     TAP_RUN(argc, argv, test_a4_what_is_excepted_needs_no_peer);
     TAP_RUN(argc, argv, test_traps18_the_main_table_leads_a_root_s_datagrams_back);
+    TAP_RUN(argc, argv, test_a7_a_routed_family_without_an_address_is_told);
     return tap_done();
 }

@@ -83,6 +83,15 @@ static const struct refusal values[] = {
     {"[Network]\nInterface = sixteen-letters-\n" HEAD,
      "n.conf:2: Interface: not an interface's name: \"sixteen-letters-\"; write 1 to 15 letters, "
      "digits or _=+.-"},
+    {"[Network]\nTable = 255\n" HEAD,
+     "n.conf:2: Table: 255 is the kernel's table of the host's own addresses, which comes before "
+     "every rule: the tunnels' own datagrams would never leave; write auto or another number"},
+    {HEAD "Address = 127.0.0.1\n",
+     "n.conf:4: Address: not a host's address: \"127.0.0.1\"; write one as 10.64.0.2/32 or "
+     "fc00::2/128"},
+    {HEAD "Address = ::1/128\n",
+     "n.conf:4: Address: not a host's address: \"::1/128\"; write one as 10.64.0.2/32 or "
+     "fc00::2/128"},
     {"[Network]\nTable = main\n" HEAD,
      "n.conf:2: Table: not a routing table: \"main\"; write off, auto or a number"},
     {"[Network]\nKillSwitch = 1\n" HEAD, "n.conf:2: KillSwitch: neither on nor off: \"1\""},

@@ -11,6 +11,7 @@
 
 #define ADDRESSES_MOST 64
 #define LAN_PREFIXES_MOST 256
+#define LOCAL_TABLE 255
 
 static bool append_prefix(struct loader *loader, const struct prefix *prefix, unsigned line,
                           struct prefix **prefixes, unsigned **lines, size_t *count)
@@ -85,13 +86,20 @@ static void read_table(struct loader *loader, const struct config_place *place, 
     else if (strcasecmp(value, "auto") != 0 && !value_number(value, 1, UINT32_MAX, &config->table))
         config_messages_add(loader->messages, CONFIG_ERROR, place,
                             "not a routing table: \"%.20s\"; write off, auto or a number", value);
+    if (config->table == LOCAL_TABLE)
+        config_messages_add(loader->messages, CONFIG_ERROR, place,
+                            "%s is the kernel's table of the host's own addresses, which comes "
+                            "before every rule: the tunnels' own datagrams would never leave; "
+                            "write auto or another number",
+                            value);
 }
 
 static bool read_address(struct loader *loader, const struct config_place *place, const char *text,
                          struct address *address)
 {
     struct prefix prefix;
-    if (!prefix_parse(text, &prefix) || !value_is_host_address(&prefix.address)) {
+    if (!prefix_parse(text, &prefix) || !value_is_host_address(&prefix.address) ||
+        address_is_loopback(&prefix.address)) {
         config_messages_add(loader->messages, CONFIG_ERROR, place,
                             "not a host's address: \"%.60s\"; write one as 10.64.0.2/32 or "
                             "fc00::2/128",
