@@ -11,8 +11,8 @@
  * listens is told by *is_up and not printed, unless `is_up` is NULL. */
 json_t *ask_daemon(const char *network, const char *request, bool *is_up);
 
-/* Who listens to the network's socket, also when no state names it: its process id; 0: nobody, or one
- * that cannot be seen from here. */
+/* Who listens to the network's socket, also when no state names it: its process id; 0: nobody, or
+ * one that cannot be seen from here. */
 pid_t ask_process(const char *network);
 
 /* "text" of a string member, or `otherwise`. */

@@ -70,17 +70,6 @@ static void test_f8_what_others_change_is_told_and_what_we_add_is_not(void)
     CHECK_EQUAL(heard.routes_gone, 1);
     CHECK_EQUAL(heard.hopwires_gone, 1);
 
-    for (unsigned i = 0; i < 2; i++) {
-        struct kernel_rule rule = {.family = i ? FAMILY_IPV6 : FAMILY_IPV4,
-                                   .priority = 77, .table = 51820};
-        CHECK_EQUAL(kernel_rule_add(&netlink, &rule, &why), 0);
-        CHECK_EQUAL(watch_read(&watch, hear, &heard), 0);
-        CHECK_EQUAL(heard.rules_gone, i);
-        CHECK_EQUAL(kernel_rule_remove(&netlink, &rule, &why), 0);
-        CHECK_EQUAL(watch_read(&watch, hear, &heard), 0);
-        CHECK_EQUAL(heard.rules_gone, i + 1);
-    }
-
     struct address own = {.family = FAMILY_IPV4, .bytes = {10, 64, 0, 2}};
     CHECK_EQUAL(link_add_address(&netlink, heard.index, &own, &why), 0);
     CHECK_EQUAL(watch_read(&watch, hear, &heard), 0);
@@ -97,6 +86,33 @@ static void test_f8_what_others_change_is_told_and_what_we_add_is_not(void)
     CHECK_EQUAL(heard.lost, 0);
     CHECK_TEXT(said, "");
     watch_close(&watch);
+    watch_close(&watch);
+    netlink_close(&netlink);
+}
+
+static void test_f8_a_hopwire_network_s_rule_that_goes_is_told(void)
+{
+    struct netlink netlink = {0};
+    struct watch watch = {0};
+    struct heard heard = {0};
+    char said[256];
+    struct text why;
+    text_init(&why, said, sizeof(said));
+    if (!namespace_enter())
+        return;
+    CHECK_EQUAL(netlink_open(&netlink, &why), 0);
+    CHECK_EQUAL(watch_open(&watch, &why), 0);
+    for (unsigned i = 0; i < 2; i++) {
+        struct kernel_rule rule = {.family = i ? FAMILY_IPV6 : FAMILY_IPV4,
+                                   .priority = 77, .table = 51820};
+        CHECK_EQUAL(kernel_rule_add(&netlink, &rule, &why), 0);
+        CHECK_EQUAL(watch_read(&watch, hear, &heard), 0);
+        CHECK_EQUAL(heard.rules_gone, i);
+        CHECK_EQUAL(kernel_rule_remove(&netlink, &rule, &why), 0);
+        CHECK_EQUAL(watch_read(&watch, hear, &heard), 0);
+        CHECK_EQUAL(heard.rules_gone, i + 1);
+    }
+    CHECK_TEXT(said, "");
     watch_close(&watch);
     netlink_close(&netlink);
 }
@@ -132,6 +148,7 @@ static void test_a_flood_of_events_is_told_as_lost(void)
 int main(int argc, char **argv)
 {
     TAP_RUN(argc, argv, test_f8_what_others_change_is_told_and_what_we_add_is_not);
+    TAP_RUN(argc, argv, test_f8_a_hopwire_network_s_rule_that_goes_is_told);
     TAP_RUN(argc, argv, test_a_flood_of_events_is_told_as_lost);
     return tap_done();
 }
