@@ -108,6 +108,7 @@ void peer_confirm_next(struct peer *peer)
     move(peer, &peer->next, &peer->current);
     forget_initiations(peer); /* a late answer must not displace what both ends use now */
     timers_handshake_complete(&peer->timers);
+    peer->last_handshake_wall_ns = peer->answered_wall_ns;
 }
 
 void peer_forget_sessions(struct peer *peer)

@@ -41,6 +41,7 @@ struct peer {
     uint64_t sent_bytes; /* of UDP payload, as `wg` counts */
     uint64_t received_bytes;
     uint64_t last_handshake_wall_ns; /* 0: never */
+    uint64_t answered_wall_ns;       /* when we answered the one that `next` came from */
     instant_ns last_received;        /* authenticated; INSTANT_NEVER: never */
 
     struct noise_remote noise; /* keys of the other end, the handshake under way */

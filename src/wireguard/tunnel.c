@@ -345,7 +345,10 @@ enum verdict tunnel_consume_handshake(struct tunnel *tunnel, const uint8_t *mess
                                          : consume_response(tunnel, message, now, result);
     if (verdict == VERDICT_OK) {
         result->moves_endpoint = true;
-        result->peer->last_handshake_wall_ns = wall_ns;
+        if (type == MESSAGE_RESPONSE)
+            result->peer->last_handshake_wall_ns = wall_ns;
+        else /* whether the answer arrives is known by the first packet */
+            result->peer->answered_wall_ns = wall_ns;
         message_came(result->peer, now);
     }
     return verdict;

@@ -67,7 +67,7 @@ struct handshake_result {
  * outside `result`. `source` is the datagram's (cookies, rate limits: TRAPS 16, 22). OK, or why
  * not: BAD_MAC1, UNDER_LOAD (with the reply), RATE_LIMITED, HANDSHAKE_REFUSED, HANDSHAKE_REPLAYED,
  * COOKIE_REFUSED. An unauthenticated byte changes no state other than rate limits. Arms the timers;
- * stamps last_handshake_wall_ns. */
+ * stamps last_handshake_wall_ns, of an initiation once peer_confirm_next says that the answer came. */
 enum verdict tunnel_consume_handshake(struct tunnel *tunnel, const uint8_t *message, size_t len,
                                       const struct endpoint *source, bool is_under_load,
                                       instant_ns now, uint64_t wall_ns,
