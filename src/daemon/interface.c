@@ -15,24 +15,9 @@ static bool has_ipv6(const struct config *config)
     return config->network.nat_ipv6.family != FAMILY_NONE;
 }
 
-struct widest {
-    const struct engine *engine;
-    uint32_t mtu_bytes;
-};
-
-static void widen(void *context, const struct prefix *prefix, int tunnel)
-{
-    struct widest *widest = context;
-    (void)prefix;
-    uint32_t mtu = tunnel >= 0 ? engine_mtu(widest->engine, (uint32_t)tunnel) : 0;
-    widest->mtu_bytes = mtu > widest->mtu_bytes ? mtu : widest->mtu_bytes;
-}
-
 uint32_t interface_mtu(const struct config *config, const struct engine *engine)
 {
-    struct widest widest = {.engine = engine};
-    engine_walk_routes(engine, widen, &widest);
-    uint32_t mtu = config->mtu_bytes ? config->mtu_bytes : widest.mtu_bytes;
+    uint32_t mtu = config->mtu_bytes ? config->mtu_bytes : engine_widest_mtu(engine);
     /* Narrower paths have their own `mtu` on their routes, and the engine refuses what is too big. */
     return !mtu || (has_ipv6(config) && mtu < IPV6_LEAST_MTU_BYTES) ? IPV6_LEAST_MTU_BYTES : mtu;
 }

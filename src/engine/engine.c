@@ -263,3 +263,23 @@ void engine_walk_routes(const struct engine *engine,
 {
     routes_walk(&engine->tree.routes, visit, context);
 }
+
+struct widest {
+    const struct engine *engine;
+    uint32_t mtu_bytes;
+};
+
+static void widen(void *context, const struct prefix *prefix, int tunnel)
+{
+    struct widest *widest = context;
+    (void)prefix;
+    uint32_t mtu = tunnel >= 0 ? engine_mtu(widest->engine, (uint32_t)tunnel) : 0;
+    widest->mtu_bytes = mtu > widest->mtu_bytes ? mtu : widest->mtu_bytes;
+}
+
+uint32_t engine_widest_mtu(const struct engine *engine)
+{
+    struct widest widest = {.engine = engine};
+    engine_walk_routes(engine, widen, &widest);
+    return widest.mtu_bytes;
+}

@@ -86,6 +86,8 @@ void engine_route(const struct engine *engine, const struct address *destination
 int engine_peer_for(const struct engine *engine, uint32_t tunnel, const struct address *address);
 /* MTU of a tunnel's plaintext (the path's), 0 when it has none yet. */
 uint32_t engine_mtu(const struct engine *engine, uint32_t tunnel);
+/* The largest of those that some route leads to: what the interface needs (E2). 0: none yet. */
+uint32_t engine_widest_mtu(const struct engine *engine);
 /* Prefixes for the kernel's tables: winner per prefix, or -2 for a throw (A1). */
 void engine_walk_routes(const struct engine *engine,
                         void (*visit)(void *context, const struct prefix *prefix, int tunnel),

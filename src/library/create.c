@@ -106,7 +106,6 @@ static bool take_notes(struct hopwire_engine *engine, const struct config *confi
         const struct tunnel_description *from = &network->tunnels[i];
         struct library_tunnel *tunnel = &engine->tunnels[i];
         tunnel->is_root = from->carrier == TUNNEL_NO_CARRIER;
-        tunnel->is_routed = from->routes_are_default || from->route_count > 0;
         tunnel->listen_port = from->listen_port;
         tunnel->peers = arena_take(&engine->notes, from->peer_count * sizeof(*tunnel->peers) + 1);
         for (size_t p = 0; tunnel->peers && p < from->peer_count; p++) {

@@ -21,7 +21,6 @@ struct library_peer {
 
 struct library_tunnel {
     bool is_root;
-    bool is_routed; /* has routes of its own: its MTU counts for the interface's */
     uint16_t listen_port;
     struct library_peer *peers; /* in the notes */
 };

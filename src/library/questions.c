@@ -10,14 +10,8 @@ _Static_assert((int)HOPWIRE_PEER_UP == (int)STATUS_PEER_UP, "cast below");
 void hopwire_engine_interface(const struct hopwire_engine *engine,
                               struct hopwire_interface *interface)
 {
-    uint32_t mtu_bytes = 0;
-    for (uint32_t i = 0; i < hopwire_engine_tunnel_count(engine); i++) {
-        uint32_t path_mtu_bytes = engine_mtu(engine->engine, i);
-        if (engine->tunnels[i].is_routed && path_mtu_bytes > mtu_bytes)
-            mtu_bytes = path_mtu_bytes;
-    }
-    if (engine->interface_mtu_bytes)
-        mtu_bytes = engine->interface_mtu_bytes;
+    uint32_t mtu_bytes = engine->interface_mtu_bytes ? engine->interface_mtu_bytes
+                                                     : engine_widest_mtu(engine->engine);
     *interface = (struct hopwire_interface){.name = engine->interface_name,
                                             .ipv4 = library_address(&engine->interface_ipv4),
                                             .ipv6 = library_address(&engine->interface_ipv6),
