@@ -29,6 +29,32 @@ static void hear(void *context, const struct watch_event *event)
     heard->addresses += event->kind == WATCH_ADDRESS;
 }
 
+/* One of ours and one of another's, made and removed. */
+static void change_routes(struct netlink *netlink, struct watch *watch, struct heard *heard,
+                          struct text *why)
+{
+    struct kernel_route route = {.table = KERNEL_ROUTE_TABLE_MAIN,
+                                 .interface_index = heard->index,
+                                 .protocol = KERNEL_ROUTE_PROTOCOL};
+    CHECK(prefix_parse("10.7.0.0/16", &route.prefix));
+    CHECK_EQUAL(kernel_route_change(netlink, KERNEL_ROUTE_ADD, &route, 1, why), 0);
+    CHECK_EQUAL(watch_read(watch, hear, heard), 0);
+    CHECK_EQUAL(heard->routes, 0);
+    CHECK_EQUAL(kernel_route_change(netlink, KERNEL_ROUTE_DELETE, &route, 1, why), 0);
+    CHECK_EQUAL(watch_read(watch, hear, heard), 0);
+    CHECK_EQUAL(heard->routes_gone, 1);
+    CHECK_EQUAL(heard->hopwires_gone, 1);
+    heard->routes_gone = 0;
+    route.protocol = 4;
+    CHECK(prefix_parse("2001:db8:7::/48", &route.prefix));
+    CHECK_EQUAL(kernel_route_change(netlink, KERNEL_ROUTE_ADD, &route, 1, why), 0);
+    CHECK_EQUAL(kernel_route_change(netlink, KERNEL_ROUTE_DELETE, &route, 1, why), 0);
+    CHECK_EQUAL(watch_read(watch, hear, heard), 0);
+    CHECK_EQUAL(heard->routes, 1);
+    CHECK_EQUAL(heard->routes_gone, 1);
+    CHECK_EQUAL(heard->hopwires_gone, 1);
+}
+
 static void test_f8_what_others_change_is_told_and_what_we_add_is_not(void)
 {
     struct netlink netlink = {0};
@@ -49,27 +75,7 @@ static void test_f8_what_others_change_is_told_and_what_we_add_is_not(void)
     CHECK_EQUAL(watch_read(&watch, hear, &heard), 0);
     heard = (struct heard){.index = heard.index};
 
-    struct kernel_route route = {.table = KERNEL_ROUTE_TABLE_MAIN,
-                                 .interface_index = heard.index,
-                                 .protocol = KERNEL_ROUTE_PROTOCOL};
-    CHECK(prefix_parse("10.7.0.0/16", &route.prefix));
-    CHECK_EQUAL(kernel_route_change(&netlink, KERNEL_ROUTE_ADD, &route, 1, &why), 0);
-    CHECK_EQUAL(watch_read(&watch, hear, &heard), 0);
-    CHECK_EQUAL(heard.routes, 0);
-    CHECK_EQUAL(kernel_route_change(&netlink, KERNEL_ROUTE_DELETE, &route, 1, &why), 0);
-    CHECK_EQUAL(watch_read(&watch, hear, &heard), 0);
-    CHECK_EQUAL(heard.routes_gone, 1);
-    CHECK_EQUAL(heard.hopwires_gone, 1);
-    heard.routes_gone = 0;
-    route.protocol = 4;
-    CHECK(prefix_parse("2001:db8:7::/48", &route.prefix));
-    CHECK_EQUAL(kernel_route_change(&netlink, KERNEL_ROUTE_ADD, &route, 1, &why), 0);
-    CHECK_EQUAL(kernel_route_change(&netlink, KERNEL_ROUTE_DELETE, &route, 1, &why), 0);
-    CHECK_EQUAL(watch_read(&watch, hear, &heard), 0);
-    CHECK_EQUAL(heard.routes, 1);
-    CHECK_EQUAL(heard.routes_gone, 1);
-    CHECK_EQUAL(heard.hopwires_gone, 1);
-
+    change_routes(&netlink, &watch, &heard, &why);
     struct address own = {.family = FAMILY_IPV4, .bytes = {10, 64, 0, 2}};
     CHECK_EQUAL(link_add_address(&netlink, heard.index, &own, &why), 0);
     CHECK_EQUAL(watch_read(&watch, hear, &heard), 0);
