@@ -23,8 +23,9 @@ UNITS_RELEASE_TOO = ("aead", "aead_choice", "aead_secret", "chacha_poly1305_avx2
 # Remarks are no findings: the leak check of a process that is killed meanwhile makes one.
 FINDING = re.compile(r"ERROR: \w*Sanitizer|runtime error|SUMMARY: \w*Sanitizer")
 SCENARIO_TIMEOUT_S = 420
-# They wait most of their time, so they run beside the others.
-ASIDE = ("test_rekey", "test_dead_uplink")
+# They wait most of their time, so they run beside the others, two at once.
+ASIDE = ("test_rekey", "test_dead_uplink", "test_crash", "test_hosts")
+ASIDE_AT_ONCE = 2
 GOOD = ("OK", "SKIP", "EXPECTEDFAIL")
 
 
@@ -148,8 +149,9 @@ def run_scenarios(sanitized, release, words, count):
         if name in RELEASE_TOO:
             runs.append((name + " (release)", path, release))
     aside = []
-    with concurrent.futures.ThreadPoolExecutor(len(ASIDE)) as pool:
-        for name, path, build in sorted(runs, key=lambda run: run[0] not in ASIDE):
+    with concurrent.futures.ThreadPoolExecutor(ASIDE_AT_ONCE) as pool:
+        order = {name: place for place, name in enumerate(ASIDE)}
+        for name, path, build in sorted(runs, key=lambda run: order.get(run[0], len(ASIDE))):
             if words and not any(word in name for word in words):
                 continue
             environment = {"HOPWIRE": os.path.abspath(os.path.join(build, "src/cli/hopwire")),
