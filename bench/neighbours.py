@@ -32,8 +32,8 @@ PPS = 10_000
 # fast as the host sends), source)
 CASES = (
     ("direct, alone", "entry", None),
-    ("direct, 1200-byte flood into the dead exit", "entry", ("client", INNER["dead"], 1200, 0, "")),
-    ("direct, 64-byte flood into the dead exit", "entry", ("client", INNER["dead"], 64, 0, "")),
+    ("direct, 480 Mbit/s into the dead exit", "entry", ("client", INNER["dead"], 1200, 50_000, "")),
+    ("direct, a core's flood into the dead exit", "entry", ("client", INNER["dead"], 1200, 0, "")),
     ("office, alone", "office", None),
     ("office, 10,000/s into the dead exit", "office", ("client", INNER["dead"], 64, PPS, "")),
     ("office, 10,000/s with forged sources", "office",
