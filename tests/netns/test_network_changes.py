@@ -5,6 +5,7 @@ speak: one handshake at once from the new place, names asked again, the MTU read
 import os
 import shutil
 import subprocess
+import time
 
 import tap
 from lab import HERE, wait_until
@@ -113,6 +114,7 @@ def F8_an_uplink_that_disappears_and_comes_back():
     client, server = scene.client, NameServer()
     settled()
     client.ip("link", "set", "uplink", "down")
+    time.sleep(1)  # what is back before the daemon has looked is no change, and it looks after 0.1 s
     client.ip("link", "set", "uplink", "up")
     client.address("uplink", "2001:db8:2::2/64")
     asked, uplink = server.asked(), client.capture("uplink")

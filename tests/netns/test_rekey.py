@@ -29,7 +29,7 @@ def both_hops_are_keyed_again_and_no_packet_is_lost():
         found = re.search(r"(\d+) packets transmitted, (\d+) received", ping.output())
         tap.check(found, ping.output())
         sent, received = map(int, found.groups())
-        tap.check(sent >= SECONDS * 4 and received >= sent - 1, f"{received} of {sent} answered")
+        tap.check(sent >= SECONDS * 2 and received >= sent - 1, f"{received} of {sent} answered")
     tap.check(initiations(uplink.stop(), ENTRY), "the entry hop was keyed again")
     tap.check(initiations(inside.stop(), EXIT), "the exit hop was keyed again")
 
