@@ -51,19 +51,15 @@ static struct peer *find_addressed(struct engine *engine, const uint8_t *bytes,
                       message[0] == MESSAGE_DATA;
     if (!is_message || message[1] || message[2] || message[3])
         return NULL;
-    uint16_t port = load_be16(bytes + at + 2);
-    for (uint32_t i = 0; i < engine->tree.count; i++) {
-        const struct node *node = &engine->tree.nodes[i];
-        for (uint32_t p = 0; p < node->peer_count && !node->carrier; p++) {
-            const struct endpoint *endpoint = &node->peers[p]->endpoint;
-            if (endpoint->port == port &&
-                address_has_bytes(&endpoint->address, (enum family)view->family,
-                                  bytes + view->destination_offset) &&
-                is_from_us(node->peers[p], message))
-                return node->peers[p];
-        }
-    }
-    return NULL;
+    struct endpoint to = {.address = address_from_bytes((enum family)view->family,
+                                                        bytes + view->destination_offset),
+                          .port = load_be16(bytes + at + 2)};
+    struct hop *hop = endpoints_chain(&engine->tree.endpoints, &to.address, to.port);
+    while (hop && !(hop->peer->endpoint.port == to.port &&
+                    address_is_equal(&hop->peer->endpoint.address, &to.address) &&
+                    is_from_us(hop->peer, message)))
+        hop = hop->next_at_endpoint;
+    return hop ? hop->peer : NULL;
 }
 
 static const struct peer *root_of(const struct peer *peer)

@@ -97,10 +97,14 @@ void tree_set_endpoint(struct tree *tree, struct peer *peer, const struct endpoi
 {
     struct node *node = node_of(peer), *carrier = node->carrier;
     struct hop *hop = hop_of(peer);
+    if (!carrier && peer->endpoint.address.family)
+        endpoints_remove(&tree->endpoints, hop);
     peer->endpoint = *endpoint;
     if (endpoint->address.family != FAMILY_NONE)
         hop->is_awaiting_name = false;
     if (!carrier) {
+        if (endpoint->address.family)
+            endpoints_add(&tree->endpoints, hop);
         hop->path = (struct udp_path){.destination = *endpoint, .root = node->index};
         return;
     }
@@ -409,6 +413,10 @@ bool tree_init(struct tree *tree, const struct memory *memory, const struct rand
         snprintf(why, why_bytes, "no memory for %zu tunnels", network->tunnel_count);
     for (uint32_t i = 0; built && i < network->tunnel_count; i++)
         built = init_node(tree, random, network, i, why, why_bytes);
+    if (built && !endpoints_init(&tree->endpoints, memory, random, tree->peer_count)) {
+        snprintf(why, why_bytes, "no memory for %u endpoints", tree->peer_count);
+        built = false;
+    }
     if (built) {
         link_nodes(tree, random, network);
         built = init_routes(tree, network, why, why_bytes);
@@ -428,6 +436,7 @@ void tree_wipe(struct tree *tree)
     }
     memory_give(tree->memory, tree->nodes, tree->capacity * sizeof(*tree->nodes));
     trie_wipe(&tree->addresses);
+    endpoints_wipe(&tree->endpoints);
     routes_wipe(&tree->routes);
     *tree = (struct tree){.memory = tree->memory};
 }

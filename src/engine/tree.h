@@ -5,6 +5,7 @@
 #define ENGINE_TREE_H
 
 #include "engine/actions.h"
+#include "engine/endpoints.h"
 #include "engine/network.h"
 #include "route/bucket.h"
 #include "route/routes.h"
@@ -33,6 +34,7 @@ struct hop {
                          * way (RULES E4) */
     struct udp_path path;      /* roots */
     struct riding riding;      /* roots */
+    struct hop *next_at_endpoint; /* roots: in the tree's endpoints, if it has one */
     bool is_awaiting_name;     /* described by a name that is not resolved yet */
     instant_ns attempting_since; /* the first initiation since the last session */
     uint32_t attempts;           /* initiations since then */
@@ -81,6 +83,7 @@ struct tree {
     struct address nat_ipv6;
     struct routes routes;
     struct trie addresses; /* value: the first node that has the address (B3) */
+    struct endpoints endpoints;
     uint32_t packet_most_bytes; /* no MTU exceeds it: the buffers' payload */
 };
 

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: MIT */
+/* The table of endpoints raced against looking through all peers. */
+#include "engine/endpoints.h"
+
+#include "engine/tree.h"
+#include "tap.h"
+
+#define PEERS 300
+
+struct rig {
+    struct endpoints endpoints;
+    struct peer peers[PEERS];
+    struct hop hops[PEERS];
+};
+
+/* Few distinct ones, so that several peers have the same. */
+static struct endpoint random_endpoint(void)
+{
+    struct endpoint endpoint = {.address.family = tap_random_below(2) ? FAMILY_IPV4 : FAMILY_IPV6};
+    endpoint.address.bytes[3] = (uint8_t)tap_random_below(8);
+    if (endpoint.address.family == FAMILY_IPV6)
+        endpoint.address.bytes[15] = (uint8_t)tap_random_below(8);
+    endpoint.port = (uint16_t)(51820 + tap_random_below(4));
+    return endpoint;
+}
+
+static bool has(const struct rig *rig, unsigned peer, const struct endpoint *endpoint)
+{
+    return endpoint_is_equal(&rig->peers[peer].endpoint, endpoint);
+}
+
+static unsigned count_in_chain(const struct rig *rig, const struct endpoint *endpoint,
+                               unsigned *passed)
+{
+    unsigned count = 0;
+    const struct hop *hop = endpoints_chain(&rig->endpoints, &endpoint->address, endpoint->port);
+    for (*passed = 0; hop; hop = hop->next_at_endpoint) {
+        count += has(rig, (unsigned)(hop - rig->hops), endpoint);
+        (*passed)++;
+    }
+    return count;
+}
+
+static void rig_init(struct rig *rig)
+{
+    *rig = (struct rig){0};
+    CHECK(endpoints_init(&rig->endpoints, tap_memory(), tap_random_source(), PEERS));
+    for (unsigned i = 0; i < PEERS; i++) {
+        rig->hops[i].peer = &rig->peers[i];
+        rig->peers[i].endpoint = random_endpoint();
+        endpoints_add(&rig->endpoints, &rig->hops[i]);
+    }
+}
+
+static void every_peer_is_found_wherever_it_moved(void)
+{
+    static struct rig rig;
+    rig_init(&rig);
+    for (unsigned round = 0; round < 2000; round++) {
+        unsigned mover = (unsigned)tap_random_below(PEERS), expected = 0, passed;
+        endpoints_remove(&rig.endpoints, &rig.hops[mover]);
+        rig.peers[mover].endpoint = random_endpoint();
+        endpoints_add(&rig.endpoints, &rig.hops[mover]);
+        struct endpoint asked = random_endpoint();
+        for (unsigned i = 0; i < PEERS; i++)
+            expected += has(&rig, i, &asked);
+        CHECK_EQUAL(count_in_chain(&rig, &asked, &passed), expected);
+    }
+    endpoints_wipe(&rig.endpoints);
+    CHECK_EQUAL(tap_memory_balance_bytes(), 0);
+}
+
+/* What an entry relay with many peers forwards is looked up for each packet. */
+static void chains_are_short(void)
+{
+    static struct rig rig;
+    unsigned longest = 0, passed;
+    rig_init(&rig);
+    for (unsigned i = 0; i < PEERS; i++) { /* neighbours, as behind one address */
+        endpoints_remove(&rig.endpoints, &rig.hops[i]);
+        rig.peers[i].endpoint = (struct endpoint){.address.family = FAMILY_IPV4,
+                                                  .address.bytes = {192, 0, 2, 1},
+                                                  .port = (uint16_t)(1024 + i)};
+        endpoints_add(&rig.endpoints, &rig.hops[i]);
+    }
+    for (unsigned i = 0; i < PEERS; i++) {
+        CHECK_EQUAL(count_in_chain(&rig, &rig.peers[i].endpoint, &passed), 1);
+        longest = passed > longest ? passed : longest;
+    }
+    CHECK(longest <= 20); /* 300 in 512 chains: 9 is once in 100,000 */
+    endpoints_wipe(&rig.endpoints);
+}
+
+int main(int argc, char **argv)
+{
+    TAP_RUN(argc, argv, every_peer_is_found_wherever_it_moved);
+    TAP_RUN(argc, argv, chains_are_short);
+    return tap_done();
+}
