@@ -39,6 +39,9 @@ def arguments():
     parser.add_argument("--aead", metavar="NAME", help="Hopwire's AEAD (HOPWIRE_AEAD): avx2, …")
     parser.add_argument("--only", action="append", default=[], metavar="WORD",
                         help="rung 7: contenders whose name has the word, and the direct one")
+    parser.add_argument("--measure", action="append", default=[],
+                        choices=("idle", "loaded", "up", "down", "udp64"),
+                        help="rung 7: not all of the measurements, but this one")
     parser.add_argument("--rows", action="append", default=[], metavar="WORD",
                         help="the programs' rows that have the word: depth=2")
     parser.add_argument("--compare", nargs=2, metavar=("A", "B"), help="two builds: directories, "

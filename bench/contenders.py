@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Rung 7: contenders in network namespaces, interleaved. Each round measures every contender once,
-each second round in the reverse order."""
+"""Rung 7: contenders in network namespaces, interleaved. A round takes one measurement after the
+other, each from all contenders in turn; each second round in the reverse order."""
 
 import os
 import shutil
@@ -72,26 +72,29 @@ def standing_contenders(options, real):
             if one.hops == 0 or not options.only or any(word in one.name for word in options.only)]
 
 
-def measure(line, options, flood, number):
-    """One contender's part of a round: yields rows, what disturbs others last."""
-    def told(what):
-        progress(f"round {number} of {options.rounds}: {line.contender}: {what}")
+def steps(options, flood, number):
+    """What a round measures: (its name, what to do with a line). Floods come last: the counters of
+    what disturbed TCP are read before the first one."""
+    def wanted(name):
+        return not options.measure or name in options.measure
 
-    told("idle round trips")
-    yield line.measure_rtt(1 if options.quick else 5)
-    told("round trips under load")
-    yield line.measure_loaded(options.seconds)
+    found = []
+    if wanted("idle"):
+        series = 1 if options.quick else 5
+        found.append(("idle round trips", lambda line: line.measure_rtt(series)))
+    if wanted("loaded"):
+        found.append(("round trips under load",
+                      lambda line: line.measure_loaded(options.seconds)))
     for streams in (1,) if options.quick else (1, 4):
-        for direction in ("up", "down"):
-            told(f"{direction}, {streams} streams")
-            yield line.measure_tcp(direction, streams, options.seconds)
-    if number == 1:  # before any flood
-        disturbed = line.disturbances()
-        if disturbed:
-            yield disturbed
-    if os.access(flood, os.X_OK) and not line.why_no_flood():
-        told("64-byte datagrams")
-        yield line.measure_flood(flood, min(options.seconds, 3))
+        for way in filter(wanted, ("up", "down")):
+            found.append((f"{way}, {streams} streams", lambda line, way=way, streams=streams:
+                          line.measure_tcp(way, streams, options.seconds)))
+    if number == 1:
+        found.append(("disturbances", lambda line: line.disturbances()))
+    if wanted("udp64") and os.access(flood, os.X_OK):
+        found.append(("64-byte datagrams", lambda line: None if line.why_no_flood() else
+                      line.measure_flood(flood, min(options.seconds, 3))))
+    return found
 
 
 def begin(lab, contenders, options, real):
@@ -116,17 +119,27 @@ def give_up(line, why, real):
     line.close()
 
 
+def run_step(lines, name, step, number, options, real):
+    """One measurement of every contender, right after each other: what the machine does in these
+    seconds meets all of them. `lines` loses those that stop."""
+    for line in list(lines if number % 2 else lines[::-1]):
+        progress(f"round {number} of {options.rounds}: {line.contender}: {name}")
+        try:
+            row = step(line)
+        except FAILURES as why:
+            give_up(line, f"stopped in round {number}: {why}", real)
+            lines.remove(line)
+            continue
+        if row:
+            real.rows.append({"round": number, **row})
+
+
 def run_rounds(contenders, options, flood, real):
     with Lab() as lab:
         lines = begin(lab, contenders, options, real)
         for number in range(1, options.rounds + 1):
-            for line in list(lines if number % 2 else lines[::-1]):
-                try:
-                    for row in measure(line, options, flood, number):
-                        real.rows.append({"round": number, **row})
-                except FAILURES as why:
-                    give_up(line, f"stopped in round {number}: {why}", real)
-                    lines.remove(line)
+            for name, step in steps(options, flood, number):
+                run_step(lines, name, step, number, options, real)
         progress("")
     return real
 

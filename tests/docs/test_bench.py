@@ -25,7 +25,8 @@ import tap  # noqa: E402
 
 def options(**more):
     return argparse.Namespace(**{"rounds": 3, "seconds": 1, "quick": True, "rows": [], "rung": None,
-                                 "no_avx512": False, "aead": None, "only": [], **more})
+                                 "no_avx512": False, "aead": None, "only": [], "measure": [],
+                                 **more})
 
 
 class FakeLine:
@@ -69,11 +70,12 @@ class FakeLine:
     hops = property(lambda self: self.contender.hops)
 
 
-def run_fakes(*found):
+def run_fakes(*found, **more):
     kept = contenders.Lab, contenders.Line
     contenders.Lab, contenders.Line = contextlib.nullcontext, FakeLine
     try:
-        return contenders.run_rounds(list(found), options(), "/nonexistent", contenders.Real())
+        return contenders.run_rounds(list(found), options(**more), "/nonexistent",
+                                     contenders.Real())
     finally:
         contenders.Lab, contenders.Line = kept
 
@@ -97,10 +99,35 @@ def a_contender_that_stops_is_named_and_the_others_go_on():
 
 
 @tap.test
+def a_measurement_is_taken_of_all_before_the_next():
+    names = ("a", "b", "c")
+    real = run_fakes(*(contenders.Contender(name, 1) for name in names))
+    told = [(row["round"], row["direction"], row["contender"]) for row in real.rows]
+    tap.equal(told, [(number, direction, name) for number in (1, 2, 3)
+                     for direction in ("ping", "loaded", "up", "down")
+                     for name in (names if number % 2 else names[::-1])], "the order")
+    tap.equal({row["direction"] for row in run_fakes(contenders.Contender("a", 1),
+                                                     measure=["idle", "down"]).rows},
+              {"ping", "down"}, "with --measure idle --measure down")
+
+
+@tap.test
+def two_hops_are_held_against_one_hop_of_the_other():
+    rows = [{"round": 1, "contender": name, "hops": hops, "relays": relays, "direction": "up",
+             "streams": 1, "gbits": gbits, "client_cpu_s_per_gb": cpu, "retransmits": 0}
+            for name, hops, relays, gbits, cpu in ((contenders.REFERENCE, 1, "the same", 2.0, 4.0),
+                                                   (contenders.REFERENCE, 2, "the same", 1.0, 8.0),
+                                                   ("hopwire", 2, "hopwire", 3.0, 2.0))]
+    text = printed(report.print_tables, rows)
+    tap.check(re.search(r"hopwire +2 +hopwire +3\.00 +3\.00 +1\.50 +2\.00 +0\.25 +0\.50", text),
+              f"the row: {text}")
+
+
+@tap.test
 def tables_are_printed_with_what_is_there():
     real = run_fakes(contenders.Contender("stops 1", 1), contenders.Contender("works", 1))
     text = printed(report.print_tables, real.rows)
-    tap.check(re.search(r"works +1 +1\.50 +- +2\.50", text), f"the row of one that works: {text}")
+    tap.check(re.search(r"works +1 +1\.50 +- +- +2\.50", text), f"the row of one that works: {text}")
     tap.check(re.search(r"works +1 +9\.5$", text, re.M), "its memory, of the client's programs")
     tap.contains(text, "stops 1", "the tables")
     printed(report.print_tables, [])
