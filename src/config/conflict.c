@@ -100,14 +100,6 @@ static bool collect(struct loader *loader, struct claims *claims,
     return true;
 }
 
-static bool rides(const struct network_description *network, unsigned tunnel, unsigned carrier)
-{
-    int at = (int)tunnel;
-    while (at != TUNNEL_NO_CARRIER && at != (int)carrier)
-        at = network->tunnels[at].carrier;
-    return at == (int)carrier;
-}
-
 /* The claims on one prefix, `count` of them, sorted by tunnel. */
 static void check_group(struct loader *loader, const struct claim *group, size_t count)
 {
@@ -132,13 +124,13 @@ static void check_group(struct loader *loader, const struct claim *group, size_t
             continue;
         }
         for (size_t j = 0; j < taken_count; j++) {
-            if (rides(network, claim->tunnel, taken[j]->tunnel) ||
-                rides(network, taken[j]->tunnel, claim->tunnel))
+            if (network_rides(network, claim->tunnel, taken[j]->tunnel) ||
+                network_rides(network, taken[j]->tunnel, claim->tunnel))
                 continue;
             config_messages_add(loader->messages, CONFIG_ERROR, &claim->place,
                                 "%s of \"%s\" belongs to \"%s\" already (%s), and neither tunnel "
                                 "carries the other; give one of them Routes without it",
-                                text, network->tunnels[claim->tunnel].name, network->tunnels[taken[j]->tunnel].name,
+                                text, tunnel->name, network->tunnels[taken[j]->tunnel].name,
                                 config_messages_place(&taken[j]->place, where));
             break;
         }
@@ -240,7 +232,7 @@ static bool find_others(struct loader *loader, size_t index, struct ranges *othe
     if (!ranges_of_exceptions(others, arena, &network->tunnels[index]))
         return false;
     for (size_t i = 0; i < network->tunnel_count; i++) {
-        if (i == index || !rides(network, (unsigned)i, (unsigned)index))
+        if (i == index || !network_rides(network, i, index))
             continue;
         if (!ranges_of_routes(&routes, arena, &network->tunnels[i]) ||
             !ranges_unite(&united, arena, others, &routes))

@@ -38,18 +38,6 @@ static void find_carrier(struct loader *loader, size_t index)
                         via, nearest ? "; the nearest one is " : "", nearest ? nearest : "");
 }
 
-/* The number of hops down to the socket; 0: the way never ends. */
-static size_t depth_of(const struct network_description *network, size_t index)
-{
-    size_t depth = 1;
-    int carrier = network->tunnels[index].carrier;
-    while (carrier != TUNNEL_NO_CARRIER && depth <= network->tunnel_count) {
-        carrier = network->tunnels[carrier].carrier;
-        depth++;
-    }
-    return depth > network->tunnel_count ? 0 : depth;
-}
-
 /* The way from this tunnel comes back to it, and it is the first of those it passes. */
 static bool opens_loop(const struct network_description *network, size_t index)
 {
@@ -83,7 +71,7 @@ bool validate_tree(struct loader *loader)
         }
     }
     for (size_t i = 0; i < network->tunnel_count; i++) {
-        size_t depth = depth_of(network, i);
+        size_t depth = network_depth_of(network, i);
         const struct config_place *place = place_of(&config->tunnels[i], KEYWORD_VIA);
         can_be_walked &= depth > 0;
         if (opens_loop(network, i))

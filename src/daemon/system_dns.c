@@ -25,21 +25,13 @@ static bool has_default_route(const struct tunnel_description *tunnel)
     return has;
 }
 
-static size_t depth_of(const struct network_description *network, size_t tunnel)
-{
-    size_t depth = 1;
-    for (int at = network->tunnels[tunnel].carrier; at >= 0; at = network->tunnels[at].carrier)
-        depth++;
-    return depth;
-}
-
 /* The tunnel's index, or the number of tunnels: none. */
 static size_t choose_tunnel(const struct network_description *network)
 {
     size_t chosen = network->tunnel_count, deepest = 0;
     for (size_t i = 0; i < network->tunnel_count; i++) {
         const struct tunnel_description *tunnel = &network->tunnels[i];
-        size_t depth = depth_of(network, i);
+        size_t depth = network_depth_of(network, i);
         if (tunnel->dns_count && depth > deepest && has_default_route(tunnel)) {
             chosen = i;
             deepest = depth;

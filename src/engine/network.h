@@ -57,4 +57,28 @@ struct network_description {
     struct address nat_ipv6;
 };
 
+/* The tunnels from this one down to its root, both counted; 0: the way never ends, or leaves the
+ * array. */
+static inline size_t network_depth_of(const struct network_description *network, size_t tunnel)
+{
+    size_t depth = 1;
+    int at = network->tunnels[tunnel].carrier;
+    for (; at != TUNNEL_NO_CARRIER && depth <= network->tunnel_count; depth++) {
+        if (at < 0 || (size_t)at >= network->tunnel_count)
+            return 0;
+        at = network->tunnels[at].carrier;
+    }
+    return at == TUNNEL_NO_CARRIER ? depth : 0;
+}
+
+/* `tunnel` is `carrier`, or carried by it, directly or further in. Only where its way ends. */
+static inline bool network_rides(const struct network_description *network, size_t tunnel,
+                                 size_t carrier)
+{
+    int at = (int)tunnel;
+    while (at != TUNNEL_NO_CARRIER && at != (int)carrier)
+        at = network->tunnels[at].carrier;
+    return at == (int)carrier;
+}
+
 #endif

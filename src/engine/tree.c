@@ -21,12 +21,9 @@ uint32_t tree_description_depth(const struct network_description *network)
 {
     uint32_t deepest = 0;
     for (size_t i = 0; i < network->tunnel_count; i++) {
-        uint32_t depth = 1;
-        int at = network->tunnels[i].carrier;
-        for (; at != TUNNEL_NO_CARRIER; at = network->tunnels[at].carrier) {
-            if (at < 0 || (size_t)at >= network->tunnel_count || ++depth > NETWORK_DEPTH_MOST)
-                return 0;
-        }
+        uint32_t depth = (uint32_t)network_depth_of(network, i);
+        if (depth == 0 || depth > NETWORK_DEPTH_MOST)
+            return 0;
         deepest = depth > deepest ? depth : deepest;
     }
     return deepest;
@@ -234,9 +231,7 @@ static void link_nodes(struct tree *tree, const struct random_source *random,
     for (uint32_t i = 0; i < tree->count; i++) {
         struct node *node = &tree->nodes[i];
         int carrier = network->tunnels[i].carrier;
-        node->depth = 1;
-        for (int at = carrier; at != TUNNEL_NO_CARRIER; at = network->tunnels[at].carrier)
-            node->depth++;
+        node->depth = (uint32_t)network_depth_of(network, i);
         if (carrier == TUNNEL_NO_CARRIER)
             continue;
         node->carrier = &tree->nodes[carrier];
@@ -265,23 +260,6 @@ struct route_lists {
     struct prefix *includes;
     size_t capacity;
 };
-
-static size_t depth_of(const struct network_description *network, size_t tunnel)
-{
-    size_t depth = 1;
-    for (int at = network->tunnels[tunnel].carrier; at >= 0; at = network->tunnels[at].carrier)
-        depth++;
-    return depth;
-}
-
-/* `tunnel` is `carrier`, or carried by it, directly or further in. */
-static bool rides(const struct network_description *network, size_t tunnel, size_t carrier)
-{
-    int at = (int)tunnel;
-    while (at >= 0 && at != (int)carrier)
-        at = network->tunnels[at].carrier;
-    return at >= 0;
-}
 
 static bool has_prefix(const struct prefix *prefixes, size_t count, const struct prefix *prefix)
 {
@@ -312,11 +290,13 @@ static bool has_name_server_route(const struct network_description *network, siz
         bool is_named = false;
         for (size_t d = 0; d < other->dns_count; d++)
             is_named |= address_is_equal(&other->dns[d], server);
-        size_t depth = depth_of(network, tunnel), other_depth = depth_of(network, i);
+        size_t depth = network_depth_of(network, tunnel);
+        size_t other_depth = network_depth_of(network, i);
         if (i != tunnel && is_named &&
             (other_depth > depth || (other_depth == depth && i < tunnel)))
             return false;
-        bool are_related = rides(network, i, tunnel) || rides(network, tunnel, i);
+        bool are_related =
+            network_rides(network, i, tunnel) || network_rides(network, tunnel, i);
         if (!are_related && routes_prefix(other, &host))
             return false;
     }
