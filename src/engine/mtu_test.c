@@ -132,7 +132,20 @@ static void connect_chain(struct chain *chain, const struct chain_shape *shape)
     chain->client->datagram_most_bytes = 0;
 }
 
-/* H2: half of a super-packet is cut and sent; the rest of it does not fit any more. */
+/* Half of a super-packet is cut and sent; then the root's MTU falls to 440. */
+static void send_while_narrowing(struct sim_host *client, const struct sample *sample)
+{
+    size_t len = sample_write(sample, super);
+    const struct vnet_header vnet = sample_to_super(super, len, 400);
+    instant_ns now = client->sim->now;
+    CHECK(!engine_from_tun(client->engine, &vnet, super, len, now, client->actions));
+    sim_flush(client);
+    engine_set_root_mtu(client->engine, 0, 440);
+    client->datagram_most_bytes = 0;
+    CHECK(engine_from_tun(client->engine, &vnet, super, len, now, client->actions));
+    sim_flush(client);
+}
+
 static void h2_the_rest_of_a_half_cut_super_packet_is_not_sent_at_the_old_size(void)
 {
     struct chain chain;
@@ -140,18 +153,11 @@ static void h2_the_rest_of_a_half_cut_super_packet_is_not_sent_at_the_old_size(v
     connect_chain(&chain, &shape);
     struct sim_host *client = chain.client;
     struct sample sample = to_world(IP_PROTOCOL_TCP, 40 + 150 * 400);
-    size_t len = sample_write(&sample, super);
-    const struct vnet_header vnet = sample_to_super(super, len, 400);
-    CHECK(!engine_from_tun(client->engine, &vnet, super, len, chain.sim->now, client->actions));
-    sim_flush(client);
-    engine_set_root_mtu(client->engine, 0, 440);
-    client->datagram_most_bytes = 0;
-    CHECK(engine_from_tun(client->engine, &vnet, super, len, chain.sim->now, client->actions));
-    sim_flush(client);
+    send_while_narrowing(client, &sample);
     CHECK_EQUAL(client->datagram_most_bytes, 0);
     CHECK_EQUAL(sim_drops(client, VERDICT_TOO_BIG), 1);
     /* what comes again is told */
-    len = sample_write(&sample, super);
+    size_t len = sample_write(&sample, super);
     const struct vnet_header again = sample_to_super(super, len, 400);
     sim_send_bytes(client, super, len, &again);
     CHECK_EQUAL(client->inbox_count, 1);
@@ -169,14 +175,7 @@ static void h2_the_rest_of_a_half_cut_super_packet_is_fragmented_where_it_may(vo
     struct sim_host *client = chain.client;
     struct sample sample = to_world(IP_PROTOCOL_UDP, 28 + 130 * 400);
     sample.may_fragment = true;
-    size_t len = sample_write(&sample, super);
-    const struct vnet_header vnet = sample_to_super(super, len, 400);
-    CHECK(!engine_from_tun(client->engine, &vnet, super, len, chain.sim->now, client->actions));
-    sim_flush(client);
-    engine_set_root_mtu(client->engine, 0, 440);
-    client->datagram_most_bytes = 0;
-    CHECK(engine_from_tun(client->engine, &vnet, super, len, chain.sim->now, client->actions));
-    sim_flush(client);
+    send_while_narrowing(client, &sample);
     CHECK(client->datagram_most_bytes > 400 && client->datagram_most_bytes <= 500);
     CHECK_EQUAL(sim_drops(client, VERDICT_TOO_BIG), 0);
     sim_run(chain.sim, SIM_S);
