@@ -120,6 +120,19 @@ static void test_E2_each_route_has_the_mtu_of_its_path_and_the_interface_the_lar
     rig_free(&rig);
 }
 
+/* Of the interface and of one of its routes, when the root's is 1440. */
+static void expect_mtu(const char *text, const char *prefix, uint32_t mtu_bytes)
+{
+    struct rig rig;
+    if (rig_make(&rig, text)) {
+        engine_set_root_mtu(rig.engine, 0, 1440);
+        rig_lay(&rig);
+        CHECK_EQUAL(entry_of(&rig, prefix)->mtu_bytes, mtu_bytes);
+        CHECK_EQUAL(interface_mtu(rig.config, rig.engine), mtu_bytes);
+    }
+    rig_free(&rig);
+}
+
 /* G3: its one route is its name server's. */
 static void test_E2_a_tunnel_routed_for_its_name_server_alone_counts(void)
 {
@@ -128,14 +141,7 @@ static void test_E2_a_tunnel_routed_for_its_name_server_alone_counts(void)
         "Endpoint = 192.0.2.1:51820\nAllowedIPs = 0.0.0.0/0\n"
         "[Tunnel office]\n" OTHER_KEY "Via = entry\nAddress = 10.70.0.2/32\n" OTHER_PEER
         "Endpoint = 203.0.113.20:51820\nAllowedIPs = 10.20.0.0/16\n";
-    struct rig rig;
-    if (rig_make(&rig, text)) {
-        engine_set_root_mtu(rig.engine, 0, 1440);
-        rig_lay(&rig);
-        CHECK_EQUAL(entry_of(&rig, "10.64.0.1/32")->mtu_bytes, 1440);
-        CHECK_EQUAL(interface_mtu(rig.config, rig.engine), 1440);
-    }
-    rig_free(&rig);
+    expect_mtu(text, "10.64.0.1/32", 1440);
 }
 
 /* All that the carrier routes goes to what it carries. */
@@ -146,12 +152,7 @@ static void test_E2_a_tunnel_that_loses_all_its_prefixes_does_not_count(void)
         "Endpoint = 192.0.2.1:51820\nAllowedIPs = 0.0.0.0/0\n"
         "[Tunnel exit]\n" OTHER_KEY "Via = entry\nAddress = 10.70.0.2/32\n" OTHER_PEER
         "Endpoint = 203.0.113.20:51820\nAllowedIPs = 0.0.0.0/0\n";
-    struct rig rig;
-    if (rig_make(&rig, text)) {
-        engine_set_root_mtu(rig.engine, 0, 1440);
-        CHECK_EQUAL(interface_mtu(rig.config, rig.engine), 1380);
-    }
-    rig_free(&rig);
+    expect_mtu(text, "0.0.0.0/0", 1380);
 }
 
 static void test_E2_no_route_exceeds_the_configured_mtu_of_the_interface(void)
