@@ -144,7 +144,7 @@ void outbound_keepalive(struct engine *engine, struct peer *peer)
 
 /* A path may have narrowed since the packet was cut or staged, and handshakes of carried tunnels were
  * never judged: nothing leaves larger than the path, and no IPv6 on a narrow one (RULES E4). */
-static enum verdict judge_size(const struct packet *packet, uint32_t mtu_bytes)
+static enum verdict judge_packet(const struct packet *packet, uint32_t mtu_bytes)
 {
     if (packet->len_bytes > mtu_bytes)
         return VERDICT_TOO_BIG;
@@ -211,7 +211,7 @@ static size_t prepare_all(struct engine *engine, instant_ns now)
             *entry = (struct outbound_entry){0};
             continue;
         }
-        enum verdict verdict = judge_size(entry->packet, hop_of(entry->peer)->mtu_bytes);
+        enum verdict verdict = judge_packet(entry->packet, hop_of(entry->peer)->mtu_bytes);
         if (verdict != VERDICT_OK) {
             core_drop(engine, node_of(entry->peer), entry->packet, verdict);
             *entry = (struct outbound_entry){0};

@@ -80,8 +80,8 @@ static bool port_is_taken(const struct engine *engine, const struct node *node,
 }
 
 /* Asked again for what is left of a super-packet: the path may have narrowed since the last turn. */
-static enum verdict judge_size(const struct engine *engine, struct outbound_plan *plan,
-                               const struct ip_view *view)
+static enum verdict judge_segments(const struct engine *engine, struct outbound_plan *plan,
+                                   const struct ip_view *view)
 {
     uint32_t largest = split_packet_bytes(&plan->split);
     if (is_narrow(plan->peer, (enum family)view->family))
@@ -127,7 +127,7 @@ static enum verdict judge(struct engine *engine, const uint8_t *bytes, const str
         return VERDICT_NAT_SOURCE;
     if (port_is_taken(engine, plan->node, bytes, view))
         return VERDICT_PORT_TAKEN;
-    return judge_size(engine, plan, view);
+    return judge_segments(engine, plan, view);
 }
 
 /* Everything up to the first cut. */
@@ -200,7 +200,7 @@ bool plan_packet(struct engine *engine, const struct vnet_header *vnet, uint8_t 
 {
     struct outbound_plan *plan = &engine->plan;
     struct ip_view view = {0};
-    enum verdict verdict = plan->is_active ? judge_size(engine, plan, &plan->split.view)
+    enum verdict verdict = plan->is_active ? judge_segments(engine, plan, &plan->split.view)
                                            : start(engine, vnet, bytes, len, now, &view);
     if (verdict != VERDICT_OK) {
         /* The rest of a super-packet is translated by now and cannot be quoted (D4): who sends it
