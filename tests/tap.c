@@ -177,6 +177,14 @@ size_t tap_memory_balance_bytes(void)
     return memory_balance;
 }
 
+void tap_make_directory(char *path, size_t path_bytes, const char *name)
+{
+    const char *parent = getenv("TMPDIR");
+    int len = snprintf(path, path_bytes, "%s/hopwire-%s-XXXXXX",
+                       parent && *parent ? parent : "/tmp", name);
+    CHECK(len > 0 && (size_t)len < path_bytes && mkdtemp(path));
+}
+
 size_t tap_hex(const char *hex, uint8_t *bytes, size_t capacity_bytes)
 {
     size_t count = 0;

@@ -49,6 +49,8 @@ const struct random_source *tap_random_source(void);
 /* malloc in the shape that the product takes; the balance must be 0 at the end of a test. */
 const struct memory *tap_memory(void);
 size_t tap_memory_balance_bytes(void);
+/* Makes an empty directory, called after `name`, in $TMPDIR or /tmp; writes its path. */
+void tap_make_directory(char *path, size_t path_bytes, const char *name);
 /* "0a1b" to bytes; spaces are passed over; returns the count, asserts on anything else. */
 size_t tap_hex(const char *hex, uint8_t *bytes, size_t capacity_bytes);
 

@@ -5,11 +5,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
-#include "host/control_socket.h"
+#include "host/control_client.h"
 #include "host/state.h"
 
 #define TIMEOUT_MS 5000
@@ -38,7 +36,7 @@ json_t *ask_daemon(const char *network, const char *request, bool *is_up)
     text_init(&why, reason, sizeof(reason));
     int result = state_path(network, ".sock", path, &why);
     if (result == 0)
-        result = control_socket_ask(path, request, TIMEOUT_MS, &answer, &len, &why);
+        result = control_client_ask(path, request, TIMEOUT_MS, &answer, &len, &why);
     if (result == -ENOENT || result == -ECONNREFUSED || result == -ECONNRESET || result == -EPIPE ||
         (result == 0 && len == 0)) {
         free(answer);
@@ -69,22 +67,10 @@ json_t *ask_daemon(const char *network, const char *request, bool *is_up)
 
 pid_t ask_process(const char *network)
 {
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    struct ucred listener = {0};
-    socklen_t len = sizeof(listener);
     char path[STATE_PATH_BYTES], reason[256];
     struct text why;
     text_init(&why, reason, sizeof(reason));
-    if (state_path(network, ".sock", path, &why) != 0 || strlen(path) >= sizeof(address.sun_path))
-        return 0;
-    memcpy(address.sun_path, path, strlen(path));
-    /* Not blocking: a daemon that is stopped may have a full queue. */
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    bool is_known = fd >= 0 && connect(fd, (const void *)&address, sizeof(address)) == 0 &&
-                    getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &listener, &len) == 0;
-    if (fd >= 0)
-        close(fd);
-    return is_known && listener.pid > 0 ? listener.pid : 0;
+    return state_path(network, ".sock", path, &why) == 0 ? control_client_listener(path) : 0;
 }
 
 const char *ask_text(const json_t *object, const char *key, const char *otherwise)

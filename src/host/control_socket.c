@@ -6,7 +6,6 @@
 #include "host/control_socket.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -17,7 +16,6 @@
 #include <sys/stat.h>
 #include <sys/timerfd.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
 #define IDLE_S 30
@@ -62,21 +60,33 @@ static int fill_address(const char *path, struct sockaddr_un *address, struct te
     return 0;
 }
 
+int control_socket_connect(const char *path, struct text *why)
+{
+    struct sockaddr_un address;
+    int result = fill_address(path, &address, why);
+    if (result < 0)
+        return result;
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd >= 0 && connect(fd, (const void *)&address, sizeof(address)) == 0)
+        return fd;
+    result = -errno;
+    if (fd >= 0)
+        close(fd);
+    return result;
+}
+
 /* A socket that nobody listens on goes; anything else stays and is refused. */
-static int clear_path(const struct sockaddr_un *address, struct text *why)
+static int clear_path(const char *path, struct text *why)
 {
     struct stat found;
-    const char *path = address->sun_path;
     if (lstat(path, &found) < 0)
         return 0; /* nothing there, or bind() says it better */
     if (!S_ISSOCK(found.st_mode)) {
         text_append(why, "%s is in the way and no socket: remove it", path);
         return -EADDRINUSE;
     }
-    int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    int error = 0;
-    if (probe < 0 || connect(probe, (const void *)address, sizeof(*address)) < 0)
-        error = errno;
+    int probe = control_socket_connect(path, why);
+    int error = probe < 0 ? -probe : 0;
     if (probe >= 0)
         close(probe);
     if (error != ECONNREFUSED && error != ENOENT) {
@@ -127,7 +137,7 @@ int control_socket_open(const char *path, control_request request, void *context
     struct sockaddr_un address;
     int result = fill_address(path, &address, why);
     if (result == 0)
-        result = clear_path(&address, why);
+        result = clear_path(path, why);
     if (result < 0)
         return result;
     struct control_socket *server = calloc(1, sizeof(*server));
@@ -392,106 +402,4 @@ void control_socket_dispatch(struct control_socket *server)
         drop_idle(server);
     if (has_new)
         accept_clients(server);
-}
-
-static int64_t now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
-/* 0: ready, or -errno. */
-static int wait_for(int fd, short events, int64_t deadline_ms)
-{
-    for (;;) {
-        int64_t left_ms = deadline_ms - now_ms();
-        struct pollfd poller = {.fd = fd, .events = events};
-        int ready = left_ms <= 0 ? 0 : poll(&poller, 1, (int)left_ms);
-        if (ready > 0)
-            return 0;
-        if (ready == 0)
-            return -ETIMEDOUT;
-        if (errno != EINTR)
-            return -errno;
-    }
-}
-
-static int send_request(int fd, const char *bytes, size_t len, int64_t deadline_ms)
-{
-    while (len > 0) {
-        ssize_t put = send(fd, bytes, len, MSG_NOSIGNAL);
-        if (put >= 0) {
-            bytes += put;
-            len -= (size_t)put;
-            continue;
-        }
-        int result = errno == EINTR    ? 0
-                     : errno == EAGAIN ? wait_for(fd, POLLOUT, deadline_ms)
-                                       : -errno;
-        if (result < 0)
-            return result;
-    }
-    return 0;
-}
-
-static int receive_answer(int fd, int64_t deadline_ms, char **answer, size_t *len)
-{
-    size_t capacity = 4096, got = 0;
-    char *bytes = malloc(capacity);
-    int result = bytes ? 0 : -ENOMEM;
-    while (result == 0) {
-        ssize_t some = recv(fd, bytes + got, capacity - got - 1, 0);
-        if (some == 0)
-            break;
-        if (some < 0) {
-            result = errno == EINTR    ? 0
-                     : errno == EAGAIN ? wait_for(fd, POLLIN, deadline_ms)
-                                       : -errno;
-            continue;
-        }
-        got += (size_t)some;
-        if (capacity - got > 1)
-            continue;
-        capacity *= 2;
-        char *larger = capacity > 4 * CONTROL_SOCKET_ANSWER_BYTES ? NULL : realloc(bytes, capacity);
-        result = larger ? 0 : -ENOMEM;
-        bytes = larger ? larger : bytes;
-    }
-    if (result < 0) {
-        free(bytes);
-        return result;
-    }
-    bytes[got] = '\0';
-    *answer = bytes;
-    *len = got;
-    return 0;
-}
-
-int control_socket_ask(const char *path, const char *request, unsigned timeout_ms, char **answer,
-                       size_t *answer_bytes, struct text *why)
-{
-    struct sockaddr_un address;
-    int result = fill_address(path, &address, why);
-    if (result < 0)
-        return result;
-    int64_t deadline_ms = now_ms() + timeout_ms;
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0 || connect(fd, (const void *)&address, sizeof(address)) < 0)
-        result = -errno;
-    if (result == 0)
-        result = send_request(fd, request, strlen(request), deadline_ms);
-    if (result == 0)
-        result = send_request(fd, "\n", 1, deadline_ms);
-    if (result == 0)
-        shutdown(fd, SHUT_WR);
-    if (result == 0)
-        result = receive_answer(fd, deadline_ms, answer, answer_bytes);
-    if (fd >= 0)
-        close(fd);
-    if (result == -ENOENT || result == -ECONNREFUSED)
-        text_append(why, "nobody listens on %s: is the network up?", path);
-    else if (result < 0)
-        text_append(why, "no answer on %s: %s", path, strerror(-result));
-    return result;
 }

@@ -40,15 +40,13 @@ void control_answer_bytes(struct control_answer *answer, const void *bytes, size
 void control_answer_format(struct control_answer *answer, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 /* Ends the connection once the answer is written. Otherwise it ends when the client has shut down
- * its side, which control_socket_ask does. */
+ * its side, which control_client_ask does. */
 void control_answer_end(struct control_answer *answer);
 /* A pointer of the caller's, kept per client, NULL at first (for requests of several lines). */
 void **control_answer_slot(struct control_answer *answer);
 
-/* The client's side: sends `request` and a newline (it may hold several lines), reads the answer to
- * its end. *answer is malloc's and NUL-terminated, the caller frees it. -ENOENT, -ECONNREFUSED:
- * nobody listens. -ETIMEDOUT: `timeout_ms` in all. 0, or -errno and a sentence. */
-int control_socket_ask(const char *path, const char *request, unsigned timeout_ms, char **answer,
-                       size_t *answer_bytes, struct text *why);
+/* A connection to whoever listens there, not blocking, as one that has stopped may have a full queue.
+ * A descriptor, or -errno; a sentence only for -ENAMETOOLONG. */
+int control_socket_connect(const char *path, struct text *why);
 
 #endif

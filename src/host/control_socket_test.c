@@ -13,9 +13,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "host/control_client.h"
 #include "tap.h"
 
-static char directory[64], path[96], said[512];
+static char directory[96], path[108], said[512];
 static struct text why;
 
 /* What the server under test heard. */
@@ -55,8 +56,7 @@ static struct control_socket *start(struct heard *heard)
 {
     struct control_socket *server = NULL;
     *heard = (struct heard){0};
-    snprintf(directory, sizeof(directory), "/tmp/hopwire-control-XXXXXX");
-    CHECK(mkdtemp(directory) != NULL);
+    tap_make_directory(directory, sizeof(directory), "control");
     snprintf(path, sizeof(path), "%s/net.sock", directory);
     text_init(&why, said, sizeof(said));
     CHECK_EQUAL(control_socket_open(path, answer_line, heard, &server, &why), 0);
@@ -111,7 +111,7 @@ static int ask_meanwhile(struct control_socket *server, const char *request, con
     if (child == 0) {
         char *answer;
         size_t len;
-        if (control_socket_ask(path, request, 5000, &answer, &len, &why) < 0)
+        if (control_client_ask(path, request, 5000, &answer, &len, &why) < 0)
             _exit(2);
         bool is_right = expected ? strcmp(answer, expected) == 0 : len > 3000000;
         free(answer);
@@ -261,10 +261,10 @@ static void test_a_stale_socket_is_replaced_a_live_one_refused(void)
 {
     struct heard heard;
     struct control_socket *server = start(&heard), *second = NULL;
-    char other[96];
+    char other[sizeof(path)];
     CHECK_EQUAL(control_socket_open(path, answer_line, &heard, &second, &why), -EADDRINUSE);
     CHECK(control_socket_stands(server));
-    snprintf(other, sizeof(other), "%.60s/stale", directory);
+    snprintf(other, sizeof(other), "%s/stale", directory);
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     snprintf(address.sun_path, sizeof(address.sun_path), "%s", other);
     int stale = socket(AF_UNIX, SOCK_STREAM, 0);
@@ -292,6 +292,19 @@ static void test_a_socket_that_is_not_ours_any_more_stays(void)
     end(second);
 }
 
+static void test_who_listens_is_told_by_its_process(void)
+{
+    struct heard heard;
+    struct control_socket *server = start(&heard);
+    char too_long[300];
+    memset(too_long, 'x', sizeof(too_long) - 1);
+    too_long[sizeof(too_long) - 1] = '\0';
+    CHECK_EQUAL(control_client_listener(path), getpid());
+    CHECK_EQUAL(control_client_listener(too_long), 0);
+    end(server);
+    CHECK_EQUAL(control_client_listener(path), 0);
+}
+
 static void test_asking_nobody_or_a_mute_is_a_sentence(void)
 {
     struct heard heard;
@@ -299,15 +312,15 @@ static void test_asking_nobody_or_a_mute_is_a_sentence(void)
     char *answer;
     size_t len;
     /* Nobody dispatches: connected, but never answered. */
-    CHECK_EQUAL(control_socket_ask(path, "status", 100, &answer, &len, &why), -ETIMEDOUT);
+    CHECK_EQUAL(control_client_ask(path, "status", 100, &answer, &len, &why), -ETIMEDOUT);
     turn(server);
     end(server);
     text_init(&why, said, sizeof(said));
-    CHECK_EQUAL(control_socket_ask(path, "status", 100, &answer, &len, &why), -ENOENT);
+    CHECK_EQUAL(control_client_ask(path, "status", 100, &answer, &len, &why), -ENOENT);
     CHECK(strstr(said, "is the network up?") != NULL);
     static char long_path[200];
     memset(long_path, 'x', sizeof(long_path) - 1);
-    CHECK_EQUAL(control_socket_ask(long_path, "status", 100, &answer, &len, &why), -ENAMETOOLONG);
+    CHECK_EQUAL(control_client_ask(long_path, "status", 100, &answer, &len, &why), -ENAMETOOLONG);
 }
 
 static void test_random_bytes_and_hangups_break_nothing(void)
@@ -362,6 +375,7 @@ int main(int argc, char **argv)
     TAP_RUN(argc, argv, test_who_asks_without_reading_is_stopped_and_bounded);
     TAP_RUN(argc, argv, test_a_stale_socket_is_replaced_a_live_one_refused);
     TAP_RUN(argc, argv, test_a_socket_that_is_not_ours_any_more_stays);
+    TAP_RUN(argc, argv, test_who_listens_is_told_by_its_process);
     TAP_RUN(argc, argv, test_asking_nobody_or_a_mute_is_a_sentence);
     TAP_RUN(argc, argv, test_random_bytes_and_hangups_break_nothing);
     return tap_done();

@@ -26,7 +26,7 @@ struct result {
     char why[256];
 };
 
-static char directory[64], conf[96], said[512];
+static char directory[96], conf[128], said[512];
 static struct text why;
 
 static void write_conf(const char *text)
@@ -64,8 +64,7 @@ static struct resolver *start(struct dns *dns)
                                  MARK),
                    "");
     is_ready = true;
-    snprintf(directory, sizeof(directory), "/tmp/hopwire-resolve-XXXXXX");
-    CHECK(mkdtemp(directory) != NULL);
+    tap_make_directory(directory, sizeof(directory), "resolve");
     snprintf(conf, sizeof(conf), "%s/resolv.conf", directory);
     text_init(&why, said, sizeof(said));
     write_conf("# a comment\nsearch example.test\nnameserver 10.99.0.53\n");

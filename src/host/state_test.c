@@ -7,15 +7,14 @@
 #include "host/kernel_route.h"
 #include "host/namespace_fixture.h"
 
-static char base[64];
+static char base[STATE_PATH_BYTES - 32];
 static char said[512];
 static struct text why;
 
 static void start(void)
 {
-    snprintf(base, sizeof(base), "/tmp/hopwire-state-XXXXXX");
-    CHECK(mkdtemp(base) != NULL);
-    char path[96];
+    tap_make_directory(base, sizeof(base), "state");
+    char path[STATE_PATH_BYTES];
     snprintf(path, sizeof(path), "%s/run", base);
     setenv("HOPWIRE_RUN_DIR", path, 1);
     text_init(&why, said, sizeof(said));
@@ -376,7 +375,7 @@ static void test_a_full_disk_is_a_sentence(void)
 
 static void test_a_directory_that_others_may_write_is_refused(void)
 {
-    char path[96];
+    char path[STATE_PATH_BYTES];
     start();
     snprintf(path, sizeof(path), "%s/run", base);
     CHECK_EQUAL(chmod(path, 0777), 0);
