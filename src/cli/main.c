@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
-#include <getopt.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/command.h"
 #include "crypto/aead.h"
@@ -23,6 +24,19 @@ static const struct {
 };
 
 #define COMMANDS (sizeof(commands) / sizeof(*commands))
+
+/* Whoever is started without one would give its number to the next descriptor: our sentences would go
+ * into a socket or the TUN, and the daemon would put /dev/null into its place. Open for the other
+ * direction, so that using it is an error as before. */
+static bool fill_standard_streams(void)
+{
+    for (int stream = STDIN_FILENO; stream <= STDERR_FILENO; stream++) {
+        if (fcntl(stream, F_GETFD) < 0 &&
+            open("/dev/null", stream == STDIN_FILENO ? O_WRONLY : O_RDONLY) != stream)
+            return false;
+    }
+    return true;
+}
 
 static void print_help(FILE *to)
 {
@@ -65,12 +79,14 @@ static int finish(int result)
 int main(int argc, char **argv)
 {
     const char *name = argc > 1 ? argv[1] : "";
+    if (!fill_standard_streams())
+        return COMMAND_REFUSED;
     if (strcmp(name, "help") == 0 || is_help(name) || (argc == 3 && is_help(argv[2]))) {
         print_help(stdout);
-        return COMMAND_DONE;
+        return finish(COMMAND_DONE);
     }
     if (strcmp(name, "--version") == 0)
-        return print_version();
+        return finish(print_version());
     for (size_t i = 0; i < COMMANDS; i++) {
         if (strcmp(name, commands[i].name) == 0)
             return finish(commands[i].run(argc - 1, argv + 1));

@@ -277,9 +277,26 @@ def check_prints_all_of_a_very_long_list():
 @tap.test
 def output_that_cannot_be_written_is_a_failure():
     hopwire = Hopwire(scene.client)
-    result = scene.client.run("sh", "-c", f"{hopwire.binary} status --json > /dev/full", check=False)
-    tap.equal(result.returncode, 1, "the exit status")
-    tap.contains(result.stderr, "cannot be written", "the sentence")
+    for command in ("status --json > /dev/full", "--version > /dev/full", "--help > /dev/full",
+                    "status --json >&-"):
+        result = scene.client.run("sh", "-c", f"{hopwire.binary} {command}", check=False)
+        tap.equal(result.returncode, 1, f"the exit status of {command}")
+        tap.contains(result.stderr, "cannot be written", "the sentence")
+
+
+@tap.test
+def up_without_standard_streams_has_sockets_of_its_own():
+    hopwire = small(1)
+    result = scene.client.run("sh", "-c", f"{hopwire.binary} up {path_of(hopwire)} <&- >&- 2>&-",
+                              check=False)
+    tap.equal(result.returncode, 0, "the exit status")
+    hopwire.is_up = True
+    [pid] = hopwire.pids()
+    streams = [os.readlink(f"/proc/{pid}/fd/{number}") for number in range(3)]
+    tap.equal(streams, ["/dev/null"] * 3, "its streams")
+    open_files = [os.readlink(f"/proc/{pid}/fd/{number}") for number in os.listdir(f"/proc/{pid}/fd")]
+    tap.check("/dev/net/tun" in open_files, f"the interface's descriptor: {open_files}")
+    tap.equal(hopwire.status()["name"], "small1", "it answers")
 
 
 @tap.test
