@@ -81,6 +81,14 @@ static bool is_missing(int error)
     return error == -EAFNOSUPPORT || error == -EPROTONOSUPPORT || error == -EADDRNOTAVAIL;
 }
 
+/* Linux before 4.18 passes over the control message: a run would leave as one datagram. */
+static bool knows_segments(int fd)
+{
+    int segment_bytes;
+    socklen_t len = sizeof(segment_bytes);
+    return getsockopt(fd, IPPROTO_UDP, UDP_SEGMENT, &segment_bytes, &len) == 0;
+}
+
 /* Both sockets on one port, or what the kernel has of them. */
 static int open_pair(struct udp *udp)
 {
@@ -94,8 +102,9 @@ static int open_pair(struct udp *udp)
             close(ipv4);
         return ipv6;
     }
-    udp->sockets[0].fd = ipv4 < 0 ? -1 : ipv4;
-    udp->sockets[1].fd = ipv6 < 0 ? -1 : ipv6;
+    const int fds[2] = {ipv4 < 0 ? -1 : ipv4, ipv6 < 0 ? -1 : ipv6};
+    for (int i = 0; i < 2; i++)
+        udp->sockets[i] = (struct udp_socket){fds[i], .no_segments = !knows_segments(fds[i])};
     udp->port = port;
     return 0;
 }

@@ -14,6 +14,7 @@
 
 #include "io/own_netns.h"
 #include "io/udp_side.h"
+#include "io/udp_state.h"
 #include "tap.h"
 
 static const char *const loopbacks[] = {"127.0.0.1", "::1"};
@@ -51,15 +52,16 @@ static void test_traps_31_both_families_share_one_port(void)
     side_free(a);
 }
 
-/* A process for which the kernel has no IPv6. */
-static void forbid_ipv6(void)
+/* A process for which `call` fails with `error` where its argument number `place` is `value`. */
+static void forbid(uint32_t call, unsigned place, uint32_t value, uint32_t error)
 {
+    const uint32_t argument = (uint32_t)(offsetof(struct seccomp_data, args) + 8 * place);
     struct sock_filter filter[] = {
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_socket, 0, 3),
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[0])),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_INET6, 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EAFNOSUPPORT),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, call, 0, 3),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, argument),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, value, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | error),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
     };
     struct sock_fprog program = {.len = sizeof(filter) / sizeof(*filter), .filter = filter};
@@ -68,28 +70,55 @@ static void forbid_ipv6(void)
         _exit(2);
 }
 
-static void test_traps_31_ipv4_alone_where_ipv6_is_off(void)
+/* Runs it in a process of its own, whose kernel the body makes an older one. */
+static void check_apart(bool (*is_right)(void))
 {
     pid_t child = fork();
-    if (child == 0) {
-        forbid_ipv6();
-        struct side *a = side_new(8, 2048, (struct udp_options){0});
-        struct udp_path to_self = side_path("127.0.0.1", udp_port(a->udp));
-        struct udp_path to_ipv6 = side_path("::1", udp_port(a->udp));
-        side_send(a, &to_ipv6, 100, 0, 2, 1);
-        side_send(a, &to_self, 100, 2, 2, 1);
-        side_collect(a, FAMILY_IPV4);
-        bool is_right =
-            udp_fd(a->udp, FAMILY_IPV6) < 0 && a->count == 2 && a->drops[VERDICT_SOCKET_ERROR] == 2;
-        side_free(a);
-        _exit(is_right ? 0 : 1);
-    }
+    if (child == 0)
+        _exit(is_right() ? 0 : 1);
     int status = -1;
     CHECK_EQUAL(waitpid(child, &status, 0), child);
     if (WIFEXITED(status) && WEXITSTATUS(status) == 2)
         tap_skip("no seccomp here");
     else
         CHECK_EQUAL(status, 0);
+}
+
+static bool sends_without_ipv6(void)
+{
+    forbid(SYS_socket, 0, AF_INET6, EAFNOSUPPORT);
+    struct side *a = side_new(8, 2048, (struct udp_options){0});
+    struct udp_path to_self = side_path("127.0.0.1", udp_port(a->udp));
+    struct udp_path to_ipv6 = side_path("::1", udp_port(a->udp));
+    side_send(a, &to_ipv6, 100, 0, 2, 1);
+    side_send(a, &to_self, 100, 2, 2, 1);
+    side_collect(a, FAMILY_IPV4);
+    bool is_right =
+        udp_fd(a->udp, FAMILY_IPV6) < 0 && a->count == 2 && a->drops[VERDICT_SOCKET_ERROR] == 2;
+    side_free(a);
+    return is_right;
+}
+
+static void test_traps_31_ipv4_alone_where_ipv6_is_off(void)
+{
+    check_apart(sends_without_ipv6);
+}
+
+static bool sends_singly(void)
+{
+    forbid(SYS_getsockopt, 2, UDP_SEGMENT, ENOPROTOOPT);
+    struct side *a = side_new(64, 2048, (struct udp_options){0});
+    struct udp_path to_self = side_path("127.0.0.1", udp_port(a->udp));
+    side_send(a, &to_self, 700, 0, 30, 1);
+    bool is_right = side_sent_messages(a) == 30 && udp_counters(a->udp)->send_calls == 1;
+    side_free(a);
+    return is_right;
+}
+
+/* Kernels before Linux 4.18 pass over the control message, and a run would be one datagram. */
+static void test_traps_32_no_runs_where_the_kernel_does_not_know_them(void)
+{
+    check_apart(sends_singly);
 }
 
 static void test_e3_ipv4_ignores_path_mtu_messages(void)
@@ -199,6 +228,7 @@ int main(int argc, char **argv)
     }
     TAP_RUN(argc, argv, test_traps_31_both_families_share_one_port);
     TAP_RUN(argc, argv, test_traps_31_ipv4_alone_where_ipv6_is_off);
+    TAP_RUN(argc, argv, test_traps_32_no_runs_where_the_kernel_does_not_know_them);
     TAP_RUN(argc, argv, test_e3_ipv4_ignores_path_mtu_messages);
     TAP_RUN(argc, argv, test_traps_37_datagrams_of_any_size);
     TAP_RUN(argc, argv, test_traps_38_tos_travels_in_both_families);

@@ -35,7 +35,7 @@ union udp_control {
 struct udp_socket {
     int fd;           /* -1: the kernel does not have this family */
     bool has_trains;  /* the last receive returned some */
-    bool no_segments; /* EIO: this kernel or device cannot (TRAPS 32) */
+    bool no_segments; /* this kernel or device cannot (TRAPS 32) */
 };
 
 /* A datagram that waits, with its own copy of the path. */
