@@ -299,20 +299,27 @@ void network_turns_tick(void *context, instant_ns now)
     network->counters.ticks++;
 }
 
+/* The kernel may refuse to watch it, for want of memory: then it rests again. */
+static void end_rest(struct network *network, struct loop_source *source, bool *is_resting)
+{
+    if (*is_resting && loop_add(network->options.loop, source) == 0)
+        *is_resting = false;
+    if (*is_resting)
+        rest(network, source, is_resting);
+}
+
 void network_turns_wake(void *context, instant_ns now)
 {
     struct network *network = context;
-    struct loop *loop = network->options.loop;
     (void)now;
     for (unsigned i = 0; i < network->options.tun->queue_count; i++) {
         struct tun_source *queue = &network->tun_sources[i];
-        if (queue->is_resting && loop_add(loop, &queue->source) == 0)
-            queue->is_resting = false;
+        end_rest(network, &queue->source, &queue->is_resting);
     }
     for (size_t i = 0; i < network->tunnel_count; i++)
         for (int j = 0; network->roots[i] && j < 2; j++) {
             struct socket_source *socket = &network->roots[i]->sockets[j];
-            if (socket->is_resting && loop_add(loop, &socket->source) == 0)
-                socket->is_resting = false;
+            end_rest(network, &socket->source, &socket->is_resting);
+            watch_socket(socket); /* datagrams may have begun to wait for it meanwhile */
         }
 }
