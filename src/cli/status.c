@@ -61,18 +61,20 @@ static void print_peer(const json_t *peer, const char *indent)
 
 static void print_tunnel(const json_t *tunnel)
 {
-    char indent[64];
+    char indent[2 * NETWORK_DEPTH_MOST + 1];
     long long depth = ask_number(tunnel, "depth");
     size_t index;
     json_t *item;
-    snprintf(indent, sizeof(indent), "%*s", (int)(2 + 2 * (depth - 1)), "");
+    if (depth < 1 || depth > NETWORK_DEPTH_MOST) /* no daemon of ours says so */
+        depth = 1;
+    snprintf(indent, sizeof(indent), "%*s", (int)(2 * depth), "");
     printf("%s%s: ", indent + 2, ask_text(tunnel, "name", "?"));
     const char *via = ask_text(tunnel, "via", NULL);
     printf(via ? "via %s, " : "root, ", via);
     printf("port %lld, MTU %lld, NAT %s, addresses", ask_number(tunnel, "listen_port"),
            ask_number(tunnel, "mtu"), json_is_true(json_object_get(tunnel, "nat")) ? "on" : "off");
     json_array_foreach(json_object_get(tunnel, "addresses"), index, item)
-        printf(" %s", json_string_value(item));
+        printf(" %s", json_is_string(item) ? json_string_value(item) : "?");
     printf("\n");
     json_array_foreach(json_object_get(tunnel, "peers"), index, item)
         print_peer(item, indent);

@@ -5,6 +5,8 @@ what `route`, `check` and `status` print, and exit statuses."""
 import json
 import os
 import signal
+import socket
+import threading
 import time
 
 import tap
@@ -297,6 +299,40 @@ def up_without_standard_streams_has_sockets_of_its_own():
     open_files = [os.readlink(f"/proc/{pid}/fd/{number}") for number in os.listdir(f"/proc/{pid}/fd")]
     tap.check("/dev/net/tun" in open_files, f"the interface's descriptor: {open_files}")
     tap.equal(hopwire.status()["name"], "small1", "it answers")
+
+
+def answer_once(path, text):
+    """Who asks at this socket gets the text, whatever he asks."""
+    server = socket.socket(socket.AF_UNIX)
+    server.bind(path)
+    server.listen()
+
+    def serve():
+        client, _ = server.accept()
+        while client.recv(4096):
+            pass
+        client.sendall(text.encode())
+        client.close()
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    return server
+
+
+@tap.test
+def an_answer_that_is_not_ours_is_shown_as_far_as_it_goes():
+    directory = os.path.join(scene.client.dir, "not-ours")
+    os.makedirs(directory, exist_ok=True)
+    hopwire = Hopwire(scene.client, "odd")
+    hopwire.env = {"HOPWIRE_RUN_DIR": directory}
+    for depth in (0, -1, 9, 2 ** 63 - 1):
+        path = os.path.join(directory, "odd.sock")
+        with answer_once(path, json.dumps({"tunnels": [{"name": "one", "depth": depth,
+                                                        "addresses": [7], "peers": [{}]}]})):
+            result = hopwire.command("status", "odd")
+        os.unlink(path)
+        tap.equal(result.stdout.splitlines()[1], "one: root, port 0, MTU 0, NAT off, addresses ?",
+                  f"a tunnel at depth {depth}")
+        tap.equal(result.stderr, "", "no complaint")
 
 
 @tap.test
