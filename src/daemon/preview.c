@@ -6,7 +6,6 @@
 #include "daemon/roots.h"
 #include "engine/tree.h"
 #include "host/routing.h"
-#include "io/io_memory.h"
 #include "io/loop.h"
 
 #define IPV6_LEAST_MTU_BYTES 1280
@@ -97,7 +96,8 @@ bool preview_append(const struct config *config, struct text *text)
 {
     char why[512];
     struct tree tree;
-    if (!tree_init(&tree, io_memory_plain(), loop_random(), &config->network,
+    /* The tree has the keys too. */
+    if (!tree_init(&tree, config->arena.memory, loop_random(), &config->network,
                    NETWORK_MTU_MOST_BYTES, why, sizeof(why))) {
         text_append(text, "%s\n", why);
         return false;
