@@ -264,6 +264,38 @@ static void test_A3_the_preview_lists_routes_and_what_is_lost(void)
     config_free(config);
 }
 
+static size_t takes;
+
+static void *take_counted(void *context, size_t bytes)
+{
+    (void)context;
+    takes++;
+    return memory_take(io_memory_plain(), bytes);
+}
+
+static void give_counted(void *context, void *pointer, size_t bytes)
+{
+    (void)context;
+    memory_give(io_memory_plain(), pointer, bytes);
+}
+
+static void test_the_preview_keeps_keys_where_the_configuration_has_them(void)
+{
+    static const struct memory counted = {.take = take_counted, .give = give_counted};
+    char bytes[8192];
+    struct text text;
+    struct config *config = load("[Tunnel entry]\n" KEY "Address = 10.64.0.2/32\n" PEER
+                                 "Endpoint = 127.0.0.1:51820\nAllowedIPs = 0.0.0.0/0\n");
+    text_init(&text, bytes, sizeof(bytes));
+    if (config) {
+        config->arena.memory = &counted;
+        takes = 0;
+        CHECK(preview_append(config, &text));
+        CHECK(takes > 0);
+    }
+    config_free(config);
+}
+
 int main(int argc, char **argv)
 {
     TAP_RUN(argc, argv, test_E2_each_route_has_the_mtu_of_its_path_and_the_interface_the_largest);
@@ -276,5 +308,6 @@ int main(int argc, char **argv)
     TAP_RUN(argc, argv, test_A1_an_exception_that_no_other_tunnel_takes_is_left_to_the_host);
     TAP_RUN(argc, argv, test_F2_a_family_that_nobody_has_is_unreachable);
     TAP_RUN(argc, argv, test_A3_the_preview_lists_routes_and_what_is_lost);
+    TAP_RUN(argc, argv, test_the_preview_keeps_keys_where_the_configuration_has_them);
     return tap_done();
 }

@@ -1,38 +1,27 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/system_dns.h"
 
+#include "engine/tree.h"
 #include "host/dns.h"
 
 /* /0, or both of its halves (RULES A1). */
-static bool covers_everything(const struct prefix *prefixes, size_t count)
+static bool has_default_route(const struct tunnel_description *tunnel, enum family family)
 {
-    unsigned halves = 0;
-    for (size_t i = 0; i < count; i++) {
-        unsigned family = prefixes[i].address.family == FAMILY_IPV4 ? 0 : 2;
-        if (prefixes[i].len_bits == 0)
-            return true;
-        if (prefixes[i].len_bits == 1)
-            halves |= (prefixes[i].address.bytes[0] & 0x80 ? 2u : 1u) << family;
-    }
-    return (halves & 3) == 3 || (halves & 12) == 12;
+    struct prefix all = {.address.family = (uint8_t)family}, low = all, high = all;
+    low.len_bits = high.len_bits = 1;
+    high.address.bytes[0] = 0x80;
+    return tree_description_routes(tunnel, &all) ||
+           (tree_description_routes(tunnel, &low) && tree_description_routes(tunnel, &high));
 }
 
-static bool has_default_route(const struct tunnel_description *tunnel)
-{
-    bool has = covers_everything(tunnel->routes, tunnel->route_count);
-    for (size_t p = 0; tunnel->routes_are_default && p < tunnel->peer_count && !has; p++)
-        has = covers_everything(tunnel->peers[p].allowed_ips, tunnel->peers[p].allowed_ips_count);
-    return has;
-}
-
-/* The tunnel's index, or the number of tunnels: none. */
-static size_t choose_tunnel(const struct network_description *network)
+size_t system_dns_choose(const struct network_description *network)
 {
     size_t chosen = network->tunnel_count, deepest = 0;
     for (size_t i = 0; i < network->tunnel_count; i++) {
         const struct tunnel_description *tunnel = &network->tunnels[i];
         size_t depth = network_depth_of(network, i);
-        if (tunnel->dns_count && depth > deepest && has_default_route(tunnel)) {
+        if (tunnel->dns_count && depth > deepest &&
+            (has_default_route(tunnel, FAMILY_IPV4) || has_default_route(tunnel, FAMILY_IPV6))) {
             chosen = i;
             deepest = depth;
         }
@@ -45,7 +34,7 @@ int system_dns_start(const struct config *config, const char *interface,
                      struct text *why)
 {
     const struct network_description *network = &config->network;
-    size_t chosen = config->dns_count ? network->tunnel_count : choose_tunnel(network);
+    size_t chosen = config->dns_count ? network->tunnel_count : system_dns_choose(network);
     struct dns_wish wish = {.network = config->name, .interface = interface,
                             .servers = config->dns, .server_count = config->dns_count,
                             .domains = config->domains, .domain_count = config->domain_count};

@@ -270,7 +270,7 @@ static bool has_prefix(const struct prefix *prefixes, size_t count, const struct
     return false;
 }
 
-static bool routes_prefix(const struct tunnel_description *tunnel, const struct prefix *prefix)
+bool tree_description_routes(const struct tunnel_description *tunnel, const struct prefix *prefix)
 {
     bool is_routed = has_prefix(tunnel->routes, tunnel->route_count, prefix);
     for (size_t p = 0; tunnel->routes_are_default && p < tunnel->peer_count && !is_routed; p++)
@@ -297,7 +297,7 @@ static bool has_name_server_route(const struct network_description *network, siz
             return false;
         bool are_related =
             network_rides(network, i, tunnel) || network_rides(network, tunnel, i);
-        if (!are_related && routes_prefix(other, &host))
+        if (!are_related && tree_description_routes(other, &host))
             return false;
     }
     return true;
