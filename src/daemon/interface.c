@@ -4,11 +4,9 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "engine/tree.h"
 #include "host/firewall.h"
 #include "route/routes.h"
-
-/* Linux removes every IPv6 address from an interface with less (RULES E4). */
-#define IPV6_LEAST_MTU_BYTES 1280
 
 static bool has_ipv6(const struct config *config)
 {
@@ -18,7 +16,8 @@ static bool has_ipv6(const struct config *config)
 uint32_t interface_mtu(const struct config *config, const struct engine *engine)
 {
     uint32_t mtu = config->mtu_bytes ? config->mtu_bytes : engine_widest_mtu(engine);
-    /* Narrower paths have their own `mtu` on their routes, and the engine refuses what is too big. */
+    /* Linux removes every IPv6 address from an interface with less than IPv6's (RULES E4). Narrower
+     * paths have their own `mtu` on their routes, and the engine refuses what is too big. */
     return !mtu || (has_ipv6(config) && mtu < IPV6_LEAST_MTU_BYTES) ? IPV6_LEAST_MTU_BYTES : mtu;
 }
 

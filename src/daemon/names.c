@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "engine/status.h"
+#include "engine/tree.h"
 
 #define RETRY_FIRST_NS (1 * NS_PER_S)
 #define RETRY_MOST_NS (10 * NS_PER_S)
@@ -13,7 +13,6 @@
  * a while. */
 #define WATCH_NS (2 * NS_PER_S)
 #define ASK_AGAIN_NS (10 * NS_PER_S)
-#define IPV6_LEAST_MTU_BYTES 1280
 
 struct name {
     struct names *names;

@@ -8,7 +8,6 @@
 #include "host/routing.h"
 #include "io/loop.h"
 
-#define IPV6_LEAST_MTU_BYTES 1280
 #define COMMON_ROOT_MTU_BYTES 1420
 
 struct preview {
