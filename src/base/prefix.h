@@ -23,9 +23,5 @@ bool prefix_contains(const struct prefix *prefix, const struct address *address)
 /* `inner` lies in `outer` or equals it. */
 bool prefix_covers(const struct prefix *outer, const struct prefix *inner);
 struct prefix prefix_host(const struct address *address);
-/* 0.0.0.0/1 or 128.0.0.0/1, or their like in IPv6: both together count as /0 (RULES A1). */
-bool prefix_is_default_half(const struct prefix *prefix);
-/* The list has /0 of the family, or both of its halves. */
-bool prefix_list_has_default(const struct prefix *prefixes, size_t count, enum family family);
 
 #endif

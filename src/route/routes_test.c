@@ -130,20 +130,6 @@ static void test_a1_tunnel_without_routes_only_carries(void)
     routes_wipe(&routes);
 }
 
-static void test_a1_halves_count_as_default(void)
-{
-    struct forest forest = {0};
-    forest_add(&forest, -1, "0.0.0.0/1 128.0.0.0/1 ::/1 10.0.0.0/8");
-    const struct routes_tunnel *tunnel = &forest.tunnels[0];
-    CHECK(prefix_is_default_half(&tunnel->includes[1]) &&
-          !prefix_is_default_half(&tunnel->includes[3]));
-    CHECK(prefix_list_has_default(tunnel->includes, tunnel->include_count, FAMILY_IPV4));
-    CHECK(!prefix_list_has_default(tunnel->includes, tunnel->include_count, FAMILY_IPV6));
-    forest_add(&forest, -1, "::/0");
-    CHECK(prefix_list_has_default(forest.includes[1], 1, FAMILY_IPV6));
-    CHECK(!prefix_list_has_default(forest.includes[1], 1, FAMILY_IPV4));
-}
-
 static void test_a2_carriers_longer_prefix_never_beats_what_it_carries(void)
 {
     struct forest forest = {0};
@@ -485,7 +471,6 @@ int main(int argc, char **argv)
     TAP_RUN(argc, argv, test_a1_exception_beats_include_of_the_same_length);
     TAP_RUN(argc, argv, test_a1_exception_goes_to_another_tunnel_that_takes_it);
     TAP_RUN(argc, argv, test_a1_tunnel_without_routes_only_carries);
-    TAP_RUN(argc, argv, test_a1_halves_count_as_default);
     TAP_RUN(argc, argv, test_a2_carriers_longer_prefix_never_beats_what_it_carries);
     TAP_RUN(argc, argv, test_a2_unrelated_tunnels_compete_as_routes_do);
     TAP_RUN(argc, argv, test_a2_same_prefix_on_unrelated_tunnels_is_refused);

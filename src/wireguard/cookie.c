@@ -40,11 +40,6 @@ void cookie_checker_init(struct cookie_checker *checker, const uint8_t public_ke
     checker->secret_born = INSTANT_NEVER;
 }
 
-void cookie_checker_wipe(struct cookie_checker *checker)
-{
-    bytes_wipe(checker, sizeof(*checker));
-}
-
 bool cookie_check_mac1(const struct cookie_checker *checker, const uint8_t *message, size_t len)
 {
     assert(len > 2 * MAC_BYTES);
@@ -100,11 +95,6 @@ void cookie_jar_init(struct cookie_jar *jar, const uint8_t remote_public_key[32]
     label_key(mac1_label, remote_public_key, jar->mac1_key);
     label_key(cookie_label, remote_public_key, jar->cookie_key);
     jar->cookie_born = INSTANT_NEVER;
-}
-
-void cookie_jar_wipe(struct cookie_jar *jar)
-{
-    bytes_wipe(jar, sizeof(*jar));
 }
 
 void cookie_add_macs(struct cookie_jar *jar, uint8_t *message, size_t len, instant_ns now)

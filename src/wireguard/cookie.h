@@ -27,7 +27,6 @@ struct cookie_jar {
 };
 
 void cookie_checker_init(struct cookie_checker *checker, const uint8_t public_key[32]);
-void cookie_checker_wipe(struct cookie_checker *checker);
 
 /* `message` is an initiation or a response of its full length. */
 bool cookie_check_mac1(const struct cookie_checker *checker, const uint8_t *message, size_t len);
@@ -40,7 +39,6 @@ void cookie_create_reply(struct cookie_checker *checker, const struct random_sou
                          instant_ns now, struct message_cookie_reply *reply);
 
 void cookie_jar_init(struct cookie_jar *jar, const uint8_t remote_public_key[32]);
-void cookie_jar_wipe(struct cookie_jar *jar);
 
 /* Writes mac1, and mac2 if the cookie is younger than COOKIE_LIFETIME (else zeros), at the end of
  * an initiation or a response. */

@@ -152,11 +152,6 @@ void noise_remote_init(struct noise_remote *remote, const struct noise_identity 
     noise_remote_use_identity(remote, identity);
 }
 
-void noise_remote_wipe(struct noise_remote *remote)
-{
-    bytes_wipe(remote, sizeof(*remote));
-}
-
 void noise_forget_initiation(struct noise_remote *remote, unsigned slot)
 {
     bytes_wipe(&remote->initiations[slot], sizeof(remote->initiations[slot]));

@@ -71,7 +71,6 @@ void noise_identity_wipe(struct noise_identity *identity);
 
 void noise_remote_init(struct noise_remote *remote, const struct noise_identity *identity,
                        const uint8_t public_key[32], const uint8_t preshared_key[32]);
-void noise_remote_wipe(struct noise_remote *remote);
 /* Our own static key has changed: initiations under way are forgotten. */
 void noise_remote_use_identity(struct noise_remote *remote, const struct noise_identity *identity);
 void noise_forget_initiation(struct noise_remote *remote, unsigned slot);
