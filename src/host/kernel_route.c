@@ -218,21 +218,6 @@ int kernel_route_list(struct netlink *netlink, uint32_t table, struct kernel_rou
     return 0;
 }
 
-int kernel_route_flush(struct netlink *netlink, uint32_t table, uint8_t protocol, struct text *why)
-{
-    struct kernel_route *routes;
-    size_t count, kept = 0;
-    int result = kernel_route_list(netlink, table, &routes, &count, why);
-    if (result < 0)
-        return result;
-    for (size_t i = 0; i < count; i++)
-        if (protocol == 0 || routes[i].protocol == protocol)
-            routes[kept++] = routes[i];
-    result = kernel_route_change(netlink, KERNEL_ROUTE_DELETE, routes, kept, why);
-    free(routes);
-    return result;
-}
-
 static int compare_numbers(uint32_t a, uint32_t b)
 {
     return a < b ? -1 : a > b;

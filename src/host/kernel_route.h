@@ -43,8 +43,6 @@ int kernel_route_change(struct netlink *netlink, enum kernel_route_change change
 /* Both families; a table that does not exist is empty. *routes is malloc's, the caller frees it. */
 int kernel_route_list(struct netlink *netlink, uint32_t table, struct kernel_route **routes,
                       size_t *count, struct text *why);
-/* Removes the table's routes of that protocol (0: all), both families. */
-int kernel_route_flush(struct netlink *netlink, uint32_t table, uint8_t protocol, struct text *why);
 /* Order by table, prefix, metric: for qsort and bsearch. 0: the same place in the kernel. */
 int kernel_route_compare(const void *a, const void *b);
 

@@ -26,14 +26,11 @@ int link_set_mtu(struct netlink *netlink, int index, uint32_t mtu_bytes, struct 
 int link_make_quiet(struct netlink *netlink, int index, struct text *why);
 /* What nftables calls iifgroup and oifgroup. */
 int link_set_group(struct netlink *netlink, int index, uint32_t group, struct text *why);
-int link_delete(struct netlink *netlink, int index, struct text *why);
 
 /* As /32 or /128, IPv6 usable at once (no duplicate detection) and without a route of its own.
- * One that stands already is fine, as is removing one that does not. */
+ * One that stands already is fine. */
 int link_add_address(struct netlink *netlink, int index, const struct address *address,
                      struct text *why);
-int link_remove_address(struct netlink *netlink, int index, const struct address *address,
-                        struct text *why);
 /* The interface's addresses; at most `capacity`, *count may be larger. */
 int link_list_addresses(struct netlink *netlink, int index, struct address *addresses,
                         size_t capacity, size_t *count, struct text *why);

@@ -78,13 +78,11 @@ static void test_a_link_is_found_changed_and_missed(void)
                 -EINVAL);
     CHECK(link_set_mtu(&host.netlink, host.index, 1u << 20, &host.why) < 0);
     CHECK(strstr(host.said, "1048576") != NULL);
-    CHECK_EQUAL(link_delete(&host.netlink, host.index, &host.why), 0);
-    CHECK(link_set_up(&host.netlink, host.index, true, &host.why) < 0);
 close:
     close_fixture(&host);
 }
 
-static void test_addresses_come_once_and_go_twice(void)
+static void test_an_address_that_stands_already_is_fine(void)
 {
     struct fixture host;
     struct address listed[8];
@@ -101,10 +99,6 @@ static void test_addresses_come_once_and_go_twice(void)
     CHECK(address_is_equal(&listed[0], &own[0]) && address_is_equal(&listed[1], &own[1]));
     CHECK_EQUAL(link_list_addresses(&host.netlink, host.index, NULL, 0, &count, &host.why), 0);
     CHECK_EQUAL(count, 2);
-    for (unsigned i = 0; i < 4; i++)
-        CHECK_EQUAL(link_remove_address(&host.netlink, host.index, &own[i % 2], &host.why), 0);
-    CHECK_EQUAL(link_list_addresses(&host.netlink, host.index, listed, 8, &count, &host.why), 0);
-    CHECK_EQUAL(count, 0);
 close:
     close_fixture(&host);
 }
@@ -182,11 +176,8 @@ static void test_a_batch_tries_all_and_names_the_first_refusal(void)
     CHECK_EQUAL(kernel_route_list(&host.netlink, 77, &listed, &count, &host.why), 0);
     CHECK_EQUAL(count, MANY - 1);
     free(listed);
-    CHECK_EQUAL(kernel_route_flush(&host.netlink, 77, 4, &host.why), 0); /* others' only */
-    CHECK_EQUAL(kernel_route_list(&host.netlink, 77, &listed, &count, &host.why), 0);
-    CHECK_EQUAL(count, MANY - 1);
-    free(listed);
-    CHECK_EQUAL(kernel_route_flush(&host.netlink, 77, 202, &host.why), 0);
+    CHECK_EQUAL(kernel_route_change(&host.netlink, KERNEL_ROUTE_DELETE, routes, MANY, &host.why),
+                -EINVAL);
     CHECK_EQUAL(kernel_route_list(&host.netlink, 77, &listed, &count, &host.why), 0);
     CHECK_EQUAL(count, 0);
     free(listed);
@@ -250,7 +241,7 @@ int main(int argc, char **argv)
 {
     TAP_RUN(argc, argv, test_f6_a_quiet_link_has_no_multicast_and_no_made_up_address);
     TAP_RUN(argc, argv, test_a_link_is_found_changed_and_missed);
-    TAP_RUN(argc, argv, test_addresses_come_once_and_go_twice);
+    TAP_RUN(argc, argv, test_an_address_that_stands_already_is_fine);
     TAP_RUN(argc, argv, test_e1_the_way_tells_the_mtu_of_route_or_link);
     TAP_RUN(argc, argv, test_a_refusal_says_what_the_kernel_said);
     TAP_RUN(argc, argv, test_a_batch_tries_all_and_names_the_first_refusal);
