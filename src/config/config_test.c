@@ -128,6 +128,23 @@ static void test_g3_name_servers_and_search_domains(void)
     done(config);
 }
 
+static void test_g3_search_domains_alone_are_told(void)
+{
+    struct test_files files = {{{"n.conf",
+                                 "[Network]\nDNS = corp.example\n"
+                                 "[Tunnel a]\nPrivateKey = " KEY_1 "\nAddress = 10.0.0.2\n"
+                                 "DNS = lan\n[Peer]\nPublicKey = " KEY_2 "\n",
+                                 false}}};
+    struct config *config = load(&files, 1);
+    if (!config)
+        return;
+    CHECK(said(CONFIG_WARNING, "n.conf:2: DNS: search domains without a name server have no "
+                               "effect; add the server's address or remove them"));
+    CHECK(said(CONFIG_WARNING, "n.conf:6: DNS: search domains without a name server have no "
+                               "effect; add the server's address or remove them"));
+    done(config);
+}
+
 static void test_g1_a_name_inside_a_carrier_that_has_a_name_server(void)
 {
     struct test_files files = {
@@ -288,8 +305,8 @@ static void test_a_single_wg_quick_file_is_a_network(void)
                                "10.0.0.0/8"));
     CHECK(said(CONFIG_WARNING, "wg0.conf: others can read this file, which holds keys; run: chmod "
                                "600 wg0.conf"));
-    CHECK(said(CONFIG_WARNING, "wg0.conf:15: AllowedIPs: 10.0.0.0/8 is allowed to the peer of line "
-                               "11 already; this later peer takes it"));
+    CHECK(said(CONFIG_WARNING, "wg0.conf:15: AllowedIPs: 10.0.0.0/8 is allowed to the peer of "
+                               "wg0.conf:11 already; this later peer takes it"));
     done(config);
 }
 
@@ -450,6 +467,7 @@ int main(int argc, char **argv)
 {
     TAP_RUN(argc, argv, test_i1_the_example_with_an_included_file);
     TAP_RUN(argc, argv, test_g3_name_servers_and_search_domains);
+    TAP_RUN(argc, argv, test_g3_search_domains_alone_are_told);
     TAP_RUN(argc, argv, test_g1_a_name_inside_a_carrier_that_has_a_name_server);
     TAP_RUN(argc, argv, test_i1_what_an_included_file_loses_is_named);
     TAP_RUN(argc, argv, test_i1_inline_keys_beat_the_included_ones);

@@ -142,13 +142,13 @@ static void warn_of_stolen_prefixes(struct loader *loader, const struct claims *
 {
     for (size_t i = 1; i < claims->count; i++) {
         const struct claim *first = &claims->items[i - 1], *second = &claims->items[i];
-        char text[PREFIX_TEXT_BYTES];
+        char text[PREFIX_TEXT_BYTES], where[CONFIG_PLACE_BYTES];
         if (prefix_is_equal(&first->prefix, &second->prefix) && first->tunnel == second->tunnel &&
             first->peer != second->peer)
             config_messages_add(loader->messages, CONFIG_WARNING, &second->place,
-                                "%s is allowed to the peer of line %u already; this later peer "
-                                "takes it",
-                                prefix_format(&second->prefix, text), first->place.line);
+                                "%s is allowed to the peer of %s already; this later peer takes it",
+                                prefix_format(&second->prefix, text),
+                                config_messages_place(&first->place, where));
     }
 }
 
@@ -285,8 +285,12 @@ static void check_endpoint(struct loader *loader, const struct peer_description 
                             "%s is %s, and the carrier \"%s\" has no %s address; write an "
                             "endpoint of the other family or give the carrier an address",
                             text, family, carrier->name, family);
-    else if (address_is_link_local(address) || address_is_loopback(address) ||
-             !ranges_cover(allowed, &host))
+    else if (address_is_link_local(address) || address_is_loopback(address))
+        config_messages_add(loader->messages, CONFIG_ERROR, place,
+                            "%s is an address on one host or link, where no carrier leads; write "
+                            "one behind \"%s\"",
+                            text, carrier->name);
+    else if (!ranges_cover(allowed, &host))
         config_messages_add(loader->messages, CONFIG_ERROR, place,
                             "%s is not in the AllowedIPs of the carrier \"%s\"; add it there or "
                             "choose another carrier",

@@ -140,13 +140,26 @@ static size_t check_servers(struct loader *loader, size_t index)
     return count;
 }
 
+static void warn_of_domains(struct loader *loader, const struct config_place *place,
+                            size_t server_count, size_t domain_count)
+{
+    if (domain_count && !server_count)
+        config_messages_add(loader->messages, CONFIG_WARNING, place,
+                            "search domains without a name server have no effect; add the "
+                            "server's address or remove them");
+}
+
 void name_servers_check(struct loader *loader)
 {
     const struct config *config = loader->config;
     const struct network_description *network = &config->network;
     bool can_ask[CONFIG_TUNNELS_MOST];
-    for (size_t i = 0; i < network->tunnel_count; i++)
+    warn_of_domains(loader, &config->given[KEYWORD_DNS], config->dns_count, config->domain_count);
+    for (size_t i = 0; i < network->tunnel_count; i++) {
         can_ask[i] = check_servers(loader, i) > 0;
+        warn_of_domains(loader, &config->tunnels[i].given[KEYWORD_DNS],
+                        network->tunnels[i].dns_count, config->tunnels[i].domain_count);
+    }
     for (size_t i = 0; i < network->tunnel_count; i++) {
         const struct tunnel_description *tunnel = &network->tunnels[i];
         if (tunnel->carrier == TUNNEL_NO_CARRIER || can_ask[tunnel->carrier])
