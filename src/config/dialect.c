@@ -7,6 +7,7 @@
 #include "config/syntax.h"
 
 #define PLAIN_WORD_CHARACTERS 24
+#define LEAST_KEY_CHARACTERS 40 /* of the 43: one that was copied badly is a secret as well */
 
 struct scan {
     struct loader *loader;
@@ -184,6 +185,37 @@ static struct config_place *places_of(const struct scan *scan)
     return notes->given;
 }
 
+/* A key's text, also amid others. */
+static bool holds_key(const char *value)
+{
+    while (*value) {
+        size_t len = strspn(value, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+                                   "0123456789+/");
+        value += len;
+        if (len >= LEAST_KEY_CHARACTERS && *value == '=')
+            return true;
+        value += *value != '\0';
+    }
+    return false;
+}
+
+/* Its value is named in no message: a key, or a command, which may have keys among its words. */
+static bool is_never_quoted(enum keyword keyword)
+{
+    switch (keyword) {
+    case KEYWORD_PUBLIC_KEY:
+    case KEYWORD_PRESHARED_KEY:
+    case KEYWORD_PRIVATE_KEY:
+    case KEYWORD_PRE_UP:
+    case KEYWORD_POST_UP:
+    case KEYWORD_PRE_DOWN:
+    case KEYWORD_POST_DOWN:
+        return true;
+    default:
+        return false;
+    }
+}
+
 static bool note_key(struct scan *scan, const struct config_place *place, enum keyword keyword,
                      const char *value)
 {
@@ -197,9 +229,15 @@ static bool note_key(struct scan *scan, const struct config_place *place, enum k
     }
     if (!given[keyword].file)
         given[keyword] = *place;
-    if (!*value && keyword != KEYWORD_ALLOWED_IPS) {
+    if (!value[strspn(value, " \t,")] && keyword != KEYWORD_ALLOWED_IPS) {
         config_messages_add(scan->loader->messages, CONFIG_ERROR, place,
                             "has no value; write one or remove the line");
+        return false;
+    }
+    if (!is_never_quoted(keyword) && holds_key(value)) {
+        config_messages_add(scan->loader->messages, CONFIG_ERROR, place,
+                            "a key stands here, which is not shown; it belongs to PrivateKey, "
+                            "PublicKey or PresharedKey");
         return false;
     }
     scan->holds_key |= keyword == KEYWORD_PRIVATE_KEY || keyword == KEYWORD_PRESHARED_KEY;

@@ -43,6 +43,9 @@ static const struct refusal keys[] = {
     {HEAD PEER PEER, "n.conf:7: PublicKey: the same peer as in n.conf:5; join the two sections"},
     {HEAD "PrivateKey = " KEY_1 "\n",
      "n.conf:4: PrivateKey: given twice: PrivateKey is on line 2 already; keep one of them"},
+    {"[Tunnel a]\nPrivateKeyFile = " KEY_1 "\n",
+     "n.conf:2: PrivateKeyFile: a key stands here, which is not shown; it belongs to PrivateKey, "
+     "PublicKey or PresharedKey"},
     {HEAD "PrivateKeyFile = x\n",
      "n.conf:4: PrivateKeyFile: given twice: PrivateKey is on line 2 already; keep one of them"},
 };
@@ -98,6 +101,10 @@ static const struct refusal values[] = {
     {"[Network]\nAllowLAN = lan\n" HEAD,
      "n.conf:2: AllowLAN: not a prefix: \"lan\"; write ADDRESS/LENGTH, with a length of at most 32 "
      "(IPv4) or 128 (IPv6)"},
+    {"[Network]\nAllowLAN = 128.0.0.0/1, 0.0.0.0/1\n" HEAD,
+     "n.conf:2: AllowLAN: both halves of IPv4 would let everything pass the tunnels by; write the "
+     "LAN's own prefixes, or on"},
+    {HEAD "Routes = , ,\n", "n.conf:4: Routes: has no value; write one or remove the line"},
     {"[Network]\nAllowLAN = 10.0.0.0/8, ::/0\n" HEAD,
      "n.conf:2: AllowLAN: ::/0 would let everything pass the tunnels by; write the LAN's own "
      "prefixes, or on"},
@@ -197,6 +204,9 @@ static const struct refusal promises[] = {
     {CARRIER RIDER("a") PEER "Endpoint = 192.0.2.1:1\n",
      "n.conf:13: Endpoint: 192.0.2.1 is not in the AllowedIPs of the carrier \"a\"; add it there "
      "or choose another carrier"},
+    {HEAD PEER "AllowedIPs = 0.0.0.0/0\n" RIDER("a") PEER "Endpoint = 127.0.0.1:1\n",
+     "n.conf:13: Endpoint: 127.0.0.1 is an address on one host or link, where no carrier leads; "
+     "write one behind \"a\""},
     {CARRIER RIDER("a") PEER "Endpoint = [2001:db8::1]:1\n",
      "n.conf:13: Endpoint: 2001:db8::1 is IPv6, and the carrier \"a\" has no IPv6 address; write "
      "an endpoint of the other family or give the carrier an address"},
@@ -290,12 +300,17 @@ static void test_no_private_key_is_ever_shown(void)
 {
     struct test_files files = {{{"n.conf",
                                  "[Tunnel a]\nPrivateKey = " KEY_3 "x\n" KEY_3 "\n[Peer]\n"
-                                 "PresharedKey = " KEY_3 KEY_3 "\nPresharedKey " KEY_3 "\n",
+                                 "PresharedKey = " KEY_3 KEY_3 "\nPresharedKey " KEY_3 "\n"
+                                 "AllowedIPs = 10.0.0.0/8, " KEY_3 "\nEndpoint = " KEY_3 "\n"
+                                 "PersistentKeepalive = " KEY_3 "\nPresharedKeyFile = x" KEY_3
+                                 "\n[Tunnel b]\nPrivateKeyFile = " KEY_3 "\nVia = " KEY_3
+                                 "\nConfig = keys/" KEY_3 "\nDNS = " KEY_3 "\nMTU = " KEY_3
+                                 "\nRoutes = !" KEY_3 "\nNAT = " KEY_3 "\nAddress = " KEY_3 "\n",
                                  false}}};
     struct config_messages messages;
     struct config *config;
     CHECK(!test_files_load(&files, 1, tap_memory(), &config, &messages));
-    CHECK(messages.count >= 4);
+    CHECK(messages.count >= 16);
     for (size_t i = 0; i < messages.count; i++)
         CHECK(!strstr(messages.items[i].text, "AwMD"));
     config_messages_wipe(&messages);
