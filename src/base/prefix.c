@@ -79,3 +79,17 @@ struct prefix prefix_host(const struct address *address)
 {
     return (struct prefix){.address = *address, .len_bits = (uint8_t)family_bits(address->family)};
 }
+
+bool prefix_list_has_default(const struct prefix *prefixes, size_t count, enum family family)
+{
+    bool has_low = false, has_high = false;
+    for (size_t i = 0; i < count; i++) {
+        const struct prefix *prefix = &prefixes[i];
+        if (prefix->address.family != family || prefix->len_bits > 1)
+            continue;
+        bool is_high = prefix->len_bits == 1 && (prefix->address.bytes[0] & 0x80);
+        has_low |= !is_high;
+        has_high |= is_high || prefix->len_bits == 0;
+    }
+    return has_low && has_high;
+}

@@ -23,5 +23,7 @@ bool prefix_contains(const struct prefix *prefix, const struct address *address)
 /* `inner` lies in `outer` or equals it. */
 bool prefix_covers(const struct prefix *outer, const struct prefix *inner);
 struct prefix prefix_host(const struct address *address);
+/* The list has /0 of the family, or both of its halves, which count as /0 (RULES A1). */
+bool prefix_list_has_default(const struct prefix *prefixes, size_t count, enum family family);
 
 #endif

@@ -51,6 +51,19 @@ static void test_covering_is_containing_every_address(void)
     CHECK(prefix_covers(&inner, &inner));
 }
 
+static void test_a1_both_halves_count_as_default(void)
+{
+    static const char *const texts[] = {"10.0.0.0/8", "128.0.0.0/1", "::/1", "0.0.0.0/1", "::/0"};
+    struct prefix list[5];
+    for (unsigned i = 0; i < 5; i++)
+        CHECK(prefix_parse(texts[i], &list[i]));
+    CHECK(!prefix_list_has_default(list, 3, FAMILY_IPV4));
+    CHECK(prefix_list_has_default(list, 4, FAMILY_IPV4));
+    CHECK(!prefix_list_has_default(list, 4, FAMILY_IPV6));
+    CHECK(prefix_list_has_default(list + 4, 1, FAMILY_IPV6));
+    CHECK(!prefix_list_has_default(list + 4, 1, FAMILY_IPV4));
+}
+
 int main(int argc, char **argv)
 {
     TAP_RUN(argc, argv, test_prefixes_round_trip);
@@ -58,5 +71,6 @@ int main(int argc, char **argv)
     TAP_RUN(argc, argv, test_what_is_no_prefix_is_refused);
     TAP_RUN(argc, argv, test_masking_clears_host_bits);
     TAP_RUN(argc, argv, test_covering_is_containing_every_address);
+    TAP_RUN(argc, argv, test_a1_both_halves_count_as_default);
     return tap_done();
 }
