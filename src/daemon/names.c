@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "config/value.h"
 #include "engine/tree.h"
 
 #define RETRY_FIRST_NS (1 * NS_PER_S)
@@ -60,27 +61,44 @@ static bool is_failing(const struct status_peer *peer)
            (peer->state == STATUS_PEER_HANDSHAKE || peer->state == STATUS_PEER_UP);
 }
 
-/* RULES G2: what the carrier can reach of the answer. */
-static size_t choose_reachable(const struct name *name, const struct address *addresses,
-                               size_t count, struct address *reachable)
+/* RULES G2: what can be a host's, and what the carrier can reach. An answer has no scope, without which
+ * a link-local IPv6 address is none. */
+static bool is_reachable(const struct name *name, const struct address *address)
 {
     const struct names_options *options = &name->names->options;
     int carrier = options->network->tunnels[name->tunnel].carrier;
+    bool is_ipv6 = address->family == FAMILY_IPV6;
+    if (!value_is_host_address(address) || (is_ipv6 && address_is_link_local(address)))
+        return false;
+    if (carrier == TUNNEL_NO_CARRIER)
+        return true;
+    const struct tunnel_description *from = &options->network->tunnels[carrier];
+    bool has_family = false;
+    for (size_t i = 0; i < from->address_count; i++)
+        has_family |= from->addresses[i].family == address->family;
+    /* Over IPv6 a narrow path carries nothing (E4). */
+    bool is_narrow =
+        is_ipv6 && engine_mtu(options->engine, (uint32_t)carrier) < IPV6_LEAST_MTU_BYTES;
+    return has_family && !is_narrow && !address_is_link_local(address) &&
+           !address_is_loopback(address) &&
+           engine_peer_for(options->engine, (uint32_t)carrier, address) >= 0;
+}
+
+static size_t choose_reachable(const struct name *name, const struct address *addresses,
+                               size_t count, struct address *reachable)
+{
     size_t kept = 0;
-    for (size_t i = 0; i < count && kept < RESOLVE_ADDRESSES_MOST; i++) {
-        bool has_family = carrier == TUNNEL_NO_CARRIER;
-        for (size_t a = 0; !has_family && a < options->network->tunnels[carrier].address_count; a++)
-            has_family = options->network->tunnels[carrier].addresses[a].family ==
-                         addresses[i].family;
-        /* Over IPv6 a narrow path carries nothing (E4). */
-        bool is_narrow = carrier != TUNNEL_NO_CARRIER && addresses[i].family == FAMILY_IPV6 &&
-                         engine_mtu(options->engine, (uint32_t)carrier) < IPV6_LEAST_MTU_BYTES;
-        if (carrier == TUNNEL_NO_CARRIER ||
-            (has_family && !is_narrow &&
-             engine_peer_for(options->engine, (uint32_t)carrier, &addresses[i]) >= 0))
+    for (size_t i = 0; i < count && kept < RESOLVE_ADDRESSES_MOST; i++)
+        if (is_reachable(name, &addresses[i]))
             reachable[kept++] = addresses[i];
-    }
     return kept;
+}
+
+static const char *why_unreachable(const struct name *name)
+{
+    return name->names->options.network->tunnels[name->tunnel].carrier == TUNNEL_NO_CARRIER
+               ? "none of its addresses can be a host's"
+               : "its carrier reaches none of the name's addresses";
 }
 
 static void done(void *context, const struct address *answer, size_t answer_count, const char *why)
@@ -92,7 +110,7 @@ static void done(void *context, const struct address *answer, size_t answer_coun
     size_t count = choose_reachable(name, answer, answer_count, addresses);
     name->is_asking = false;
     if (count == 0) {
-        log_name(name, answer_count ? "its carrier reaches none of the name's addresses" : why);
+        log_name(name, answer_count ? why_unreachable(name) : why);
         retry_later(name);
         return;
     }
@@ -139,7 +157,10 @@ static int ask(struct name *name, struct text *why)
     }
     log_name(name, why->bytes);
     retry_later(name);
-    return result == -EPERM || result == -EINVAL ? result : 0;
+    if (result == -EPERM || result == -EINVAL)
+        return result;
+    text_init(why, why->bytes, why->capacity_bytes); /* it was told */
+    return 0;
 }
 
 static void ask_again(struct name *name)

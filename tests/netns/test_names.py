@@ -6,6 +6,7 @@ import os
 import tap
 from lab import HERE, wait_until
 from packets import UDP
+from peers import Hopwire, Key, sections
 from scene import main, scene
 from world import ENTRY, EXIT, EXIT_INNER, OFFICE, WORLD, wait_reachable
 
@@ -45,6 +46,43 @@ def up_does_not_wait_for_a_name_that_nobody_answers():
     hopwire = scene.up(entry_peer=NAMED)
     tap.check(hopwire.status(), "status answers")
     tap.check(not scene.client.ping(WORLD, wait=1), "nothing leaves meanwhile")
+
+
+def up_and_log(*names):
+    """A foreground `up` of a network with a root for each name: its process."""
+    parts = []
+    for number, name in enumerate(names, 1):
+        parts += [(f"Tunnel t{number}", {"PrivateKey": Key().private,
+                                         "Address": f"10.9{number}.0.2/32"}),
+                  ("Peer", {"PublicKey": Key().public, "Endpoint": f"{name}:51820",
+                            "AllowedIPs": f"10.9{number}.0.0/16"})]
+    hopwire = Hopwire(scene.client, "named")
+    path = hopwire.write(sections(*parts))
+    scene.networks.append(hopwire)
+    return scene.client.start(hopwire.binary, "up", "-f", path, name="named")
+
+
+@tap.test
+def G2_each_name_s_reason_is_told_by_itself():
+    resolver_is()
+    process = up_and_log("one.example.net", "two.example.net")
+    process.wait_output("t2: endpoint two.example.net: ")
+    for line in process.output().splitlines():
+        tap.check(line.count("names no DNS server") <= 1, line)
+
+
+@tap.test
+def G2_an_answer_that_no_host_can_have_is_passed_over():
+    resolver_is(RESOLVER)
+    server = name_server("one.example.net=0.0.0.0", "one.example.net=255.255.255.255",
+                         "one.example.net=224.0.0.1", "one.example.net=fe80::1",
+                         "two.example.net=0.0.0.0", f"two.example.net={ENTRY}")
+    process = up_and_log("one.example.net", "two.example.net")
+    process.wait_output("t1: endpoint one.example.net: ")
+    process.wait_output("t2: endpoint two.example.net: ")
+    tap.contains(process.output(), "one.example.net: none of its addresses can be a host's", "t1")
+    tap.contains(process.output(), f"two.example.net: {ENTRY}:51820", "t2")
+    server.stop()
 
 
 @tap.test
