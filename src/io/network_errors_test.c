@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* RULES H5: what ends a network, and what does not. */
+/* RULES H3, H5: what ends a network or stops it, and what does not. */
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
@@ -9,6 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "io/apart_test.h"
 #include "io/network_pair.h"
 #include "io/own_netns.h"
 #include "tap.h"
@@ -160,6 +162,30 @@ static void test_h5_packets_for_an_interface_that_is_down_are_counted(void)
     pair_close(&pair);
 }
 
+/* The socket is writable all the time. */
+static bool waits_for_memory(void)
+{
+    struct pair pair;
+    unsigned rounds = 0;
+    if (!pair_open(&pair, (struct tun_options){0}, (struct network_offloads){0}))
+        return false;
+    apart_forbid(SYS_sendmmsg, 3, MSG_DONTWAIT, ENOBUFS);
+    struct sockaddr_in far = pair_name(pair_addresses[1], 5000);
+    int client = pair_socket(&pair, 0, SOCK_DGRAM);
+    bool is_right = CHECK_EQUAL(sendto(client, "?", 1, 0, (struct sockaddr *)&far, sizeof(far)), 1);
+    for (instant_ns until = loop_now() + 250 * NS_PER_MS; loop_now() < until; rounds++)
+        loop_step(pair.loop, until);
+    printf("# %u rounds\n", rounds);
+    is_right &= CHECK(rounds < 100);
+    is_right &= CHECK_EQUAL(udp_waits_for(network_udp(pair.ends[0].network, 0)), FAMILY_IPV4);
+    return is_right;
+}
+
+static void test_h3_without_memory_for_a_datagram_the_loop_does_not_spin(void)
+{
+    apart_check(waits_for_memory);
+}
+
 int main(int argc, char **argv)
 {
     signal(SIGPIPE, SIG_IGN); /* of the broken TUN */
@@ -170,6 +196,7 @@ int main(int argc, char **argv)
     TAP_RUN(argc, argv, test_h5_only_a_deleted_interface_ends_the_network);
     TAP_RUN(argc, argv, test_h5_a_tun_that_fails_is_tried_again_after_a_rest);
     TAP_RUN(argc, argv, test_h5_a_socket_that_fails_rests_and_goes_on);
+    TAP_RUN(argc, argv, test_h3_without_memory_for_a_datagram_the_loop_does_not_spin);
     TAP_RUN(argc, argv, test_h5_packets_for_an_interface_that_is_down_are_counted);
     return tap_done();
 }

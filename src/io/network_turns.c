@@ -283,7 +283,8 @@ void network_turns_socket_ready(void *context, uint32_t events)
     struct socket_source *socket = context;
     if (events & EPOLLOUT) {
         struct root *root = socket->root;
-        udp_resume(root->udp, loop_now());
+        if (!udp_resume(root->udp, loop_now()) && udp_waits_for(root->udp) == socket->family)
+            rest(root->network, &socket->source, &socket->is_resting);
         watch_socket(&root->sockets[0]);
         watch_socket(&root->sockets[1]);
     }

@@ -1,17 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* Kernel facts, on lo of a namespace of our own. */
 #include <errno.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <netinet/in.h>
-#include <stddef.h>
 #include <stdio.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
+#include "io/apart_test.h"
 #include "io/own_netns.h"
 #include "io/udp_side.h"
 #include "io/udp_state.h"
@@ -52,41 +47,9 @@ static void test_traps_31_both_families_share_one_port(void)
     side_free(a);
 }
 
-/* A process for which `call` fails with `error` where its argument number `place` is `value`. */
-static void forbid(uint32_t call, unsigned place, uint32_t value, uint32_t error)
-{
-    const uint32_t argument = (uint32_t)(offsetof(struct seccomp_data, args) + 8 * place);
-    struct sock_filter filter[] = {
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, call, 0, 3),
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, argument),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, value, 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | error),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-    };
-    struct sock_fprog program = {.len = sizeof(filter) / sizeof(*filter), .filter = filter};
-    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
-        prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) < 0)
-        _exit(2);
-}
-
-/* Runs it in a process of its own, whose kernel the body makes an older one. */
-static void check_apart(bool (*is_right)(void))
-{
-    pid_t child = fork();
-    if (child == 0)
-        _exit(is_right() ? 0 : 1);
-    int status = -1;
-    CHECK_EQUAL(waitpid(child, &status, 0), child);
-    if (WIFEXITED(status) && WEXITSTATUS(status) == 2)
-        tap_skip("no seccomp here");
-    else
-        CHECK_EQUAL(status, 0);
-}
-
 static bool sends_without_ipv6(void)
 {
-    forbid(SYS_socket, 0, AF_INET6, EAFNOSUPPORT);
+    apart_forbid(SYS_socket, 0, AF_INET6, EAFNOSUPPORT);
     struct side *a = side_new(8, 2048, (struct udp_options){0});
     struct udp_path to_self = side_path("127.0.0.1", udp_port(a->udp));
     struct udp_path to_ipv6 = side_path("::1", udp_port(a->udp));
@@ -101,12 +64,12 @@ static bool sends_without_ipv6(void)
 
 static void test_traps_31_ipv4_alone_where_ipv6_is_off(void)
 {
-    check_apart(sends_without_ipv6);
+    apart_check(sends_without_ipv6);
 }
 
 static bool sends_singly(void)
 {
-    forbid(SYS_getsockopt, 2, UDP_SEGMENT, ENOPROTOOPT);
+    apart_forbid(SYS_getsockopt, 2, UDP_SEGMENT, ENOPROTOOPT);
     struct side *a = side_new(64, 2048, (struct udp_options){0});
     struct udp_path to_self = side_path("127.0.0.1", udp_port(a->udp));
     side_send(a, &to_self, 700, 0, 30, 1);
@@ -118,7 +81,7 @@ static bool sends_singly(void)
 /* Kernels before Linux 4.18 pass over the control message, and a run would be one datagram. */
 static void test_traps_32_no_runs_where_the_kernel_does_not_know_them(void)
 {
-    check_apart(sends_singly);
+    apart_check(sends_singly);
 }
 
 static void test_e3_ipv4_ignores_path_mtu_messages(void)

@@ -11,6 +11,7 @@
 #include "io/udp_state.h"
 
 #define LOST_SOURCE_NS (10 * NS_PER_S) /* until the engine has learned the new one */
+#define NO_MEMORY_NS NS_PER_S           /* for a run, which needs more in one piece than a packet */
 #define LOG_INTERVAL_NS (5 * NS_PER_S)
 #define IPV4_PAYLOAD_MOST_BYTES 65507
 #define IPV6_PAYLOAD_MOST_BYTES 65527
@@ -192,9 +193,9 @@ static void log_error(struct udp *udp, const struct udp_send *send, int error, i
     udp->options.log(udp->options.context, line);
 }
 
-static bool is_full(int error)
+static bool is_without_memory(int error)
 {
-    return error == EAGAIN || error == ENOBUFS || error == ENOMEM;
+    return error == ENOBUFS || error == ENOMEM;
 }
 
 static bool may_be_the_source(int error)
@@ -209,7 +210,7 @@ static enum outcome recover(struct udp *udp, const struct udp_send *sends, size_
 {
     const struct udp_path *path = sends[0].path;
     struct udp_socket *socket = udp_socket_of(udp, send_family(&sends[0]));
-    if (is_full(error))
+    if (error == EAGAIN || (count == 1 && is_without_memory(error)))
         return OUTCOME_BLOCKED;
     if (may_be_the_source(error) && has_source(udp, path, now)) {
         /* Tried at once: that it works without is the only proof that the source was to blame. */
@@ -221,7 +222,7 @@ static enum outcome recover(struct udp *udp, const struct udp_send *sends, size_
             udp->counters.lost_sources++;
             return OUTCOME_SENT;
         }
-        if (is_full(errno))
+        if (errno == EAGAIN || is_without_memory(errno))
             return OUTCOME_BLOCKED;
     }
     if (count > 1 && error == EIO) {
@@ -229,9 +230,9 @@ static enum outcome recover(struct udp *udp, const struct udp_send *sends, size_
         udp->counters.unsegmented++;
         return OUTCOME_AGAIN;
     }
-    if (count > 1 && (error == EMSGSIZE || error == EINVAL)) {
-        udp_refusals_add(&udp->no_segments, &path->destination,
-                         instant_add(now, UDP_NO_SEGMENTS_NS));
+    if (count > 1 && (error == EMSGSIZE || error == EINVAL || is_without_memory(error))) {
+        duration_ns pause = is_without_memory(error) ? NO_MEMORY_NS : UDP_NO_SEGMENTS_NS;
+        udp_refusals_add(&udp->no_segments, &path->destination, instant_add(now, pause));
         udp->counters.unsegmented++;
         return OUTCOME_AGAIN;
     }
@@ -307,10 +308,10 @@ enum family udp_waits_for(const struct udp *udp)
     return (enum family)udp->queue[udp->queue_first].path.destination.address.family;
 }
 
-void udp_resume(struct udp *udp, instant_ns now)
+bool udp_resume(struct udp *udp, instant_ns now)
 {
     struct udp_send sends[UDP_PARTS_MOST];
-    size_t count, sent;
+    size_t count, sent, before = udp->queue_count;
     do {
         for (count = 0; count < udp->queue_count && count < UDP_PARTS_MOST; count++) {
             struct udp_waiting *waiting =
@@ -321,4 +322,5 @@ void udp_resume(struct udp *udp, instant_ns now)
         udp->queue_first = (udp->queue_first + sent) % UDP_QUEUE_PACKETS;
         udp->queue_count -= sent;
     } while (sent == count && udp->queue_count > 0);
+    return udp->queue_count < before;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Kernel facts, on lo and a TAP of a namespace of our own. */
 #include <arpa/inet.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/if_tun.h>
 #include <net/if.h>
@@ -11,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/bytes.h"
+#include "io/apart_test.h"
 #include "io/own_netns.h"
 #include "io/udp_side.h"
 #include "tap.h"
@@ -279,6 +281,26 @@ static void test_h3_all_that_may_be_staged_has_room_in_the_queue(void)
     side_free(a);
 }
 
+/* No memory for 64 KiB in one piece may be had while there is some for a packet. */
+static bool tries_singly(void)
+{
+    apart_forbid(SYS_sendmmsg, 3, MSG_DONTWAIT, ENOBUFS);
+    struct side *a = side_new(64, 2048, (struct udp_options){0});
+    struct udp_path path = side_path("127.0.0.1", 9);
+    side_send(a, &path, 1000, 0, 30, 1);
+    bool is_right = CHECK_EQUAL(udp_counters(a->udp)->send_calls, 2);
+    is_right &= CHECK_EQUAL(udp_counters(a->udp)->unsegmented, 1);
+    is_right &= CHECK_EQUAL(udp_waits_for(a->udp), FAMILY_IPV4);
+    is_right &= CHECK_EQUAL(udp_counters(a->udp)->queued_packets, 16); /* a quarter of 64 */
+    side_free(a);
+    return is_right;
+}
+
+static void test_h3_without_memory_for_a_run_its_packets_are_tried_singly(void)
+{
+    apart_check(tries_singly);
+}
+
 int main(int argc, char **argv)
 {
     if (!own_netns_enter()) {
@@ -290,6 +312,7 @@ int main(int argc, char **argv)
     TAP_RUN(argc, argv, test_traps_31_the_sticky_source_is_used_until_it_goes);
     TAP_RUN(argc, argv, test_e5_segments_over_the_mtu_are_sent_singly_and_remembered);
     TAP_RUN(argc, argv, test_traps_33_what_cannot_be_sent_does_not_stop_the_rest);
+    TAP_RUN(argc, argv, test_h3_without_memory_for_a_run_its_packets_are_tried_singly);
     TAP_RUN(argc, argv, test_h3_a_full_socket_keeps_a_bounded_queue_in_order);
     TAP_RUN(argc, argv, test_h3_all_that_may_be_staged_has_room_in_the_queue);
     return tap_done();
