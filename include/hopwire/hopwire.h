@@ -46,7 +46,8 @@ enum hopwire_status {
     HOPWIRE_OK = 0,
     HOPWIRE_REFUSED,   /* the configuration: every fault was told through `message` */
     HOPWIRE_NO_MEMORY, /* an allocator gave NULL; nothing is left behind */
-    HOPWIRE_INVALID,   /* an argument: no such tunnel or peer, not a root, not an address */
+    /* An argument: no such tunnel or peer, not a root, not an address; a callback that is missing. */
+    HOPWIRE_INVALID,
 };
 
 /* Network byte order; IPv4 uses the first 4 bytes. */
@@ -233,8 +234,9 @@ struct hopwire_interface {
 HOPWIRE_API void hopwire_engine_interface(const struct hopwire_engine *engine,
                                           struct hopwire_interface *interface);
 
-/* Every prefix that leads to the TUN, with the tunnel that takes it; tunnel -1: its packets are
- * refused, as they would otherwise leave outside of the tunnel that they belong to. */
+/* Every prefix that leads to the TUN, with the tunnel that takes it. Tunnel -1: an exception
+ * (`Routes = !PREFIX`) that no tunnel takes: it is left to the host's own routes, and the engine
+ * refuses its packets. */
 HOPWIRE_API void hopwire_engine_walk_routes(
     const struct hopwire_engine *engine,
     void (*visit)(void *context, const struct hopwire_address *address, unsigned prefix_bits,

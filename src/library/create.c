@@ -88,9 +88,8 @@ static enum hopwire_status load(struct hopwire_engine *engine, struct reading *r
     bool is_loaded = config_load(config, &engine->secrets, &reader, &reading->name, 1, &messages);
     for (size_t i = 0; i < messages.count; i++)
         tell(&engine->options, kinds[messages.items[i].kind], messages.items[i].text);
-    bool is_told = messages.count > 0;
     config_messages_wipe(&messages);
-    return is_loaded ? HOPWIRE_OK : is_told ? HOPWIRE_REFUSED : HOPWIRE_NO_MEMORY;
+    return is_loaded ? HOPWIRE_OK : HOPWIRE_REFUSED;
 }
 
 /* Keeps what is needed when the configuration, which holds keys, is gone. False: no memory. */
@@ -141,25 +140,40 @@ static enum hopwire_status start(struct hopwire_engine *engine, const struct con
     return HOPWIRE_REFUSED;
 }
 
-static struct memory source_of(const struct hopwire_memory *memory)
+static void *take(void *context, size_t bytes)
 {
-    return (struct memory){.take = memory->take, .give = memory->give, .context = memory->context};
+    struct library_source *source = context;
+    void *taken = source->from.take(source->from.context, bytes);
+    source->has_failed |= !taken;
+    return taken;
+}
+
+static void give(void *context, void *pointer, size_t bytes)
+{
+    const struct library_source *source = context;
+    source->from.give(source->from.context, pointer, bytes);
+}
+
+static struct memory memory_of(struct library_source *source, const struct hopwire_memory *from)
+{
+    source->from = *from;
+    return (struct memory){.take = take, .give = give, .context = source};
 }
 
 enum hopwire_status hopwire_engine_new(struct hopwire_engine **out,
                                        const struct hopwire_options *options, const char *name,
                                        const char *text, size_t text_bytes)
 {
-    if (!options->secrets.take || !options->secrets.give || !options->random)
+    const struct hopwire_memory *buffers =
+        options->buffers.take ? &options->buffers : &options->secrets;
+    if (!options->secrets.take || !options->secrets.give || !buffers->give || !options->random)
         return HOPWIRE_INVALID;
-    struct memory secrets = source_of(&options->secrets);
-    struct memory buffers = options->buffers.take ? source_of(&options->buffers) : secrets;
-    struct hopwire_engine *engine = memory_take(&buffers, sizeof(*engine));
+    struct hopwire_engine *engine = buffers->take(buffers->context, sizeof(*engine));
     if (!engine)
         return HOPWIRE_NO_MEMORY;
     engine->options = *options;
-    engine->secrets = secrets;
-    engine->buffers = buffers;
+    engine->secrets = memory_of(&engine->secret_source, &options->secrets);
+    engine->buffers = memory_of(&engine->buffer_source, buffers);
     engine->random = (struct random_source){options->random, options->random_context};
     arena_init(&engine->notes, &engine->buffers);
 
@@ -169,6 +183,9 @@ enum hopwire_status hopwire_engine_new(struct hopwire_engine **out,
     if (status == HOPWIRE_OK)
         status = start(engine, config);
     config_free(config);
+    if (status == HOPWIRE_REFUSED &&
+        (engine->secret_source.has_failed || engine->buffer_source.has_failed))
+        status = HOPWIRE_NO_MEMORY;
     if (status == HOPWIRE_OK)
         *out = engine;
     else
@@ -186,6 +203,6 @@ void hopwire_engine_free(struct hopwire_engine *engine)
     aead_free(engine->aead);
     pool_free(engine->pool);
     arena_wipe(&engine->notes);
-    struct memory buffers = engine->buffers;
-    memory_give(&buffers, engine, sizeof(*engine));
+    struct hopwire_memory from = engine->buffer_source.from;
+    from.give(from.context, engine, sizeof(*engine));
 }

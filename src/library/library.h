@@ -25,8 +25,17 @@ struct library_tunnel {
     struct library_peer *peers; /* in the notes */
 };
 
+/* The program's allocator, and whether it has given NULL: the floors below tell some of that as a
+ * refusal. */
+struct library_source {
+    struct hopwire_memory from;
+    bool has_failed;
+};
+
 struct hopwire_engine {
     struct hopwire_options options;
+    struct library_source secret_source;
+    struct library_source buffer_source;
     struct memory secrets;
     struct memory buffers;
     struct random_source random;
