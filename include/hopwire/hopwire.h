@@ -46,7 +46,7 @@ enum hopwire_status {
     HOPWIRE_OK = 0,
     HOPWIRE_REFUSED,   /* the configuration: every fault was told through `message` */
     HOPWIRE_NO_MEMORY, /* an allocator gave NULL; nothing is left behind */
-    /* An argument: no such tunnel or peer, not a root, not an address; a callback that is missing. */
+    /* An argument: no such tunnel or peer, not a root, not an address; a missing callback. */
     HOPWIRE_INVALID,
 };
 
