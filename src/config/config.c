@@ -108,8 +108,8 @@ static void tell_unused_addresses(struct loader *loader)
     const struct config *config = loader->config;
     for (size_t i = 0; i < config->network.tunnel_count; i++) {
         const struct tunnel_description *tunnel = &config->network.tunnels[i];
-        bool has_ipv4 = false, has_ipv6 = false;
-        for (size_t a = 0; a < tunnel->address_count && config_nat_is_on(config, i); a++) {
+        bool has_ipv4 = false, has_ipv6 = false, has_nat = network_nat_is_on(&config->network, i);
+        for (size_t a = 0; a < tunnel->address_count && has_nat; a++) {
             char text[ADDRESS_TEXT_BYTES];
             const struct address *address = &tunnel->addresses[a];
             bool *has = address->family == FAMILY_IPV4 ? &has_ipv4 : &has_ipv6;

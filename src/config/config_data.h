@@ -69,28 +69,12 @@ struct config {
     size_t lan_count;
 };
 
-/* The index of the first tunnel without a carrier (A6). */
-static inline size_t config_first_root(const struct config *config)
-{
-    size_t index = 0;
-    while (index + 1 < config->network.tunnel_count &&
-           config->network.tunnels[index].carrier != TUNNEL_NO_CARRIER)
-        index++;
-    return index;
-}
-
-/* B2: `NAT = off` and the first root have none. */
-static inline bool config_nat_is_on(const struct config *config, size_t tunnel)
-{
-    return !config->network.tunnels[tunnel].nat_is_off && tunnel != config_first_root(config);
-}
-
 /* The name of the tunnel's UAPI socket (I4); false: longer than an interface's name may be. */
 static inline bool config_uapi_name(const struct config *config, size_t tunnel,
                                     char name[INTERFACE_NAME_BYTES])
 {
     int len;
-    if (tunnel == config_first_root(config))
+    if (tunnel == network_first_root(&config->network))
         len = snprintf(name, INTERFACE_NAME_BYTES, "%s", config->interface_name);
     else
         len = snprintf(name, INTERFACE_NAME_BYTES, "%s.%s", config->interface_name,

@@ -38,7 +38,7 @@ static void outline_below(const struct config *config, struct text *text, int ca
             char address[ADDRESS_TEXT_BYTES];
             text_append(text, " %s", address_format(&tunnel->addresses[a], address));
         }
-        text_append(text, "%s", config_nat_is_on(config, i) ? " (NAT)" : "");
+        text_append(text, "%s", network_nat_is_on(&config->network, i) ? " (NAT)" : "");
         list_routes(text, tunnel);
         if (tunnel->mtu_bytes)
             text_append(text, ", MTU %s%u", tunnel->mtu_is_upper_bound ? "at most " : "",

@@ -55,8 +55,7 @@ static struct links find_uplinks(struct guard *guard, const struct root_way *way
 static void add_prefix(struct guard *guard, const struct prefix *prefix)
 {
     for (size_t i = 0; i < guard->lan_count; i++)
-        if (guard->lan[i].len_bits == prefix->len_bits &&
-            address_is_equal(&guard->lan[i].address, &prefix->address))
+        if (prefix_is_equal(&guard->lan[i], prefix))
             return;
     struct prefix *more = realloc(guard->lan, (guard->lan_count + 1) * sizeof(*more));
     if (!more)
@@ -149,7 +148,7 @@ static size_t list_addresses(const struct config *config, struct address **addre
     (*addresses)[count++] = network->nat_ipv6;
     for (size_t i = 0; i < network->tunnel_count; i++)
         for (size_t a = 0; a < network->tunnels[i].address_count; a++)
-            if (!config_nat_is_on(config, i))
+            if (!network_nat_is_on(&config->network, i))
                 (*addresses)[count++] = network->tunnels[i].addresses[a];
     return count;
 }

@@ -42,7 +42,7 @@ static const struct address *first_address(const struct tunnel_description *tunn
 
 static bool is_on_interface(const struct config *config, int carrier, const struct address *address)
 {
-    return !config_nat_is_on(config, (size_t)carrier) ||
+    return !network_nat_is_on(&config->network, (size_t)carrier) ||
            address_is_equal(address, &config->network.nat_ipv4) ||
            address_is_equal(address, &config->network.nat_ipv6);
 }

@@ -71,6 +71,21 @@ static inline size_t network_depth_of(const struct network_description *network,
     return at == TUNNEL_NO_CARRIER ? depth : 0;
 }
 
+/* The first tunnel in file order without a carrier (RULES A6). */
+static inline size_t network_first_root(const struct network_description *network)
+{
+    size_t root = 0;
+    while (root + 1 < network->tunnel_count && network->tunnels[root].carrier != TUNNEL_NO_CARRIER)
+        root++;
+    return root;
+}
+
+/* RULES B2: `NAT = off` and the first root have none. */
+static inline bool network_nat_is_on(const struct network_description *network, size_t tunnel)
+{
+    return !network->tunnels[tunnel].nat_is_off && tunnel != network_first_root(network);
+}
+
 /* `tunnel` is `carrier`, or carried by it, directly or further in. Only where its way ends. */
 static inline bool network_rides(const struct network_description *network, size_t tunnel,
                                  size_t carrier)

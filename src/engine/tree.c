@@ -189,18 +189,6 @@ static bool add_addresses(struct tree *tree, struct node *node,
     return true;
 }
 
-/* The first root in file order is the only tunnel without NAT by default: RULES B2. */
-static bool nat_is_on(const struct network_description *network, uint32_t index)
-{
-    if (network->tunnels[index].nat_is_off)
-        return false;
-    for (uint32_t i = 0; i < index; i++) {
-        if (network->tunnels[i].carrier == TUNNEL_NO_CARRIER)
-            return true;
-    }
-    return network->tunnels[index].carrier != TUNNEL_NO_CARRIER;
-}
-
 static bool init_node(struct tree *tree, const struct random_source *random,
                       const struct network_description *network, uint32_t index, char *why,
                       size_t why_bytes)
@@ -213,7 +201,7 @@ static bool init_node(struct tree *tree, const struct random_source *random,
         return refuse(why, why_bytes, from->name, "its private key is zero, or no memory");
     tree->count = index + 1;
     node->tunnel.owner = node;
-    node->nat_is_on = nat_is_on(network, index);
+    node->nat_is_on = network_nat_is_on(network, index);
     node->listen_port = from->listen_port;
     node->next_ip_id = (uint16_t)random_u32(random);
     node->configured_mtu_bytes = from->mtu_bytes;
