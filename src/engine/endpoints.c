@@ -7,7 +7,7 @@
 #include <assert.h>
 
 #include "base/bytes.h"
-#include "engine/tree.h"
+#include "engine/hop.h"
 
 static size_t place(const struct endpoints *endpoints, const struct address *address, uint16_t port)
 {

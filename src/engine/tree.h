@@ -4,8 +4,8 @@
 #ifndef ENGINE_TREE_H
 #define ENGINE_TREE_H
 
-#include "engine/actions.h"
 #include "engine/endpoints.h"
+#include "engine/hop.h"
 #include "engine/network.h"
 #include "route/bucket.h"
 #include "route/routes.h"
@@ -15,31 +15,6 @@
 #define TREE_HEADROOM_PER_HOP_BYTES 64
 #define TREE_TAILROOM_PER_HOP_BYTES 31
 #define IPV6_LEAST_MTU_BYTES 1280
-
-/* Which root's peer the datagrams to this root's peer last rode, having come out of the TUN. */
-struct riding {
-    uint32_t tunnel; /* of the one that was ridden, and its index there */
-    uint32_t peer;
-    instant_ns seen;    /* 0: never */
-    instant_ns refused; /* as a loop; 0: never */
-};
-
-/* How a peer's datagrams leave: through the carrier's peer that has its endpoint in AllowedIPs, or
- * through the root's socket. Recomputed whenever the endpoint changes. */
-struct hop {
-    struct peer *peer;
-    struct peer *carrier_peer; /* carried tunnels; NULL: unroutable */
-    struct address source;     /* carried tunnels: the carrier's first address of the family */
-    uint32_t mtu_bytes; /* of the plaintext for this peer; 0: a root whose MTU is not known yet, or no
-                         * way (RULES E4) */
-    struct udp_path path;      /* roots */
-    struct riding riding;      /* roots */
-    struct hop *next_at_endpoint; /* roots: in the tree's endpoints, if it has one */
-    bool is_awaiting_name;     /* described by a name that is not resolved yet */
-    instant_ns attempting_since; /* the first initiation since the last session */
-    uint32_t attempts;           /* initiations since then */
-    struct list wanting;       /* in the engine's list of peers that want a handshake */
-};
 
 struct node {
     struct tunnel tunnel; /* its owner is this node */
@@ -115,11 +90,6 @@ void tree_set_root_mtu(struct tree *tree, struct node *root, uint32_t mtu_bytes)
 static inline struct node *node_of(const struct peer *peer)
 {
     return peer->tunnel->owner;
-}
-
-static inline struct hop *hop_of(const struct peer *peer)
-{
-    return peer->hop;
 }
 
 static inline const struct address *node_address(const struct node *node, enum family family)
