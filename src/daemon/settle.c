@@ -143,6 +143,28 @@ static int settle_rules_and_routes(struct daemon *daemon)
     return result ? result : settle_routes(daemon);
 }
 
+/* Others switch it off and on while the network stands: without it neither an address nor a route to the
+ * interface can be laid, and with the first of those that failed everything after it would. */
+static void look_for_ipv6(struct daemon *daemon)
+{
+    if (daemon->state.routing.ipv6 != SYSCTL_IPV6_ABSENT)
+        daemon->state.routing.ipv6 = sysctl_ipv6(daemon->tun.name);
+}
+
+static int settle_interface(struct daemon *daemon)
+{
+    return interface_update(&daemon->netlink, daemon->state.routing.interface_index,
+                            daemon->config, network_engine(daemon->network),
+                            daemon->state.routing.ipv6, &daemon->why);
+}
+
+static void log_failure(struct daemon *daemon, int (*step)(struct daemon *))
+{
+    text_init(&daemon->why, daemon->reason, sizeof(daemon->reason));
+    if (step(daemon) != 0)
+        settle_log(daemon, daemon->reason);
+}
+
 void settle_losses(struct daemon *daemon)
 {
     instant_ns now = loop_now();
@@ -156,9 +178,8 @@ void settle_losses(struct daemon *daemon)
     if (daemon->restorings >= RESTORINGS_MOST)
         return;
     daemon->restorings++;
-    text_init(&daemon->why, daemon->reason, sizeof(daemon->reason));
-    if (settle_rules_and_routes(daemon) != 0)
-        settle_log(daemon, daemon->reason);
+    look_for_ipv6(daemon);
+    log_failure(daemon, settle_rules_and_routes);
 }
 
 static void settle(void *context, instant_ns now)
@@ -172,16 +193,10 @@ static void settle(void *context, instant_ns now)
     if (settle_roots(daemon, false) && is_event)
         names_ask_again(daemon->names);
     daemon->has_woken = false;
-    text_init(&daemon->why, daemon->reason, sizeof(daemon->reason));
-    int result = interface_update(&daemon->netlink, daemon->state.routing.interface_index,
-                                  daemon->config, network_engine(daemon->network),
-                                  daemon->state.routing.ipv6, &daemon->why);
-    if (result == 0)
-        result = settle_firewall(daemon);
-    if (result == 0)
-        result = settle_rules_and_routes(daemon);
-    if (result != 0)
-        settle_log(daemon, daemon->reason);
+    look_for_ipv6(daemon);
+    log_failure(daemon, settle_interface);
+    log_failure(daemon, settle_firewall);
+    log_failure(daemon, settle_rules_and_routes);
     settle_switches(daemon);
 }
 

@@ -4,6 +4,7 @@
 import hashlib
 
 import tap
+from lab import wait_until
 from peers import Hopwire
 from scene import main, scene
 from pattern import pattern
@@ -85,6 +86,21 @@ def E4_check_names_the_hop_whose_datagrams_find_no_way():
     told = hopwire.command("check", hopwire.write(scene.world.client_text())).stdout
     warnings = [line for line in told.splitlines() if line.startswith("warning: office: ")]
     tap.check(len(warnings) == 1 and "IPv4 endpoint" in warnings[0], told)
+
+
+@tap.test
+def I6_IPv6_that_is_switched_off_later_stops_nothing_else():
+    scene.make()
+    client, hopwire = scene.client, scene.up()
+    client.write_sysctl("net.ipv6.conf.all.disable_ipv6", 1)
+    client.ip("link", "set", "uplink", "mtu", 1400)
+    mtu = 1400 - (1500 - scene.world.entry_mtu)
+    wait_until(lambda: f"mtu {mtu}" in client.ip("route", "get", WORLD), 30, "the narrower path's route")
+    tap.check(client.ping(WORLD, wait=5), "IPv4")
+    client.write_sysctl("net.ipv6.conf.all.disable_ipv6", 0)
+    wait_until(lambda: client.ping(WORLD6, wait=1), 30, "IPv6 that is switched on again")
+    hopwire.down()
+    scene.before = client.network_state()
 
 
 @tap.test
