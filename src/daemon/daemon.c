@@ -69,7 +69,10 @@ static void signal_ready(void *context, uint32_t events)
 
 static void answer(struct control_answer *to, char *json)
 {
-    control_answer_format(to, "%s\n", json ? json : "{\"error\": \"no memory\"}");
+    const char *line = json ? json : "{\"error\": \"no memory\"}";
+    if (strlen(line) >= CONTROL_SOCKET_ANSWER_BYTES) /* it would be dropped without a word */
+        line = "{\"error\": \"the answer is longer than 8 MiB: there are too many peers to list\"}";
+    control_answer_format(to, "%s\n", line);
     control_answer_end(to);
     free(json);
 }

@@ -2,6 +2,7 @@
 """The commands at their edges: several networks, two `up` at once, an end in the middle of a start,
 what `route`, `check` and `status` print, and exit statuses."""
 
+import base64
 import json
 import os
 import signal
@@ -333,6 +334,19 @@ def an_answer_that_is_not_ours_is_shown_as_far_as_it_goes():
         tap.equal(result.stdout.splitlines()[1], "one: root, port 0, MTU 0, NAT off, addresses ?",
                   f"a tunnel at depth {depth}")
         tap.equal(result.stderr, "", "no complaint")
+
+
+@tap.test
+def a_status_that_is_too_long_says_so():
+    hopwire = small(1)
+    peers = [("Peer", {"PublicKey": base64.b64encode(os.urandom(32)).decode()})
+             for _ in range(20000)]
+    hopwire.write(small_text(1) + sections(*peers))
+    hopwire.up(path_of(hopwire))
+    result = hopwire.command("status", "small1", check=False)
+    tap.equal(result.returncode, 1, "the exit status")
+    tap.contains(result.stderr, "small1: the answer is longer than 8 MiB", "the sentence")
+    tap.equal(hopwire.command("status", "nobody", check=False).returncode, 1, "it is still asked")
 
 
 @tap.test
