@@ -11,8 +11,8 @@ void name_servers_network(struct loader *loader, const struct config_place *plac
 void name_servers_tunnel(struct loader *loader, const struct config_place *place, char *rest,
                          struct draft *draft);
 
-/* Servers that their tunnel does not reach, search domains without a server, and names that no server
- * can be asked for (RULES G1, G3). */
+/* Servers that their tunnel does not reach, search domains without a server, and names that no
+ * server can be asked for (RULES G1, G3). */
 void name_servers_check(struct loader *loader);
 
 #endif

@@ -61,8 +61,8 @@ static bool is_failing(const struct status_peer *peer)
            (peer->state == STATUS_PEER_HANDSHAKE || peer->state == STATUS_PEER_UP);
 }
 
-/* RULES G2: what can be a host's, and what the carrier can reach. An answer has no scope, without which
- * a link-local IPv6 address is none. */
+/* RULES G2: what can be a host's, and what the carrier can reach. An answer has no scope, without
+ * which a link-local IPv6 address is none. */
 static bool is_reachable(const struct name *name, const struct address *address)
 {
     const struct names_options *options = &name->names->options;

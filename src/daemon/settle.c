@@ -143,8 +143,8 @@ static int settle_rules_and_routes(struct daemon *daemon)
     return result ? result : settle_routes(daemon);
 }
 
-/* Others switch it off and on while the network stands: without it neither an address nor a route to the
- * interface can be laid, and with the first of those that failed everything after it would. */
+/* Others switch it off and on while the network stands: without it neither an address nor a route to
+ * the interface can be laid, and with the first of those that failed everything after it would. */
 static void look_for_ipv6(struct daemon *daemon)
 {
     if (daemon->state.routing.ipv6 != SYSCTL_IPV6_ABSENT)

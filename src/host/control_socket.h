@@ -45,8 +45,8 @@ void control_answer_end(struct control_answer *answer);
 /* A pointer of the caller's, kept per client, NULL at first (for requests of several lines). */
 void **control_answer_slot(struct control_answer *answer);
 
-/* A connection to whoever listens there, not blocking, as one that has stopped may have a full queue.
- * A descriptor, or -errno; a sentence only for -ENAMETOOLONG. */
+/* A connection to whoever listens there, not blocking, as one that has stopped may have a full
+ * queue. A descriptor, or -errno; a sentence only for -ENAMETOOLONG. */
 int control_socket_connect(const char *path, struct text *why);
 
 #endif
