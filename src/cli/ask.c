@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "host/control_client.h"
 #include "host/state.h"
@@ -15,16 +14,25 @@
 /* After a crash its state stands, and with it what must not leak. */
 static void say_not_up(const char *network)
 {
-    char path[STATE_PATH_BYTES], reason[256];
+    char reason[1024];
+    struct state state;
     struct text why;
     text_init(&why, reason, sizeof(reason));
-    if (state_path(network, ".state", path, &why) == 0 && access(path, F_OK) == 0)
+    int result = state_read(network, &state, &why);
+    if (result == 0 && state_process_is_alive(&state))
+        fprintf(stderr,
+                "hopwire: %s runs (process %u), but does not listen: it is starting or ending, or "
+                "its socket was removed; try again, or `hopwire down %s` ends it\n",
+                network, state.pid, network);
+    else if (result == 0 || result == -EBADMSG)
         fprintf(stderr,
                 "hopwire: %s ended without putting the host back, its destinations are "
                 "unreachable: `hopwire up %s` starts it again, `hopwire down %s` cleans up\n",
                 network, network, network);
-    else
+    else if (result == -ENOENT)
         fprintf(stderr, "hopwire: %s is not up; `hopwire up %s` starts it\n", network, network);
+    else
+        fprintf(stderr, "hopwire: %s: %s\n", network, reason);
 }
 
 json_t *ask_daemon(const char *network, const char *request, bool *is_up)

@@ -71,6 +71,18 @@ def a_crashed_network_says_so_and_the_others_are_shown():
 
 
 @tap.test
+def a_daemon_that_lives_without_its_socket_is_not_said_to_have_ended():
+    hopwire = small(1)
+    hopwire.up(path_of(hopwire))
+    scene.client.run("mv", "/run/hopwire/small1.sock", "/run/hopwire/moved")
+    result = hopwire.command("status", "small1", check=False)
+    scene.client.run("mv", "/run/hopwire/moved", "/run/hopwire/small1.sock")
+    tap.equal(result.returncode, 1, "the exit status")
+    tap.contains(result.stderr, f"small1 runs (process {hopwire.pids()[0]})", "the sentence")
+    tap.check("ended" not in result.stderr, result.stderr)
+
+
+@tap.test
 def many_networks_started_at_once_share_no_table():
     networks = [small(number) for number in range(1, 6)]
     started = [scene.client.start(hopwire.binary, "up", path_of(hopwire), name=hopwire.name)
