@@ -54,7 +54,14 @@ static bool open_host(struct host *host)
                   "192.0.2.1 && ip -6 route add default via 2001:db8::1");
     CHECK_TEXT(output, "");
     CHECK_EQUAL(netlink_open(&host->netlink, &host->why), 0);
-    return open_tun(host);
+    if (!open_tun(host))
+        return false;
+    /* The kernel's local routes of IPv6 addresses come a moment after the addresses. */
+    namespace_run(output, sizeof(output),
+                  "for i in $(seq 500); do ip -6 addr | grep -q tentative || [ 2 != "
+                  "$(ip -6 route show table local | grep -cE '^local (2001:db8|fc00:bb00)::2 ') ] "
+                  "|| exit 0; sleep 0.01; done; exit 1");
+    return CHECK_TEXT(output, "");
 }
 
 static void close_host(struct host *host)
