@@ -165,8 +165,8 @@ static void read_kill_switch(struct loader *loader, const struct config_place *p
 /* off, on, or prefixes. */
 static void read_allow_lan(struct loader *loader, const struct config_place *place, char *rest)
 {
+    static const enum family families[] = {FAMILY_IPV4, FAMILY_IPV6};
     struct config *config = loader->config;
-    bool has_half[2][2] = {{false}}; /* of IPv4 and of IPv6; both are /0 (RULES A1) */
     if (value_switch(rest, &config->allows_lan))
         return;
     for (char *item; (item = syntax_item(&rest));) {
@@ -191,15 +191,13 @@ static void read_allow_lan(struct loader *loader, const struct config_place *pla
             return;
         more[config->lan_count++] = prefix;
         config->lan = more;
-        if (prefix.len_bits == 1)
-            has_half[prefix.address.family == FAMILY_IPV6][prefix.address.bytes[0] >> 7] = true;
     }
     for (unsigned f = 0; f < 2; f++) {
-        if (has_half[f][0] && has_half[f][1])
+        if (prefix_list_has_default(config->lan, config->lan_count, families[f]))
             config_messages_add(loader->messages, CONFIG_ERROR, place,
                                 "both halves of IPv%d would let everything pass the tunnels by; "
                                 "write the LAN's own prefixes, or on",
-                                f ? 6 : 4);
+                                families[f]);
     }
 }
 
