@@ -132,10 +132,12 @@ static enum verdict judge(const struct engine *engine, const struct node *node,
                           const struct ip_view *view)
 {
     enum family family = (enum family)view->family;
-    if (icmp_is_redirect(bytes, view))
-        return VERDICT_REDIRECT;
-    if (icmp_is_error(bytes, view))
-        return judge_icmp_error(engine, node, source, bytes, view);
+    if (icmp_concerns(view)) {
+        if (icmp_is_redirect(bytes, view))
+            return VERDICT_REDIRECT;
+        if (icmp_is_error(bytes, view))
+            return judge_icmp_error(engine, node, source, bytes, view);
+    }
     if (node->nat_is_on && !is_own_address(node, family, bytes + view->destination_offset))
         return VERDICT_MISDIRECTED;
     if (source->is_out_of_scope)

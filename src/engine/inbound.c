@@ -86,6 +86,8 @@ static bool sort(struct engine *engine, struct inbound_entry *entry, size_t desc
 
 /* What one pass remembers of the last packet: timers are told once for a run of a peer's. */
 struct opening {
+    struct actions *actions;
+    const struct coalesce_sink *sink;
     struct peer *peer;
     bool is_data;
     bool sessions_changed;
@@ -108,7 +110,7 @@ static void tell_timers(struct engine *engine, struct opening *opening, instant_
 
 /* The packet is authentic: what that means for its peer. False: refused. */
 static bool authenticate(struct engine *engine, struct inbound_entry *entry,
-                         struct opening *opening, instant_ns now, struct actions *actions)
+                         struct opening *opening, instant_ns now)
 {
     struct packet *packet = entry->packet;
     if (opening->sessions_changed) {
@@ -133,7 +135,7 @@ static bool authenticate(struct engine *engine, struct inbound_entry *entry,
     handshakes_roam(engine, peer, entry);
     if (peer_confirm_session(peer, session)) {
         opening->sessions_changed = true;
-        handshakes_session_is_ready(engine, peer, now, actions);
+        handshakes_session_is_ready(engine, peer, now, opening->actions);
     }
     if (session_wants_rekey_when_receiving(session, now))
         core_want_handshake(engine, peer);
@@ -159,14 +161,14 @@ static void accept_all_released(struct engine *engine, struct node *node,
 
 /* After opening: the packet goes to the TUN, into the next pass, or nowhere. */
 static void accept_entry(struct engine *engine, struct inbound_entry *entry,
-                         struct opening *opening, instant_ns now, struct actions *actions)
+                         struct opening *opening, instant_ns now)
 {
     struct packet *packet = entry->packet;
     if (!engine->opens[entry->desc].is_authentic) {
         refuse(engine, entry, VERDICT_BAD_TAG);
         return;
     }
-    if (!authenticate(engine, entry, opening, now, actions))
+    if (!authenticate(engine, entry, opening, now))
         return;
     packet_pull(packet, MESSAGE_DATA_HEADER_BYTES);
     packet_trim(packet, packet->len_bytes - AEAD_TAG_BYTES);
@@ -181,18 +183,16 @@ static void accept_entry(struct engine *engine, struct inbound_entry *entry,
     struct ip_view view;
     enum verdict verdict;
     struct packet_queue released = {0};
-    struct output output = {.engine = engine, .actions = actions};
-    struct coalesce_sink sink = {.emit = emit, .context = &output};
     enum accept_road road = accept_packet(engine, entry, opening->peer, now, &opening->source,
                                           &view, &released, &verdict);
-    accept_all_released(engine, node, &released, &opening->source, &sink);
+    accept_all_released(engine, node, &released, &opening->source, opening->sink);
     if (road == ACCEPT_REFUSED) {
         refuse(engine, entry, verdict);
         return;
     }
     node->inbound_packets++;
     if (road == ACCEPT_TUN) {
-        coalesce_add(&engine->coalesce, packet, &view, &sink);
+        coalesce_add(&engine->coalesce, packet, &view, opening->sink);
         entry->packet = NULL;
     } else if (road == ACCEPT_CONSUMED) {
         pool_give_packet(engine->pool, entry->packet); /* perhaps a joined one */
@@ -202,6 +202,8 @@ static void accept_entry(struct engine *engine, struct inbound_entry *entry,
 
 void inbound_run(struct engine *engine, instant_ns now, struct actions *actions)
 {
+    struct output output = {.engine = engine, .actions = actions};
+    const struct coalesce_sink sink = {.emit = emit, .context = &output};
     size_t descs;
     outbound_run(engine, now, actions); /* what a new session releases goes behind it */
     do {
@@ -211,10 +213,10 @@ void inbound_run(struct engine *engine, instant_ns now, struct actions *actions)
                 descs += sort(engine, &engine->inbound[i], descs, now);
         }
         aead_open(engine->aead, engine->opens, descs);
-        struct opening opening = {0};
+        struct opening opening = {.actions = actions, .sink = &sink};
         for (size_t i = 0; i < engine->inbound_count; i++) {
             if (engine->inbound[i].packet)
-                accept_entry(engine, &engine->inbound[i], &opening, now, actions);
+                accept_entry(engine, &engine->inbound[i], &opening, now);
         }
         tell_timers(engine, &opening, now);
     } while (descs > 0);

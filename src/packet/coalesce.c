@@ -14,7 +14,6 @@ enum {
     TCP_ACKNOWLEDGMENT = 8,
     TCP_OFFSET = 12,
     TCP_FLAGS = 13,
-    TCP_WINDOW = 14,
     TCP_CHECKSUM = 16,
     TCP_URGENT = 18,
     UDP_LENGTH = 4,
@@ -198,8 +197,8 @@ static bool ip_joins(const struct coalesce_run *run, const uint8_t *ip, const st
     const uint8_t *first = run->first->data;
     if (view->family == FAMILY_IPV6)
         return memcmp(first, ip, 4) == 0 && view->ttl == run->view.ttl;
-    return view->tos == run->view.tos && view->ttl == run->view.ttl &&
-           memcmp(first + 6, ip + 6, 2) == 0 &&
+    /* version, length and TOS; flags, offset, TTL and protocol */
+    return memcmp(first, ip, 2) == 0 && memcmp(first + 6, ip + 6, 4) == 0 &&
            (view->has_dont_fragment ||
             load_be16(ip + 4) == (uint16_t)(load_be16(first + 4) + run->packets));
 }
@@ -208,9 +207,10 @@ static bool tcp_joins(const struct coalesce_run *run, const struct segment *segm
 {
     const uint8_t *a = run->first->data + run->view.transport_offset;
     const uint8_t *b = segment->bytes + run->view.transport_offset;
-    return segment->sequence == run->next_sequence &&
-           memcmp(a + TCP_ACKNOWLEDGMENT, b + TCP_ACKNOWLEDGMENT, 4) == 0 &&
-           memcmp(a + TCP_WINDOW, b + TCP_WINDOW, 2) == 0 &&
+    /* acknowledgment, offset, flags and window: only PSH may differ */
+    const uint64_t push = (uint64_t)TCP_PSH << 8 * (TCP_FLAGS - TCP_ACKNOWLEDGMENT);
+    uint64_t differs = load_le64(a + TCP_ACKNOWLEDGMENT) ^ load_le64(b + TCP_ACKNOWLEDGMENT);
+    return segment->sequence == run->next_sequence && (differs & ~push) == 0 &&
            memcmp(a + TCP_URGENT, b + TCP_URGENT,
                   run->header_bytes - run->view.transport_offset - TCP_URGENT) == 0;
 }

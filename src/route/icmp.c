@@ -20,11 +20,6 @@ enum {
 #define HOP_LIMIT 64
 #define TOS_INTERNETWORK_CONTROL 0xc0 /* RFC 1812 4.3.2.5 */
 
-static bool is_icmp(const struct ip_view *view)
-{
-    return view->protocol == (view->family == FAMILY_IPV4 ? IP_PROTOCOL_ICMP : IP_PROTOCOL_ICMPV6);
-}
-
 static bool is_error_type(enum family family, uint8_t type)
 {
     if (family == FAMILY_IPV6)
@@ -33,17 +28,22 @@ static bool is_error_type(enum family family, uint8_t type)
            type == TYPE4_TIME_EXCEEDED || type == TYPE4_PARAMETER;
 }
 
+static bool has_type(const struct ip_view *view)
+{
+    return icmp_concerns(view) && !view->is_later_fragment &&
+           view->len_bytes > view->transport_offset;
+}
+
 bool icmp_is_error(const uint8_t *bytes, const struct ip_view *view)
 {
-    return is_icmp(view) && !view->is_later_fragment && view->len_bytes > view->transport_offset &&
+    return has_type(view) &&
            is_error_type((enum family)view->family, bytes[view->transport_offset]);
 }
 
 bool icmp_is_redirect(const uint8_t *bytes, const struct ip_view *view)
 {
     uint8_t type = view->family == FAMILY_IPV4 ? TYPE4_REDIRECT : TYPE6_REDIRECT;
-    return is_icmp(view) && !view->is_later_fragment && view->len_bytes > view->transport_offset &&
-           bytes[view->transport_offset] == type;
+    return has_type(view) && bytes[view->transport_offset] == type;
 }
 
 bool icmp_parse_error(const uint8_t *bytes, const struct ip_view *view, struct icmp_error *error)
@@ -85,7 +85,7 @@ bool icmp_may_answer(const uint8_t *bytes, const struct ip_view *view)
         address_is_unspecified(&source) || address_is_unspecified(&destination) ||
         address_is_link_local(&source))
         return false;
-    if (!is_icmp(view))
+    if (!icmp_concerns(view))
         return true;
     /* without its type it might be an error */
     return view->len_bytes > view->transport_offset && !icmp_is_error(bytes, view) &&

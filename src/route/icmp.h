@@ -29,6 +29,12 @@ struct icmp_error {
     struct ip_view quote; /* its offsets count from quote_offset; its transport may be cut off */
 };
 
+/* It is ICMP of its family, or a later fragment of that: the others need not be asked. */
+static inline bool icmp_concerns(const struct ip_view *view)
+{
+    return view->protocol == (view->family == FAMILY_IPV4 ? IP_PROTOCOL_ICMP : IP_PROTOCOL_ICMPV6);
+}
+
 /* The packet is an ICMP error message (not only an ICMP message); cut off ones are judged by what
  * is there, later fragments are none. */
 bool icmp_is_error(const uint8_t *bytes, const struct ip_view *view);
