@@ -119,10 +119,16 @@ struct engine {
     uint64_t drops[VERDICT_COUNT]; /* before a tunnel was known */
 };
 
-/* Counts a dropped packet: at the tunnel, or at the network while none is known. */
+/* Counts dropped packets: at the tunnel, or at the network while none is known. */
+static inline void core_count_many(struct engine *engine, struct node *node, enum verdict verdict,
+                                   uint64_t packets)
+{
+    (node ? node->drops : engine->drops)[verdict] += packets;
+}
+
 static inline void core_count(struct engine *engine, struct node *node, enum verdict verdict)
 {
-    (node ? node->drops : engine->drops)[verdict]++;
+    core_count_many(engine, node, verdict, 1);
 }
 
 /* Counts it and gives its buffer back. */

@@ -235,7 +235,9 @@ void inbound_add(struct engine *engine, struct node *root, const struct udp_trai
         struct packet *packet =
             pool_take_view(engine->pool, train->block, train->offset + at, len);
         if (!packet) {
-            core_count(engine, root, VERDICT_POOL_EMPTY);
+            uint32_t left = train->len_bytes - at;
+            core_count_many(engine, root, VERDICT_POOL_EMPTY,
+                            segment ? (left + segment - 1) / segment : 1);
             break;
         }
         packet->tos = train->tos;

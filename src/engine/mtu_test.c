@@ -155,12 +155,34 @@ static void h2_the_rest_of_a_half_cut_super_packet_is_not_sent_at_the_old_size(v
     struct sample sample = to_world(IP_PROTOCOL_TCP, 40 + 150 * 400);
     send_while_narrowing(client, &sample);
     CHECK_EQUAL(client->datagram_most_bytes, 0);
-    CHECK_EQUAL(sim_drops(client, VERDICT_TOO_BIG), 1);
+    CHECK_EQUAL(sim_drops(client, VERDICT_TOO_BIG), 150 - 128); /* all that was left */
     /* what comes again is told */
     size_t len = sample_write(&sample, super);
     const struct vnet_header again = sample_to_super(super, len, 400);
     sim_send_bytes(client, super, len, &again);
     CHECK_EQUAL(client->inbox_count, 1);
+    sim_run(chain.sim, SIM_S);
+    sim_forget_inbox(chain.exit);
+    chain_wipe(&chain);
+}
+
+static void all_that_finds_no_buffer_is_counted(void)
+{
+    struct chain chain;
+    const struct chain_shape shape = {.depth = 2, .link_mtu_bytes = 1500};
+    connect_chain(&chain, &shape);
+    struct sim_host *client = chain.client;
+    struct packet *taken[4096];
+    size_t count = 0;
+    while (count < 4096 && pool_free_slots(client->pool) > 3)
+        taken[count++] = pool_take_packet(client->pool);
+    struct sample sample = to_world(IP_PROTOCOL_TCP, 40 + 20 * 400);
+    size_t len = sample_write(&sample, super);
+    const struct vnet_header vnet = sample_to_super(super, len, 400);
+    sim_send_bytes(client, super, len, &vnet);
+    CHECK_EQUAL(sim_drops(client, VERDICT_POOL_EMPTY), 20 - 3);
+    while (count)
+        pool_give_packet(client->pool, taken[--count]);
     sim_run(chain.sim, SIM_S);
     sim_forget_inbox(chain.exit);
     chain_wipe(&chain);
@@ -298,6 +320,7 @@ int main(int argc, char **argv)
     TAP_RUN(argc, argv, e4_a_narrow_path_is_narrow_for_its_own_peer_alone);
     TAP_RUN(argc, argv, e4_no_datagram_over_ipv6_leaves_on_a_narrow_path);
     TAP_RUN(argc, argv, h2_the_rest_of_a_half_cut_super_packet_is_not_sent_at_the_old_size);
+    TAP_RUN(argc, argv, all_that_finds_no_buffer_is_counted);
     TAP_RUN(argc, argv, h2_the_rest_of_a_half_cut_super_packet_is_fragmented_where_it_may);
     TAP_RUN(argc, argv, what_waited_for_a_session_is_not_sent_at_the_old_size);
     TAP_RUN(argc, argv, nothing_emitted_exceeds_the_carriers_mtu);

@@ -206,7 +206,7 @@ bool plan_packet(struct engine *engine, const struct vnet_header *vnet, uint8_t 
         /* The rest of a super-packet is translated by now and cannot be quoted (D4): who sends it
          * again is told. */
         if (plan->is_active)
-            core_count(engine, plan->node, verdict);
+            core_count_many(engine, plan->node, verdict, split_packets_left(&plan->split));
         else
             refusal_answer(engine, plan->node, bytes, len, &view, verdict, now, actions);
         plan->is_active = false;
@@ -218,7 +218,8 @@ bool plan_packet(struct engine *engine, const struct vnet_header *vnet, uint8_t 
             return false;
         struct packet *packet = pool_take_packet(engine->pool);
         if (!packet) {
-            core_count(engine, plan->node, VERDICT_POOL_EMPTY);
+            core_count_many(engine, plan->node, VERDICT_POOL_EMPTY,
+                            split_packets_left(&plan->split));
             break;
         }
         split_next(&plan->split, packet);

@@ -45,6 +45,15 @@ static inline bool split_is_finished(const struct split *split)
     return split->segment_index > 0 && split->next_payload >= split->len_bytes;
 }
 
+/* How many split_next has still to write. */
+static inline uint32_t split_packets_left(const struct split *split)
+{
+    uint32_t left = split->len_bytes - split->next_payload, each = split->segment_bytes;
+    if (split_is_finished(split))
+        return 0;
+    return split->is_segmented && left ? (left + each - 1) / each : 1;
+}
+
 /* Writes the next segment into `packet` (an empty one with tailroom for it): headers copied and
  * adjusted (lengths, IPv4 ID and checksum, TCP sequence and flags: FIN and PSH only in the last,
  * CWR only in the first; UDP length), the transport checksum completed while copying. Not to be

@@ -53,6 +53,7 @@ static void check_against_naive(const struct super *super)
     uint8_t *expected = malloc(SAMPLE_MOST_BYTES);
     for (uint32_t i = 0; i < segments; i++) {
         CHECK(!split_is_finished(&split));
+        CHECK_EQUAL(split_packets_left(&split), segments - i);
         struct packet packet = next_segment(&split);
         uint32_t len = sample_segment(sample, super->bytes, gso_size, i, expected);
         if (CHECK_EQUAL(packet.len_bytes, len))
@@ -61,6 +62,7 @@ static void check_against_naive(const struct super *super)
         free(packet.floor);
     }
     CHECK(split_is_finished(&split));
+    CHECK_EQUAL(split_packets_left(&split), 0);
     free(expected);
 }
 
