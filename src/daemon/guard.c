@@ -11,6 +11,10 @@
 #include "host/link.h"
 
 #define LINKS_MOST 16
+#define OWN_ADDRESSES_MOST 64 /* of a link; what only later ones lie in does not pass */
+/* No LAN is wider: the private block of IPv4, and what a site gets of IPv6 (RFC 6177 2). */
+#define LAN_LEAST_BITS_IPV4 8
+#define LAN_LEAST_BITS_IPV6 48
 
 struct links {
     int indices[LINKS_MOST];
@@ -24,14 +28,6 @@ static void add_link(struct links *links, int index)
             return;
     if (index > 0 && links->count < LINKS_MOST)
         links->indices[links->count++] = index;
-}
-
-static bool has_link(const struct links *links, int index)
-{
-    for (size_t i = 0; i < links->count; i++)
-        if (links->indices[i] == index)
-            return true;
-    return false;
 }
 
 static struct links find_uplinks(struct guard *guard, const struct root_way *ways, size_t way_count)
@@ -64,6 +60,38 @@ static void add_prefix(struct guard *guard, const struct prefix *prefix)
     guard->lan = more;
 }
 
+/* Whoever gives out addresses can put any prefix on the link: one that the host is not in, or half of
+ * the Internet, is no LAN. */
+static bool is_lan(const struct prefix *prefix, const struct address *own, size_t own_count)
+{
+    bool is_ipv4 = prefix->address.family == FAMILY_IPV4;
+    if (prefix->len_bits < (is_ipv4 ? LAN_LEAST_BITS_IPV4 : LAN_LEAST_BITS_IPV6))
+        return false;
+    for (size_t i = 0; i < own_count; i++)
+        if (prefix_contains(prefix, &own[i]))
+            return true;
+    return false;
+}
+
+static void add_link_prefixes(struct guard *guard, int index, const struct kernel_route *routes,
+                              size_t count)
+{
+    char unheard[256];
+    struct text silent;
+    struct address own[OWN_ADDRESSES_MOST];
+    size_t own_count = 0;
+    text_init(&silent, unheard, sizeof(unheard));
+    if (link_list_addresses(guard->netlink, index, own, OWN_ADDRESSES_MOST, &own_count,
+                            &silent) < 0)
+        return;
+    if (own_count > OWN_ADDRESSES_MOST)
+        own_count = OWN_ADDRESSES_MOST;
+    for (size_t i = 0; i < count; i++)
+        if (routes[i].type == KERNEL_ROUTE_UNICAST && !routes[i].has_gateway &&
+            routes[i].interface_index == index && is_lan(&routes[i].prefix, own, own_count))
+            add_prefix(guard, &routes[i].prefix);
+}
+
 static void add_on_link(struct guard *guard, const struct links *links)
 {
     char unheard[256];
@@ -73,10 +101,8 @@ static void add_on_link(struct guard *guard, const struct links *links)
     text_init(&silent, unheard, sizeof(unheard));
     if (kernel_route_list(guard->netlink, KERNEL_ROUTE_TABLE_MAIN, &routes, &count, &silent) < 0)
         return;
-    for (size_t i = 0; i < count; i++)
-        if (routes[i].type == KERNEL_ROUTE_UNICAST && !routes[i].has_gateway &&
-            routes[i].prefix.len_bits > 0 && has_link(links, routes[i].interface_index))
-            add_prefix(guard, &routes[i].prefix);
+    for (size_t i = 0; i < links->count; i++)
+        add_link_prefixes(guard, links->indices[i], routes, count);
     free(routes);
 }
 

@@ -130,6 +130,28 @@ def F1_a_lan_with_the_offices_prefix_is_the_hosts_only_with_AllowLAN():
 
 
 @tap.test
+def F1_what_others_put_on_the_link_is_no_lan():
+    """Half of the Internet, as an address's mask or as a route, and prefixes that the host is not
+    in: what a DHCP server or a router's advertisement may claim."""
+    client = scene.client
+    client.ip("address", "add", "198.18.0.2/7", "dev", "uplink")
+    client.ip("address", "add", "2001:db8:99::2/47", "dev", "uplink", "nodad")
+    client.ip("route", "add", "203.0.113.128/25", "dev", "uplink")
+    try:
+        up(allow_lan="on")
+        rules = client.run("nft", "list", "ruleset").stdout
+        for claimed, inside in (("198.0.0.0/7", "198.19.1.1"), ("203.0.113.128/25", "203.0.113.200"),
+                                ("2001:db8:98::/47", "2001:db8:99::1")):
+            tap.check(claimed not in rules, f"{claimed} passes the kill switch:\n{rules}")
+            tap.contains(way_to(inside), "hop0", f"the way into {claimed}")
+        tap.contains(rules, "192.0.2.0/24", "the real LAN")
+    finally:
+        client.ip("route", "del", "203.0.113.128/25", "dev", "uplink")
+        client.ip("address", "del", "2001:db8:99::2/47", "dev", "uplink")
+        client.ip("address", "del", "198.18.0.2/7", "dev", "uplink")
+
+
+@tap.test
 def F1_a_lan_that_appears_later_is_allowed_then():
     client = scene.client
     up(allow_lan="on")
