@@ -11,6 +11,10 @@
 #include "host/firewall.h"
 
 #include <errno.h>
+#include <libmnl/libmnl.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
 #include <linux/netlink.h>
 #include <nftables/libnftables.h>
 #include <stdio.h>
@@ -20,6 +24,7 @@
 #include <unistd.h>
 
 #include "engine/network.h"
+#include "host/netlink.h"
 
 #define TABLE_NAME_BYTES 256
 
@@ -230,6 +235,29 @@ int firewall_lay(const struct firewall *firewall, struct text *why)
     int result = run(commands, "add the network's table", why);
     free(commands);
     return result;
+}
+
+/* Asked of the kernel itself: libnftables would list all that is in the table. */
+int firewall_stands(const char *network, struct text *why)
+{
+    struct netlink netlink;
+    uint8_t bytes[NETLINK_REQUEST_BYTES] __attribute__((aligned(8)));
+    char table[TABLE_NAME_BYTES];
+    int result = netlink_open_netfilter(&netlink, why);
+    if (result != 0)
+        return result;
+    name_table(network, table);
+    struct nlmsghdr *request =
+        netlink_request(bytes, NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETTABLE, 0);
+    struct nfgenmsg *header = mnl_nlmsg_put_extra_header(request, sizeof(*header));
+    header->nfgen_family = NFPROTO_INET;
+    header->version = NFNETLINK_V0;
+    mnl_attr_put_strz(request, NFTA_TABLE_NAME, table);
+    result = netlink_ask(&netlink, request, NULL, NULL);
+    if (result != 0 && result != -ENOENT)
+        text_append(why, "cannot ask for the network's nftables table: %s", netlink.reason);
+    netlink_close(&netlink);
+    return result == 0 ? 1 : result == -ENOENT ? 0 : result;
 }
 
 int firewall_remove(const char *network, struct text *why)

@@ -32,6 +32,8 @@ struct firewall {
 /* Puts exactly this into the table, in one transaction: also over an older one, also a crashed
  * run's. 0, or -errno and a sentence (no nftables in the kernel, no right), and nothing changed. */
 int firewall_lay(const struct firewall *firewall, struct text *why);
+/* 1: the table is there, whatever is in it; 0: it is not; or -errno and a sentence. */
+int firewall_stands(const char *network, struct text *why);
 /* One that does not exist is fine. 0, or -errno and a sentence. */
 int firewall_remove(const char *network, struct text *why);
 

@@ -51,7 +51,9 @@ static void test_f4_what_is_laid_is_removed_and_nothing_else(void)
         return;
     namespace_run(during, sizeof(during), "nft add table inet hopwire_other");
     ruleset(before, sizeof(before));
+    CHECK_EQUAL(firewall_stands("net", &why), 0);
     CHECK_EQUAL(firewall_lay(&firewall, &why), 0);
+    CHECK_EQUAL(firewall_stands("net", &why), 1);
     ruleset(during, sizeof(during));
     CHECK(strstr(during, "table inet hopwire_net {") && strstr(during, "198.51.100.7 . 51820") &&
           strstr(during, "2001:db8::7 . 443") && strstr(during, "192.168.0.0/16") &&
@@ -60,6 +62,7 @@ static void test_f4_what_is_laid_is_removed_and_nothing_else(void)
     CHECK_EQUAL(firewall_lay(&firewall, &why), 0);
     CHECK_TEXT(ruleset(again, sizeof(again)), during);
     CHECK_EQUAL(firewall_remove("net", &why), 0);
+    CHECK_EQUAL(firewall_stands("net", &why), 0);
     CHECK_TEXT(ruleset(after, sizeof(after)), before);
     CHECK_EQUAL(firewall_remove("net", &why), 0);
     CHECK_TEXT(ruleset(after, sizeof(after)), before);
@@ -94,7 +97,9 @@ static void test_every_network_name_has_a_table_of_its_own(void)
         return;
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         firewall.network = names[i];
+        CHECK_EQUAL(firewall_stands(names[i], &why), 0);
         CHECK_EQUAL(firewall_lay(&firewall, &why), 0);
+        CHECK_EQUAL(firewall_stands(names[i], &why), 1);
     }
     ruleset(output, sizeof(output));
     size_t tables = 0;

@@ -13,9 +13,9 @@
 #define ANSWER_BYTES 65536
 #define WAIT_S 10
 
-int netlink_open(struct netlink *netlink, struct text *why)
+static int open_bus(struct netlink *netlink, int bus, struct text *why)
 {
-    struct mnl_socket *socket = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
+    struct mnl_socket *socket = mnl_socket_open2(bus, SOCK_CLOEXEC);
     if (!socket || mnl_socket_bind(socket, 0, MNL_SOCKET_AUTOPID) < 0) {
         int error = errno;
         text_append(why, "cannot open a netlink socket: %s", strerror(error));
@@ -32,6 +32,16 @@ int netlink_open(struct netlink *netlink, struct text *why)
     setsockopt(mnl_socket_get_fd(socket), SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait));
     *netlink = (struct netlink){.socket = socket};
     return 0;
+}
+
+int netlink_open(struct netlink *netlink, struct text *why)
+{
+    return open_bus(netlink, NETLINK_ROUTE, why);
+}
+
+int netlink_open_netfilter(struct netlink *netlink, struct text *why)
+{
+    return open_bus(netlink, NETLINK_NETFILTER, why);
 }
 
 void netlink_close(struct netlink *netlink)

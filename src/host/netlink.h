@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* One NETLINK_ROUTE socket: requests with their answers and the kernel's own words on a refusal
+/* One netlink socket: requests with their answers and the kernel's own words on a refusal
  * (rtnetlink(7)). Blocking; the kernel answers within the call. One thread at a time. */
 #ifndef HOST_NETLINK_H
 #define HOST_NETLINK_H
@@ -29,8 +29,10 @@ struct netlink {
 /* A dump's or a query's answer, one message a call; 0 to go on or -errno to end with. */
 typedef int (*netlink_answer)(void *context, const struct nlmsghdr *message);
 
-/* 0 or -errno and a sentence in `why`. */
+/* For routes, rules and links. 0 or -errno and a sentence in `why`. */
 int netlink_open(struct netlink *netlink, struct text *why);
+/* The same for nftables. */
+int netlink_open_netfilter(struct netlink *netlink, struct text *why);
 /* Does nothing on a zeroed struct. */
 void netlink_close(struct netlink *netlink);
 

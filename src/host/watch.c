@@ -6,6 +6,8 @@
 #include <linux/fib_rules.h>
 #include <linux/if_addr.h>
 #include <linux/netconf.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <string.h>
@@ -15,26 +17,39 @@
 
 #define DATAGRAM_BYTES 65536
 
-int watch_open(struct watch *watch, struct text *why)
+static int open_groups(struct watch *watch, int bus, const int *groups, size_t count,
+                       const char *what, struct text *why)
 {
-    static const int groups[] = {RTNLGRP_LINK, RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE,
-                                 RTNLGRP_IPV4_RULE, RTNLGRP_IPV6_RULE, RTNLGRP_IPV4_IFADDR,
-                                 RTNLGRP_IPV6_IFADDR, RTNLGRP_IPV4_NETCONF};
-    struct mnl_socket *socket = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    struct mnl_socket *socket = mnl_socket_open2(bus, SOCK_CLOEXEC | SOCK_NONBLOCK);
     bool is_open = socket && mnl_socket_bind(socket, 0, MNL_SOCKET_AUTOPID) >= 0;
-    for (unsigned i = 0; is_open && i < sizeof(groups) / sizeof(*groups); i++) {
+    for (size_t i = 0; is_open && i < count; i++) {
         int group = groups[i];
         is_open = mnl_socket_setsockopt(socket, NETLINK_ADD_MEMBERSHIP, &group, sizeof(group)) >= 0;
     }
     if (!is_open) {
         int error = errno;
-        text_append(why, "cannot listen to changes of the host's network: %s", strerror(error));
+        text_append(why, "cannot listen to changes of the host's %s: %s", what, strerror(error));
         if (socket)
             mnl_socket_close(socket);
         return -error;
     }
     watch->socket = socket;
     return 0;
+}
+
+int watch_open(struct watch *watch, struct text *why)
+{
+    static const int groups[] = {RTNLGRP_LINK, RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE,
+                                 RTNLGRP_IPV4_RULE, RTNLGRP_IPV6_RULE, RTNLGRP_IPV4_IFADDR,
+                                 RTNLGRP_IPV6_IFADDR, RTNLGRP_IPV4_NETCONF};
+    return open_groups(watch, NETLINK_ROUTE, groups, sizeof(groups) / sizeof(*groups), "network",
+                       why);
+}
+
+int watch_open_tables(struct watch *watch, struct text *why)
+{
+    static const int group = NFNLGRP_NFTABLES;
+    return open_groups(watch, NETLINK_NETFILTER, &group, 1, "nftables", why);
 }
 
 void watch_close(struct watch *watch)
@@ -98,7 +113,7 @@ static bool filter_event(const struct nlmsghdr *message, struct watch_event *eve
     return false;
 }
 
-/* False: nothing that anybody waits for. */
+/* False: nothing that anybody waits for. The types of both sockets' messages differ. */
 static bool event_of(const struct nlmsghdr *message, struct watch_event *event)
 {
     const struct ifinfomsg *link = mnl_nlmsg_get_payload(message);
@@ -129,6 +144,9 @@ static bool event_of(const struct nlmsghdr *message, struct watch_event *event)
     case RTM_NEWROUTE:
     case RTM_DELROUTE:
         return route_event(message, event);
+    case NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_DELTABLE:
+        *event = (struct watch_event){.kind = WATCH_TABLE, .is_gone = true};
+        return true;
     default:
         return false;
     }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What others change in the host's network, told as events (RULES F8). */
+/* What others change in the host's network, told as events (RULES F4, F8). */
 #ifndef HOST_WATCH_H
 #define HOST_WATCH_H
 
@@ -14,6 +14,7 @@ enum watch_kind {
     WATCH_RULE,    /* a rule of a Hopwire network went */
     WATCH_ADDRESS, /* an address came or went */
     WATCH_FILTER,  /* an interface's rp_filter changed, or was set for the first time */
+    WATCH_TABLE,   /* an nftables table went, anybody's: ours too, when it is laid anew */
     WATCH_LOST,    /* the kernel had more to tell than fits: look at everything again */
 };
 
@@ -29,9 +30,11 @@ struct watch {
     struct mnl_socket *socket;
 };
 
-/* 0, or -errno and a sentence. */
+/* For all but nftables. 0, or -errno and a sentence. */
 int watch_open(struct watch *watch, struct text *why);
-void watch_close(struct watch *watch);
+/* For nftables alone. The same. */
+int watch_open_tables(struct watch *watch, struct text *why);
+void watch_close(struct watch *watch); /* does nothing on a zeroed struct */
 int watch_fd(const struct watch *watch);
 /* Tells everything that is waiting and returns; never blocks. -errno when the socket is broken. */
 int watch_read(struct watch *watch, void (*tell)(void *context, const struct watch_event *event),

@@ -7,7 +7,8 @@
 #include "host/namespace_fixture.h"
 
 struct heard {
-    unsigned links, links_gone, routes, routes_gone, hopwires_gone, rules_gone, addresses, lost;
+    unsigned links, links_gone, routes, routes_gone, hopwires_gone, rules_gone, addresses;
+    unsigned tables_gone, lost;
     int index; /* of the interface that counts */
     bool is_up;
 };
@@ -16,6 +17,7 @@ static void hear(void *context, const struct watch_event *event)
 {
     struct heard *heard = context;
     heard->lost += event->kind == WATCH_LOST;
+    heard->tables_gone += event->kind == WATCH_TABLE && event->is_gone;
     heard->rules_gone += event->kind == WATCH_RULE && event->is_gone;
     if (event->interface_index != heard->index)
         return;
@@ -142,6 +144,32 @@ static void test_f8_a_hopwire_network_s_rule_that_goes_is_told(void)
     rig_close(&rig);
 }
 
+static void test_f4_a_table_that_goes_is_told(void)
+{
+    static const char *const goings[] = {"nft delete table inet x", "nft flush ruleset"};
+    struct rig rig;
+    struct watch tables = {0};
+    char output[256];
+    if (!rig_open(&rig) || !CHECK_EQUAL(watch_open_tables(&tables, &rig.why), 0))
+        return;
+    for (unsigned i = 0; i < 2; i++) {
+        namespace_run(output, sizeof(output), "nft 'add table inet x; add chain inet x y' 2>&1");
+        if (strncmp(output, "failed", 6) == 0) {
+            tap_skip("no nft command, or no nftables in this kernel (Debian package nftables)");
+            break;
+        }
+        CHECK_EQUAL(watch_read(&tables, hear, &rig.heard), 0);
+        CHECK_EQUAL(rig.heard.tables_gone, i);
+        namespace_run(output, sizeof(output), "%s", goings[i]);
+        CHECK_EQUAL(watch_read(&tables, hear, &rig.heard), 0);
+        CHECK_EQUAL(rig.heard.tables_gone, i + 1);
+    }
+    rig_read(&rig);
+    CHECK_EQUAL(rig.heard.tables_gone + rig.heard.lost, 2);
+    watch_close(&tables);
+    rig_close(&rig);
+}
+
 static void test_a_flood_of_events_is_told_as_lost(void)
 {
     enum { MANY = 4000 };
@@ -166,6 +194,7 @@ int main(int argc, char **argv)
 {
     TAP_RUN(argc, argv, test_f8_what_others_change_is_told_and_what_we_add_is_not);
     TAP_RUN(argc, argv, test_f8_a_hopwire_network_s_rule_that_goes_is_told);
+    TAP_RUN(argc, argv, test_f4_a_table_that_goes_is_told);
     TAP_RUN(argc, argv, test_a_flood_of_events_is_told_as_lost);
     return tap_done();
 }
