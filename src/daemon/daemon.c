@@ -16,6 +16,7 @@
 #include "daemon/earlier.h"
 #include "daemon/interface.h"
 #include "daemon/report.h"
+#include "daemon/restore.h"
 #include "daemon/settle.h"
 #include "daemon/system_dns.h"
 #include "host/dns.h"
@@ -307,6 +308,8 @@ static int open_doors(struct daemon *daemon)
         result = add_source(daemon, &daemon->watch_source, watch_fd(&daemon->watch), watch_ready);
     settle_start(daemon);
     if (result == 0)
+        result = restore_start(daemon);
+    if (result == 0)
         result = dns_path(daemon->config->name, daemon->dns_path, &daemon->why);
     struct names_options options = {.loop = daemon->loop,
                                     .network = &daemon->description,
@@ -372,6 +375,7 @@ static void undo(struct daemon *daemon, bool keep_crash)
     aead_free(daemon->aead);
     loop_free(daemon->loop);
     watch_close(&daemon->watch);
+    watch_close(&daemon->table_watch);
     netlink_close(&daemon->netlink);
     io_memory_free(daemon->memory);
     free(daemon->ways);

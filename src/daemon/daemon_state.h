@@ -25,7 +25,7 @@ struct daemon {
     struct network_description description; /* the config's, with what the host adds */
 
     struct netlink netlink;
-    struct watch watch;
+    struct watch watch, table_watch;
     struct tun tun;
     struct loop *loop;
     struct io_memory *memory;
@@ -46,13 +46,14 @@ struct daemon {
     char dns_path[STATE_PATH_BYTES];
     instant_ns started;
 
-    struct loop_source watch_source, control_source, signal_source;
-    struct loop_timer settle, follow;
+    struct loop_source watch_source, table_source, control_source, signal_source;
+    struct loop_timer settle, follow, restore;
     bool is_interface_down;
     bool has_event; /* the host told of a change since the last settling */
     bool has_loss;  /* a rule or route of a Hopwire network was taken away: it may be ours */
     instant_ns restoring_since; /* of these restorings */
     unsigned restorings;
+    instant_ns restore_again; /* the firewall's table, not before that */
     bool has_woken; /* the machine was suspended since then */
     duration_ns slept; /* in all, when it was looked at last */
     char reason[WHY_BYTES];

@@ -263,6 +263,17 @@ int guard_follow_endpoints(struct guard *guard, struct text *why)
     return is_same ? 0 : guard_lay(guard, why);
 }
 
+int guard_restore(struct guard *guard, struct text *why)
+{
+    if (!guard->is_laid)
+        return 0;
+    int stands = firewall_stands(guard->config->name, why);
+    if (stands != 0)
+        return stands < 0 ? stands : 0;
+    int result = guard_lay(guard, why);
+    return result == 0 ? 1 : result;
+}
+
 void guard_wipe(struct guard *guard)
 {
     free(guard->lan);

@@ -35,6 +35,9 @@ void guard_find_lan(struct guard *guard, const struct root_way *ways, size_t way
 int guard_lay(struct guard *guard, struct text *why);
 /* The same, if the table stands and an endpoint is not in it. */
 int guard_follow_endpoints(struct guard *guard, struct text *why);
+/* The same, if the table was laid and somebody has deleted it: 1 when it stands again, 0 when it
+ * stood, or -errno and a sentence. */
+int guard_restore(struct guard *guard, struct text *why);
 void guard_wipe(struct guard *guard); /* the table stays */
 
 /* Strict links look at the marks that the table gives back only with src_valid_mark: noted in the

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""What others do to a network that is up: signals, the interface set down, its routes flushed."""
+"""What others do to a network that is up: signals, the interface set down, its routes or nftables'
+rules flushed."""
 
 import signal
 import time
@@ -109,6 +110,44 @@ def a_flush_of_both_tables_is_mended_at_once():
         best = min(best, seconds_without_default())
         time.sleep(1)  # restorings at once are limited
     tap.check(best < 0.09, f"back after {best:.3f} s")
+
+
+TABLE = ("table", "inet", "hopwire_multihop")
+
+
+def has_table():
+    return scene.client.run("nft", "list", *TABLE, check=False).returncode == 0
+
+
+@tap.test
+def a_table_that_is_deleted_again_and_again_stands_in_the_end():
+    """Each deletion is answered, also one that comes soon after the last, and told in one line; our
+    own laying is none. `down` removes it for good."""
+    hopwire, process = foreground()
+    for number in range(10):
+        scene.client.run("nft", "delete", *TABLE)
+        wait_until(has_table, 5, f"the table after {number} deletions and one")
+    many = " ".join(("delete", *TABLE))
+    scene.client.run("sh", "-c", f"for i in 1 2 3 4 5 6 7 8 9 10; do nft {many} 2>&1; done; true")
+    wait_until(has_table, 5, "the table after many deletions")
+    hopwire.down()
+    process.wait(10)
+    lines = process.output().count("deleted its nftables table")
+    tap.check(1 <= lines <= 20, f"{lines} lines for 20 deletions")
+    tap.same_lines(scene.client.network_state(), scene.before, "the client's network")
+
+
+@tap.test
+def two_networks_lay_their_tables_again():
+    scene.up()
+    scene.up(text=scene.world.entry_quick_text(Table="auto"), name="second")
+    ruleset = lambda: scene.client.run("nft", "list", "ruleset").stdout
+    tables = lambda: sorted(ruleset().split("table inet ")[1:])
+    before = tables()
+    tap.equal(len(before), 2, "the tables of both")
+    scene.client.run("nft", "flush", "ruleset")
+    wait_until(lambda: [table.strip() for table in tables()] ==
+               [table.strip() for table in before], 5, "both tables")
 
 
 @tap.test

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: MIT */
+/* The firewall's table laid again when others delete it: `nft flush ruleset`, which most ways of
+ * loading another firewall begin with, takes all tables (RULES F4). */
+#ifndef DAEMON_RESTORE_H
+#define DAEMON_RESTORE_H
+
+#include "daemon/daemon_state.h"
+
+/* From now on, once the table is laid; where there is none, does nothing. That nobody can be heard
+ * deleting it is a warning. 0, or -errno. */
+int restore_start(struct daemon *daemon);
+
+#endif
