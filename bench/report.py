@@ -40,7 +40,8 @@ def cell(value, form):
 
 def reference_key(rows, key, hops):
     """None for the reference itself."""
-    found = [name for name in (REFERENCE, REFERENCE_OLD) if (name, hops, "the same") in keys_of(rows)]
+    found = [name for name in (REFERENCE, REFERENCE_OLD)
+             if (name, hops, "the same") in keys_of(rows)]
     reference = (found[0], hops, "the same") if found else None
     return reference if reference != key else None
 
@@ -71,8 +72,8 @@ def most_mib(rows, key):
 
 
 def print_tables(rows):
-    print("ratio: to wireguard-go at as many hops, median of the rounds' ratios; to one: to its one "
-          "hop")
+    print("ratio: to wireguard-go at as many hops, median of the rounds' ratios; to one: to its "
+          "one hop")
     for direction, streams in dict.fromkeys((row["direction"], row["streams"]) for row in rows
                                             if row["direction"] in ("up", "down")):
         print_table(rows, f"TCP {direction}, {streams} stream{'s' if streams > 1 else ''}",

@@ -60,8 +60,8 @@ static void add_prefix(struct guard *guard, const struct prefix *prefix)
     guard->lan = more;
 }
 
-/* Whoever gives out addresses can put any prefix on the link: one that the host is not in, or half of
- * the Internet, is no LAN. */
+/* Whoever gives out addresses can put any prefix on the link: one that the host is not in, or half
+ * of the Internet, is no LAN. */
 static bool is_lan(const struct prefix *prefix, const struct address *own, size_t own_count)
 {
     bool is_ipv4 = prefix->address.family == FAMILY_IPV4;

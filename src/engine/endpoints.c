@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Theory of operation. The hash is a sum with secret factors (Carter and Wegman, 1979): whoever may
- * choose a peer's endpoint, a remote that roams, cannot choose which chain it gets into. The sum alone
- * would follow where ports follow each other, so its bits are mixed. */
+ * choose a peer's endpoint, a remote that roams, cannot choose which chain it gets into. The sum
+ * alone would follow where ports follow each other, so its bits are mixed. */
 #include "engine/endpoints.h"
 
 #include <assert.h>

@@ -147,7 +147,8 @@ def F1_what_others_put_on_the_link_is_no_lan():
     try:
         up(allow_lan="on")
         rules = client.run("nft", "list", "ruleset").stdout
-        for claimed, inside in (("198.0.0.0/7", "198.19.1.1"), ("203.0.113.128/25", "203.0.113.200"),
+        for claimed, inside in (("198.0.0.0/7", "198.19.1.1"),
+                                ("203.0.113.128/25", "203.0.113.200"),
                                 ("2001:db8:98::/47", "2001:db8:99::1")):
             tap.check(claimed not in rules, f"{claimed} passes the kill switch:\n{rules}")
             tap.contains(way_to(inside), "hop0", f"the way into {claimed}")
