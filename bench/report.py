@@ -60,6 +60,8 @@ def cells(rows, key, columns):
 
 
 def print_table(rows, title, heading, columns):
+    if not any(row["direction"] == column[0] for row in rows for column in columns):
+        return  # not measured
     print(f"\n{title}\n{'':22}{'hops':>4}  {'relays':14}{heading}")
     for key in keys_of(rows):
         print(cells(rows, key, columns))

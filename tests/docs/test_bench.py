@@ -130,6 +130,7 @@ def tables_are_printed_with_what_is_there():
     tap.check(re.search(r"works +1 +1\.50 +- +- +2\.50", text), f"the row of one that works: {text}")
     tap.check(re.search(r"works +1 +9\.5$", text, re.M), "its memory, of the client's programs")
     tap.contains(text, "stops 1", "the tables")
+    tap.check("64-byte" not in text, f"a table of what was not measured: {text}")
     printed(report.print_tables, [])
 
 
