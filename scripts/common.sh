@@ -3,9 +3,11 @@
 
 build_packages=(gcc libc6-dev binutils pkgconf meson ninja-build libssl-dev libmnl-dev
     libnftables-dev libc-ares-dev libcap-ng-dev libseccomp-dev libjansson-dev)
-lab_packages=(python3 python3-venv iproute2 iputils-ping nftables util-linux wireguard-tools wireguard-go
-    iperf3 curl traceroute iputils-tracepath)
-test_packages=(valgrind)
+# What the hosts of a lab run. None of them starts a service (dnsmasq-base, not dnsmasq).
+lab_packages=(python3 iproute2 iputils-ping nftables util-linux mount procps wireguard-tools
+    wireguard-go iperf3 curl)
+test_packages=(python3-venv valgrind mandoc traceroute iputils-tracepath dnsmasq-base dbus-daemon
+    dbus-system-bus-common)
 if [ "$(dpkg --print-architecture 2>/dev/null)" = amd64 ]; then
     build_packages+=(libipsec-mb-dev)
 fi

@@ -9,6 +9,7 @@ PUT answers how many bytes came and their SHA-256. UDP: "NAME sees ADDRESS PORT:
 import hashlib
 import http.server
 import socket
+import socketserver
 import sys
 import threading
 
@@ -53,8 +54,9 @@ class Server(http.server.ThreadingHTTPServer):
     request_queue_size = 64
 
     def server_bind(self):
+        """Without HTTPServer's: that asks the system's name servers for this machine's own name."""
         self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
-        super().server_bind()
+        socketserver.TCPServer.server_bind(self)
 
 
 def echo(port):
