@@ -37,6 +37,7 @@ struct outbound_entry {
     struct peer *peer;
     const struct udp_path *path; /* set when it is sealed for a root: ready to send */
     uint32_t desc;               /* in this pass */
+    bool is_released;            /* it has waited for this hop's session */
 };
 
 /* A datagram that came in: at `node`'s (virtual) socket. `packet` NULL: done. */
@@ -93,6 +94,7 @@ struct engine {
     struct tree tree;
     struct heap deadlines;       /* of all peers */
     struct list wants_handshake; /* hops: outbound fills it, handshakes empties it */
+    struct list releasing;       /* hops: what waited for their session goes before anything newer */
     size_t staged_packets;       /* over all peers (RULES C7) */
     bool is_up;
 

@@ -57,6 +57,7 @@ struct engine *engine_new(const struct engine_options *options,
     engine->log = options->log;
     engine->log_context = options->log_context;
     list_init(&engine->wants_handshake);
+    list_init(&engine->releasing);
     heap_init(&engine->deadlines, engine->memory);
     coalesce_init(&engine->coalesce, options->tun_takes_tcp4, options->tun_takes_tcp6,
                   options->tun_takes_udp);
@@ -153,7 +154,8 @@ void engine_tick(struct engine *engine, instant_ns now, uint64_t wall_ns, struct
 instant_ns engine_deadline(const struct engine *engine)
 {
     /* Outside of a turn the batch holds what own_datagram_send put there. */
-    if (engine->backlog_count || engine->outbound_count || !list_is_empty(&engine->wants_handshake))
+    if (engine->backlog_count || engine->outbound_count ||
+        !list_is_empty(&engine->wants_handshake) || !list_is_empty(&engine->releasing))
         return 0;
     struct heap_node *first = heap_first(&engine->deadlines);
     return first ? instant_min(first->deadline, engine->fragments_deadline)

@@ -64,7 +64,8 @@ void handshakes_initiate_wanted(struct engine *engine, instant_ns now, uint64_t 
 {
     /* A carried tunnel's initiation may find its carrier without a session, which then wants one of
      * its own: at most one round a level of the tree. */
-    while (!list_is_empty(&engine->wants_handshake)) {
+    while (!list_is_empty(&engine->wants_handshake) &&
+           actions->send_count + OUTBOUND_MOST <= ACTIONS_MOST) {
         while (!list_is_empty(&engine->wants_handshake) &&
                engine->outbound_count < OUTBOUND_MOST / 2) {
             struct hop *hop = CONTAINER_OF(engine->wants_handshake.next, struct hop, wanting);

@@ -29,6 +29,7 @@ struct hop {
     instant_ns attempting_since; /* the first initiation since the last session */
     uint32_t attempts;           /* initiations since then */
     struct list wanting;       /* in the engine's list of peers that want a handshake */
+    struct list releasing;     /* in the engine's list of peers with a session whose stage empties */
 };
 
 static inline struct hop *hop_of(const struct peer *peer)

@@ -10,6 +10,7 @@
 struct sealing {
     struct peer *peer;
     struct session *session; /* NULL: the packet is staged */
+    bool is_releasing;       /* older ones still wait for their turn: it goes behind them */
 };
 
 static void send(struct engine *engine, struct packet *packet, const struct udp_path *path,
@@ -92,9 +93,10 @@ static void limit_staged_data(struct engine *engine, struct peer *peer)
 
 static void stage(struct engine *engine, struct peer *peer, struct packet *packet)
 {
-    core_want_handshake(engine, peer);
+    if (list_is_empty(&hop_of(peer)->releasing))
+        core_want_handshake(engine, peer);
     if (packet->kind == PACKET_KEEPALIVE) {
-        pool_give_packet(engine->pool, packet); /* the handshake will be answered by one */
+        pool_give_packet(engine->pool, packet); /* the handshake is answered by one, or data go */
         return;
     }
     if (packet->kind == PACKET_HANDSHAKE)
@@ -111,17 +113,35 @@ static void stage(struct engine *engine, struct peer *peer, struct packet *packe
 
 void outbound_release(struct engine *engine, struct peer *peer)
 {
-    /* The batch is empty whenever a session becomes ready, so all of it has room and order is kept. */
-    while (peer->stage.count && engine->outbound_count < OUTBOUND_MOST) {
-        struct packet *packet = packet_queue_take(&peer->stage);
-        engine->staged_packets--;
-        engine->outbound[engine->outbound_count++] =
-            (struct outbound_entry){.packet = packet, .peer = peer};
+    struct hop *hop = hop_of(peer);
+    if (peer->stage.count && list_is_empty(&hop->releasing))
+        list_append(&engine->releasing, &hop->releasing);
+}
+
+/* Fills the batch, which is empty, with what waits for sessions that work. False: nothing does, or
+ * the caller's list is full and the rest follows in another turn (engine_deadline). */
+static bool refill(struct engine *engine, instant_ns now, const struct actions *actions)
+{
+    if (actions->send_count + OUTBOUND_MOST > ACTIONS_MOST)
+        return false;
+    while (!list_is_empty(&engine->releasing) && engine->outbound_count < OUTBOUND_MOST) {
+        struct hop *hop = CONTAINER_OF(engine->releasing.next, struct hop, releasing);
+        struct packet_queue *stage = &hop->peer->stage;
+        bool has_session = peer_sending_session(hop->peer, now);
+        while (has_session && stage->count && engine->outbound_count < OUTBOUND_MOST) {
+            engine->staged_packets--;
+            engine->outbound[engine->outbound_count++] = (struct outbound_entry){
+                .packet = packet_queue_take(stage), .peer = hop->peer, .is_released = true};
+        }
+        if (!has_session || stage->count == 0)
+            list_remove(&hop->releasing);
     }
+    return engine->outbound_count > 0;
 }
 
 void outbound_drop_staged(struct engine *engine, struct peer *peer, enum verdict verdict)
 {
+    list_remove(&hop_of(peer)->releasing);
     while (peer->stage.count)
         drop_oldest_staged(engine, peer, verdict);
 }
@@ -205,8 +225,10 @@ static size_t prepare_all(struct engine *engine, instant_ns now)
             is_data = false;
             sealing.peer = entry->peer;
             sealing.session = peer_sending_session(entry->peer, now);
+            sealing.is_releasing = !list_is_empty(&hop_of(entry->peer)->releasing);
         }
-        if (!sealing.session || sealing.session->send_counter >= REJECT_AFTER_MESSAGES) {
+        if (!sealing.session || sealing.session->send_counter >= REJECT_AFTER_MESSAGES ||
+            (sealing.is_releasing && !entry->is_released)) {
             stage(engine, entry->peer, entry->packet);
             *entry = (struct outbound_entry){0};
             continue;
@@ -251,12 +273,12 @@ static void advance(struct engine *engine, struct outbound_entry *entry)
     packet->tos &= IP_ECN_MASK;
     packet->kind = PACKET_DATA;
     entry->peer = hop->carrier_peer;
+    entry->is_released = false;
 }
 
-void outbound_run(struct engine *engine, instant_ns now, struct actions *actions)
+static void run_batch(struct engine *engine, instant_ns now, struct actions *actions)
 {
     size_t descs;
-    engine->plan.last_destination.family = FAMILY_NONE; /* the tree may change between turns */
     while ((descs = prepare_all(engine, now)) > 0) {
         aead_seal(engine->aead, engine->seals, descs);
         for (size_t i = 0; i < engine->outbound_count; i++) {
@@ -269,6 +291,14 @@ void outbound_run(struct engine *engine, instant_ns now, struct actions *actions
             send(engine, engine->outbound[i].packet, engine->outbound[i].path, actions);
     }
     engine->outbound_count = 0;
+}
+
+void outbound_run(struct engine *engine, instant_ns now, struct actions *actions)
+{
+    engine->plan.last_destination.family = FAMILY_NONE; /* the tree may change between turns */
+    do
+        run_batch(engine, now, actions);
+    while (refill(engine, now, actions));
 }
 
 /* ---- messages of the tunnel itself ---- */

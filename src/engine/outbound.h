@@ -6,11 +6,13 @@
 
 #include "engine/core.h"
 
-/* Seals all of engine->outbound through every hop and lists what is to be sent, in order. What has no
- * session is staged, and its peer listed for a handshake. */
+/* Seals all of engine->outbound through every hop and lists what is to be sent, in order; then what
+ * was released, as far as the list has room. What has no session is staged, and its peer listed for
+ * a handshake. */
 void outbound_run(struct engine *engine, instant_ns now, struct actions *actions);
 
-/* Appends what waits for this peer's session to the batch, as far as there is room. */
+/* What waits for this peer's session, which works now, goes with the next outbound_run: all of it, in
+ * order, before anything newer, in as many turns as it takes. */
 void outbound_release(struct engine *engine, struct peer *peer);
 /* Appends an empty packet. */
 void outbound_keepalive(struct engine *engine, struct peer *peer);

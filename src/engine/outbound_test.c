@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Super-packets on their way out, and what waits for a session. */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/bytes.h"
+#include "engine/outbound.h"
 #include "engine/own_datagram.h"
 #include "simulation/chain.h"
 #include "simulation/office.h"
@@ -303,6 +305,159 @@ static void c7_data_do_not_push_out_a_carried_initiation(void)
     chain_wipe(&chain);
 }
 
+/* ---- more than one batch waits ---- */
+
+#define CROWD 400 /* peers of the carried tunnel: an initiation each waits in the carrier */
+#define CROWD_DATA 100 /* less than would drop the oldest */
+
+struct crowd {
+    struct engine *engine;
+    struct pool *pool;
+    struct tunnel_description tunnels[2];
+    struct peer_description peers[CROWD + 1];
+    struct prefix prefixes[CROWD + 2];
+    struct address addresses[2];
+};
+
+static void crowd_init(struct crowd *crowd, const struct aead *aead)
+{
+    struct network_description network = {.tunnels = crowd->tunnels, .tunnel_count = 2};
+    for (unsigned i = 0; i < CROWD + 1; i++) {
+        struct peer_description *peer = &crowd->peers[i];
+        char text[48];
+        sim_public_key(1000 + i, peer->public_key);
+        snprintf(text, sizeof(text), i == CROWD ? "0.0.0.0/0" : "10.%u.%u.0/24", i / 256, i % 256);
+        CHECK(prefix_parse(text, &crowd->prefixes[i]));
+        peer->allowed_ips = &crowd->prefixes[i];
+        peer->allowed_ips_count = 1;
+        peer->has_endpoint = true;
+        snprintf(text, sizeof(text), i == CROWD ? "192.0.2.1:51820" : "198.18.%u.%u:51820", i / 256,
+                 i % 256);
+        peer->endpoint = sample_endpoint(text);
+    }
+    crowd->addresses[0] = sample_address("10.99.0.2");
+    crowd->addresses[1] = sample_address("10.98.0.2");
+    for (unsigned i = 0; i < 2; i++) {
+        struct tunnel_description *tunnel = &crowd->tunnels[i];
+        *tunnel = (struct tunnel_description){.carrier = (int)i - 1, .routes_are_default = true,
+                                              .addresses = &crowd->addresses[i],
+                                              .address_count = 1,
+                                              .peers = i ? crowd->peers : &crowd->peers[CROWD],
+                                              .peer_count = i ? CROWD : 1};
+        snprintf(tunnel->name, sizeof(tunnel->name), i ? "crowd" : "carrier");
+        sim_private_key(900 + i, tunnel->private_key);
+    }
+    network.nat_ipv4 = crowd->addresses[0];
+    struct pool_shape shape;
+    char why[200] = "";
+    engine_pool_shape(&network, &shape);
+    crowd->pool = pool_new(tap_memory(), &shape);
+    const struct engine_options options = {.secrets = tap_memory(), .pool = crowd->pool,
+                                           .aead = (struct aead *)aead,
+                                           .random = tap_random_source()};
+    crowd->engine = engine_new(&options, &network, why, sizeof(why));
+    CHECK_TEXT(why, "");
+    engine_set_root_mtu(crowd->engine, 0, 1440);
+    engine_set_up(crowd->engine, true, SIM_START_NS);
+}
+
+static void write_crowd(struct crowd *crowd, const struct sample *sample, instant_ns now,
+                        struct actions *actions)
+{
+    const struct vnet_header vnet = {0};
+    size_t len = sample_write(sample, super);
+    CHECK(engine_from_tun(crowd->engine, &vnet, super, len, now, actions));
+    engine_flush(crowd->engine, now, 0, actions);
+}
+
+/* Data of the carrier carry their number in their length, a carried initiation has its own. */
+static unsigned take_data(struct crowd *crowd, struct actions *actions, unsigned expected,
+                          unsigned *initiations)
+{
+    for (size_t i = 0; i < actions->send_count; i++) {
+        struct packet *packet = actions->sends[i].packet;
+        bool is_data = packet->data[0] == MESSAGE_DATA;
+        unsigned len = packet->len_bytes - MESSAGE_DATA_HEADER_BYTES - AEAD_TAG_BYTES;
+        bool is_initiation = is_data && len == 176; /* 148 and headers */
+        *initiations += is_initiation;
+        if (is_data && !is_initiation)
+            CHECK_EQUAL(len, 256 + 16 * (expected++ % 64));
+        pool_give_packet(crowd->pool, packet);
+    }
+    actions->send_count = 0;
+    actions->reply_path_count = 0;
+    return expected;
+}
+
+/* A session for the carrier, as if its handshake had been answered just now. */
+static void give_session(struct crowd *crowd, instant_ns now)
+{
+    struct peer *peer = crowd->engine->tree.nodes[0].peers[0];
+    static const struct noise_keys keys;
+    static const uint8_t timestamp[NOISE_TIMESTAMP_BYTES];
+    const struct peer_derivation derivation = {.keys = &keys, .timestamp = timestamp,
+                                               .local_index = 7, .remote_index = 8,
+                                               .is_initiator = true, .initiation_sent = now};
+    CHECK(peer_derive_session(peer, &derivation, now) != NULL);
+}
+
+/* 400 initiations and up to 100 packets wait for the carrier: all of them leave at once, in order, and what
+ * an application sends meanwhile goes behind them, also where the caller's list was nearly full. */
+static void c7_all_that_waits_is_released_in_order_and_soon(void)
+{
+    struct aead *aead = aead_new(tap_memory(), NULL);
+    for (unsigned round = 0; round < 20; round++) {
+        static struct crowd crowd;
+        static struct actions actions;
+        instant_ns now = SIM_START_NS;
+        unsigned initiations = 0, sent = 0, seen = 0;
+        crowd_init(&crowd, aead);
+        for (unsigned i = 0; i < CROWD; i++) {
+            char text[48];
+            snprintf(text, sizeof(text), "10.%u.%u.9", i / 256, i % 256);
+            const struct sample sample = {.source = "10.99.0.2", .destination = text,
+                                          .protocol = IP_PROTOCOL_ICMP, .len_bytes = 60};
+            if (sent < CROWD_DATA && tap_random_below(3) == 0) {
+                const struct sample data = {.source = "10.99.0.2", .destination = "203.0.113.9",
+                                            .protocol = IP_PROTOCOL_UDP,
+                                            .len_bytes = 256 + 16 * (sent++ % 64)};
+                write_crowd(&crowd, &data, now, &actions);
+            }
+            write_crowd(&crowd, &sample, now, &actions);
+        }
+        take_data(&crowd, &actions, 0, &initiations);
+        CHECK_EQUAL(initiations, 0);
+        CHECK_EQUAL(crowd.engine->tree.nodes[0].peers[0]->stage.count, CROWD + sent);
+        give_session(&crowd, now);
+        outbound_release(crowd.engine, crowd.engine->tree.nodes[0].peers[0]);
+        /* What else is in the caller's list leaves room for one batch, for two, or for none. */
+        size_t others = tap_random_below(ACTIONS_PER_DOOR);
+        for (unsigned turn = 0; turn < 6 && seen < sent + 6; turn++) {
+            actions.send_count = others;
+            const struct sample data = {.source = "10.99.0.2", .destination = "203.0.113.9",
+                                        .protocol = IP_PROTOCOL_UDP,
+                                        .len_bytes = 256 + 16 * (sent++ % 64)};
+            write_crowd(&crowd, &data, now, &actions);
+            memmove(actions.sends, actions.sends + others,
+                    (actions.send_count - others) * sizeof(actions.sends[0]));
+            actions.send_count -= others;
+            seen = take_data(&crowd, &actions, seen, &initiations);
+            if (list_is_empty(&crowd.engine->releasing))
+                CHECK(engine_deadline(crowd.engine) > now);
+            else
+                CHECK_EQUAL(engine_deadline(crowd.engine), 0);
+        }
+        CHECK_EQUAL(seen, sent);
+        CHECK_EQUAL(initiations, CROWD);
+        CHECK(list_is_empty(&crowd.engine->releasing));
+        CHECK_EQUAL(crowd.engine->tree.nodes[0].peers[0]->stage.count, 0);
+        engine_free(crowd.engine);
+        CHECK_EQUAL(pool_free_slots(crowd.pool), pool_shape(crowd.pool)->slots);
+        pool_free(crowd.pool);
+    }
+    aead_free(aead);
+}
+
 int main(int argc, char **argv)
 {
     TAP_RUN(argc, argv, super_packets_are_cut_to_the_path);
@@ -312,6 +467,7 @@ int main(int argc, char **argv)
     TAP_RUN(argc, argv, c7_staging_is_bounded_over_all_peers);
     TAP_RUN(argc, argv, c7_only_the_newest_initiation_waits_in_a_carrier);
     TAP_RUN(argc, argv, c7_data_do_not_push_out_a_carried_initiation);
+    TAP_RUN(argc, argv, c7_all_that_waits_is_released_in_order_and_soon);
     TAP_RUN(argc, argv, gives_up_after_90_s);
     TAP_RUN(argc, argv, a_blackholed_sibling_touches_nobody_else);
     return tap_done();

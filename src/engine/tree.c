@@ -146,6 +146,7 @@ static bool add_peer(struct tree *tree, struct node *node, uint32_t index,
     peer->hop = hop;
     hop->peer = peer;
     list_init(&hop->wanting);
+    list_init(&hop->releasing);
     hop->is_awaiting_name = from->endpoint_name != NULL;
     for (size_t i = 0; i < from->allowed_ips_count; i++) {
         if (!trie_insert(&node->tunnel.allowed_ips, &from->allowed_ips[i], peer))
