@@ -167,6 +167,7 @@ class Host:
             raise NotPossible(f"a network namespace cannot be made ({result.stderr.strip()}): "
                               "run it as root of a machine, or allow user namespaces")
         lab.hosts.append(self)
+        self.write("resolv.conf", "", 0o644)  # never the machine's
         self.write_sysctl("net.ipv6.conf.all.disable_ipv6", 0, required=False)
         # Duplicate address detection would make each new IPv6 address wait for a second or two.
         self.write_sysctl("net.ipv6.conf.all.accept_dad", 0, required=False)

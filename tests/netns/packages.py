@@ -60,6 +60,9 @@ def give(host, package):
                         os.path.join(directory, n), os.R_OK, follow_symlinks=False)])
     if os.path.isdir(os.path.join(tree, "etc")):
         shutil.copytree(os.path.join(tree, "etc"), etc, symlinks=True, dirs_exist_ok=True)
+    resolv_conf = os.path.join(host.dir, "resolv.conf")  # a mount, instead of the package's
+    if os.path.exists(resolv_conf):
+        os.remove(resolv_conf)
     host.write("mounts", f"mount -t overlay overlay -o 'lowerdir={tree}/usr:/usr' /usr &&\n"
                          f"mount --bind '{etc}' /etc\n")
     tried = host.run("true", check=False)
@@ -73,3 +76,4 @@ def take_back(host):
     path = os.path.join(host.dir, "mounts")
     if os.path.exists(path):
         os.remove(path)
+    host.write("resolv.conf", "", 0o644)
