@@ -64,6 +64,8 @@ struct config {
     bool table_is_off;                        /* `Table = off`: no routes and rules */
     uint32_t table;                           /* `Table = N`; 0: auto */
     bool has_kill_switch;                     /* F4 */
+    bool dns_guard_is_off;                    /* `DNSGuard = off` (G3) */
+    bool is_plain;                            /* a single wg-quick file, not a network's */
     bool allows_lan;                          /* `AllowLAN = on`: what is on the uplink's link */
     struct prefix *lan;                       /* `AllowLAN = PREFIX…`, masked */
     size_t lan_count;

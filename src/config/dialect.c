@@ -71,6 +71,7 @@ static bool settle_role(struct scan *scan, const struct config_place *place, enu
     bool is_plain = section == SECTION_INTERFACE || section == SECTION_PEER;
     if (scan->role == ROLE_UNKNOWN) {
         scan->role = is_plain ? ROLE_SINGLE : ROLE_NETWORK;
+        scan->loader->config->is_plain = is_plain;
         if (is_plain)
             scan->draft = dialect_draft(scan->loader, place, scan->name, true);
     }

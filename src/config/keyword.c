@@ -41,6 +41,7 @@ static const struct {
     [KEYWORD_INTERFACE] = {"Interface", SECTION_NETWORK, false},
     [KEYWORD_KILL_SWITCH] = {"KillSwitch", SECTION_NETWORK, false},
     [KEYWORD_ALLOW_LAN] = {"AllowLAN", SECTION_NETWORK, false},
+    [KEYWORD_DNS_GUARD] = {"DNSGuard", SECTION_NETWORK, false},
 };
 
 const char *keyword_name(enum keyword keyword)

@@ -98,6 +98,7 @@ static const struct refusal values[] = {
     {"[Network]\nTable = main\n" HEAD,
      "n.conf:2: Table: not a routing table: \"main\"; write off, auto or a number"},
     {"[Network]\nKillSwitch = 1\n" HEAD, "n.conf:2: KillSwitch: neither on nor off: \"1\""},
+    {"[Network]\nDNSGuard = 53\n" HEAD, "n.conf:2: DNSGuard: neither on nor off: \"53\""},
     {"[Network]\nAllowLAN = lan\n" HEAD,
      "n.conf:2: AllowLAN: not a prefix: \"lan\"; write ADDRESS/LENGTH, with a length of at most 32 "
      "(IPv4) or 128 (IPv6)"},

@@ -154,10 +154,10 @@ static void read_addresses(struct loader *loader, const struct config_place *pla
     }
 }
 
-static void read_kill_switch(struct loader *loader, const struct config_place *place,
-                             const char *value)
+static void read_switch(struct loader *loader, const struct config_place *place, const char *value,
+                        bool *is_on)
 {
-    if (!value_switch(value, &loader->config->has_kill_switch))
+    if (!value_switch(value, is_on))
         config_messages_add(loader->messages, CONFIG_ERROR, place, "neither on nor off: \"%.20s\"",
                             value);
 }
@@ -226,6 +226,7 @@ void settings_network(struct loader *loader, const struct config_place *place, e
                       char *value)
 {
     struct config *config = loader->config;
+    bool is_guarded = true;
     switch (keyword) {
     case KEYWORD_INTERFACE:
         if (value_is_interface_name(value))
@@ -249,7 +250,11 @@ void settings_network(struct loader *loader, const struct config_place *place, e
         read_table(loader, place, value);
         break;
     case KEYWORD_KILL_SWITCH:
-        read_kill_switch(loader, place, value);
+        read_switch(loader, place, value, &config->has_kill_switch);
+        break;
+    case KEYWORD_DNS_GUARD:
+        read_switch(loader, place, value, &is_guarded);
+        config->dns_guard_is_off = !is_guarded;
         break;
     case KEYWORD_ALLOW_LAN:
         read_allow_lan(loader, place, value);

@@ -289,6 +289,26 @@ static bool is_told_to_end(void)
            sigisemptyset(&pending) == 0;
 }
 
+static void tell_line(void *context, const char *line)
+{
+    settle_tell(context, line);
+}
+
+static int start_dns(struct daemon *daemon)
+{
+    const struct config *config = daemon->config;
+    struct system_dns dns = system_dns_choose(config);
+    struct dns_wish wish = {.network = config->name, .interface = daemon->tun.name,
+                            .servers = dns.servers, .server_count = dns.server_count,
+                            .domains = dns.domains, .domain_count = dns.domain_count};
+    system_dns_tell_unused(config, tell_line, daemon);
+    if (dns.server_count == 0)
+        return dns_undo(config->name, &daemon->why); /* what a crashed run with other settings left */
+    int result = dns_set(&wish, &daemon->why);
+    daemon->has_dns = result == 0;
+    return result;
+}
+
 static int open_doors(struct daemon *daemon)
 {
     char path[STATE_PATH_BYTES];
@@ -322,8 +342,7 @@ static int open_doors(struct daemon *daemon)
     if (result == 0)
         result = names_start(&daemon->names, &options, &daemon->why);
     if (result == 0)
-        result = system_dns_start(daemon->config, daemon->tun.name, settle_log, daemon,
-                                  &daemon->has_dns, &daemon->why);
+        result = start_dns(daemon);
     return result;
 }
 

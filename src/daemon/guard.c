@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/system_dns.h"
 #include "host/dhcp.h"
 #include "host/firewall.h"
 #include "host/kernel_route.h"
@@ -203,6 +204,14 @@ static bool has_root_names(const struct network_description *network)
     return false;
 }
 
+static bool is_inside(void *context, const struct address *server)
+{
+    const struct guard *guard = context;
+    struct engine_route route;
+    engine_route(guard->engine, server, &route);
+    return route.tunnel >= 0;
+}
+
 static int lay(struct guard *guard, const struct endpoint *endpoints, size_t endpoint_count,
                struct text *why)
 {
@@ -224,6 +233,7 @@ static int lay(struct guard *guard, const struct endpoint *endpoints, size_t end
         .allows_lan_multicast = guard->config->allows_lan,
         .allows_dns = has_root_names(&guard->config->network),
         .has_kill_switch = guard->has_kill_switch,
+        .has_dns_guard = system_dns_wants_guard(guard->config, is_inside, guard),
     };
     int result = addresses && marks ? firewall_lay(&firewall, why) : -ENOMEM;
     free(addresses);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "daemon/roots.h"
+#include "daemon/system_dns.h"
 #include "engine/tree.h"
 #include "host/routing.h"
 #include "io/loop.h"
@@ -91,6 +92,33 @@ static void append_loss(void *context, const struct routes_loss *loss)
                 prefix_format(&loss->prefix, text), preview->tree->nodes[loss->winner].name);
 }
 
+static void append_unused_dns(void *context, const char *line)
+{
+    const struct preview *preview = context;
+    text_append(preview->text, "warning: %s\n", line);
+}
+
+static bool is_inside(void *context, const struct address *server)
+{
+    const struct preview *preview = context;
+    return routes_lookup(&preview->tree->routes, server) >= 0;
+}
+
+static void append_dns(struct preview *preview, const struct config *config)
+{
+    struct system_dns dns = system_dns_choose(config);
+    char address[ADDRESS_TEXT_BYTES];
+    for (size_t i = 0; i < dns.server_count; i++)
+        text_append(preview->text, "%s%s", i ? ", " : "the system's DNS: ",
+                    address_format(&dns.servers[i], address));
+    if (dns.server_count)
+        text_append(preview->text, "%s\n",
+                    system_dns_wants_guard(config, is_inside, preview)
+                        ? "; queries past the tunnels are rejected (DNSGuard)"
+                        : "");
+    system_dns_tell_unused(config, append_unused_dns, preview);
+}
+
 bool preview_append(const struct config *config, struct text *text)
 {
     char why[512];
@@ -107,6 +135,7 @@ bool preview_append(const struct config *config, struct text *text)
     append_mtus(&preview);
     routes_walk(&tree.routes, append_route, &preview);
     tree_walk_losses(&tree, &config->network, append_loss, &preview);
+    append_dns(&preview, config);
     tree_wipe(&tree);
     return true;
 }

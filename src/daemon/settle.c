@@ -88,7 +88,8 @@ int settle_firewall(struct daemon *daemon)
     char line[WHY_BYTES + 256];
     snprintf(line, sizeof(line),
              "%s; going on without: nothing keeps packets for the tunnels' addresses from coming "
-             "in elsewhere, nor a strict rp_filter from dropping the relays' answers",
+             "in elsewhere, names from being asked past the tunnels, nor a strict rp_filter from "
+             "dropping the relays' answers",
              daemon->reason);
     settle_tell(daemon, line);
     text_init(&daemon->why, daemon->reason, sizeof(daemon->reason));

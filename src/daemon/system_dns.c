@@ -1,27 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/system_dns.h"
 
-#include "engine/tree.h"
-#include "host/dns.h"
+#include "daemon/coverage.h"
 
-/* /0, or both of its halves (RULES A1). */
-static bool has_default_route(const struct tunnel_description *tunnel, enum family family)
+static bool takes_most(const struct tunnel_description *tunnel)
 {
-    struct prefix all = {.address.family = (uint8_t)family}, low = all, high = all;
-    low.len_bits = high.len_bits = 1;
-    high.address.bytes[0] = 0x80;
-    return tree_description_routes(tunnel, &all) ||
-           (tree_description_routes(tunnel, &low) && tree_description_routes(tunnel, &high));
+    return coverage_is_most(tunnel, FAMILY_IPV4) || coverage_is_most(tunnel, FAMILY_IPV6);
 }
 
-size_t system_dns_choose(const struct network_description *network)
+static size_t deepest_of_most(const struct network_description *network)
 {
     size_t chosen = network->tunnel_count, deepest = 0;
     for (size_t i = 0; i < network->tunnel_count; i++) {
-        const struct tunnel_description *tunnel = &network->tunnels[i];
         size_t depth = network_depth_of(network, i);
-        if (tunnel->dns_count && depth > deepest &&
-            (has_default_route(tunnel, FAMILY_IPV4) || has_default_route(tunnel, FAMILY_IPV6))) {
+        if (network->tunnels[i].dns_count && depth > deepest && takes_most(&network->tunnels[i])) {
             chosen = i;
             deepest = depth;
         }
@@ -29,33 +21,76 @@ size_t system_dns_choose(const struct network_description *network)
     return chosen;
 }
 
-int system_dns_start(const struct config *config, const char *interface,
-                     void (*log)(void *context, const char *line), void *context, bool *is_set,
-                     struct text *why)
+static size_t only_one(const struct network_description *network)
+{
+    size_t chosen = network->tunnel_count, count = 0;
+    for (size_t i = 0; i < network->tunnel_count; i++) {
+        if (network->tunnels[i].dns_count) {
+            chosen = i;
+            count++;
+        }
+    }
+    return count == 1 ? chosen : network->tunnel_count;
+}
+
+struct system_dns system_dns_choose(const struct config *config)
 {
     const struct network_description *network = &config->network;
-    size_t chosen = config->dns_count ? network->tunnel_count : system_dns_choose(network);
-    struct dns_wish wish = {.network = config->name, .interface = interface,
-                            .servers = config->dns, .server_count = config->dns_count,
-                            .domains = config->domains, .domain_count = config->domain_count};
-    if (chosen < network->tunnel_count) {
-        wish.servers = network->tunnels[chosen].dns;
-        wish.server_count = network->tunnels[chosen].dns_count;
-        wish.domains = config->tunnels[chosen].domains;
-        wish.domain_count = config->tunnels[chosen].domain_count;
-    }
+    size_t none = network->tunnel_count;
+    struct system_dns dns = {.servers = config->dns, .server_count = config->dns_count,
+                             .domains = config->domains, .domain_count = config->domain_count,
+                             .tunnel = none};
+    if (config->dns_count)
+        return dns;
+    size_t chosen = config->is_plain ? none : deepest_of_most(network);
+    if (chosen == none)
+        chosen = only_one(network); /* a plain file has a single tunnel */
+    if (chosen == none)
+        return dns;
+    return (struct system_dns){.servers = network->tunnels[chosen].dns,
+                               .server_count = network->tunnels[chosen].dns_count,
+                               .domains = config->tunnels[chosen].domains,
+                               .domain_count = config->tunnels[chosen].domain_count,
+                               .tunnel = chosen};
+}
+
+void system_dns_tell_unused(const struct config *config,
+                            void (*tell)(void *context, const char *line), void *context)
+{
+    const struct network_description *network = &config->network;
+    struct system_dns dns = system_dns_choose(config);
+    const char *whose = dns.tunnel < network->tunnel_count ? network->tunnels[dns.tunnel].name
+                                                           : "[Network]";
     for (size_t i = 0; i < network->tunnel_count; i++) {
-        char line[TUNNEL_NAME_BYTES + 128];
-        if (i == chosen || network->tunnels[i].dns_count == 0)
+        char line[2 * TUNNEL_NAME_BYTES + 256];
+        if (i == dns.tunnel || network->tunnels[i].dns_count == 0)
             continue;
-        snprintf(line, sizeof(line), "the system does not use the DNS of %s: %s",
-                 network->tunnels[i].name,
-                 wish.server_count ? "another's goes before" : "it has no default route");
-        log(context, line);
+        if (dns.server_count)
+            snprintf(line, sizeof(line), "the system does not use the DNS of %s: that of %s goes "
+                                         "before",
+                     network->tunnels[i].name, whose);
+        else
+            snprintf(line, sizeof(line),
+                     "the system does not use the DNS of %s: several tunnels name servers, and none "
+                     "of them takes most of the addresses; write the system's into [Network] with "
+                     "DNS = ADDRESS",
+                     network->tunnels[i].name);
+        tell(context, line);
     }
-    if (wish.server_count == 0)
-        return dns_undo(config->name, why); /* what a crashed run with other settings left */
-    int result = dns_set(&wish, why);
-    *is_set = result == 0;
-    return result;
+}
+
+bool system_dns_wants_guard(const struct config *config,
+                            bool (*is_inside)(void *context, const struct address *server),
+                            void *context)
+{
+    const struct network_description *network = &config->network;
+    struct system_dns dns = system_dns_choose(config);
+    bool take_most = false, is_any_inside = false;
+    if (config->dns_guard_is_off || config->table_is_off || config->table)
+        return false;
+    for (size_t i = 0; i < network->tunnel_count && !take_most; i++)
+        take_most = takes_most(&network->tunnels[i]);
+    for (size_t i = 0; take_most && i < dns.server_count && !is_any_inside; i++)
+        is_any_inside = is_inside(context, &dns.servers[i]);
+    return is_any_inside;
 }

@@ -5,15 +5,27 @@
 
 #include "config/config.h"
 
-/* The index of the deepest tunnel with name servers and a default route, the first of them in the
- * file; the number of tunnels: none. */
-size_t system_dns_choose(const struct network_description *network);
+/* All borrowed from the configuration. */
+struct system_dns {
+    const struct address *servers;
+    size_t server_count; /* 0: the system keeps its own */
+    char *const *domains;
+    size_t domain_count;
+    size_t tunnel; /* that names them; the number of tunnels: [Network], or nobody */
+};
 
-/* [Network]'s, else those of the deepest tunnel with a default route, the first of them in the file;
- * `log` is told whose are passed over. 0, also when there are none, or -errno and a sentence. *is_set:
- * dns_undo undoes it. */
-int system_dns_start(const struct config *config, const char *interface,
-                     void (*log)(void *context, const char *line), void *context, bool *is_set,
-                     struct text *why);
+/* A plain wg-quick file's own; else [Network]'s; else those of the deepest tunnel that takes most of a
+ * family's addresses, the first of them in the file; else, where a single tunnel names any, its. */
+struct system_dns system_dns_choose(const struct config *config);
+
+/* Calls `tell` with a sentence for each tunnel whose servers the system does not use. */
+void system_dns_tell_unused(const struct config *config,
+                            void (*tell)(void *context, const char *line), void *context);
+
+/* True: a query that leaves past the tunnels is a leak: tunnels take most of a family's addresses, by
+ * routes of ours, and `is_inside` says of one of the system's servers that a tunnel has it. */
+bool system_dns_wants_guard(const struct config *config,
+                            bool (*is_inside)(void *context, const struct address *server),
+                            void *context);
 
 #endif

@@ -1,50 +1,149 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/system_dns.h"
 
+#include <string.h>
+
+#include "config/config.h"
+#include "io/io_memory.h"
 #include "tap.h"
 
-static void test_A1_both_halves_are_a_default_route_whichever_peer_has_them(void)
+#define KEYS "PrivateKey = QAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAEA=\nAddress = 10.64.0.2\n"
+#define MORE_KEYS "PrivateKey = UAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAFA=\nAddress = 10.20.0.2\n"
+#define PEER                                                                                       \
+    "[Peer]\nPublicKey = L+V9o0fNYkMVKNqsX7spBzD/9oSvxM/C7ZCZX1jLO3Q=\nEndpoint = 198.51.100.7:51820\n"
+#define NOT_PRIVATE                                                                                \
+    "AllowedIPs = 0.0.0.0/5, 8.0.0.0/7, 11.0.0.0/8, 12.0.0.0/6, 16.0.0.0/4, 32.0.0.0/3, "          \
+    "64.0.0.0/2, 128.0.0.0/3, 160.0.0.0/5, 168.0.0.0/6, 172.0.0.0/12, 172.32.0.0/11, "             \
+    "172.64.0.0/10, 172.128.0.0/9, 173.0.0.0/8, 174.0.0.0/7, 176.0.0.0/4, 192.0.0.0/9, "           \
+    "192.128.0.0/11, 192.160.0.0/13, 192.169.0.0/16, 192.170.0.0/15, 192.172.0.0/14, "             \
+    "192.176.0.0/12, 192.192.0.0/10, 193.0.0.0/8, 194.0.0.0/7, 196.0.0.0/6, 200.0.0.0/5, "         \
+    "208.0.0.0/4\n"
+#define ENTRY(dns, ips) "[Tunnel entry]\n" KEYS "DNS = " dns "\n" PEER ips
+#define SILENT_ENTRY(ips) "[Tunnel entry]\n" KEYS PEER ips
+#define OFFICE(dns, ips) "[Tunnel office]\n" MORE_KEYS "Via = entry\nDNS = " dns "\n" PEER ips
+#define ALL "AllowedIPs = 0.0.0.0/0\n"
+#define SPLIT "AllowedIPs = 10.20.0.0/16\n"
+#define NOBODY 99 /* or [Network] */
+
+static char told[1024];
+
+static bool read_text(void *context, const struct memory *memory, const char *path,
+                      struct config_file *file)
 {
-    struct address server = {.family = FAMILY_IPV4, .bytes = {10, 64, 0, 1}};
-    struct prefix low = {.address = {.family = FAMILY_IPV4}, .len_bits = 1};
-    struct prefix high = {.address = {.family = FAMILY_IPV4, .bytes = {128}}, .len_bits = 1};
-    struct peer_description peers[2] = {{.allowed_ips = &low, .allowed_ips_count = 1},
-                                        {.allowed_ips = &high, .allowed_ips_count = 1}};
-    struct tunnel_description tunnel = {.carrier = TUNNEL_NO_CARRIER, .dns = &server,
-                                        .dns_count = 1, .routes_are_default = true,
-                                        .peers = peers, .peer_count = 2};
-    const struct network_description network = {.tunnels = &tunnel, .tunnel_count = 1};
-    CHECK_EQUAL(system_dns_choose(&network), 0);
-    high.address.family = FAMILY_IPV6; /* half of each family */
-    CHECK_EQUAL(system_dns_choose(&network), 1);
-    high.len_bits = 0;
-    high.address.bytes[0] = 0;
-    CHECK_EQUAL(system_dns_choose(&network), 0);
-    tunnel.peer_count = 1;
-    CHECK_EQUAL(system_dns_choose(&network), 1);
+    const char *text = context;
+    size_t len = strlen(text);
+    (void)path;
+    *file = (struct config_file){
+        .bytes = memory_take(memory, len + 1), .capacity_bytes = len + 1, .len = len};
+    memcpy(file->bytes, text, len);
+    return true;
 }
 
-static void test_G3_the_deepest_tunnel_with_a_default_route_is_chosen(void)
+static struct config *load(const char *text)
 {
-    struct address server = {.family = FAMILY_IPV4, .bytes = {10, 64, 0, 1}};
-    struct prefix all = {.address = {.family = FAMILY_IPV4}};
-    struct tunnel_description tunnels[4];
-    const struct network_description network = {.tunnels = tunnels, .tunnel_count = 4};
-    for (int i = 0; i < 4; i++)
-        tunnels[i] = (struct tunnel_description){.carrier = i - 1, .dns = &server, .dns_count = 1,
-                                                 .routes = &all, .route_count = 1};
-    tunnels[2].dns_count = 0;
-    tunnels[3].route_count = 0;
-    CHECK_EQUAL(system_dns_choose(&network), 1);
-    tunnels[2].carrier = TUNNEL_NO_CARRIER;
-    tunnels[2].dns_count = 1;
-    tunnels[1].carrier = TUNNEL_NO_CARRIER;
-    CHECK_EQUAL(system_dns_choose(&network), 0); /* of equally deep ones the first */
+    static const char *const paths[] = {"net.conf"};
+    struct config *config = NULL;
+    struct config_messages messages;
+    struct config_reader reader = {.read = read_text, .context = (void *)(uintptr_t)text};
+    config_messages_init(&messages, io_memory_plain());
+    CHECK(config_load(&config, io_memory_plain(), &reader, paths, 1, &messages));
+    for (size_t i = 0; i < messages.count && !config; i++)
+        printf("# %s\n", messages.items[i].text);
+    config_messages_wipe(&messages);
+    return config;
+}
+
+static void tell(void *context, const char *line)
+{
+    (void)context;
+    strcat(strcat(told, line), "\n");
+}
+
+/* The first server, and whose it is. */
+static void check_choice(const char *text, const char *server, size_t tunnel)
+{
+    char found[ADDRESS_TEXT_BYTES] = "none";
+    struct config *config = load(text);
+    if (!config)
+        return;
+    struct system_dns dns = system_dns_choose(config);
+    if (dns.server_count)
+        address_format(&dns.servers[0], found);
+    CHECK_TEXT(found, server);
+    CHECK_EQUAL(dns.tunnel, tunnel == NOBODY ? config->network.tunnel_count : tunnel);
+    told[0] = '\0';
+    system_dns_tell_unused(config, tell, NULL);
+    config_free(config);
+}
+
+static void test_g3_a_plain_file_s_own_always(void)
+{
+    check_choice("[Interface]\n" KEYS "DNS = 10.64.0.1\n" PEER ALL, "10.64.0.1", 0);
+    check_choice("[Interface]\n" KEYS "DNS = 10.64.0.1\n" PEER NOT_PRIVATE, "10.64.0.1", 0);
+    check_choice("[Interface]\n" KEYS "DNS = 10.20.0.53\n" PEER SPLIT, "10.20.0.53", 0);
+    CHECK_TEXT(told, "");
+}
+
+static void test_g3_the_deepest_that_takes_most_goes_before(void)
+{
+    check_choice(ENTRY("10.64.0.1", ALL) OFFICE("10.20.0.53", SPLIT), "10.64.0.1", 0);
+    CHECK_TEXT(told, "the system does not use the DNS of office: that of entry goes before\n");
+    check_choice(ENTRY("10.64.0.1", NOT_PRIVATE) OFFICE("10.20.0.53", SPLIT), "10.64.0.1", 0);
+    check_choice(ENTRY("10.64.0.1", ALL) OFFICE("10.20.0.53", ALL), "10.20.0.53", 1);
+    CHECK_TEXT(told, "the system does not use the DNS of entry: that of office goes before\n");
+    check_choice(ENTRY("10.64.0.1", ALL)
+                     OFFICE("10.20.0.53", ALL "[Tunnel third]\n" MORE_KEYS "DNS = 192.0.2.53\n" PEER
+                                              "AllowedIPs = 192.0.2.0/24\n"),
+                 "10.20.0.53", 1);
+    check_choice("[Network]\nDNS = 192.0.2.1\n" ENTRY("10.64.0.1", ALL), "192.0.2.1", NOBODY);
+    CHECK_TEXT(told, "the system does not use the DNS of entry: that of [Network] goes before\n");
+}
+
+static void test_g3_else_the_only_one_that_names_any(void)
+{
+    check_choice(SILENT_ENTRY("AllowedIPs = 198.51.100.0/24\n") OFFICE("10.20.0.53", SPLIT),
+                 "10.20.0.53", 1);
+    CHECK_TEXT(told, "");
+    check_choice(ENTRY("10.64.0.1", "AllowedIPs = 10.64.0.0/24, 198.51.100.0/24\n")
+                     OFFICE("10.20.0.53", SPLIT), "none", NOBODY);
+    CHECK(strstr(told, "DNS of entry: several") && strstr(told, "DNS of office: several"));
+}
+
+static bool is_inside(void *context, const struct address *server)
+{
+    unsigned *asked = context;
+    (*asked)++;
+    return server->bytes[0] == 10;
+}
+
+static bool wants_guard(const char *text)
+{
+    unsigned asked = 0;
+    struct config *config = load(text);
+    bool is_wanted = config && system_dns_wants_guard(config, is_inside, &asked);
+    config_free(config);
+    return is_wanted;
+}
+
+static void test_g3_a_guard_where_the_servers_are_inside_of_most_addresses(void)
+{
+    CHECK(wants_guard("[Interface]\n" KEYS "DNS = 10.64.0.1\n" PEER ALL));
+    CHECK(wants_guard("[Interface]\n" KEYS "DNS = 10.64.0.1\n" PEER NOT_PRIVATE));
+    CHECK(wants_guard("[Network]\nDNS = 192.0.2.1, 10.0.0.1\n" ENTRY("10.64.0.1", ALL)));
+    CHECK(wants_guard(SILENT_ENTRY(ALL) OFFICE("10.20.0.53", SPLIT)));
+    CHECK(!wants_guard("[Interface]\n" KEYS "DNS = 10.20.0.53\n" PEER SPLIT));
+    CHECK(!wants_guard("[Interface]\n" KEYS PEER ALL));
+    CHECK(!wants_guard("[Interface]\n" KEYS "Table = off\nDNS = 10.64.0.1\n" PEER ALL));
+    CHECK(!wants_guard("[Network]\nDNSGuard = off\n" ENTRY("10.64.0.1", ALL)));
+    CHECK(wants_guard("[Network]\nDNSGuard = on\n" ENTRY("10.64.0.1", ALL)));
+    CHECK(!wants_guard("[Network]\nDNS = 192.0.2.1\n" ENTRY("10.64.0.1", ALL)));
 }
 
 int main(int argc, char **argv)
 {
-    TAP_RUN(argc, argv, test_A1_both_halves_are_a_default_route_whichever_peer_has_them);
-    TAP_RUN(argc, argv, test_G3_the_deepest_tunnel_with_a_default_route_is_chosen);
+    TAP_RUN(argc, argv, test_g3_a_plain_file_s_own_always);
+    TAP_RUN(argc, argv, test_g3_the_deepest_that_takes_most_goes_before);
+    TAP_RUN(argc, argv, test_g3_else_the_only_one_that_names_any);
+    TAP_RUN(argc, argv, test_g3_a_guard_where_the_servers_are_inside_of_most_addresses);
     return tap_done();
 }

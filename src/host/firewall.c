@@ -206,6 +206,35 @@ static void put_kill_switch(FILE *to, const struct firewall *firewall)
     fprintf(to, "reject with icmpx admin-prohibited\n}\n");
 }
 
+static void put_queries_rejected(FILE *to)
+{
+    fprintf(to, "tcp dport { 53, 853 } reject with tcp reset\n"
+                "udp dport { 53, 853 } reject with icmpx admin-prohibited\n}\n");
+}
+
+/* RULES G3: what asks past the tunnels is told at once, so that it asks another server. Marked twice
+ * are the queries for the roots' names, and the datagrams to a relay that has one of the ports. What
+ * came out of a tunnel is no query of this host's or of its guests'. */
+static void put_dns_guard(FILE *to, const struct firewall *firewall)
+{
+    fprintf(to,
+            "chain dns_output { type filter hook output priority filter; policy accept;\n"
+            "oifname lo accept\noifgroup %u accept\n"
+            "meta mark & 0x%x == 0x%x ct mark & 0x%x == 0x%x accept\n"
+            "meta mark ",
+            FIREWALL_LINK_GROUP, NETWORK_MARK_MASK, NETWORK_MARK, NETWORK_MARK_MASK, NETWORK_MARK);
+    put_marks(to, firewall);
+    fprintf(to, " ct mark ");
+    put_marks(to, firewall);
+    fprintf(to, " accept\n");
+    put_queries_rejected(to);
+    fprintf(to,
+            "chain dns_forward { type filter hook forward priority filter; policy accept;\n"
+            "iifgroup %u accept\noifgroup %u accept\n",
+            FIREWALL_LINK_GROUP, FIREWALL_LINK_GROUP);
+    put_queries_rejected(to);
+}
+
 int firewall_lay(const struct firewall *firewall, struct text *why)
 {
     char table[TABLE_NAME_BYTES];
@@ -225,6 +254,8 @@ int firewall_lay(const struct firewall *firewall, struct text *why)
             put_lan_set(to, firewall, FAMILY_IPV6);
             put_kill_switch(to, firewall);
         }
+        if (firewall->has_dns_guard)
+            put_dns_guard(to, firewall);
         fprintf(to, "}\n");
     }
     if (!to || fclose(to) != 0 || !commands) {

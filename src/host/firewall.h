@@ -2,7 +2,8 @@
 /* The network's nftables table, `inet hopwire_NAME`: RULES F4, F5, and CVE-2019-14899. It stands as
  * long as the network does, a crash included. With a kill switch it rejects what is not the
  * tunnels'; always it drops what arrives for the interface's addresses elsewhere, and gives answers
- * to our sockets their mark again, so that a strict rp_filter lets them in. */
+ * to our sockets their mark again, so that a strict rp_filter lets them in. With a DNS guard it rejects
+ * queries (TCP and UDP to 53 and 853) that would leave by another interface. */
 #ifndef HOST_FIREWALL_H
 #define HOST_FIREWALL_H
 
@@ -27,6 +28,7 @@ struct firewall {
     bool allows_lan_multicast; /* and the LAN's link-local addresses and groups */
     bool allows_dns;           /* marked queries for the roots' names */
     bool has_kill_switch;
+    bool has_dns_guard; /* names are asked inside a Hopwire network or not at all (RULES G3) */
 };
 
 /* Puts exactly this into the table, in one transaction: also over an older one, also a crashed

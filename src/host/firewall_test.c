@@ -88,6 +88,25 @@ static void test_f4_without_a_kill_switch_nothing_is_rejected(void)
     CHECK_EQUAL(firewall_remove("net", &why), 0);
 }
 
+static void test_g3_a_dns_guard_rejects_queries_and_nothing_else(void)
+{
+    static char output[DUMP_BYTES];
+    struct firewall firewall = example();
+    if (!ruleset(output, sizeof(output)))
+        return;
+    firewall.has_kill_switch = false;
+    firewall.has_dns_guard = true;
+    CHECK_EQUAL(firewall_lay(&firewall, &why), 0);
+    ruleset(output, sizeof(output));
+    const char *out = strstr(output, "chain dns_output"), *by = strstr(output, "chain dns_forward");
+    CHECK(out && strstr(out, "tcp dport { 53, 853 } reject with tcp reset") &&
+          strstr(out, "udp dport { 53, 853 } reject with icmpx"));
+    CHECK(by && strstr(by, "tcp dport { 53, 853 } reject with tcp reset") &&
+          strstr(by, "udp dport { 53, 853 } reject with icmpx"));
+    CHECK(!strstr(output, "chain output") && !strstr(output, "chain forward"));
+    CHECK_EQUAL(firewall_remove("net", &why), 0);
+}
+
 static void test_every_network_name_has_a_table_of_its_own(void)
 {
     static const char *const names[] = {"a+b", "a=b", "a-b_c.d", "0", "_", "-"};
@@ -130,6 +149,7 @@ int main(int argc, char **argv)
 {
     TAP_RUN(argc, argv, test_f4_what_is_laid_is_removed_and_nothing_else);
     TAP_RUN(argc, argv, test_f4_without_a_kill_switch_nothing_is_rejected);
+    TAP_RUN(argc, argv, test_g3_a_dns_guard_rejects_queries_and_nothing_else);
     TAP_RUN(argc, argv, test_every_network_name_has_a_table_of_its_own);
     TAP_RUN(argc, argv, test_a_refusal_is_a_sentence_and_changes_nothing);
     return tap_done();

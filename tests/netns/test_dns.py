@@ -36,7 +36,7 @@ def G3_the_system_gets_the_network_s_DNS():
 
 
 @tap.test
-def G3_else_that_of_the_deepest_tunnel_with_a_default_route():
+def G3_else_that_of_the_deepest_tunnel_that_takes_most():
     hopwire = scene.up(entry={"DNS": ENTRY_DNS}, office={"DNS": OFFICE_DNS})
     tap.equal(servers(), [ENTRY_DNS], "the name servers: the office has no default route")
     hopwire.down()
@@ -48,8 +48,27 @@ def G3_else_that_of_the_deepest_tunnel_with_a_default_route():
 
 
 @tap.test
-def G3_without_a_default_route_the_host_keeps_its_own():
-    hopwire = scene.up(office={"DNS": OFFICE_DNS})
+def G3_else_that_of_the_only_one_that_names_any():
+    hopwire = scene.up(office={"DNS": OFFICE_DNS}, entry={"Routes": "none"})
+    tap.equal(servers(), [OFFICE_DNS], "the name servers")
+    hopwire.down()
+    hopwire = scene.up(name="split", text=scene.world.office_quick_text(DNS=OFFICE_DNS))
+    tap.equal(servers(), [OFFICE_DNS], "the name servers of a plain file, a split tunnel")
+    hopwire.down()
+    tap.equal(resolv_conf(), BEFORE, "resolv.conf after down")
+
+
+@tap.test
+def G3_whose_are_not_used_is_said_by_up_and_check():
+    hopwire = Hopwire(scene.client, "multihop")
+    scene.networks.append(hopwire)
+    text = scene.world.client_text(entry={"DNS": ENTRY_DNS, "Routes": "none"},
+                                   office={"DNS": OFFICE_DNS})
+    for command in "check", "up":
+        result = hopwire.command(command, hopwire.write(text))
+        for tunnel in "entry", "office":
+            tap.contains(result.stdout + result.stderr,
+                         f"the system does not use the DNS of {tunnel}: several", command)
     tap.equal(resolv_conf(), BEFORE, "resolv.conf while it is up")
     hopwire.down()
 
