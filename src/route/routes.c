@@ -11,6 +11,7 @@
 
 #define LEVELS_MOST 130 /* lengths 0 to 128 and the ground */
 #define NO_MATCH (-1)
+#define DEFAULT_BITS_MOST 1 /* both halves together are a default route */
 
 struct entry {
     struct prefix prefix;
@@ -29,6 +30,8 @@ struct match {
 struct level {
     struct prefix prefix;
     struct match *matches; /* one a tunnel */
+    bool is_written;       /* a tunnel includes this very prefix, and does not except it */
+    int kept_bits;         /* of the longest prefix in the trie around it, or NO_MATCH */
 };
 
 struct sweep {
@@ -89,6 +92,7 @@ static bool sweep_init(struct sweep *sweep, const struct memory *memory,
     qsort(sweep->entries, entries, sizeof(*sweep->entries), compare_entries);
     for (unsigned i = 0; i < LEVELS_MOST; i++)
         sweep->levels[i].matches = sweep->matches + i * count;
+    sweep->levels[0].kept_bits = NO_MATCH;
     return true;
 }
 
@@ -98,6 +102,11 @@ static size_t count_entries(const struct routes_tunnel *tunnels, size_t count)
     for (size_t i = 0; i < count; i++)
         entries += tunnels[i].include_count + tunnels[i].exception_count;
     return entries;
+}
+
+static bool is_matching(const struct match *match)
+{
+    return match->include_bits > match->exception_bits;
 }
 
 /* Moves on to the next distinct prefix; false: that was the last. */
@@ -111,7 +120,10 @@ static bool sweep_next(struct sweep *sweep)
     const struct level *around = &sweep->levels[sweep->depth];
     struct level *level = &sweep->levels[++sweep->depth];
     level->prefix = *prefix;
+    level->kept_bits = around->kept_bits;
+    level->is_written = false;
     memcpy(level->matches, around->matches, sweep->tunnel_count * sizeof(*level->matches));
+    size_t first = sweep->next;
     for (; sweep->next < sweep->entry_count; sweep->next++) {
         const struct entry *entry = &sweep->entries[sweep->next];
         if (!prefix_is_equal(&entry->prefix, &level->prefix))
@@ -122,12 +134,10 @@ static bool sweep_next(struct sweep *sweep)
         else
             match->include_bits = entry->prefix.len_bits;
     }
+    for (size_t i = first; i < sweep->next; i++)
+        level->is_written |= !sweep->entries[i].is_exception &&
+                             is_matching(&level->matches[sweep->entries[i].tunnel]);
     return true;
-}
-
-static bool is_matching(const struct match *match)
-{
-    return match->include_bits > match->exception_bits;
 }
 
 /* Marks the carriers, direct and further out, of every matching tunnel. */
@@ -178,10 +188,18 @@ static int winner_around(const struct routes *routes, const struct prefix *prefi
     return routes_decode(trie_lookup(&routes->trie, &prefix->address));
 }
 
+/* What a default route takes in leaves some of it to longer routes of the host's; a longer prefix that
+ * somebody wrote does not (RULES A1): so it is kept beside the default route of the same winner. */
+static bool says_more(const struct level *level, int winner, int winner_around)
+{
+    bool is_in_default = level->kept_bits != NO_MATCH && level->kept_bits <= DEFAULT_BITS_MOST;
+    return winner != winner_around || (winner >= 0 && level->is_written && is_in_default);
+}
+
 static bool fill_trie(struct routes *routes, struct sweep *sweep, struct routes_conflict *conflict)
 {
     while (sweep_next(sweep)) {
-        const struct level *level = &sweep->levels[sweep->depth];
+        struct level *level = &sweep->levels[sweep->depth];
         int tied, winner = sweep_winner(sweep, &tied);
         if (tied != ROUTES_NONE) {
             conflict->tunnel = winner;
@@ -193,8 +211,9 @@ static bool fill_trie(struct routes *routes, struct sweep *sweep, struct routes_
         }
         /* In this order nothing longer is in the trie yet at the prefix's first address, except
          * what starts there: nothing. So the look-up tells the prefix around. */
-        if (winner == winner_around(routes, &level->prefix))
+        if (!says_more(level, winner, winner_around(routes, &level->prefix)))
             continue;
+        level->kept_bits = level->prefix.len_bits;
         if (!trie_insert(&routes->trie, &level->prefix, encode(winner)))
             return false;
     }

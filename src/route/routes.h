@@ -51,7 +51,9 @@ static inline int routes_lookup_bytes(const struct routes *routes, enum family f
 int routes_lookup(const struct routes *routes, const struct address *destination);
 
 /* The kernel's routes, fewest that say the same: each prefix whose winner differs from that of the
- * prefix around it. `winner`: an index or ROUTES_THROW. A shorter prefix comes first. */
+ * prefix around it, and inside a /0 or /1 each that somebody wrote: beside 0.0.0.0/0 a tunnel's
+ * 192.168.178.0/24 is a route of its own. `winner`: an index or ROUTES_THROW. A shorter prefix comes
+ * first. */
 void routes_walk(const struct routes *routes,
                  void (*visit)(void *context, const struct prefix *prefix, int winner),
                  void *context);
