@@ -90,6 +90,17 @@ static struct address source_for(const struct config *config, int tunnel, enum f
     return (struct address){0};
 }
 
+/* Without an address of its own in the family nothing can be sent through it, and a program shall hear
+ * of that at once, not by the engine's ICMP, which reaches no unconnected socket (RULES F2). */
+static bool can_send(const struct config *config, int tunnel, enum family family)
+{
+    const struct tunnel_description *from = &config->network.tunnels[tunnel];
+    bool has_family = false;
+    for (size_t i = 0; i < from->address_count; i++)
+        has_family |= from->addresses[i].family == family;
+    return has_family && source_for(config, tunnel, family).family != FAMILY_NONE;
+}
+
 static void collect(void *context, const struct prefix *prefix, int tunnel)
 {
     struct collection *collection = context;
@@ -110,10 +121,7 @@ static void collect(void *context, const struct prefix *prefix, int tunnel)
     *entry = (struct routing_entry){.prefix = *prefix, .kind = ROUTING_THROW};
     if (tunnel == ROUTES_THROW)
         return;
-    bool nobody_has_family = (family == FAMILY_IPV4 ? config->network.nat_ipv4.family
-                                                    : config->network.nat_ipv6.family) ==
-                             FAMILY_NONE;
-    entry->kind = nobody_has_family ? ROUTING_UNREACHABLE : ROUTING_TUNNEL;
+    entry->kind = can_send(config, tunnel, family) ? ROUTING_TUNNEL : ROUTING_UNREACHABLE;
     entry->mtu_bytes = engine_mtu(collection->engine, (uint32_t)tunnel);
     if (family == FAMILY_IPV6 && entry->mtu_bytes < IPV6_LEAST_MTU_BYTES)
         entry->mtu_bytes = IPV6_LEAST_MTU_BYTES; /* the engine answers: no route (E4) */

@@ -239,6 +239,47 @@ static void test_F2_a_family_that_nobody_has_is_unreachable(void)
     rig_free(&rig);
 }
 
+/* The entry's IPv6 is on the interface, but the office, which has 10.20.0.0/16 and fd20::/48, cannot
+ * send any. */
+static void test_F2_a_prefix_whose_winner_lacks_the_family_is_unreachable(void)
+{
+    static const char text[] =
+        "[Tunnel entry]\n" KEY "Address = 10.64.0.2/32, fc00:bbbb::2/128\n" PEER
+        "Endpoint = 192.0.2.1:51820\nAllowedIPs = 203.0.113.0/24, fd01::/48\n"
+        "[Tunnel office]\n" OTHER_KEY "Via = entry\nAddress = 10.70.0.2/32\n" OTHER_PEER
+        "Endpoint = 203.0.113.20:51820\nAllowedIPs = 10.20.0.0/16, fd20::/48\n"
+        "[Tunnel lab]\n" OTHER_KEY "Via = entry\nAddress = fd70::2/128\nNAT = off\n" OTHER_PEER
+        "Endpoint = 203.0.113.21:51820\nAllowedIPs = 10.30.0.0/16, fd30::/48\n";
+    struct rig rig;
+    if (rig_make(&rig, text)) {
+        rig_lay(&rig);
+        CHECK_EQUAL(entry_of(&rig, "fd01::/48")->kind, ROUTING_TUNNEL);
+        CHECK_EQUAL(entry_of(&rig, "10.20.0.0/16")->kind, ROUTING_TUNNEL);
+        CHECK_EQUAL(entry_of(&rig, "fd20::/48")->kind, ROUTING_UNREACHABLE);
+        CHECK_EQUAL(entry_of(&rig, "fd30::/48")->kind, ROUTING_TUNNEL);
+        CHECK_EQUAL(entry_of(&rig, "10.30.0.0/16")->kind, ROUTING_UNREACHABLE);
+    }
+    rig_free(&rig);
+}
+
+static void test_A1_a_written_prefix_beside_a_default_is_an_entry(void)
+{
+    static const char text[] =
+        "[Tunnel entry]\n" KEY "Address = 10.64.0.2/32, fc00:bbbb::2/128\nDNS = 10.64.0.1\n" PEER
+        "Endpoint = 192.0.2.1:51820\nAllowedIPs = 192.168.178.0/24, 0.0.0.0/0, ::/0\n" OTHER_PEER
+        "AllowedIPs = 172.16.0.0/12, fd20::/48\n";
+    static const char *const written[] = {"192.168.178.0/24", "172.16.0.0/12", "fd20::/48",
+                                          "10.64.0.1/32", "0.0.0.0/0", "::/0"};
+    struct rig rig;
+    if (rig_make(&rig, text)) {
+        rig_lay(&rig);
+        for (size_t i = 0; i < sizeof(written) / sizeof(*written); i++)
+            CHECK_EQUAL(entry_of(&rig, written[i])->kind, ROUTING_TUNNEL);
+        CHECK_EQUAL(rig.count, sizeof(written) / sizeof(*written));
+    }
+    rig_free(&rig);
+}
+
 static void test_A3_the_preview_lists_routes_and_what_is_lost(void)
 {
     static const char odd[] =
@@ -307,6 +348,8 @@ int main(int argc, char **argv)
     TAP_RUN(argc, argv, test_B3_a_tunnel_without_nat_has_its_own_address_as_source);
     TAP_RUN(argc, argv, test_A1_an_exception_that_no_other_tunnel_takes_is_left_to_the_host);
     TAP_RUN(argc, argv, test_F2_a_family_that_nobody_has_is_unreachable);
+    TAP_RUN(argc, argv, test_F2_a_prefix_whose_winner_lacks_the_family_is_unreachable);
+    TAP_RUN(argc, argv, test_A1_a_written_prefix_beside_a_default_is_an_entry);
     TAP_RUN(argc, argv, test_A3_the_preview_lists_routes_and_what_is_lost);
     TAP_RUN(argc, argv, test_the_preview_keeps_keys_where_the_configuration_has_them);
     return tap_done();
