@@ -219,7 +219,7 @@ static void note_state(struct daemon *daemon)
         state->previous = crashed->routing;
     state->has_firewall = true;
     state->restores_src_valid_mark = has_crashed && crashed->restores_src_valid_mark;
-    guard_note_switch(daemon->config->name, state);
+    guard_note_switch(daemon->config, network_engine(daemon->network), state);
 }
 
 /* The host learns of the network; from the state file on, all can be undone. */

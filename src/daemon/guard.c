@@ -291,11 +291,50 @@ void guard_wipe(struct guard *guard)
     *guard = (struct guard){0};
 }
 
-void guard_note_switch(const char *network, struct state *state)
+/* Bits of IPv4's halves that go into a tunnel by a route for all of each. */
+static void note_halves(void *context, const struct prefix *prefix, int winner)
+{
+    unsigned *halves = context;
+    if (winner < 0 || prefix->address.family != FAMILY_IPV4 || prefix->len_bits > 1)
+        return;
+    *halves |= prefix->len_bits == 0 ? 3 : prefix->address.bytes[0] & 0x80 ? 2 : 1;
+}
+
+static bool takes_a_relay(const struct config *config, const struct engine *engine)
+{
+    const struct network_description *network = &config->network;
+    bool is_taken = false;
+    for (uint32_t i = 0; i < network->tunnel_count; i++) {
+        for (uint32_t p = 0; p < network->tunnels[i].peer_count; p++) {
+            struct status_peer peer;
+            struct engine_route route;
+            status_read_peer(engine, i, p, 0, &peer);
+            if (network->tunnels[i].carrier != TUNNEL_NO_CARRIER ||
+                peer.endpoint.address.family != FAMILY_IPV4)
+                continue;
+            engine_route(engine, &peer.endpoint.address, &route);
+            is_taken |= route.tunnel >= 0;
+        }
+    }
+    return is_taken;
+}
+
+/* rp_filter is IPv4's alone, and looks into no table that a user's own rules name. */
+static bool needs_marks(const struct config *config, const struct engine *engine)
+{
+    unsigned halves = 0;
+    engine_walk_routes(engine, note_halves, &halves);
+    return !config->table_is_off && !config->table &&
+           (halves == 3 || takes_a_relay(config, engine));
+}
+
+void guard_note_switch(const struct config *config, const struct engine *engine,
+                       struct state *state)
 {
     state->restores_src_valid_mark |=
-        sysctl_lacks_src_valid_mark() ||
-        (sysctl_has_src_valid_mark() && state_others_need_src_valid_mark(network));
+        needs_marks(config, engine) &&
+        (sysctl_lacks_src_valid_mark() ||
+         (sysctl_has_src_valid_mark() && state_others_need_src_valid_mark(config->name)));
 }
 
 bool guard_switch_on(struct state *state, struct text *why)

@@ -41,9 +41,12 @@ int guard_restore(struct guard *guard, struct text *why);
 void guard_wipe(struct guard *guard); /* the table stays */
 
 /* Strict links look at the marks that the table gives back only with src_valid_mark: noted in the
- * state before that is written, and switched on after. False: a warning, and not noted any more.
- * Both may be said again: links come, and others set their filters, after `up`. */
-void guard_note_switch(const char *network, struct state *state);
+ * state before that is written, and switched on after, but only where a route of ours takes a relay's
+ * address, or a default route any: else the answers' way back is the uplink without it. False: a
+ * warning, and not noted any more. Both may be said again: links come, others set their filters, and
+ * relays move, after `up`. */
+void guard_note_switch(const struct config *config, const struct engine *engine,
+                       struct state *state);
 bool guard_switch_on(struct state *state, struct text *why);
 
 /* The table and the switch, as the state says. 0, or -errno and a sentence. */

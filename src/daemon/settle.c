@@ -126,7 +126,7 @@ static void settle_switches(struct daemon *daemon)
     if (daemon->guard.has_told_of_switches)
         return;
     bool was_noted = state->restores_src_valid_mark;
-    guard_note_switch(daemon->config->name, state);
+    guard_note_switch(daemon->config, network_engine(daemon->network), state);
     bool is_noted = state->restores_src_valid_mark == was_noted ||
                     state_write(daemon->config->name, state, &why) == 0;
     if (!is_noted)

@@ -54,6 +54,19 @@ def F5_handshakes_complete_whatever_the_uplink_filters():
 
 
 @tap.test
+def F5_split_routes_leave_the_switch_alone_unless_one_has_a_relay():
+    office = ["203.0.113.0/24", "fc00:bbbb::/64"]
+    for allowed, switch in ((office, "0"), (office + ["198.51.100.0/24"], "1"),
+                            (office + ["0.0.0.0/1", "128.0.0.0/1"], "1")):
+        with Filter(1):
+            hopwire = scene.up(entry_peer={"AllowedIPs": allowed})
+            wait_reachable(scene.client, OFFICE)
+            tap.equal(read("all/src_valid_mark"), switch, f"src_valid_mark with {allowed}")
+            hopwire.down()
+            tap.equal(read("all/src_valid_mark"), "0", "src_valid_mark after down")
+
+
+@tap.test
 def F5_the_switch_is_restored_after_a_kill_too():
     with Filter(1):
         hopwire = scene.up()
