@@ -16,9 +16,15 @@ static void print_unanswered(const json_t *peer)
         printf(" (its carrier %s does not work)", carrier);
 }
 
+const char *peer_state_endpoint(const json_t *peer)
+{
+    return ask_text(peer, "endpoint", ask_text(peer, "endpoint_name", "unknown"));
+}
+
 void peer_state_print(const json_t *peer)
 {
     const char *state = ask_text(peer, "state", "?");
+    const char *cause = ask_text(peer, "endpoint_error", NULL);
     long long tries = ask_number(peer, "attempts");
     if (strcmp(state, "up") == 0) {
         printf("up %lld s", ask_number(peer, "since_s"));
@@ -26,18 +32,18 @@ void peer_state_print(const json_t *peer)
             printf(", but ");
             print_unanswered(peer);
         }
-    } else if (strcmp(state, "handshake") == 0) {
+    } else if (strcmp(state, "no answer") == 0) {
+        print_unanswered(peer);
+    } else if (strcmp(state, "gave up") == 0) {
+        printf("gave up, ");
         print_unanswered(peer);
     } else if (strcmp(state, "unroutable") == 0) {
         printf("unroutable: its endpoint %s",
                ask_number(peer, "mtu") ? "is outside the carrier's AllowedIPs"
                                        : "does not fit the carrier's path, which is too narrow");
-    } else if (strcmp(state, "no_endpoint") == 0) {
-        printf("no endpoint yet");
-    } else if (tries) {
-        printf("gave up, ");
-        print_unanswered(peer);
+    } else if (strcmp(state, "no endpoint") == 0) {
+        printf("no endpoint yet%s%s", cause ? ": " : "", cause ? cause : "");
     } else {
-        printf("idle");
+        printf("%s", state);
     }
 }

@@ -44,7 +44,7 @@ static int print_route(const json_t *route, const struct address *destination)
     printf("\n");
     json_array_foreach(json_object_get(route, "hops"), index, hop) {
         printf("  hop %lld: %s to %s mtu %lld · ", ask_number(hop, "depth"),
-               ask_text(hop, "tunnel", "?"), ask_text(hop, "endpoint", "unknown"),
+               ask_text(hop, "tunnel", "?"), peer_state_endpoint(hop),
                ask_number(hop, "mtu"));
         peer_state_print(hop);
         printf("\n");

@@ -50,7 +50,7 @@ static void print_peer(const json_t *peer, const char *indent)
     char sent[32], received[32];
     long long handshake = ask_number(peer, "latest_handshake");
     printf("%speer %s\n%s  endpoint %s · ", indent, ask_text(peer, "public_key", "?"), indent,
-           ask_text(peer, "endpoint", "unknown"));
+           peer_state_endpoint(peer));
     peer_state_print(peer);
     if (handshake)
         printf(" · handshake %lld s ago", ago_s(handshake));
@@ -88,6 +88,9 @@ static void print_network(const json_t *status)
     printf("%s: interface %s, MTU %lld, up %lld s, AEAD %s\n", ask_text(status, "name", "?"),
            ask_text(status, "interface", "?"), ask_number(status, "mtu"),
            ask_number(status, "up_s"), ask_text(status, "aead", "?"));
+    if (ask_number(status, "lost_log_lines"))
+        printf("  log: %lld lines were lost, syslog or standard error did not take them\n",
+               ask_number(status, "lost_log_lines"));
     print_drops(json_object_get(status, "drops"), "  ");
     json_array_foreach(json_object_get(status, "tunnels"), index, tunnel)
         print_tunnel(tunnel);

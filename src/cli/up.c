@@ -8,7 +8,6 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
-#include <syslog.h>
 #include <unistd.h>
 
 #include "cli/command.h"
@@ -128,7 +127,6 @@ static int run_in_background(char **names, int count, struct daemon_options *opt
     }
     close(ends[0]);
     setsid();
-    openlog("hopwire", LOG_PID, LOG_DAEMON);
     options->ready = tell_parent;
     options->context = &ends[1];
     return run(names, count, options);

@@ -89,6 +89,8 @@ static void answer_request(void *context, const char *line, struct control_answe
                             .interface_mtu_bytes =
                                 interface_mtu(daemon->config, network_engine(daemon->network)),
                             .mark = daemon->state.routing.mark,
+                            .names = daemon->names,
+                            .log_lost = daemon->log.lost,
                             .started = daemon->started};
     struct address destination;
     if (strcmp(line, "status") == 0) {
@@ -159,7 +161,7 @@ static int start_network(struct daemon *daemon)
         .random = loop_random(),
         .aead = daemon->aead,
         .mark = daemon->state.routing.mark,
-        .log = settle_log,
+        .log = settle_event,
         .ended = interface_ended,
         .context = daemon,
     };
@@ -254,7 +256,7 @@ static int lay(struct daemon *daemon)
         settle_tell(daemon, reason);
     const char *notice = sysctl_ipv6_notice(routing->ipv6);
     if (notice)
-        fprintf(stderr, "hopwire: %s: %s\n", daemon->config->name, notice);
+        settle_tell(daemon, notice);
     daemon->state.is_laid = true;
     return state_write(daemon->config->name, &daemon->state, &daemon->why);
 }
@@ -337,7 +339,7 @@ static int open_doors(struct daemon *daemon)
                                     .mark = daemon->state.routing.mark,
                                     .replaced_dns = daemon->dns_path,
                                     .changed = settle_endpoint_changed,
-                                    .log = settle_log,
+                                    .log = settle_event,
                                     .context = daemon};
     if (result == 0)
         result = names_start(&daemon->names, &options, &daemon->why);
@@ -466,8 +468,10 @@ static int announce(struct daemon *daemon)
     if (result != 0)
         return result;
     engine_set_up(network_engine(daemon->network), true, loop_now());
-    if (daemon->options->ready(daemon->options->context))
+    if (daemon->options->ready(daemon->options->context)) {
+        log_started(&daemon->log);
         return 0;
+    }
     text_append(&daemon->why, "`hopwire up` was ended while it waited");
     daemon->is_orphaned = daemon->has_crashed; /* unreachable before, unreachable now */
     return -EPIPE;
@@ -475,19 +479,20 @@ static int announce(struct daemon *daemon)
 
 int daemon_run(const struct daemon_options *options)
 {
-    struct daemon daemon = {.options = options, .is_foreground = options->is_foreground,
+    struct daemon daemon = {.options = options,
                             .config = options->config,
                             .description = options->config->network};
     text_init(&daemon.why, daemon.reason, sizeof(daemon.reason));
     daemon.started = loop_now();
     hold_signals(options->is_foreground);
+    log_open(&daemon.log, options->config->name, options->is_foreground, NULL);
     int result = start(&daemon);
     if (result == 0)
         result = announce(&daemon);
     if (result != 0) {
-        fprintf(stderr, "hopwire: %s: %s\n", daemon.config->name,
-                daemon.why.len ? daemon.reason : strerror(-result));
+        settle_tell(&daemon, daemon.why.len ? daemon.reason : strerror(-result));
         undo(&daemon, true);
+        log_close(&daemon.log);
         return 1;
     }
     result = loop_run(daemon.loop);
@@ -496,5 +501,6 @@ int daemon_run(const struct daemon_options *options)
         daemon.is_orphaned = true; /* nobody asked for an end: nothing may leak (RULES F2) */
     }
     undo(&daemon, false);
+    log_close(&daemon.log);
     return result == 0 ? 0 : 1;
 }

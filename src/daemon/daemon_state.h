@@ -5,6 +5,7 @@
 
 #include "config/config.h"
 #include "daemon/guard.h"
+#include "daemon/log.h"
 #include "daemon/names.h"
 #include "daemon/ports.h"
 #include "daemon/roots.h"
@@ -20,7 +21,7 @@ struct daemon_options;
 
 struct daemon {
     const struct daemon_options *options;
-    bool is_foreground;
+    struct log log;
     const struct config *config;
     struct network_description description; /* the config's, with what the host adds */
 

@@ -14,6 +14,7 @@
  * a while. */
 #define WATCH_NS (2 * NS_PER_S)
 #define ASK_AGAIN_NS (10 * NS_PER_S)
+#define LOG_AGAIN_NS (600 * NS_PER_S)
 
 struct name {
     struct names *names;
@@ -25,6 +26,8 @@ struct name {
     bool is_asking;
     bool was_failing; /* when it was looked at last */
     instant_ns answered;
+    char cause[NAMES_CAUSE_BYTES]; /* of there being no answer; "" */
+    instant_ns cause_logged;
     struct loop_timer timer;
 };
 
@@ -36,12 +39,27 @@ struct names {
     struct name names[];
 };
 
-static void log_name(struct name *name, const char *event)
+static void log_name(struct name *name, enum log_level level, const char *event)
 {
     char line[512];
     snprintf(line, sizeof(line), "%s: endpoint %s: %s",
              name->names->options.network->tunnels[name->tunnel].name, name->text, event);
-    name->names->options.log(name->names->options.context, line);
+    name->names->options.log(name->names->options.context, level, line);
+}
+
+/* The same cause again is no news, while it is asked again and again. */
+static void fail(struct name *name, const char *cause)
+{
+    char shown[NAMES_CAUSE_BYTES];
+    instant_ns now = loop_now();
+    snprintf(shown, sizeof(shown), "%s", cause);
+    bool is_news = strcmp(name->cause, shown) != 0 ||
+                   instant_is_reached(instant_add(name->cause_logged, LOG_AGAIN_NS), now);
+    if (is_news) {
+        name->cause_logged = now;
+        log_name(name, LOG_LEVEL_WARNING, cause);
+    }
+    memcpy(name->cause, shown, sizeof(shown));
 }
 
 static void retry_later(struct name *name)
@@ -110,11 +128,12 @@ static void done(void *context, const struct address *answer, size_t answer_coun
     size_t count = choose_reachable(name, answer, answer_count, addresses);
     name->is_asking = false;
     if (count == 0) {
-        log_name(name, answer_count ? why_unreachable(name) : why);
+        fail(name, answer_count ? why_unreachable(name) : why);
         retry_later(name);
         return;
     }
     name->retry_ns = 0;
+    name->cause[0] = '\0';
     name->answered = loop_now();
     loop_set_timer(&name->timer, instant_add(loop_now(), WATCH_NS));
     status_read_peer(names->options.engine, name->tunnel, name->peer, loop_now(), &peer);
@@ -131,7 +150,7 @@ static void done(void *context, const struct address *answer, size_t answer_coun
     }
     struct endpoint endpoint = {.address = addresses[choice], .port = name->port};
     char text[ENDPOINT_TEXT_BYTES];
-    log_name(name, endpoint_format(&endpoint, text));
+    log_name(name, LOG_LEVEL_NOTICE, endpoint_format(&endpoint, text));
     engine_set_endpoint(names->options.engine, name->tunnel, name->peer, &endpoint, loop_now());
     names->options.changed(names->options.context);
 }
@@ -155,7 +174,7 @@ static int ask(struct name *name, struct text *why)
         name->is_asking = true;
         return 0;
     }
-    log_name(name, why->bytes);
+    fail(name, why->bytes);
     retry_later(name);
     if (result == -EPERM || result == -EINVAL)
         return result;
@@ -263,6 +282,16 @@ void names_stop(struct names *names)
     loop_remove(names->options.loop, &names->source);
     resolve_close(names->resolver);
     free(names);
+}
+
+const char *names_cause(const struct names *names, uint32_t tunnel, uint32_t peer)
+{
+    for (size_t i = 0; names && i < names->count; i++) {
+        const struct name *name = &names->names[i];
+        if (name->tunnel == tunnel && name->peer == peer && name->cause[0])
+            return name->cause;
+    }
+    return NULL;
 }
 
 void names_ask_again(struct names *names)

@@ -9,6 +9,8 @@
 #include "host/resolve.h"
 #include "io/loop.h"
 
+#define NAMES_CAUSE_BYTES 256
+
 struct names;
 
 struct names_options {
@@ -19,7 +21,7 @@ struct names_options {
     const char *replaced_dns; /* see resolve_options; lives as long as the names */
     /* An endpoint is known or changed: the roots' MTU may follow. */
     void (*changed)(void *context);
-    void (*log)(void *context, const char *line);
+    void (*log)(void *context, enum log_level level, const char *line);
     void *context;
 };
 
@@ -28,5 +30,8 @@ int names_start(struct names **names, const struct names_options *options, struc
 void names_stop(struct names *names); /* NULL does nothing */
 /* The host's network changed: ask again now (F8). */
 void names_ask_again(struct names *names);
+/* Why the peer's endpoint, a name, could not be resolved when it was asked last; NULL: it could, is
+ * being asked, or is no name. Borrowed until the next round of the loop. */
+const char *names_cause(const struct names *names, uint32_t tunnel, uint32_t peer);
 
 #endif

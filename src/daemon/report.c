@@ -6,6 +6,7 @@
 
 #include "config/keytext.h"
 #include "engine/status.h"
+#include "daemon/names.h"
 #include "io/loop.h"
 #include "io/network.h"
 
@@ -58,15 +59,29 @@ static const char *carrier_that_fails(const struct engine *engine, uint32_t tunn
     return works ? NULL : carrier.name;
 }
 
+/* As configured, with its port. */
+static json_t *endpoint_name_json(const struct peer_description *peer)
+{
+    return peer->endpoint_name
+               ? json_sprintf("%s:%u", peer->endpoint_name, peer->endpoint.port)
+               : json_null();
+}
+
 /* Where the peer is, and whether it answers. */
-static json_t *state_json(const struct engine *engine, uint32_t tunnel,
+static json_t *state_json(const struct report *report, uint32_t tunnel, uint32_t index,
                           const struct status_peer *peer, instant_ns now)
 {
+    const struct engine *engine = network_engine(report->network);
+    const char *cause = names_cause(report->names, tunnel, index);
     const char *waits_for = carrier_that_fails(engine, tunnel, peer, now);
     json_t *object = json_object();
     json_object_set_new(object, "endpoint", endpoint_json(&peer->endpoint));
+    json_object_set_new(
+        object, "endpoint_name",
+        endpoint_name_json(&report->config->network.tunnels[tunnel].peers[index]));
+    json_object_set_new(object, "endpoint_error", cause ? json_string(cause) : json_null());
     json_object_set_new(object, "mtu", json_integer(peer->mtu_bytes));
-    json_object_set_new(object, "state", json_string(status_peer_state_name(peer->state)));
+    json_object_set_new(object, "state", json_string(status_peer_word(peer)));
     json_object_set_new(object, "since_s", json_integer((json_int_t)(peer->since_ns / NS_PER_S)));
     json_object_set_new(object, "attempts", json_integer(peer->attempts));
     json_object_set_new(object, "unanswered_s",
@@ -75,12 +90,12 @@ static json_t *state_json(const struct engine *engine, uint32_t tunnel,
     return object;
 }
 
-static json_t *peer_json(const struct engine *engine, uint32_t tunnel, uint32_t index,
+static json_t *peer_json(const struct report *report, uint32_t tunnel, uint32_t index,
                          instant_ns now)
 {
     struct status_peer peer;
-    status_read_peer(engine, tunnel, index, now, &peer);
-    json_t *object = json_object(), *state = state_json(engine, tunnel, &peer, now);
+    status_read_peer(network_engine(report->network), tunnel, index, now, &peer);
+    json_t *object = json_object(), *state = state_json(report, tunnel, index, &peer, now);
     json_object_set_new(object, "public_key", key_json(peer.public_key));
     json_object_update(object, state);
     json_decref(state);
@@ -105,7 +120,7 @@ static json_t *tunnel_json(const struct report *report, uint32_t index, instant_
     for (size_t i = 0; i < described->address_count; i++)
         json_array_append_new(addresses, address_json(&described->addresses[i]));
     for (uint32_t i = 0; i < tunnel.peer_count; i++)
-        json_array_append_new(peers, peer_json(engine, index, i, now));
+        json_array_append_new(peers, peer_json(report, index, i, now));
     json_object_set_new(object, "name", json_string(tunnel.name));
     json_object_set_new(object, "via",
                         is_root ? json_null()
@@ -144,27 +159,30 @@ char *report_status(const struct report *report, instant_ns now)
     for (uint32_t i = 0; i < status_tunnel_count(engine); i++)
         json_array_append_new(tunnels, tunnel_json(report, i, now));
     json_object_set_new(object, "name", json_string(report->config->name));
+    json_object_set_new(object, "state", json_string("up"));
     json_object_set_new(object, "interface", json_string(report->config->interface_name));
     json_object_set_new(object, "mtu", json_integer(report->interface_mtu_bytes));
     json_object_set_new(object, "up_s",
                         json_integer((json_int_t)(instant_since(report->started, now) / NS_PER_S)));
     json_object_set_new(object, "aead", json_string(report->aead_name));
     json_object_set_new(object, "fwmark", json_integer(report->mark));
+    json_object_set_new(object, "lost_log_lines", json_integer((json_int_t)report->log_lost));
     json_object_set_new(object, "drops", drops_json(drops));
     json_object_set_new(object, "tunnels", tunnels);
     return print(object);
 }
 
 /* From the innermost to the socket. */
-static json_t *hops_json(const struct engine *engine, int tunnel, int peer, instant_ns now)
+static json_t *hops_json(const struct report *report, int tunnel, int peer, instant_ns now)
 {
+    const struct engine *engine = network_engine(report->network);
     json_t *hops = json_array();
     while (tunnel >= 0 && peer >= 0) {
         struct status_tunnel shown;
         struct status_peer hop;
         status_read_tunnel(engine, (uint32_t)tunnel, &shown);
         status_read_peer(engine, (uint32_t)tunnel, (uint32_t)peer, now, &hop);
-        json_t *object = state_json(engine, (uint32_t)tunnel, &hop, now);
+        json_t *object = state_json(report, (uint32_t)tunnel, (uint32_t)peer, &hop, now);
         json_object_set_new(object, "tunnel", json_string(shown.name));
         json_object_set_new(object, "depth", json_integer(shown.depth));
         json_array_append_new(hops, object);
@@ -201,6 +219,6 @@ char *report_route(const struct report *report, const struct address *destinatio
         status_read_peer(engine, (uint32_t)route.tunnel, (uint32_t)route.peer, now, &peer);
         json_object_set_new(object, "peer", key_json(peer.public_key));
     }
-    json_object_set_new(object, "hops", hops_json(engine, route.tunnel, route.peer, now));
+    json_object_set_new(object, "hops", hops_json(report, route.tunnel, route.peer, now));
     return print(object);
 }

@@ -6,6 +6,7 @@
 #include "config/config.h"
 #include "engine/engine.h"
 
+struct names;
 struct network;
 
 struct report {
@@ -14,6 +15,8 @@ struct report {
     const char *aead_name;
     uint32_t interface_mtu_bytes;
     uint32_t mark;
+    const struct names *names; /* NULL: no endpoint is one */
+    uint64_t log_lost; /* lines */
     instant_ns started;
 };
 

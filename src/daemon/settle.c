@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <syslog.h>
 
 #include "daemon/interface.h"
 
@@ -19,19 +18,19 @@
 
 void settle_log(void *context, const char *line)
 {
-    const struct daemon *daemon = context;
-    if (daemon->is_foreground)
-        fprintf(stderr, "hopwire: %s: %s\n", daemon->config->name, line);
-    else
-        syslog(LOG_INFO, "%s: %s", daemon->config->name, line);
+    struct daemon *daemon = context;
+    log_line(&daemon->log, LOG_LEVEL_NOTICE, line);
 }
 
-/* To whoever started it, and to the log. */
+void settle_event(void *context, enum log_level level, const char *line)
+{
+    struct daemon *daemon = context;
+    log_line(&daemon->log, level, line);
+}
+
 void settle_tell(struct daemon *daemon, const char *line)
 {
-    if (!daemon->is_foreground)
-        fprintf(stderr, "hopwire: %s: %s\n", daemon->config->name, line);
-    settle_log(daemon, line);
+    log_tell(&daemon->log, LOG_LEVEL_WARNING, line);
 }
 
 static size_t root_endpoints(const struct daemon *daemon, uint32_t root,
@@ -233,6 +232,7 @@ static void follow(void *context, instant_ns now)
     struct daemon *daemon = context;
     notice_sleep(daemon);
     follow_endpoints(daemon);
+    log_retry(&daemon->log);
     /* The kernel tells of filters that change, but not of this switch. */
     if (daemon->state.restores_src_valid_mark && !sysctl_has_src_valid_mark())
         settle_switches(daemon);

@@ -8,6 +8,7 @@
 
 /* A line for the log; `context` is the struct daemon. */
 void settle_log(void *context, const char *line);
+void settle_event(void *context, enum log_level level, const char *line);
 /* For whoever started it too. Before options->ready. */
 void settle_tell(struct daemon *daemon, const char *line);
 

@@ -4,6 +4,7 @@
 #ifndef ENGINE_CORE_H
 #define ENGINE_CORE_H
 
+#include "base/log_level.h"
 #include "crypto/aead.h"
 #include "engine/actions.h"
 #include "engine/own_datagram.h"
@@ -88,7 +89,7 @@ struct engine {
     struct pool *pool;
     struct aead *aead;
     const struct random_source *random;
-    void (*log)(void *context, const char *line);
+    void (*log)(void *context, enum log_level level, const char *line);
     void *log_context;
 
     struct tree tree;

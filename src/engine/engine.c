@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "engine/core.h"
+#include "engine/events.h"
 #include "engine/fragments.h"
 #include "engine/handshakes.h"
 #include "engine/inbound.h"
@@ -190,6 +191,8 @@ void engine_set_up(struct engine *engine, bool is_up, instant_ns now)
                 outbound_drop_staged(engine, peer, VERDICT_NO_SESSION);
                 peer_forget_sessions(peer);
                 timers_stop(&peer->timers);
+                hop_of(peer)->attempts = 0;
+                events_forget(peer);
                 list_remove(&hop_of(peer)->wanting);
                 heap_set(&engine->deadlines, &peer->deadline, INSTANT_NEVER);
             } else if (peer->timers.persistent_interval) {

@@ -4,6 +4,7 @@
 #ifndef ENGINE_ENGINE_H
 #define ENGINE_ENGINE_H
 
+#include "base/log_level.h"
 #include "base/memory.h"
 #include "base/random.h"
 #include "crypto/aead.h"
@@ -22,7 +23,7 @@ struct engine_options {
     const struct random_source *random;
     bool tun_takes_tcp4, tun_takes_tcp6, tun_takes_udp; /* as super-packets (TSO4, TSO6, USO) */
     /* One line an event, no newline; may be NULL. Never a key. */
-    void (*log)(void *context, const char *line);
+    void (*log)(void *context, enum log_level level, const char *line);
     void *log_context;
 };
 

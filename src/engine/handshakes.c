@@ -1,26 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 #include "engine/handshakes.h"
 
-#include <stdio.h>
-
+#include "engine/events.h"
 #include "engine/outbound.h"
 
-static void log_peer(struct engine *engine, const struct peer *peer, const char *event)
-{
-    char line[256], endpoint[ENDPOINT_TEXT_BYTES];
-    if (!engine->log)
-        return;
-    snprintf(line, sizeof(line), "%s: peer %u (%s): %s", node_of(peer)->name, peer->index,
-             peer->endpoint.address.family ? endpoint_format(&peer->endpoint, endpoint)
-                                           : "no endpoint",
-             event);
-    engine->log(engine->log_context, line);
-}
+/* Of the second repetition: one that is lost is no news. */
+#define NO_ANSWER_NS (2 * REKEY_TIMEOUT_NS)
 
-void handshakes_move(struct engine *engine, struct peer *peer, const struct endpoint *endpoint)
+void handshakes_move(struct engine *engine, struct peer *peer, const struct endpoint *endpoint,
+                     instant_ns now)
 {
     tree_set_endpoint(&engine->tree, peer, endpoint);
-    log_peer(engine, peer, "is here now");
+    events_moved(engine, peer, now);
 }
 
 /* Without a way out: a new endpoint starts it at once, and what waits gives up as if it had been sent. */
@@ -42,16 +33,21 @@ static void initiate(struct engine *engine, struct peer *peer, instant_ns now, u
         return;
     bool is_stuck = node_of(peer)->carrier && (!hop->carrier_peer || !hop->mtu_bytes);
     if (!peer->endpoint.address.family || is_stuck) {
+        if (is_stuck && peer->endpoint.address.family)
+            events_no_way(engine, peer, "its carrier cannot reach this endpoint", now);
         try_later(engine, peer, now);
         return;
     }
     if (tunnel_create_initiation(peer, now, wall_ns, message) != VERDICT_OK) {
-        try_later(engine, peer, now); /* its key can never work */
+        events_no_way(engine, peer, "its public key can never work: it is no key", now);
+        try_later(engine, peer, now);
         return;
     }
     peer->sent_bytes += sizeof(message);
     if (hop->attempts++ == 0)
         hop->attempting_since = now;
+    else if (hop->attempts > 2 && instant_since(hop->attempting_since, now) >= NO_ANSWER_NS)
+        events_no_answer(engine, peer, hop->attempting_since, now);
     timers_any_authenticated_packet_sent(&peer->timers);
     timers_any_authenticated_packet_traversal(&peer->timers, now);
     core_touch_deadline(engine, peer);
@@ -81,6 +77,7 @@ void handshakes_session_is_ready(struct engine *engine, struct peer *peer, insta
                                  struct actions *actions)
 {
     hop_of(peer)->attempts = 0;
+    events_ready(engine, peer, now);
     outbound_release(engine, peer);
     outbound_run(engine, now, actions);
 }
@@ -143,7 +140,7 @@ static void consume(struct engine *engine, const struct backlog_message *message
         struct inbound_entry from = {.source = message->source,
                                      .destination = message->destination,
                                      .interface = message->interface};
-        handshakes_roam(engine, peer, &from);
+        handshakes_roam(engine, peer, &from, now);
         peer->received_bytes += message->len_bytes;
         peer->last_received = now;
     }
@@ -153,7 +150,7 @@ static void consume(struct engine *engine, const struct backlog_message *message
         reply(engine, message, &result, actions);
     }
     if (peer && result.session_is_ready) {
-        log_peer(engine, peer, "session is ready");
+        events_ready(engine, peer, now);
         hop_of(peer)->attempts = 0;
         /* The responder may send only after it has heard from us: a keepalive when nothing waits. */
         if (peer->stage.count == 0)
@@ -181,14 +178,16 @@ void handshakes_run(struct engine *engine, instant_ns now, uint64_t wall_ns,
 
 /* ---- timers ---- */
 
-static void handle_due(struct engine *engine, struct peer *peer, unsigned due)
+static void handle_due(struct engine *engine, struct peer *peer, unsigned due, instant_ns now)
 {
     if (due & TIMERS_DUE_GIVE_UP) {
-        log_peer(engine, peer, "gave up: no answer to its handshakes");
+        events_gave_up(engine, peer, now);
         outbound_drop_staged(engine, peer, VERDICT_STAGE_EXPIRED);
     }
     if (due & TIMERS_DUE_WIPE)
         peer_forget_sessions(peer);
+    if (due & TIMERS_DUE_SILENT)
+        events_no_answer(engine, peer, now - TIMERS_SILENT_NS, now);
     if (due & TIMERS_DUE_INITIATION) {
         /* No answer: perhaps our own address changed, so the kernel chooses one again. */
         hop_of(peer)->path.source = (struct address){0};
@@ -208,7 +207,7 @@ void handshakes_tick(struct engine *engine, size_t most, instant_ns now, uint64_
             break;
         struct peer *peer = CONTAINER_OF(first, struct peer, deadline);
         unsigned due = timers_take_due(&peer->timers, now);
-        handle_due(engine, peer, due);
+        handle_due(engine, peer, due, now);
         heap_set(&engine->deadlines, &peer->deadline, timers_next(&peer->timers));
     }
     outbound_run(engine, now, actions);

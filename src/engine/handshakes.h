@@ -22,14 +22,15 @@ void handshakes_tick(struct engine *engine, size_t most, instant_ns now, uint64_
                      struct actions *actions);
 
 /* The peer has moved to another endpoint. */
-void handshakes_move(struct engine *engine, struct peer *peer, const struct endpoint *endpoint);
+void handshakes_move(struct engine *engine, struct peer *peer, const struct endpoint *endpoint,
+                     instant_ns now);
 
 /* An authenticated message tells where the peer is (whitepaper 2.1). */
 static inline void handshakes_roam(struct engine *engine, struct peer *peer,
-                                   const struct inbound_entry *entry)
+                                   const struct inbound_entry *entry, instant_ns now)
 {
     if (!endpoint_is_equal(&peer->endpoint, &entry->source))
-        handshakes_move(engine, peer, &entry->source);
+        handshakes_move(engine, peer, &entry->source, now);
     /* Answers leave from the address that the peer spoke to (TRAPS 31). */
     if (!node_of(peer)->carrier) {
         hop_of(peer)->path.source = entry->destination;

@@ -6,6 +6,28 @@
 #include "engine/actions.h"
 #include "wireguard/peer.h"
 
+/* What was said of the peer: see events.h. */
+enum event_kind {
+    EVENT_MOVED,
+    EVENT_READY,
+    EVENT_GAVE_UP,
+    EVENT_OUTAGE,
+    EVENT_KINDS,
+};
+
+struct event_limit {
+    instant_ns since; /* of these lines of one kind */
+    uint32_t said;
+    uint32_t unsaid; /* since the last line */
+};
+
+struct events {
+    struct event_limit limits[EVENT_KINDS];
+    instant_ns failing_since;
+    bool is_failing; /* until a session works again */
+    bool is_told;    /* that it fails */
+};
+
 /* Which root's peer the datagrams to this root's peer last rode, having come out of the TUN. */
 struct riding {
     uint32_t tunnel; /* of the one that was ridden, and its index there */
@@ -28,6 +50,7 @@ struct hop {
     bool is_awaiting_name;     /* described by a name that is not resolved yet */
     instant_ns attempting_since; /* the first initiation since the last session */
     uint32_t attempts;           /* initiations since then */
+    struct events events;
     struct list wanting;       /* in the engine's list of peers that want a handshake */
     struct list releasing;     /* in the engine's list of peers with a session whose stage empties */
 };

@@ -132,7 +132,7 @@ static bool authenticate(struct engine *engine, struct inbound_entry *entry,
         opening->peer = peer;
     }
     peer->received_bytes += packet->len_bytes;
-    handshakes_roam(engine, peer, entry);
+    handshakes_roam(engine, peer, entry, now);
     if (peer_confirm_session(peer, session)) {
         opening->sessions_changed = true;
         handshakes_session_is_ready(engine, peer, now, opening->actions);

@@ -94,7 +94,7 @@ static void log_loop(struct engine *engine, const struct peer *peer, instant_ns 
              "%s: peer %u (%s): the host routes its datagrams into the interface again; they are "
              "dropped: give its endpoint a route past the interface",
              node_of(peer)->name, peer->index, endpoint_format(&peer->endpoint, endpoint));
-    engine->log(engine->log_context, line);
+    engine->log(engine->log_context, LOG_LEVEL_WARNING, line);
 }
 
 enum verdict riding_judge(struct engine *engine, const struct peer *peer, const uint8_t *bytes,

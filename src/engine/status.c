@@ -3,11 +3,11 @@
 
 #include "engine/core.h"
 
-static const char *const state_names[] = {
+static const char *const state_words[] = {
     [STATUS_PEER_IDLE] = "idle",
-    [STATUS_PEER_NO_ENDPOINT] = "no_endpoint",
+    [STATUS_PEER_NO_ENDPOINT] = "no endpoint",
     [STATUS_PEER_UNROUTABLE] = "unroutable",
-    [STATUS_PEER_HANDSHAKE] = "handshake",
+    [STATUS_PEER_HANDSHAKE] = "no answer",
     [STATUS_PEER_UP] = "up",
 };
 
@@ -71,7 +71,7 @@ void status_read_peer(const struct engine *engine, uint32_t tunnel, uint32_t ind
                                                  : out->unanswered_ns;
 }
 
-const char *status_peer_state_name(enum status_peer_state state)
+const char *status_peer_word(const struct status_peer *peer)
 {
-    return state_names[state];
+    return peer->state == STATUS_PEER_IDLE && peer->attempts ? "gave up" : state_words[peer->state];
 }

@@ -54,6 +54,7 @@ size_t status_tunnel_count(const struct engine *engine);
 void status_read_tunnel(const struct engine *engine, uint32_t tunnel, struct status_tunnel *out);
 void status_read_peer(const struct engine *engine, uint32_t tunnel, uint32_t peer, instant_ns now,
                       struct status_peer *out);
-const char *status_peer_state_name(enum status_peer_state state);
+/* Its state in words; "gave up": idle, and nothing answered when it was not. */
+const char *status_peer_word(const struct status_peer *peer);
 
 #endif

@@ -46,11 +46,11 @@ static void count_drop(void *context, enum verdict verdict, uint64_t packets)
     engine_count(root->network->engine, root->tunnel, verdict, packets);
 }
 
-static void pass_log(void *context, const char *line)
+static void pass_log(void *context, enum log_level level, const char *line)
 {
     struct root *root = context;
     if (root->network->options.log)
-        root->network->options.log(root->network->options.context, line);
+        root->network->options.log(root->network->options.context, level, line);
 }
 
 static int pass_protect(void *context, int fd)

@@ -22,8 +22,9 @@ static void count_end(void *context)
     ((struct end *)context)->ended++;
 }
 
-static void print_line(void *context, const char *line)
+static void print_line(void *context, enum log_level level, const char *line)
 {
+    (void)level;
     ((struct end *)context)->lines++;
     printf("# %s: %s\n", ((struct end *)context)->tun.name, line);
 }

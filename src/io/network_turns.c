@@ -22,7 +22,7 @@ static void log_error(struct network *network, const char *what, int error)
     network->last_log = now;
     char line[160];
     snprintf(line, sizeof(line), "%s: %s", what, strerror(-error));
-    network->options.log(network->options.context, line);
+    network->options.log(network->options.context, LOG_LEVEL_WARNING, line);
 }
 
 static void watch_socket(struct socket_source *socket)

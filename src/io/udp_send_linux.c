@@ -190,7 +190,7 @@ static void log_error(struct udp *udp, const struct udp_send *send, int error, i
     char to[ENDPOINT_TEXT_BYTES], line[160];
     snprintf(line, sizeof(line), "%u bytes to %s cannot be sent: %s", send->packet->len_bytes,
              endpoint_format(&send->path->destination, to), strerror(error));
-    udp->options.log(udp->options.context, line);
+    udp->options.log(udp->options.context, LOG_LEVEL_WARNING, line);
 }
 
 static bool is_without_memory(int error)

@@ -70,9 +70,10 @@ static void tell(const struct hopwire_options *options, enum hopwire_message_kin
         options->message(options->message_context, kind, line);
 }
 
-static void tell_event(void *context, const char *line)
+static void tell_event(void *context, enum log_level level, const char *line)
 {
     const struct hopwire_engine *engine = context;
+    (void)level;
     tell(&engine->options, HOPWIRE_MESSAGE_EVENT, line);
 }
 

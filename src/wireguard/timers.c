@@ -3,8 +3,6 @@
  * alike. */
 #include "wireguard/timers.h"
 
-#include "wireguard/message.h"
-
 #define ATTEMPTS_MOST (REKEY_ATTEMPT_TIME_NS / REKEY_TIMEOUT_NS)
 #define REKEY_JITTER_MOST_NS (333 * NS_PER_MS)
 #define WIPE_AFTER_NS (3 * REJECT_AFTER_TIME_NS)
@@ -21,6 +19,15 @@ static bool take(instant_ns *deadline, instant_ns now)
         return false;
     *deadline = INSTANT_NEVER;
     return true;
+}
+
+/* One that is late slept: the machine's silence, not the peer's (RULES H1). */
+static unsigned take_silence(struct timers *timers, instant_ns now)
+{
+    instant_ns since = timers->silent;
+    return take(&timers->silent, now) && instant_since(since, now) < REKEY_TIMEOUT_NS
+               ? TIMERS_DUE_SILENT
+               : 0;
 }
 
 static void forget_passive_keepalive(struct timers *timers)
@@ -40,6 +47,7 @@ void timers_stop(struct timers *timers)
     forget_passive_keepalive(timers);
     timers->retransmit = INSTANT_NEVER;
     timers->new_handshake = INSTANT_NEVER;
+    timers->silent = INSTANT_NEVER;
     timers->wipe = INSTANT_NEVER;
     timers->persistent_keepalive = INSTANT_NEVER;
     timers->last_initiation = INSTANT_NEVER;
@@ -83,6 +91,7 @@ unsigned timers_take_due(struct timers *timers, instant_ns now)
     }
     if (take(&timers->new_handshake, now)) {
         due |= TIMERS_DUE_INITIATION;
+        due |= take_silence(timers, now);
         timers->attempts = 0;
     }
     if (take(&timers->passive_keepalive, now)) {
@@ -101,8 +110,8 @@ unsigned timers_take_due(struct timers *timers, instant_ns now)
 void timers_data_sent(struct timers *timers, instant_ns now)
 {
     if (timers->new_handshake == INSTANT_NEVER)
-        timers->new_handshake =
-            instant_add(now, KEEPALIVE_TIMEOUT_NS + REKEY_TIMEOUT_NS + timers->jitter);
+        timers->new_handshake = timers->silent =
+            instant_add(now, TIMERS_SILENT_NS + timers->jitter);
 }
 
 void timers_data_received(struct timers *timers, instant_ns now)
@@ -121,6 +130,7 @@ void timers_any_authenticated_packet_sent(struct timers *timers)
 void timers_any_authenticated_packet_received(struct timers *timers)
 {
     timers->new_handshake = INSTANT_NEVER;
+    timers->silent = INSTANT_NEVER;
 }
 
 void timers_any_authenticated_packet_traversal(struct timers *timers, instant_ns now)

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/random.h"
+#include "wireguard/message.h"
 
 /* What is due. Several may be at once (deadlines may be an hour late: RULES H1). */
 enum timers_due {
@@ -13,12 +14,17 @@ enum timers_due {
     TIMERS_DUE_KEEPALIVE = 2,  /* send an empty packet */
     TIMERS_DUE_GIVE_UP = 4,    /* no answer for REKEY_ATTEMPT_TIME: drop what is staged */
     TIMERS_DUE_WIPE = 8,       /* 3 × REJECT_AFTER_TIME without a new session: forget all keys */
+    TIMERS_DUE_SILENT = 16,    /* nothing came for TIMERS_SILENT_NS after data was sent */
 };
+
+#define TIMERS_SILENT_NS (KEEPALIVE_TIMEOUT_NS + REKEY_TIMEOUT_NS)
 
 struct timers {
     instant_ns retransmit;        /* the handshake's answer is late */
     instant_ns passive_keepalive; /* data received and nothing sent since */
-    instant_ns new_handshake;     /* data sent and nothing received since */
+    instant_ns new_handshake;     /* data sent and nothing received since, or wanted for another
+                                   * reason */
+    instant_ns silent;            /* as new_handshake, only for the first of its reasons */
     instant_ns wipe;
     instant_ns persistent_keepalive;
     duration_ns persistent_interval; /* 0: off */

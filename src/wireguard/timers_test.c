@@ -132,7 +132,7 @@ static void test_silence_after_data_is_suspicious(void)
         /* from the first of them */
         {0, 0, DATA_SENT},
         {3 * S, 0, DATA_SENT},
-        {15 * S, TIMERS_DUE_INITIATION, INITIATED},
+        {15 * S, TIMERS_DUE_INITIATION | TIMERS_DUE_SILENT, INITIATED},
         {17 * S, 0, ANSWERED},
         {557 * S, TIMERS_DUE_WIPE, NOTHING},
         {0, 0, END},

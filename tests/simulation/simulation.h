@@ -92,6 +92,7 @@ struct sim_host {
     uint64_t sent_of_type[5];   /* by message type; 0: none of these */
     size_t datagram_most_bytes; /* the longest IP packet that it sent */
     size_t forwarded_most_bytes;
+    char log[16384]; /* what the engine said: "LEVEL line\n" each; the rest is not kept */
 };
 
 struct sim {
@@ -146,6 +147,8 @@ void sim_forget_inbox(struct sim_host *host);
 uint64_t sim_drops(const struct sim_host *host, enum verdict verdict);
 /* No verdict but OK was counted at the host. */
 bool sim_is_undisturbed(const struct sim_host *host);
+/* How many lines of the host's log have both parts in them. */
+unsigned sim_logged(const struct sim_host *host, const char *part, const char *other_part);
 enum status_peer_state sim_peer_state(const struct sim_host *host, uint32_t tunnel, uint32_t peer);
 
 #endif

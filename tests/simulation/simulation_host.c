@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "simulation/simulation.h"
@@ -21,6 +22,28 @@ struct sim *sim_new(void)
     sim->aead = aead_new(tap_memory(), NULL);
     CHECK(sim->aead != NULL);
     return sim;
+}
+
+static void keep_line(void *context, enum log_level level, const char *line)
+{
+    static const char *const levels[] = {[LOG_LEVEL_WARNING] = "warning",
+                                         [LOG_LEVEL_NOTICE] = "notice",
+                                         [LOG_LEVEL_INFO] = "info"};
+    struct sim_host *host = context;
+    size_t len = strlen(host->log);
+    snprintf(host->log + len, sizeof(host->log) - len, "%s %s\n", levels[level], line);
+}
+
+unsigned sim_logged(const struct sim_host *host, const char *part, const char *other_part)
+{
+    unsigned count = 0;
+    const char *end;
+    for (const char *line = host->log; (end = strchr(line, '\n')); line = end + 1) {
+        char copy[512];
+        snprintf(copy, sizeof(copy), "%.*s", (int)(end - line), line);
+        count += strstr(copy, part) && strstr(copy, other_part);
+    }
+    return count;
 }
 
 struct sim_host *sim_add_host(struct sim *sim, const char *name, const char *addresses,
@@ -50,7 +73,9 @@ struct sim_host *sim_add_host(struct sim *sim, const char *name, const char *add
                                            .random = sim->random,
                                            .tun_takes_tcp4 = true,
                                            .tun_takes_tcp6 = true,
-                                           .tun_takes_udp = true};
+                                           .tun_takes_udp = true,
+                                           .log = keep_line,
+                                           .log_context = host};
     host->engine = engine_new(&options, &description, why, sizeof(why));
     CHECK_TEXT(why, "");
     host->tunnel_count = description.tunnel_count;

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+/* What becomes of peers, as lines for people. Each kind is bounded per peer, whatever the network
+ * makes of it: who re-addresses our datagrams on their way writes no log. */
+#ifndef ENGINE_EVENTS_H
+#define ENGINE_EVENTS_H
+
+#include "base/clock.h"
+
+struct engine;
+struct peer;
+
+void events_moved(struct engine *engine, struct peer *peer, instant_ns now);
+void events_gave_up(struct engine *engine, struct peer *peer, instant_ns now);
+/* Nothing came from the peer since then: said once, until events_ready. */
+void events_no_answer(struct engine *engine, struct peer *peer, instant_ns since, instant_ns now);
+/* No initiation can be sent: the same with its reason. */
+void events_no_way(struct engine *engine, struct peer *peer, const char *reason, instant_ns now);
+/* A session works: "back", if it failed before. */
+void events_ready(struct engine *engine, struct peer *peer, instant_ns now);
+/* The interface is down: nothing is expected of the peer. */
+void events_forget(struct peer *peer);
+
+#endif
