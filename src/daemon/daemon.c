@@ -7,7 +7,6 @@
 #include "daemon/daemon.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/signalfd.h>
@@ -18,6 +17,7 @@
 #include "daemon/report.h"
 #include "daemon/restore.h"
 #include "daemon/settle.h"
+#include "daemon/signals.h"
 #include "daemon/system_dns.h"
 #include "host/dns.h"
 
@@ -261,36 +261,6 @@ static int lay(struct daemon *daemon)
     return state_write(daemon->config->name, &daemon->state, &daemon->why);
 }
 
-static sigset_t end_signals(void)
-{
-    struct sigaction hang_up;
-    sigset_t signals;
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGTERM);
-    sigaddset(&signals, SIGINT);
-    if (sigaction(SIGHUP, NULL, &hang_up) == 0 && hang_up.sa_handler != SIG_IGN)
-        sigaddset(&signals, SIGHUP);
-    return signals;
-}
-
-/* From now on a signal waits until all that was done can be undone. */
-static void hold_signals(bool is_foreground)
-{
-    if (!is_foreground)
-        signal(SIGHUP, SIG_IGN); /* no terminal can end with it */
-    sigset_t signals = end_signals();
-    sigprocmask(SIG_BLOCK, &signals, NULL);
-    signal(SIGPIPE, SIG_IGN); /* whoever read our output is gone: no reason to leave rules behind */
-    signal(SIGXFSZ, SIG_IGN); /* a limit on files' sizes: a sentence, as of a full disk */
-}
-
-static bool is_told_to_end(void)
-{
-    sigset_t pending, signals = end_signals();
-    return sigpending(&pending) == 0 && sigandset(&pending, &pending, &signals) == 0 &&
-           sigisemptyset(&pending) == 0;
-}
-
 static void tell_line(void *context, const char *line)
 {
     settle_tell(context, line);
@@ -314,16 +284,15 @@ static int start_dns(struct daemon *daemon)
 static int open_doors(struct daemon *daemon)
 {
     char path[STATE_PATH_BYTES];
-    sigset_t signals = end_signals();
     int result = state_path(daemon->config->name, ".sock", path, &daemon->why);
     if (result == 0)
         result = control_socket_open(path, answer_request, daemon, &daemon->control, &daemon->why);
     if (result == 0)
         result = add_source(daemon, &daemon->control_source,
                             control_socket_fd(daemon->control), control_ready);
-    int fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+    int fd = signals_open();
     if (result == 0 && fd < 0)
-        result = -errno;
+        result = fd;
     if (result == 0)
         result = add_source(daemon, &daemon->signal_source, fd, signal_ready);
     if (result == 0)
@@ -460,7 +429,7 @@ static int end_crash(struct daemon *daemon)
 
 static int announce(struct daemon *daemon)
 {
-    if (is_told_to_end()) {
+    if (signals_have_come()) {
         text_append(&daemon->why, "a signal ended it while it started");
         return -EINTR;
     }
@@ -484,7 +453,7 @@ int daemon_run(const struct daemon_options *options)
                             .description = options->config->network};
     text_init(&daemon.why, daemon.reason, sizeof(daemon.reason));
     daemon.started = loop_now();
-    hold_signals(options->is_foreground);
+    signals_hold(options->is_foreground);
     log_open(&daemon.log, options->config->name, options->is_foreground, NULL);
     int result = start(&daemon);
     if (result == 0)

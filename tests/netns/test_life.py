@@ -10,7 +10,7 @@ import subprocess
 
 import tap
 from lab import wait_until
-from peers import Hopwire
+from peers import Hopwire, is_dead
 from scene import main, scene
 from world import OFFICE, wait_reachable
 
@@ -147,6 +147,25 @@ def H3_a_pipe_that_nobody_reads_stops_neither_tunnels_nor_repair_nor_down():
             process.send_signal(signal.SIGTERM)
         os.close(reader)
         os.close(writer)
+
+
+@tap.test
+def F7_signals_end_it_in_order_or_do_nothing():
+    harmless = ["USR1", "USR2", "ALRM", "VTALRM", "PROF", "IO", "PWR", "STKFLT", "PIPE", "XFSZ",
+                "HUP", "TTOU", "RTMIN", "RTMAX", "CHLD", "URG", "WINCH", "CONT"]
+    ending = ["QUIT", "TERM", "INT", "XCPU"]
+    for name in ending:
+        hopwire = scene.up(network={"KillSwitch": "on"})
+        pids = hopwire.pids()
+        for other in harmless:
+            for pid in pids:
+                os.kill(pid, getattr(signal, "SIG" + other))
+        wait_reachable(scene.client, OFFICE)
+        tap.equal(hopwire.pids(), pids, "the processes after what is harmless")
+        for pid in pids:
+            os.kill(pid, getattr(signal, "SIG" + name))
+        wait_until(lambda: all(map(is_dead, pids)), 10, f"the end by SIG{name}")
+        tap.same_lines(scene.client.network_state(), scene.before, f"the network after SIG{name}")
 
 
 if __name__ == "__main__":
