@@ -60,10 +60,8 @@ int down_main(int argc, char **argv)
     text_init(&why, reason, sizeof(reason));
     if (argc != 2)
         return command_misused("down", "down NAME");
-    if (!load_network_name(argv[1], name) || !state_name_is_valid(name)) {
-        fprintf(stderr, "hopwire: %s: not a network's name\n", argv[1]);
+    if (!load_network_name(argv[1], name))
         return COMMAND_REFUSED;
-    }
     int result = state_read(name, &state, &why);
     /* Somebody removed or damaged the file: the daemon itself still knows what to undo. */
     pid_t listener = result == -ENOENT || result == -EBADMSG ? ask_process(name) : 0;

@@ -9,6 +9,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cli/lookups.h"
+#include "config/naming.h"
+#include "host/state.h"
 #include "io/io_memory.h"
 
 #define PATHS_MOST 16
@@ -112,18 +115,44 @@ static bool is_file_argument(const char *argument)
     return strchr(argument, '/') || (len > 5 && strcmp(argument + len - 5, ".conf") == 0);
 }
 
+static void find_path(const char *argument, char path[PATH_BYTES])
+{
+    const char *directory = getenv("HOPWIRE_CONFIG_DIR");
+    if (is_file_argument(argument))
+        snprintf(path, PATH_BYTES, "%s", argument);
+    else
+        snprintf(path, PATH_BYTES, "%s/%s.conf", directory ? directory : "/etc/hopwire", argument);
+}
+
+bool load_has_file(const char *argument)
+{
+    char path[PATH_BYTES];
+    struct stat status;
+    find_path(argument, path);
+    return stat(path, &status) == 0 && !S_ISDIR(status.st_mode);
+}
+
+/* Or has crashed. */
+static bool is_up(const char *network)
+{
+    char reason[512];
+    struct state state;
+    struct text why;
+    text_init(&why, reason, sizeof(reason));
+    return state_read(network, &state, &why) != -ENOENT;
+}
+
 bool load_network_name(const char *argument, char name[TUNNEL_NAME_BYTES])
 {
-    const char *slash = strrchr(argument, '/');
-    const char *base = slash ? slash + 1 : argument;
-    size_t len = strlen(base);
-    if (len > 5 && strcmp(base + len - 5, ".conf") == 0)
-        len -= 5;
-    if (len == 0 || len >= TUNNEL_NAME_BYTES)
-        return false;
-    memcpy(name, base, len);
-    name[len] = '\0';
-    return true;
+    size_t len = strlen(argument);
+    bool is_name = len > 0 && argument[len - 1] != '/';
+    /* A name that was made up for a file's: there must have been such a file. */
+    if (is_name && naming_network(argument, name) && !load_has_file(argument) && !is_up(name))
+        is_name = false;
+    if (!is_name)
+        fprintf(stderr, "hopwire: \"%.200s\" names no network; write its name or its file's\n",
+                argument);
+    return is_name;
 }
 
 static void print_messages(const struct config_messages *messages, bool with_notices)
@@ -146,22 +175,20 @@ struct config *load_configuration(char **names, int count, bool with_notices)
 {
     char paths[PATHS_MOST][PATH_BYTES];
     const char *list[PATHS_MOST];
-    const char *directory = getenv("HOPWIRE_CONFIG_DIR");
     if (count > PATHS_MOST) {
         fprintf(stderr, "hopwire: more than %d files; a chain has at most 8\n", PATHS_MOST);
         return NULL;
     }
     for (int i = 0; i < count; i++) {
         list[i] = paths[i];
-        if (is_file_argument(names[i]))
-            snprintf(paths[i], PATH_BYTES, "%s", names[i]);
-        else
-            snprintf(paths[i], PATH_BYTES, "%s/%s.conf", directory ? directory : "/etc/hopwire",
-                     names[i]);
+        find_path(names[i], paths[i]);
     }
     struct config *config = NULL;
     struct config_messages messages;
-    struct config_reader reader = {.read = read_file};
+    struct config_reader reader = {.read = read_file,
+                                   .find_port = lookups_find_port,
+                                   .find_interface = lookups_find_interface,
+                                   .is_taken = lookups_is_taken};
     arena = io_memory_new(NULL, NULL);
     if (!arena) {
         fprintf(stderr, "hopwire: no memory for the configuration\n");

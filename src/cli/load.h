@@ -11,7 +11,10 @@
 struct config *load_configuration(char **names, int count, bool with_notices);
 void load_free(struct config *config);
 
-/* The network's name of a command's NAME or FILE argument: the file's name without ".conf". */
+/* The network's name of a command's NAME or FILE argument, as `up` calls it; false: it names none,
+ * and that was printed. */
 bool load_network_name(const char *argument, char name[TUNNEL_NAME_BYTES]);
+/* `hopwire up` of this argument would find a file. */
+bool load_has_file(const char *argument);
 
 #endif

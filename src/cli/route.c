@@ -58,10 +58,8 @@ int route_main(int argc, char **argv)
     struct address destination;
     if (argc != 3)
         return command_misused("route", "route NAME ADDRESS");
-    if (!load_network_name(argv[1], name)) {
-        fprintf(stderr, "hopwire: %s: not a network's name\n", argv[1]);
+    if (!load_network_name(argv[1], name))
         return COMMAND_REFUSED;
-    }
     if (!address_parse(argv[2], &destination)) {
         fprintf(stderr, "hopwire: %s: not an IPv4 or IPv6 address; a name must be looked up first\n",
                 argv[2]);

@@ -182,9 +182,7 @@ int status_main(int argc, char **argv)
     }
     if (!argument)
         return show_all(as_json);
-    if (!load_network_name(argument, name)) {
-        fprintf(stderr, "hopwire: %s: not a network's name\n", argument);
+    if (!load_network_name(argument, name))
         return COMMAND_REFUSED;
-    }
     return show(name, as_json);
 }

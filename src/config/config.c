@@ -7,7 +7,11 @@
 #include "config/dialect.h"
 #include "config/include.h"
 #include "config/name_servers.h"
+#include "config/naming.h"
+#include "config/peers.h"
 #include "config/validate.h"
+
+#define INTERFACE_NAMES_TRIED 16
 
 void config_free(struct config *config)
 {
@@ -18,27 +22,53 @@ void config_free(struct config *config)
     memory_give(memory, config, sizeof(*config));
 }
 
+/* The tunnel of a plain file is called as the file. */
+static char *tunnel_name(struct loader *loader, const char *path)
+{
+    char *name = arena_take(&loader->config->arena, TUNNEL_NAME_BYTES);
+    if (name)
+        naming_network(path, name);
+    return name;
+}
+
 /* `hopwire up a.conf b.conf`: each file a tunnel, carried by the one before it. */
 static void read_chain(struct loader *loader, const char *const *paths, size_t path_count)
 {
     for (size_t i = 0; i < path_count; i++) {
         struct config_place whole = {.file = paths[i]};
-        const char *name = source_base_name(loader, paths[i]);
-        if (!name)
-            return;
-        if (!value_is_name(name, TUNNEL_NAME_BYTES - 1)) {
-            config_messages_add(loader->messages, CONFIG_ERROR, &whole,
-                                "the file's name is the tunnel's, and \"%.40s\" cannot be one; "
-                                "rename the file to letters, digits or _=+.-",
-                                name);
-            name = "";
-        }
-        struct draft *draft = dialect_draft(loader, &whole, name, true);
+        const char *name = tunnel_name(loader, paths[i]);
+        struct draft *draft = name ? dialect_draft(loader, &whole, name, true) : NULL;
         if (!draft)
             return;
         draft->tunnel.carrier = i ? (int)i - 1 : TUNNEL_NO_CARRIER;
+        draft->notes.is_plain = true;
         dialect_read(loader, paths[i], NULL, ROLE_PART, name, draft);
     }
+}
+
+static bool is_taken(const struct loader *loader, const char *interface_name)
+{
+    const struct config_reader *reader = loader->reader;
+    return reader->is_taken &&
+           reader->is_taken(reader->context, interface_name, loader->config->name);
+}
+
+/* One that is not the file's own avoids those that stand; a written one is what was asked for. */
+static void choose_interface_name(struct loader *loader, const struct config_place *whole)
+{
+    struct config *config = loader->config;
+    unsigned attempt = 0;
+    if (config->given[KEYWORD_INTERFACE].file)
+        return;
+    naming_interface(config->name, attempt, config->interface_name);
+    if (strcmp(config->interface_name, config->name) == 0)
+        return;
+    while (++attempt < INTERFACE_NAMES_TRIED && is_taken(loader, config->interface_name))
+        naming_interface(config->name, attempt, config->interface_name);
+    config_messages_add(loader->messages, CONFIG_NOTICE, whole,
+                        "the interface is called %s: an interface's name has at most %d letters, "
+                        "digits or _=+.-",
+                        config->interface_name, INTERFACE_NAME_BYTES - 1);
 }
 
 /* The network is called as its last file, its interface likewise unless it says otherwise. */
@@ -46,27 +76,12 @@ static void choose_names(struct loader *loader, const char *path)
 {
     struct config *config = loader->config;
     struct config_place whole = {.file = path};
-    const char *name = source_base_name(loader, path);
-    if (!name)
-        return;
-    if (!value_is_name(name, sizeof(config->name) - 1)) {
-        config_messages_add(loader->messages, CONFIG_ERROR, &whole,
-                            "the file's name is the network's, and \"%.40s\" cannot be one; "
-                            "rename the file to letters, digits or _=+.-",
-                            name);
-        return;
-    }
-    strcpy(config->name, name);
-    if (config->given[KEYWORD_INTERFACE].file)
-        return;
-    if (value_is_interface_name(name))
-        strcpy(config->interface_name, name);
-    else
-        config_messages_add(loader->messages, CONFIG_ERROR, &whole,
-                            "the file's name is the interface's, and \"%.64s\" cannot be one "
-                            "(at most %d characters); rename the file or write [Network] with "
-                            "Interface = NAME",
-                            name, INTERFACE_NAME_BYTES - 1);
+    if (naming_network(path, config->name))
+        config_messages_add(loader->messages, CONFIG_NOTICE, &whole,
+                            "the network is called %s: a name has at most %d letters, digits or "
+                            "_=+.- (`hopwire down` takes the file's name too)",
+                            config->name, TUNNEL_NAME_BYTES - 1);
+    choose_interface_name(loader, &whole);
 }
 
 /* The drafts become the arrays, in file order. */
@@ -140,9 +155,11 @@ static void check_network(struct loader *loader, const char *last_path)
                             loader->draft_count, CONFIG_TUNNELS_MOST);
         return;
     }
-    for (struct draft *draft = loader->first; draft; draft = draft->next)
+    for (struct draft *draft = loader->first; draft; draft = draft->next) {
+        peers_join(loader, draft);
         if (draft->notes.included)
             include_read(loader, draft);
+    }
     assemble(loader);
     if (loader->config->arena.is_exhausted)
         return;
@@ -176,7 +193,7 @@ bool config_load(struct config **config, const struct memory *memory,
     arena_init(&loaded->arena, memory);
     const char *last_path = paths[path_count - 1];
     if (path_count == 1)
-        dialect_read(&loader, last_path, NULL, ROLE_UNKNOWN, source_base_name(&loader, last_path),
+        dialect_read(&loader, last_path, NULL, ROLE_UNKNOWN, tunnel_name(&loader, last_path),
                      NULL);
     else
         read_chain(&loader, paths, path_count);

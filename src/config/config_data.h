@@ -28,6 +28,11 @@ struct config_reader {
      * set, and nothing stays taken. */
     bool (*read)(void *context, const struct memory *memory, const char *path,
                  struct config_file *file);
+    /* What only the host knows; each may be NULL, where there is none to ask. */
+    bool (*find_port)(void *context, const char *name, uint16_t *port); /* a UDP service's */
+    uint32_t (*find_interface)(void *context, const char *name); /* its index; 0: there is none */
+    /* The name is another interface's than that of the network `network`, if this is up. */
+    bool (*is_taken)(void *context, const char *interface_name, const char *network);
     void *context;
 };
 
@@ -35,11 +40,17 @@ struct config_peer {
     struct config_place place;                     /* its [Peer] */
     struct config_place given[KEYWORD_PEER_COUNT]; /* file NULL: not given */
     unsigned *allowed_ip_lines;                    /* beside allowed_ips, in that key's file */
+    /* `AllowedIPs = +PREFIX, -PREFIX` changes those of an earlier section of the same peer instead of
+     * replacing them. */
+    bool changes_allowed_ips;
+    struct prefix *withdrawn;
+    size_t withdrawn_count;
 };
 
 struct config_tunnel {
     struct config_place place;                /* its [Tunnel NAME] or [Interface] */
     struct config_place given[KEYWORD_COUNT]; /* file NULL: not given */
+    bool is_plain;                            /* a wg-quick file of the command line */
     char *via;                                /* NULL: a root, or carried by the chain */
     char *included;                           /* path of its `Config =`; NULL: none */
     unsigned *route_lines;                    /* beside routes */
@@ -70,18 +81,5 @@ struct config {
     struct prefix *lan;                       /* `AllowLAN = PREFIX…`, masked */
     size_t lan_count;
 };
-
-/* The name of the tunnel's UAPI socket (I4); false: longer than an interface's name may be. */
-static inline bool config_uapi_name(const struct config *config, size_t tunnel,
-                                    char name[INTERFACE_NAME_BYTES])
-{
-    int len;
-    if (tunnel == network_first_root(&config->network))
-        len = snprintf(name, INTERFACE_NAME_BYTES, "%s", config->interface_name);
-    else
-        len = snprintf(name, INTERFACE_NAME_BYTES, "%s.%s", config->interface_name,
-                       config->network.tunnels[tunnel].name);
-    return len < INTERFACE_NAME_BYTES;
-}
 
 #endif

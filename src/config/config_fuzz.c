@@ -101,7 +101,7 @@ static void check_loaded(const struct config *config)
 static void load(struct input *input, const char *const *paths, size_t path_count)
 {
     struct memory memory = {take, give, input};
-    struct config_reader reader = {read_input, input};
+    struct config_reader reader = {.read = read_input, .context = input};
     struct config_messages messages;
     struct config *config = NULL;
     config_messages_init(&messages, &memory);

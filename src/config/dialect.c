@@ -4,6 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "config/foreign.h"
 #include "config/syntax.h"
 
 #define PLAIN_WORD_CHARACTERS 24
@@ -72,8 +73,8 @@ static bool settle_role(struct scan *scan, const struct config_place *place, enu
     if (scan->role == ROLE_UNKNOWN) {
         scan->role = is_plain ? ROLE_SINGLE : ROLE_NETWORK;
         scan->loader->config->is_plain = is_plain;
-        if (is_plain)
-            scan->draft = dialect_draft(scan->loader, place, scan->name, true);
+        if (is_plain && (scan->draft = dialect_draft(scan->loader, place, scan->name, true)))
+            scan->draft->notes.is_plain = true;
     }
     if (scan->role == ROLE_NETWORK && section == SECTION_INTERFACE)
         config_messages_add(scan->loader->messages, CONFIG_ERROR, place,
@@ -108,6 +109,8 @@ static void open_section(struct scan *scan, const struct config_place *place,
     bool is_known = strcasecmp(line->key, sections[nearest].name) == 0;
     scan->section = SECTION_NONE;
     scan->has_section = true;
+    if (!is_known && foreign_section(scan->loader, place, line->key))
+        return;
     if (!is_known || (*line->value && section != SECTION_TUNNEL)) {
         config_messages_add(scan->loader->messages, CONFIG_ERROR, place,
                             "unknown section [%.40s%s%.40s]; the nearest known one is [%s%s]",
@@ -135,23 +138,38 @@ static bool is_plain_word(const char *text)
     return len > 0 && len <= PLAIN_WORD_CHARACTERS && !text[len];
 }
 
+/* A slip of the hand, and not another word. */
+static bool is_like(const char *text, const char *name)
+{
+    return 3 * keyword_distance(text, name) <= strlen(name);
+}
+
 static void tell_unknown_key(struct scan *scan, struct config_place *place,
                              const struct syntax_line *line)
 {
     enum keyword keyword = keyword_find(line->key);
+    bool is_plain = scan->role != ROLE_NETWORK;
     if (keyword < KEYWORD_COUNT) {
         place->key = keyword_name(keyword);
         config_messages_add(scan->loader->messages, CONFIG_ERROR, place,
                             "has no place in this section; it belongs in %s",
-                            keyword_home(keyword));
+                            keyword_home(keyword, is_plain));
+    } else if (foreign_key(scan->loader, place, line->key, line->value)) {
+        return;
     } else if (is_plain_word(line->key)) {
         enum keyword nearest = keyword_nearest(line->key, scan->section);
-        bool is_elsewhere = !(keyword_sections(nearest) & scan->section);
         place->key = line->key;
-        config_messages_add(scan->loader->messages, CONFIG_ERROR, place,
-                            "unknown key; the nearest known one is %s%s%s", keyword_name(nearest),
-                            is_elsewhere ? ", which belongs in " : "",
-                            is_elsewhere ? keyword_home(nearest) : "");
+        if (!is_like(line->key, keyword_name(nearest)))
+            config_messages_add(scan->loader->messages, CONFIG_ERROR, place,
+                                "unknown key, and none is like it; remove the line, or look at "
+                                "hopwire.conf(5) for the one that is meant");
+        else if (keyword_sections(nearest) & scan->section)
+            config_messages_add(scan->loader->messages, CONFIG_ERROR, place,
+                                "unknown key; the nearest known one is %s", keyword_name(nearest));
+        else
+            config_messages_add(scan->loader->messages, CONFIG_ERROR, place,
+                                "unknown key; the nearest known one is %s, which belongs in %s",
+                                keyword_name(nearest), keyword_home(nearest, is_plain));
     } else {
         config_messages_add(scan->loader->messages, CONFIG_ERROR, place,
                             "no key's name stands before the =; write KEY = VALUE on one line");
@@ -217,24 +235,50 @@ static bool is_never_quoted(enum keyword keyword)
     }
 }
 
+/* Of wg-quick's own keys an empty one takes back what stood before it, and of `wg`'s it is nothing. */
+static bool note_empty(struct scan *scan, const struct config_place *place, enum keyword keyword)
+{
+    if (!keyword_is_of_wg(keyword) || scan->section == SECTION_NETWORK) {
+        config_messages_add(scan->loader->messages, CONFIG_ERROR, place,
+                            "has no value; write one or remove the line");
+        return false;
+    }
+    if (keyword == KEYWORD_ALLOWED_IPS)
+        return true;
+    struct config_place *given = places_of(scan);
+    if (keyword == KEYWORD_MTU || keyword == KEYWORD_TABLE) {
+        given[keyword] = (struct config_place){0};
+        settings_forget(scan->loader, keyword, scan->draft);
+    }
+    config_messages_add(scan->loader->messages, CONFIG_NOTICE, place,
+                        "has no value, and is as if it were not there");
+    return false;
+}
+
+/* False: the value is not to be read. */
 static bool note_key(struct scan *scan, const struct config_place *place, enum keyword keyword,
                      const char *value)
 {
     struct config_place *given = places_of(scan), *twin = &given[twin_of(keyword)];
     const struct config_place *first = given[keyword].file ? &given[keyword] : twin;
-    if (first->file && !keyword_may_repeat(keyword)) {
-        config_messages_add(scan->loader->messages, CONFIG_ERROR, place,
-                            "given twice: %s is on line %u already; keep one of them", first->key,
-                            first->line);
+    bool is_empty = !value[strspn(value, " \t\r\v\f,")];
+    if (is_empty && !note_empty(scan, place, keyword))
         return false;
+    if (first->file && !keyword_may_repeat(keyword)) {
+        bool may_be_again = keyword_is_of_wg(keyword) && scan->section != SECTION_NETWORK &&
+                            given[keyword].file;
+        config_messages_add(scan->loader->messages, may_be_again ? CONFIG_WARNING : CONFIG_ERROR,
+                            place, may_be_again ? "given twice: this one counts, and %s on line "
+                                                  "%u does not, as with wg-quick"
+                                                : "given twice: %s is on line %u already; keep one "
+                                                  "of them",
+                            first->key, first->line);
+        if (!may_be_again)
+            return false;
+        given[keyword] = *place;
     }
     if (!given[keyword].file)
         given[keyword] = *place;
-    if (!value[strspn(value, " \t,")] && keyword != KEYWORD_ALLOWED_IPS) {
-        config_messages_add(scan->loader->messages, CONFIG_ERROR, place,
-                            "has no value; write one or remove the line");
-        return false;
-    }
     if (!is_never_quoted(keyword) && holds_key(value)) {
         config_messages_add(scan->loader->messages, CONFIG_ERROR, place,
                             "a key stands here, which is not shown; it belongs to PrivateKey, "
@@ -248,7 +292,7 @@ static bool note_key(struct scan *scan, const struct config_place *place, enum k
 static void read_setting(struct scan *scan, struct config_place *place,
                          const struct syntax_line *line)
 {
-    enum keyword keyword = keyword_find(line->key);
+    enum keyword keyword = keyword_find(syntax_squeeze(line->key));
     if (scan->section == SECTION_NONE) {
         if (!scan->has_section)
             config_messages_add(scan->loader->messages, CONFIG_ERROR, place,
@@ -284,7 +328,9 @@ void dialect_read(struct loader *loader, const char *path, const struct config_p
     syntax_init(&syntax, source.text);
     while (!loader->config->arena.is_exhausted && syntax_next(&syntax, &line)) {
         struct config_place here = {.file = path, .line = line.line};
-        if (line.kind == SYNTAX_BROKEN)
+        if (line.kind == SYNTAX_BROKEN && foreign_line(loader, &here, line.key))
+            break;
+        else if (line.kind == SYNTAX_BROKEN)
             config_messages_add(loader->messages, CONFIG_ERROR, &here, "%s", line.reason);
         else if (line.kind == SYNTAX_SECTION)
             open_section(&scan, &here, &line);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "config/dialect.h"
+#include "config/peers.h"
 
 /* Takes over the place; true when the inline key is missing and the included one there. */
 static bool takes(struct config_place *inline_places, const struct config_place *included_places,
@@ -91,6 +92,7 @@ void include_read(struct loader *loader, struct draft *draft)
         return;
     dialect_read(loader, draft->notes.included, &draft->notes.given[KEYWORD_CONFIG], ROLE_PART,
                  draft->tunnel.name, included);
+    peers_join(loader, included);
     struct config_place *given = draft->notes.given;
     const struct config_place *there = included->notes.given;
     struct tunnel_description *tunnel = &draft->tunnel;

@@ -62,19 +62,31 @@ unsigned keyword_sections(enum keyword keyword)
     return keywords[keyword].sections;
 }
 
+bool keyword_is_of_wg(enum keyword keyword)
+{
+    bool is_file = keyword == KEYWORD_PRESHARED_KEY_FILE || keyword == KEYWORD_PRIVATE_KEY_FILE;
+    return !is_file && (keywords[keyword].sections & (SECTION_INTERFACE | SECTION_PEER));
+}
+
 bool keyword_may_repeat(enum keyword keyword)
 {
     return keywords[keyword].may_repeat;
 }
 
-const char *keyword_home(enum keyword keyword)
+const char *keyword_home(enum keyword keyword, bool is_plain)
 {
     unsigned sections = keywords[keyword].sections;
     if (sections & SECTION_PEER)
         return "[Peer]";
+    if (is_plain && (sections & SECTION_INTERFACE))
+        return "[Interface]";
+    if (is_plain)
+        return sections & SECTION_TUNNEL
+                   ? "[Tunnel NAME] of a file that has Config = THIS FILE there"
+                   : "[Network] of a file that has [Tunnel NAME] with Config = THIS FILE";
     if (sections & SECTION_TUNNEL)
-        return sections & SECTION_INTERFACE ? "[Interface] or [Tunnel NAME]" : "[Tunnel NAME]";
-    return sections & SECTION_INTERFACE ? "[Network] or [Interface]" : "[Network]";
+        return sections & SECTION_NETWORK ? "[Network] or [Tunnel NAME]" : "[Tunnel NAME]";
+    return "[Network]";
 }
 
 static int folded(char character)

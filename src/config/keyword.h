@@ -53,12 +53,15 @@ const char *keyword_name(enum keyword keyword);
 enum keyword keyword_find(const char *name);
 /* The bits of enum section where the key may stand. */
 unsigned keyword_sections(enum keyword keyword);
+/* wg-quick's or `wg`'s own: it may be empty, and the last of several counts. */
+bool keyword_is_of_wg(enum keyword keyword);
 /* May stand several times in a section; the values are joined. */
 bool keyword_may_repeat(enum keyword keyword);
 /* The nearest key by edit distance; of equally near ones, one of that section. */
 enum keyword keyword_nearest(const char *name, enum section section);
-/* "[Peer]", "[Tunnel NAME]": where the key belongs. */
-const char *keyword_home(enum keyword keyword);
+/* "[Peer]", "[Tunnel NAME]": where the key belongs, for someone who writes a plain wg-quick file, or
+ * a network's. */
+const char *keyword_home(enum keyword keyword, bool is_plain);
 /* Letters that differ between two texts: insertions, deletions, changes and swaps of neighbours,
  * case aside. Of each at most 40 characters count. */
 size_t keyword_distance(const char *a, const char *b);

@@ -5,6 +5,7 @@
 #include <strings.h>
 
 #include "base/bytes.h"
+#include "config/endpoint_value.h"
 #include "config/keytext.h"
 #include "config/name_servers.h"
 #include "config/syntax.h"
@@ -13,8 +14,8 @@
 #define LAN_PREFIXES_MOST 256
 #define LOCAL_TABLE 255
 
-static bool append_prefix(struct loader *loader, const struct prefix *prefix, unsigned line,
-                          struct prefix **prefixes, unsigned **lines, size_t *count)
+bool settings_append_prefix(struct loader *loader, const struct prefix *prefix, unsigned line,
+                            struct prefix **prefixes, unsigned **lines, size_t *count)
 {
     struct arena *arena = &loader->config->arena;
     struct prefix *more = arena_extend(arena, *prefixes, *count, sizeof(*more));
@@ -29,8 +30,8 @@ static bool append_prefix(struct loader *loader, const struct prefix *prefix, un
     return true;
 }
 
-static bool read_prefix(struct loader *loader, const struct config_place *place, const char *text,
-                        struct prefix *prefix)
+bool settings_read_prefix(struct loader *loader, const struct config_place *place, const char *text,
+                          struct prefix *prefix)
 {
     if (!prefix_parse(text, prefix)) {
         config_messages_add(loader->messages, CONFIG_ERROR, place,
@@ -48,10 +49,12 @@ static bool read_prefix(struct loader *loader, const struct config_place *place,
     return true;
 }
 
-static void read_key(struct loader *loader, const struct config_place *place, enum keyword keyword,
-                     char *value, uint8_t key[32])
+void settings_read_key(struct loader *loader, const struct config_place *place,
+                       enum keyword keyword, char *value, uint8_t key[32])
 {
     bool is_file = keyword == KEYWORD_PRIVATE_KEY_FILE || keyword == KEYWORD_PRESHARED_KEY_FILE;
+    if (!is_file)
+        syntax_squeeze(value);
     if (is_file) {
         if (!source_key(loader, place, value, key))
             return;
@@ -71,7 +74,9 @@ static void read_key(struct loader *loader, const struct config_place *place, en
 static void read_mtu(struct loader *loader, const struct config_place *place, const char *value,
                      uint32_t *mtu_bytes)
 {
-    if (!value_number(value, CONFIG_MTU_LEAST_BYTES, NETWORK_MTU_MOST_BYTES, mtu_bytes))
+    if (value_number(value, 0, 0, mtu_bytes)) /* as generators write "automatic" */
+        config_messages_add(loader->messages, CONFIG_NOTICE, place, "0: it is computed");
+    else if (!value_number(value, CONFIG_MTU_LEAST_BYTES, NETWORK_MTU_MOST_BYTES, mtu_bytes))
         config_messages_add(loader->messages, CONFIG_ERROR, place,
                             "not an MTU: \"%.20s\"; write a number from %u to %u, or remove the "
                             "line: it is computed",
@@ -81,6 +86,8 @@ static void read_mtu(struct loader *loader, const struct config_place *place, co
 static void read_table(struct loader *loader, const struct config_place *place, const char *value)
 {
     struct config *config = loader->config;
+    config->table_is_off = false; /* the last of several counts */
+    config->table = 0;
     if (strcasecmp(value, "off") == 0)
         config->table_is_off = true;
     else if (strcasecmp(value, "auto") != 0 && !value_number(value, 1, UINT32_MAX, &config->table))
@@ -94,11 +101,27 @@ static void read_table(struct loader *loader, const struct config_place *place, 
                             value);
 }
 
+/* Also ADDRESS/NETMASK, as `ip address` reads it. */
+static bool parse_interface_address(const char *text, struct prefix *prefix)
+{
+    char copy[PREFIX_TEXT_BYTES];
+    struct address mask;
+    const char *slash = strchr(text, '/');
+    if (!slash || strlen(text) >= sizeof(copy) || !address_parse(slash + 1, &mask) ||
+        mask.family != FAMILY_IPV4)
+        return prefix_parse(text, prefix);
+    uint32_t host_bits = ~load_be32(mask.bytes);
+    memcpy(copy, text, (size_t)(slash - text));
+    copy[slash - text] = '\0';
+    return (host_bits & (host_bits + 1)) == 0 && prefix_parse(copy, prefix) &&
+           prefix->address.family == FAMILY_IPV4;
+}
+
 static bool read_address(struct loader *loader, const struct config_place *place, const char *text,
                          struct address *address)
 {
     struct prefix prefix;
-    if (!prefix_parse(text, &prefix) || !value_is_host_address(&prefix.address) ||
+    if (!parse_interface_address(text, &prefix) || !value_is_host_address(&prefix.address) ||
         address_is_loopback(&prefix.address)) {
         config_messages_add(loader->messages, CONFIG_ERROR, place,
                             "not a host's address: \"%.60s\"; write one as 10.64.0.2/32 or "
@@ -158,8 +181,8 @@ static void read_switch(struct loader *loader, const struct config_place *place,
                         bool *is_on)
 {
     if (!value_switch(value, is_on))
-        config_messages_add(loader->messages, CONFIG_ERROR, place, "neither on nor off: \"%.20s\"",
-                            value);
+        config_messages_add(loader->messages, CONFIG_ERROR, place,
+                            "neither on nor off: \"%.20s\"; write one of them", value);
 }
 
 /* off, on, or prefixes. */
@@ -171,8 +194,14 @@ static void read_allow_lan(struct loader *loader, const struct config_place *pla
         return;
     for (char *item; (item = syntax_item(&rest));) {
         struct prefix prefix;
-        if (!read_prefix(loader, place, item, &prefix))
+        if (!prefix_parse(item, &prefix)) {
+            config_messages_add(loader->messages, CONFIG_ERROR, place,
+                                "neither on, off nor a prefix: \"%.60s\"; write one of the two "
+                                "words, or a list of prefixes as 192.168.0.0/16",
+                                item);
             continue;
+        }
+        settings_read_prefix(loader, place, item, &prefix); /* again, for its warning */
         if (prefix.len_bits == 0) {
             config_messages_add(loader->messages, CONFIG_ERROR, place,
                                 "%.60s would let everything pass the tunnels by; write the LAN's "
@@ -209,9 +238,13 @@ static void tell_unbuilt(struct loader *loader, const struct config_place *place
     bool is_on = true, may_be_off = keyword == KEYWORD_SAVE_CONFIG;
     if (may_be_off && value_switch(value, &is_on) && !is_on)
         return;
-    if (role == ROLE_PART)
+    bool is_of_single = keyword == KEYWORD_FWMARK || keyword == KEYWORD_TABLE;
+    if (role == ROLE_PART && is_of_single)
         config_messages_add(loader->messages, CONFIG_NOTICE, place,
                             "ignored: only a single wg-quick file's %s is honoured", place->key);
+    else if (role == ROLE_PART)
+        config_messages_add(loader->messages, CONFIG_NOTICE, place,
+                            "ignored: a file that is included or chained has no %s", place->key);
     else if (may_be_off)
         config_messages_add(loader->messages, CONFIG_ERROR, place,
                             "\"%.20s\" is not built yet and would have no effect; write %s = off "
@@ -264,6 +297,17 @@ void settings_network(struct loader *loader, const struct config_place *place, e
     }
 }
 
+void settings_forget(struct loader *loader, enum keyword keyword, struct draft *draft)
+{
+    if (keyword == KEYWORD_MTU) {
+        draft->tunnel.mtu_bytes = 0;
+        draft->tunnel.mtu_is_upper_bound = false;
+    } else if (keyword == KEYWORD_TABLE) {
+        loader->config->table_is_off = false;
+        loader->config->table = 0;
+    }
+}
+
 static void read_routes(struct loader *loader, const struct config_place *place, char *rest,
                         struct draft *draft)
 {
@@ -285,27 +329,29 @@ static void read_routes(struct loader *loader, const struct config_place *place,
             continue;
         }
         bool is_exception = item[0] == '!';
-        if (!read_prefix(loader, place, is_exception ? syntax_trim(item + 1) : item, &prefix))
+        if (is_exception && !item[1])
+            item = syntax_item(&rest); /* "! PREFIX", or nothing behind it */
+        else if (is_exception)
+            item++;
+        if (!settings_read_prefix(loader, place, item ? item : "!", &prefix))
             continue;
         if (is_exception) {
-            append_prefix(loader, &prefix, place->line, &tunnel->route_exceptions,
+            settings_append_prefix(loader, &prefix, place->line, &tunnel->route_exceptions,
                           &draft->notes.exception_lines, &tunnel->route_exception_count);
         } else {
             tunnel->routes_are_default = false;
-            append_prefix(loader, &prefix, place->line, &tunnel->routes, &draft->notes.route_lines,
-                          &tunnel->route_count);
+            settings_append_prefix(loader, &prefix, place->line, &tunnel->routes,
+                                   &draft->notes.route_lines, &tunnel->route_count);
         }
     }
 }
 
-static void read_listen_port(struct loader *loader, const struct config_place *place,
-                             const char *value, struct tunnel_description *tunnel)
+static void read_listen_port(struct loader *loader, const struct config_place *place, char *value,
+                             struct tunnel_description *tunnel)
 {
-    uint32_t port = 0;
-    if (!value_number(value, 0, UINT16_MAX, &port))
+    if (!endpoint_value_port(loader, syntax_squeeze(value), &tunnel->listen_port))
         config_messages_add(loader->messages, CONFIG_ERROR, place,
                             "not a port: \"%.20s\"; write a number from 0 to 65535", value);
-    tunnel->listen_port = (uint16_t)port;
 }
 
 static void read_nat(struct loader *loader, const struct config_place *place, const char *value,
@@ -314,7 +360,7 @@ static void read_nat(struct loader *loader, const struct config_place *place, co
     tunnel->nat_is_off = strcasecmp(value, "off") == 0;
     if (!tunnel->nat_is_off && strcasecmp(value, "auto") != 0)
         config_messages_add(loader->messages, CONFIG_ERROR, place,
-                            "neither auto nor off: \"%.20s\"", value);
+                            "neither auto nor off: \"%.20s\"; write one of them", value);
 }
 
 void settings_tunnel(struct loader *loader, const struct config_place *place, enum keyword keyword,
@@ -326,13 +372,13 @@ void settings_tunnel(struct loader *loader, const struct config_place *place, en
     switch (is_passed_over ? KEYWORD_COUNT : keyword) {
     case KEYWORD_PRIVATE_KEY:
     case KEYWORD_PRIVATE_KEY_FILE:
-        read_key(loader, place, keyword, value, tunnel->private_key);
+        settings_read_key(loader, place, keyword, value, tunnel->private_key);
         break;
     case KEYWORD_LISTEN_PORT:
         read_listen_port(loader, place, value, tunnel);
         break;
     case KEYWORD_FWMARK:
-        if (!value_mark(value, &tunnel->fwmark))
+        if (!value_mark(syntax_squeeze(value), &tunnel->fwmark))
             config_messages_add(loader->messages, CONFIG_ERROR, place,
                                 "not a mark: \"%.20s\"; write off or a 32-bit number", value);
         break;
@@ -363,74 +409,5 @@ void settings_tunnel(struct loader *loader, const struct config_place *place, en
         break;
     default:
         tell_unbuilt(loader, place, keyword, value, role);
-    }
-}
-
-static void read_endpoint(struct loader *loader, const struct config_place *place, char *value,
-                          struct peer_description *peer)
-{
-    struct endpoint endpoint;
-    uint16_t port;
-    if (endpoint_parse(value, &endpoint)) {
-        bool has_place = !address_is_link_local(&endpoint.address) || endpoint.scope_id ||
-                         endpoint.address.family == FAMILY_IPV4;
-        if (endpoint.port && value_is_host_address(&endpoint.address) && has_place) {
-            peer->endpoint = endpoint;
-            peer->has_endpoint = true;
-            return;
-        }
-        config_messages_add(loader->messages, CONFIG_ERROR, place,
-                            "nothing can be sent to %.72s; write a host's address and a port, "
-                            "and behind a link-local address %%INTERFACE_NUMBER",
-                            value);
-    } else if (value_named_endpoint(value, &port)) {
-        peer->endpoint.port = port;
-        peer->endpoint_name = value;
-    } else {
-        config_messages_add(loader->messages, CONFIG_ERROR, place,
-                            "not an endpoint: \"%.72s\"; write IPV4:PORT, [IPV6]:PORT or "
-                            "NAME:PORT",
-                            value);
-    }
-}
-
-static void read_allowed_ips(struct loader *loader, const struct config_place *place, char *rest,
-                             struct peer_description *peer, struct config_peer *notes)
-{
-    for (char *item; (item = syntax_item(&rest));) {
-        struct prefix prefix;
-        if (read_prefix(loader, place, item, &prefix))
-            append_prefix(loader, &prefix, place->line, &peer->allowed_ips,
-                          &notes->allowed_ip_lines, &peer->allowed_ips_count);
-    }
-}
-
-void settings_peer(struct loader *loader, const struct config_place *place, enum keyword keyword,
-                   char *value, struct draft *draft)
-{
-    size_t last = draft->tunnel.peer_count - 1;
-    struct peer_description *peer = &draft->tunnel.peers[last];
-    struct config_peer *notes = &draft->notes.peers[last];
-    uint32_t interval_s = 0;
-    switch (keyword) {
-    case KEYWORD_PUBLIC_KEY:
-        read_key(loader, place, keyword, value, peer->public_key);
-        break;
-    case KEYWORD_PRESHARED_KEY:
-    case KEYWORD_PRESHARED_KEY_FILE:
-        read_key(loader, place, keyword, value, peer->preshared_key);
-        break;
-    case KEYWORD_ALLOWED_IPS:
-        read_allowed_ips(loader, place, value, peer, notes);
-        break;
-    case KEYWORD_ENDPOINT:
-        read_endpoint(loader, place, value, peer);
-        break;
-    default: /* PersistentKeepalive */
-        if (strcasecmp(value, "off") != 0 && !value_number(value, 0, UINT16_MAX, &interval_s))
-            config_messages_add(loader->messages, CONFIG_ERROR, place,
-                                "not an interval: \"%.20s\"; write off or 1 to 65535 seconds",
-                                value);
-        peer->persistent_keepalive_s = (uint16_t)interval_s;
     }
 }

@@ -18,8 +18,20 @@ void settings_network(struct loader *loader, const struct config_place *place, e
                       char *value);
 void settings_tunnel(struct loader *loader, const struct config_place *place, enum keyword keyword,
                      char *value, enum source_role role, struct draft *draft);
-/* To the draft's last peer. */
+/* MTU or Table of a wg-quick file: as if it had not been given. */
+void settings_forget(struct loader *loader, enum keyword keyword, struct draft *draft);
+/* To the draft's last peer. In settings_peer.c. */
 void settings_peer(struct loader *loader, const struct config_place *place, enum keyword keyword,
                    char *value, struct draft *draft);
+
+/* For both files. A prefix with host bits is masked, with a warning; false: it was told. */
+bool settings_read_prefix(struct loader *loader, const struct config_place *place, const char *text,
+                          struct prefix *prefix);
+/* Lengthens two arrays in the arena that stand beside each other; false: no memory. */
+bool settings_append_prefix(struct loader *loader, const struct prefix *prefix, unsigned line,
+                            struct prefix **prefixes, unsigned **lines, size_t *count);
+/* The key itself, or the one in the file that a …File names. */
+void settings_read_key(struct loader *loader, const struct config_place *place,
+                       enum keyword keyword, char *value, uint8_t key[32]);
 
 #endif

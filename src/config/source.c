@@ -100,13 +100,3 @@ bool source_key(struct loader *loader, const struct config_place *place, const c
                             joined);
     return true;
 }
-
-char *source_base_name(struct loader *loader, const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    const char *base = slash ? slash + 1 : path;
-    size_t len = strlen(base);
-    if (len > 5 && strcmp(base + len - 5, ".conf") == 0)
-        len -= 5;
-    return arena_copy(&loader->config->arena, base, len);
-}

@@ -37,7 +37,5 @@ char *source_path(struct loader *loader, const char *from, const char *path);
 /* Reads the one key that a file holds, and warns when others can read it. */
 bool source_key(struct loader *loader, const struct config_place *place, const char *path,
                 uint8_t key[32]);
-/* The file's name without folder and ".conf", in the arena; NULL: no memory. */
-char *source_base_name(struct loader *loader, const char *path);
 
 #endif

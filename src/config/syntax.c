@@ -75,16 +75,36 @@ bool syntax_next(struct syntax *syntax, struct syntax_line *line)
     return false;
 }
 
-char *syntax_item(char **rest)
+char *syntax_squeeze(char *text)
+{
+    char *to = text;
+    for (const char *from = text; *from; from++)
+        if (!strchr(BLANKS, *from))
+            *to++ = *from;
+    *to = '\0';
+    return text;
+}
+
+static char *cut_piece(char **rest, const char *ends)
 {
     while (**rest) {
         char *item = *rest;
-        size_t len = strcspn(item, ",");
-        *rest = item + len + (item[len] == ',');
+        size_t len = strcspn(item, ends);
+        *rest = item + len + (item[len] != '\0');
         item[len] = '\0';
         item = syntax_trim(item);
         if (*item)
             return item;
     }
     return NULL;
+}
+
+char *syntax_item(char **rest)
+{
+    return cut_piece(rest, "," BLANKS);
+}
+
+char *syntax_part(char **rest)
+{
+    return cut_piece(rest, ",");
 }

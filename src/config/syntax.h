@@ -31,8 +31,12 @@ void syntax_init(struct syntax *syntax, char *text);
 bool syntax_next(struct syntax *syntax, struct syntax_line *line);
 /* Cuts blanks from both ends in place. */
 char *syntax_trim(char *text);
-/* The next piece of a list "a, b,c": trimmed and not empty; NULL at the end. `rest` starts at the
- * value and is moved on. */
+/* Takes out every blank, in place, as `wg` does in keys and values; returns `text`. */
+char *syntax_squeeze(char *text);
+/* The next piece of a list "a, b c": not empty, without blanks; NULL at the end. `rest` starts at
+ * the value and is moved on. */
 char *syntax_item(char **rest);
+/* The same, but that only a comma ends a piece: trimmed, blanks may be inside. */
+char *syntax_part(char **rest);
 
 #endif

@@ -53,13 +53,19 @@ static void test_broken_lines(void)
 
 static void test_lists(void)
 {
-    char text[] = " a ,b,, c\t,";
+    char text[] = " a ,b,, c\td ,", parts[] = " a b ,, c\t,", blanks[] = " a\tb = \r";
     char *rest = text;
     CHECK_TEXT(syntax_item(&rest), "a");
     CHECK_TEXT(syntax_item(&rest), "b");
     CHECK_TEXT(syntax_item(&rest), "c");
+    CHECK_TEXT(syntax_item(&rest), "d");
     CHECK(syntax_item(&rest) == NULL);
     CHECK(syntax_item(&rest) == NULL);
+    rest = parts;
+    CHECK_TEXT(syntax_part(&rest), "a b");
+    CHECK_TEXT(syntax_part(&rest), "c");
+    CHECK(syntax_part(&rest) == NULL);
+    CHECK_TEXT(syntax_squeeze(blanks), "ab=");
 }
 
 int main(int argc, char **argv)

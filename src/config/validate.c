@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "config/validate.h"
 
-#include <stdlib.h>
 #include <string.h>
 
-#include "base/bytes.h"
+#include "base/text.h"
 
 #define IPV6_MTU_LEAST_BYTES 1280
+#define LOOP_BYTES 240 /* of its members' names */
 
 static const struct config_place *place_of(const struct config_tunnel *notes, enum keyword keyword)
 {
@@ -52,6 +52,28 @@ static bool opens_loop(const struct network_description *network, size_t index)
     return false;
 }
 
+/* "entry → office → entry". */
+static void tell_loop(struct loader *loader, const struct config_place *place, size_t index)
+{
+    const struct network_description *network = &loader->config->network;
+    char members[LOOP_BYTES];
+    struct text text;
+    text_init(&text, members, sizeof(members));
+    text_append(&text, "%s", network->tunnels[index].name);
+    int at = (int)index;
+    do {
+        at = network->tunnels[at].carrier;
+        bool has_room = sizeof(members) - text.len > TUNNEL_NAME_BYTES + 2 * sizeof(" → ");
+        text_append(&text, " → %s", has_room || at == (int)index ? network->tunnels[at].name : "…");
+        if (!has_room)
+            break;
+    } while (at != (int)index);
+    config_messages_add(loader->messages, CONFIG_ERROR, place,
+                        "a loop: each would ride inside the next: %s; one tunnel of the loop must "
+                        "have no Via",
+                        members);
+}
+
 bool validate_tree(struct loader *loader)
 {
     struct config *config = loader->config;
@@ -75,10 +97,7 @@ bool validate_tree(struct loader *loader)
         const struct config_place *place = place_of(&config->tunnels[i], KEYWORD_VIA);
         can_be_walked &= depth > 0;
         if (opens_loop(network, i))
-            config_messages_add(loader->messages, CONFIG_ERROR, place,
-                                "a loop: \"%s\" would ride inside itself; one tunnel of the loop "
-                                "must have no Via",
-                                network->tunnels[i].name);
+            tell_loop(loader, place, i);
         else if (depth == NETWORK_DEPTH_MOST + 1)
             config_messages_add(loader->messages, CONFIG_ERROR, place,
                                 "\"%s\" is deeper than %d tunnels; shorten the path",
@@ -87,40 +106,13 @@ bool validate_tree(struct loader *loader)
     return can_be_walked;
 }
 
-static int compare_peers(const void *left, const void *right)
-{
-    const struct peer_description *const *a = left, *const *b = right;
-    int order = memcmp((*a)->public_key, (*b)->public_key, sizeof((*a)->public_key));
-    return order ? order : *a < *b ? -1 : *a > *b;
-}
-
 static void check_peers(struct loader *loader, const struct tunnel_description *tunnel,
                         const struct config_tunnel *notes)
 {
-    size_t keyed = 0;
-    const struct peer_description **sorted =
-        arena_take(&loader->config->arena, tunnel->peer_count * sizeof(const void *));
-    if (!sorted)
-        return;
-    for (size_t i = 0; i < tunnel->peer_count; i++) {
-        if (notes->peers[i].given[KEYWORD_PUBLIC_KEY].file)
-            sorted[keyed++] = &tunnel->peers[i];
-        else
+    for (size_t i = 0; i < tunnel->peer_count; i++)
+        if (!notes->peers[i].given[KEYWORD_PUBLIC_KEY].file)
             config_messages_add(loader->messages, CONFIG_ERROR, &notes->peers[i].place,
                                 "a [Peer] without PublicKey; add PublicKey = KEY");
-    }
-    if (keyed)
-        qsort(sorted, keyed, sizeof(*sorted), compare_peers);
-    for (size_t i = 1; i < keyed; i++) {
-        const struct config_peer *first = &notes->peers[sorted[i - 1] - tunnel->peers];
-        const struct config_peer *second = &notes->peers[sorted[i] - tunnel->peers];
-        char where[CONFIG_PLACE_BYTES];
-        bool is_zero = bytes_are_zero(sorted[i]->public_key, 32); /* was told already */
-        if (!is_zero && memcmp(sorted[i - 1]->public_key, sorted[i]->public_key, 32) == 0)
-            config_messages_add(loader->messages, CONFIG_ERROR, &second->given[KEYWORD_PUBLIC_KEY],
-                                "the same peer as in %s; join the two sections",
-                                config_messages_place(&first->given[KEYWORD_PUBLIC_KEY], where));
-    }
 }
 
 static void check_port(struct loader *loader, size_t index)
@@ -138,23 +130,6 @@ static void check_port(struct loader *loader, size_t index)
                             tunnels[index].listen_port, tunnels[i].name);
         return;
     }
-}
-
-/* I4: `IF.TUNNEL` must be no longer than an interface's name, or `wg set` cuts it off. */
-static void check_uapi_name(struct loader *loader, size_t index)
-{
-    const struct config *config = loader->config;
-    const char *name = config->network.tunnels[index].name;
-    char uapi_name[INTERFACE_NAME_BYTES];
-    if (config_uapi_name(config, index, uapi_name))
-        return;
-    int room = INTERFACE_NAME_BYTES - 2 - (int)strlen(config->interface_name);
-    bool has_room = room >= 3;
-    config_messages_add(loader->messages, CONFIG_WARNING, &config->tunnels[index].place,
-                        "`wg` cannot name this tunnel: \"%s.%s\" is longer than %d characters; "
-                        "shorten it to \"%.*s\"%s",
-                        config->interface_name, name, INTERFACE_NAME_BYTES - 1, has_room ? room : 8,
-                        name, has_room ? "" : " and the interface's name to 6 characters");
 }
 
 /* What each datagram of the tunnel costs its carrier, at least. */
@@ -242,8 +217,6 @@ void validate_tunnels(struct loader *loader)
         check_peers(loader, tunnel, notes);
         check_port(loader, i);
         check_mtu(loader, i);
-        if (config->interface_name[0])
-            check_uapi_name(loader, i);
     }
     check_interface_mtu(loader);
 }

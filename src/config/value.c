@@ -12,6 +12,8 @@
 
 bool value_number(const char *text, uint32_t least, uint32_t most, uint32_t *number)
 {
+    while (text[0] == '0' && text[1] && strchr(DIGITS, text[1]))
+        text++;
     size_t digits = strspn(text, DIGITS);
     if (digits == 0 || digits > 10 || text[digits])
         return false;
@@ -39,11 +41,14 @@ bool value_mark(const char *text, uint32_t *mark)
 
 bool value_switch(const char *text, bool *is_on)
 {
-    bool on = strcasecmp(text, "on") == 0 || strcasecmp(text, "true") == 0;
-    if (!on && strcasecmp(text, "off") != 0 && strcasecmp(text, "false") != 0)
-        return false;
-    *is_on = on;
-    return true;
+    static const char *const words[] = {"off", "on", "false", "true", "no", "yes"};
+    for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++) {
+        if (strcasecmp(text, words[i]) == 0) {
+            *is_on = i % 2 == 1;
+            return true;
+        }
+    }
+    return false;
 }
 
 bool value_is_name(const char *text, size_t most)
@@ -58,7 +63,7 @@ bool value_is_interface_name(const char *text)
            strcmp(text, "all") != 0 && strcmp(text, "default") != 0;
 }
 
-static bool is_host_name(const char *text)
+bool value_is_host_name(const char *text)
 {
     size_t len = strlen(text);
     if (len == 0 || len > HOST_NAME_CHARACTERS)
@@ -74,21 +79,6 @@ static bool is_host_name(const char *text)
             return false;
     }
     return !is_number;
-}
-
-bool value_named_endpoint(char *text, uint16_t *port)
-{
-    char *colon = strrchr(text, ':');
-    uint32_t number;
-    if (!colon || !value_number(colon + 1, 1, UINT16_MAX, &number))
-        return false;
-    *colon = '\0';
-    if (!is_host_name(text)) {
-        *colon = ':';
-        return false;
-    }
-    *port = (uint16_t)number;
-    return true;
 }
 
 bool value_is_host_address(const struct address *address)

@@ -15,15 +15,14 @@
 bool value_number(const char *text, uint32_t least, uint32_t most, uint32_t *number);
 /* "off" (0), decimal or 0x hexadecimal. */
 bool value_mark(const char *text, uint32_t *mark);
-/* "on" or "off", also "true" and "false" as SaveConfig has it, in any case. */
+/* "on" or "off", also "true" and "false" as SaveConfig has it, "yes" and "no", in any case. */
 bool value_switch(const char *text, bool *is_on);
 /* A name of 1 to `most` letters, digits and _=+.- that is safe as a file name. */
 bool value_is_name(const char *text, size_t most);
 /* What Linux takes as an interface's name, and no word that /proc/sys means otherwise. */
 bool value_is_interface_name(const char *text);
-/* "NAME:PORT" with a host name (RFC 1123; the last label not a number, or it would be a mistyped
- * address). Cuts the text at the colon. */
-bool value_named_endpoint(char *text, uint16_t *port);
+/* A host's name (RFC 1123; the last label not a number, or it would be a mistyped address). */
+bool value_is_host_name(const char *text);
 /* An address that a host can have or be reached at: not unspecified, multicast or broadcast. */
 bool value_is_host_address(const struct address *address);
 

@@ -12,6 +12,9 @@ static void test_numbers(void)
     CHECK(value_number("4294967295", 0, UINT32_MAX, &number) && number == UINT32_MAX);
     CHECK(!value_number("4294967296", 0, UINT32_MAX, &number));
     CHECK(!value_number("99999999999999999999", 0, UINT32_MAX, &number));
+    CHECK(value_number("000000000000010", 0, 10, &number) && number == 10);
+    CHECK(value_number("00", 0, 10, &number) && number == 0);
+    number = UINT32_MAX;
     CHECK(!value_number("", 0, 10, &number));
     CHECK(!value_number("-1", 0, 10, &number));
     CHECK(!value_number("+1", 0, 10, &number));
@@ -36,7 +39,8 @@ static void test_switches(void)
     bool is_on;
     CHECK(value_switch("On", &is_on) && is_on);
     CHECK(value_switch("false", &is_on) && !is_on);
-    CHECK(!value_switch("yes", &is_on) && !value_switch("", &is_on));
+    CHECK(value_switch("YES", &is_on) && is_on && value_switch("no", &is_on) && !is_on);
+    CHECK(!value_switch("1", &is_on) && !value_switch("", &is_on));
 }
 
 static void test_names(void)
@@ -49,30 +53,17 @@ static void test_names(void)
     CHECK(!value_is_interface_name("lo") && !value_is_interface_name("all"));
 }
 
-static bool is_named(const char *text)
+static void test_host_names(void)
 {
-    char copy[400];
-    uint16_t port;
-    strcpy(copy, text);
-    return value_named_endpoint(copy, &port);
-}
-
-static void test_named_endpoints(void)
-{
-    char text[] = "relay.example.net:51820";
-    uint16_t port;
-    CHECK(value_named_endpoint(text, &port));
-    CHECK_TEXT(text, "relay.example.net");
-    CHECK_EQUAL(port, 51820);
-    CHECK(is_named("a:1") && is_named("3com.example.:1") && is_named("x-1_y:65535"));
-    CHECK(!is_named("a") && !is_named("a:") && !is_named(":1") && !is_named("a:0"));
-    CHECK(!is_named("a:65536") && !is_named("1.2.3.256:1") && !is_named("1.2.3:1"));
-    CHECK(!is_named("-a:1") && !is_named("a..b:1") && !is_named(".:1") && !is_named("a b:1"));
-    CHECK(!is_named("::1:1") && !is_named("a;b:1"));
-    char longest[400];
+    static const char *const good[] = {"relay.example.net", "a", "3com.example.", "x-1_y"};
+    static const char *const bad[] = {"", "1.2.3.256", "1.2.3", "-a", "a..b", ".", "a b", "::1", "a;b"};
+    char longest[65] = {0};
+    for (size_t i = 0; i < sizeof(good) / sizeof(*good); i++)
+        CHECK(value_is_host_name(good[i]));
+    for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
+        CHECK(!value_is_host_name(bad[i]));
     memset(longest, 'a', 64);
-    strcpy(longest + 64, ":1");
-    CHECK(!is_named(longest));
+    CHECK(!value_is_host_name(longest));
 }
 
 int main(int argc, char **argv)
@@ -81,6 +72,6 @@ int main(int argc, char **argv)
     TAP_RUN(argc, argv, test_marks);
     TAP_RUN(argc, argv, test_switches);
     TAP_RUN(argc, argv, test_names);
-    TAP_RUN(argc, argv, test_named_endpoints);
+    TAP_RUN(argc, argv, test_host_names);
     return tap_done();
 }

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: MIT */
+/* One peer in several sections. Private to this room. */
+#ifndef CONFIG_PEERS_H
+#define CONFIG_PEERS_H
+
+#include "config/source.h"
+
+/* Joins a draft's sections of one PublicKey as `wg setconf` does, each with a warning: a key of the
+ * later section counts, and its AllowedIPs take the place of the earlier ones. */
+void peers_join(struct loader *loader, struct draft *draft);
+/* Takes a prefix out of what the section allows. */
+void peers_withdraw(struct peer_description *peer, struct config_peer *notes,
+                    const struct prefix *prefix);
+
+#endif
