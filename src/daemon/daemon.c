@@ -14,7 +14,8 @@
 
 #include "daemon/earlier.h"
 #include "daemon/interface.h"
-#include "daemon/report.h"
+#include "daemon/own_link.h"
+#include "daemon/requests.h"
 #include "daemon/restore.h"
 #include "daemon/settle.h"
 #include "daemon/signals.h"
@@ -31,9 +32,12 @@ static void tell_event(void *context, const struct watch_event *event)
     bool was_down = daemon->is_interface_down;
     if (is_own && event->kind == WATCH_LINK)
         daemon->is_interface_down = !event->is_up;
-    /* Our own interface's changes are our own doing, but for what somebody took away: its addresses,
-     * its routes, or, by setting it down, both (the kernel does not bring them back with it). */
-    bool is_taken = event->kind == WATCH_LINK ? was_down && event->is_up : event->is_gone;
+    /* Our own interface's changes are our own doing, but for its name and what somebody took
+     * away: its addresses, its routes, or, by setting it down, both (the kernel does not bring them
+     * back with it). */
+    bool is_taken = event->kind == WATCH_LINK
+                        ? (was_down && event->is_up) || own_link_is_changed(daemon, event)
+                        : event->is_gone;
     if (is_own && !is_taken)
         return;
     settle_soon(daemon);
@@ -66,45 +70,6 @@ static void signal_ready(void *context, uint32_t events)
     (void)events;
     if (read(daemon->signal_source.fd, &info, sizeof(info)) == sizeof(info))
         loop_stop(daemon->loop);
-}
-
-static void answer(struct control_answer *to, char *json)
-{
-    const char *line = json ? json : "{\"error\": \"no memory\"}";
-    if (strlen(line) >= CONTROL_SOCKET_ANSWER_BYTES) /* it would be dropped without a word */
-        line = "{\"error\": \"the answer is longer than 8 MiB: there are too many peers to list\"}";
-    control_answer_format(to, "%s\n", line);
-    control_answer_end(to);
-    free(json);
-}
-
-static void answer_request(void *context, const char *line, struct control_answer *to)
-{
-    struct daemon *daemon = context;
-    if (!line)
-        return;
-    struct report report = {.config = daemon->config,
-                            .network = daemon->network,
-                            .aead_name = aead_name(daemon->aead),
-                            .interface_mtu_bytes =
-                                interface_mtu(daemon->config, network_engine(daemon->network)),
-                            .mark = daemon->state.routing.mark,
-                            .names = daemon->names,
-                            .log_lost = daemon->log.lost,
-                            .started = daemon->started};
-    struct address destination;
-    if (strcmp(line, "status") == 0) {
-        answer(to, report_status(&report, loop_now()));
-    } else if (strncmp(line, "route ", 6) == 0 && address_parse(line + 6, &destination)) {
-        answer(to, report_route(&report, &destination));
-    } else if (strcmp(line, "down") == 0) {
-        control_answer_format(to, "{}\n");
-        control_answer_end(to);
-        loop_stop(daemon->loop);
-    } else {
-        control_answer_format(to, "{\"error\": \"unknown request\"}\n");
-        control_answer_end(to);
-    }
 }
 
 static void control_ready(void *context, uint32_t events)
@@ -233,6 +198,7 @@ static int lay(struct daemon *daemon)
                                    .engine = network_engine(daemon->network),
                                    .netlink = &daemon->netlink,
                                    .mark = routing->mark,
+                                   .interface_index = routing->interface_index,
                                    .has_kill_switch = daemon->state.has_kill_switch};
     int result = state_set_process(&daemon->state, &daemon->why);
     if (result == 0)
@@ -286,7 +252,7 @@ static int open_doors(struct daemon *daemon)
     char path[STATE_PATH_BYTES];
     int result = state_path(daemon->config->name, ".sock", path, &daemon->why);
     if (result == 0)
-        result = control_socket_open(path, answer_request, daemon, &daemon->control, &daemon->why);
+        result = control_socket_open(path, requests_answer, daemon, &daemon->control, &daemon->why);
     if (result == 0)
         result = add_source(daemon, &daemon->control_source,
                             control_socket_fd(daemon->control), control_ready);

@@ -7,7 +7,6 @@
 
 #include "daemon/system_dns.h"
 #include "host/dhcp.h"
-#include "host/firewall.h"
 #include "host/kernel_route.h"
 #include "host/link.h"
 
@@ -221,7 +220,7 @@ static int lay(struct guard *guard, const struct endpoint *endpoints, size_t end
     size_t mark_count = list_marks(guard, &marks);
     const struct firewall firewall = {
         .network = guard->config->name,
-        .interface_name = guard->config->interface_name,
+        .interface_index = guard->interface_index,
         .addresses = addresses,
         .address_count = address_count,
         .marks = marks,
@@ -235,7 +234,7 @@ static int lay(struct guard *guard, const struct endpoint *endpoints, size_t end
         .has_kill_switch = guard->has_kill_switch,
         .has_dns_guard = system_dns_wants_guard(guard->config, is_inside, guard),
     };
-    int result = addresses && marks ? firewall_lay(&firewall, why) : -ENOMEM;
+    int result = addresses && marks ? firewall_lay(&firewall, &guard->laid, why) : -ENOMEM;
     free(addresses);
     free(marks);
     return result;
@@ -273,15 +272,16 @@ int guard_follow_endpoints(struct guard *guard, struct text *why)
     return is_same ? 0 : guard_lay(guard, why);
 }
 
-int guard_restore(struct guard *guard, struct text *why)
+int guard_restore(struct guard *guard, enum firewall_state *found, struct text *why)
 {
+    *found = FIREWALL_STANDS;
     if (!guard->is_laid)
         return 0;
-    int stands = firewall_stands(guard->config->name, why);
-    if (stands != 0)
-        return stands < 0 ? stands : 0;
-    int result = guard_lay(guard, why);
-    return result == 0 ? 1 : result;
+    int state = firewall_look(guard->config->name, &guard->laid, why);
+    if (state < 0)
+        return state;
+    *found = (enum firewall_state)state;
+    return state == FIREWALL_STANDS ? 0 : guard_lay(guard, why);
 }
 
 void guard_wipe(struct guard *guard)

@@ -7,6 +7,7 @@
 #include "config/config.h"
 #include "daemon/roots.h"
 #include "engine/engine.h"
+#include "host/firewall.h"
 #include "host/netlink.h"
 #include "host/state.h"
 
@@ -16,10 +17,12 @@ struct guard {
     struct engine *engine;
     struct netlink *netlink;
     uint32_t mark;
+    int interface_index;
     bool has_kill_switch; /* the configuration's; or a crashed run's, until ours stands */
 
     /* Its own. */
     bool is_laid;
+    struct firewall_laid laid;
     struct prefix *lan; /* what goes the host's own way, as last looked for */
     size_t lan_count;
     size_t allowed_count; /* the first of them pass the kill switch, the rest are DHCP servers */
@@ -35,9 +38,9 @@ void guard_find_lan(struct guard *guard, const struct root_way *ways, size_t way
 int guard_lay(struct guard *guard, struct text *why);
 /* The same, if the table stands and an endpoint is not in it. */
 int guard_follow_endpoints(struct guard *guard, struct text *why);
-/* The same, if the table was laid and somebody has deleted it: 1 when it stands again, 0 when it
- * stood, or -errno and a sentence. */
-int guard_restore(struct guard *guard, struct text *why);
+/* Lays it again, if it was laid and does not stand as it was: 0, or -errno and a sentence; *found is
+ * what it was like. */
+int guard_restore(struct guard *guard, enum firewall_state *found, struct text *why);
 void guard_wipe(struct guard *guard); /* the table stays */
 
 /* Strict links look at the marks that the table gives back only with src_valid_mark: noted in the

@@ -160,7 +160,7 @@ char *report_status(const struct report *report, instant_ns now)
         json_array_append_new(tunnels, tunnel_json(report, i, now));
     json_object_set_new(object, "name", json_string(report->config->name));
     json_object_set_new(object, "state", json_string("up"));
-    json_object_set_new(object, "interface", json_string(report->config->interface_name));
+    json_object_set_new(object, "interface", json_string(report->interface_name));
     json_object_set_new(object, "mtu", json_integer(report->interface_mtu_bytes));
     json_object_set_new(object, "up_s",
                         json_integer((json_int_t)(instant_since(report->started, now) / NS_PER_S)));
@@ -205,7 +205,7 @@ char *report_route(const struct report *report, const struct address *destinatio
                                                                        : report->interface_mtu_bytes;
     json_t *object = json_object();
     json_object_set_new(object, "destination", address_json(destination));
-    json_object_set_new(object, "interface", json_string(report->config->interface_name));
+    json_object_set_new(object, "interface", json_string(report->interface_name));
     json_object_set_new(object, "verdict", json_string(verdict_name(route.verdict)));
     json_object_set_new(object, "meaning", json_string(verdict_meaning(route.verdict)));
     json_object_set_new(object, "tunnel",

@@ -11,6 +11,7 @@ struct network;
 
 struct report {
     const struct config *config;
+    const char *interface_name; /* the one that it has now */
     struct network *network;
     const char *aead_name;
     uint32_t interface_mtu_bytes;

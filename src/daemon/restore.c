@@ -3,26 +3,28 @@
 
 #include "daemon/settle.h"
 
-/* Whoever deletes it again and again does not get all of the time. */
+/* Whoever changes it again and again does not get all of the time. */
 #define REST_NS (100 * NS_PER_MS)
 #define RETRY_NS (1 * NS_PER_S)
 
-/* Our own laying deletes the table too and makes it again in one go: that it does not stand is what
- * tells others' deletions from ours. */
+/* Our own laying is told too: that the table stands as it was laid tells it from what others do. */
 static void restore(void *context, instant_ns now)
 {
     struct daemon *daemon = context;
     char reason[WHY_BYTES];
     struct text why;
+    enum firewall_state found;
     text_init(&why, reason, sizeof(reason));
-    int result = guard_restore(&daemon->guard, &why);
-    if (result == 0)
+    int result = guard_restore(&daemon->guard, &found, &why);
+    if (result == 0 && found == FIREWALL_STANDS)
         return;
-    if (result > 0)
+    if (result == 0 && found == FIREWALL_GONE)
         text_append(&why, "somebody deleted its nftables table, as `nft flush ruleset` does when "
                           "another firewall is loaded: laid again");
+    else if (result == 0)
+        text_append(&why, "somebody emptied or changed its nftables table: laid again");
     settle_log(daemon, reason);
-    daemon->restore_again = instant_add(now, result > 0 ? REST_NS : RETRY_NS);
+    daemon->restore_again = instant_add(now, result == 0 ? REST_NS : RETRY_NS);
     if (result < 0)
         loop_set_timer(&daemon->restore, daemon->restore_again);
 }
@@ -42,7 +44,7 @@ static void restore_soon(struct daemon *daemon)
 static void tell(void *context, const struct watch_event *event)
 {
     bool *is_told = context;
-    (void)event; /* a table is gone, or more was to tell than fits */
+    (void)event; /* our table changed, or another network's, or more was to tell than fits */
     *is_told = true;
 }
 

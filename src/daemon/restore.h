@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The firewall's table laid again when others delete it: `nft flush ruleset`, which most ways of
- * loading another firewall begin with, takes all tables (RULES F4). */
+/* The firewall's table laid again when others delete it (`nft flush ruleset`, which most ways of
+ * loading another firewall begin with, takes all tables), empty it, or change anything in it: what
+ * stands is what was laid (RULES F4). */
 #ifndef DAEMON_RESTORE_H
 #define DAEMON_RESTORE_H
 

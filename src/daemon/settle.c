@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "daemon/interface.h"
+#include "daemon/own_link.h"
 
 /* Route and link events come in bursts: looked at once they have settled. */
 #define SETTLE_NS (100 * NS_PER_MS)
@@ -182,12 +183,23 @@ void settle_losses(struct daemon *daemon)
     log_failure(daemon, settle_rules_and_routes);
 }
 
+static void look_at_own_link(struct daemon *daemon)
+{
+    char said[WHY_BYTES];
+    struct text to;
+    text_init(&to, said, sizeof(said));
+    own_link_follow(daemon, &to);
+    if (to.len)
+        settle_log(daemon, said);
+}
+
 static void settle(void *context, instant_ns now)
 {
     struct daemon *daemon = context;
     (void)now;
     bool is_event = daemon->has_event;
     daemon->has_event = false;
+    look_at_own_link(daemon);
     /* Only when the host's network moved (F8): an endpoint that follows from an answer moves too, and
      * asking again then would never end. */
     if (settle_roots(daemon, false) && is_event)

@@ -6,15 +6,16 @@
  * mark, put back onto what comes in, is what strict reverse path filtering needs (F5): with it the
  * answer's way back is the uplink.
  *
+ * No rule names an interface. The kernel gives a number that is free again to a link that is moved
+ * here from another namespace, or asked for by whoever makes one: so the kill switch goes by the
+ * group, which a new link has only if somebody sets it, and the number counts only together with it.
+ *
  * A change is the whole table again: "add, delete, add" is one transaction, and no packet sees a
  * state between. */
 #include "host/firewall.h"
 
 #include <errno.h>
-#include <libmnl/libmnl.h>
-#include <linux/netfilter.h>
-#include <linux/netfilter/nf_tables.h>
-#include <linux/netfilter/nfnetlink.h>
+#include <inttypes.h>
 #include <linux/netlink.h>
 #include <nftables/libnftables.h>
 #include <stdio.h>
@@ -24,9 +25,11 @@
 #include <unistd.h>
 
 #include "engine/network.h"
-#include "host/netlink.h"
+#include "host/nft_table.h"
 
 #define TABLE_NAME_BYTES 256
+#define COUNTER "elsewhere" /* of put_guard */
+#define ALONE_TRIES 3
 
 /* nft's names have no + and =; no network's name has a slash. */
 static void name_table(const char *network, char name[TABLE_NAME_BYTES])
@@ -153,16 +156,35 @@ static void put_marking(FILE *to, const struct firewall *firewall)
     fprintf(to, " meta mark set ct mark\n}\n");
 }
 
-/* Nobody on the LAN learns which address the interface has, or meddles with flows inside the
- * tunnels, by sending to it from outside (CVE-2019-14899). */
+/* "BEFORE ip daddr { … } VERDICT" for each family that has one. */
+static void put_for_addresses(FILE *to, const struct firewall *firewall, const char *before,
+                              const char *verdict)
+{
+    put_addresses(to, firewall, FAMILY_IPV4, before, verdict);
+    put_addresses(to, firewall, FAMILY_IPV6, before, verdict);
+}
+
+/* Nobody on the LAN, and no other network's relay, learns which address the interface has, or
+ * meddles with flows inside the tunnels, by sending to it from outside (CVE-2019-14899). Two networks
+ * may have one address: each marks what comes by its interface for its own, for a moment, before any
+ * of them looks. */
 static void put_guard(FILE *to, const struct firewall *firewall)
 {
-    char before[64];
-    snprintf(before, sizeof(before), "iifname != { lo, \"%s\" }", firewall->interface_name);
-    fprintf(to, "chain guard { type filter hook prerouting priority raw; policy accept;\n");
-    put_addresses(to, firewall, FAMILY_IPV4, before, "drop");
-    put_addresses(to, firewall, FAMILY_IPV6, before, "drop");
-    fprintf(to, "}\n");
+    char own[64], before[96], mark[64];
+    snprintf(own, sizeof(own), "iif %d iifgroup %u", firewall->interface_index,
+             FIREWALL_LINK_GROUP);
+    snprintf(mark, sizeof(mark), "meta mark set meta mark & 0x%x | 0x%x", ~NETWORK_MARK_MASK,
+             NETWORK_MARK);
+    fprintf(to, "chain own { type filter hook prerouting priority raw - 1; policy accept;\n");
+    put_for_addresses(to, firewall, own, mark);
+    snprintf(before, sizeof(before), "iif != lo meta mark & 0x%x != 0x%x", NETWORK_MARK_MASK,
+             NETWORK_MARK);
+    fprintf(to, "}\nchain guard { type filter hook prerouting priority raw; policy accept;\n");
+    put_for_addresses(to, firewall, before, "counter name " COUNTER " drop");
+    fprintf(to,
+            "}\nchain unmark { type filter hook prerouting priority raw + 1; policy accept;\n"
+            "%s meta mark set meta mark & 0x%x\n}\n",
+            own, ~NETWORK_MARK_MASK);
 }
 
 static void put_lan(FILE *to, const struct firewall *firewall)
@@ -177,10 +199,9 @@ static void put_kill_switch(FILE *to, const struct firewall *firewall)
 {
     fprintf(to,
             "chain output { type filter hook output priority filter; policy accept;\n"
-            "oifname { lo, \"%s\" } accept\noifgroup %u accept\n"
+            "oif lo accept\noifgroup %u accept\n"
             "meta mark & 0x%x == 0x%x ct mark & 0x%x == 0x%x accept\n",
-            firewall->interface_name, FIREWALL_LINK_GROUP, NETWORK_MARK_MASK, NETWORK_MARK,
-            NETWORK_MARK_MASK, NETWORK_MARK);
+            FIREWALL_LINK_GROUP, NETWORK_MARK_MASK, NETWORK_MARK, NETWORK_MARK_MASK, NETWORK_MARK);
     for (int family = FAMILY_IPV4; family <= FAMILY_IPV6; family += 2) {
         /* A FwMark of the user's own, outside Hopwire's range. */
         fprintf(to, "meta mark ");
@@ -196,14 +217,12 @@ static void put_kill_switch(FILE *to, const struct firewall *firewall)
                 "mld2-listener-report } accept\n");
     put_lan(to, firewall);
     fprintf(to,
-            "reject with icmpx admin-prohibited\n}\n"
+            "meta l4proto tcp reject with tcp reset\nreject with icmpx admin-prohibited\n}\n"
             "chain forward { type filter hook forward priority filter; policy accept;\n"
-            "iifname \"%s\" accept\noifname { lo, \"%s\" } accept\n"
-            "iifgroup %u accept\noifgroup %u accept\n",
-            firewall->interface_name, firewall->interface_name, FIREWALL_LINK_GROUP,
-            FIREWALL_LINK_GROUP);
+            "oif lo accept\niifgroup %u accept\noifgroup %u accept\n",
+            FIREWALL_LINK_GROUP, FIREWALL_LINK_GROUP);
     put_lan(to, firewall);
-    fprintf(to, "reject with icmpx admin-prohibited\n}\n");
+    fprintf(to, "meta l4proto tcp reject with tcp reset\nreject with icmpx admin-prohibited\n}\n");
 }
 
 static void put_queries_rejected(FILE *to)
@@ -235,32 +254,41 @@ static void put_dns_guard(FILE *to, const struct firewall *firewall)
     put_queries_rejected(to);
 }
 
-int firewall_lay(const struct firewall *firewall, struct text *why)
+/* All of the table but its counter; malloc's, or NULL. */
+static char *write_table(const struct firewall *firewall)
 {
-    char table[TABLE_NAME_BYTES];
     char *commands = NULL;
     size_t len;
     FILE *to = open_memstream(&commands, &len);
-    name_table(firewall->network, table);
-    if (to) {
-        fprintf(to, "add table inet %s\ndelete table inet %s\ntable inet %s {\n", table, table,
-                table);
-        put_endpoint_set(to, firewall, FAMILY_IPV4);
-        put_endpoint_set(to, firewall, FAMILY_IPV6);
-        put_marking(to, firewall);
-        put_guard(to, firewall);
-        if (firewall->has_kill_switch) {
-            put_lan_set(to, firewall, FAMILY_IPV4);
-            put_lan_set(to, firewall, FAMILY_IPV6);
-            put_kill_switch(to, firewall);
-        }
-        if (firewall->has_dns_guard)
-            put_dns_guard(to, firewall);
-        fprintf(to, "}\n");
+    if (!to)
+        return NULL;
+    put_endpoint_set(to, firewall, FAMILY_IPV4);
+    put_endpoint_set(to, firewall, FAMILY_IPV6);
+    put_marking(to, firewall);
+    put_guard(to, firewall);
+    if (firewall->has_kill_switch) {
+        put_lan_set(to, firewall, FAMILY_IPV4);
+        put_lan_set(to, firewall, FAMILY_IPV6);
+        put_kill_switch(to, firewall);
     }
-    if (!to || fclose(to) != 0 || !commands) {
-        text_append(why, "no memory for the rules of nftables");
+    if (firewall->has_dns_guard)
+        put_dns_guard(to, firewall);
+    bool is_whole = fclose(to) == 0;
+    if (!is_whole)
         free(commands);
+    return is_whole ? commands : NULL;
+}
+
+static int replace(const char *table, const char *content, struct nft_table_counter counted,
+                   struct text *why)
+{
+    char *commands;
+    int len = asprintf(&commands,
+                       "add table inet %s\ndelete table inet %s\ntable inet %s {\n"
+                       "counter " COUNTER " { packets %" PRIu64 " bytes %" PRIu64 " }\n%s}\n",
+                       table, table, table, counted.packets, counted.bytes, content);
+    if (len < 0) {
+        text_append(why, "no memory for the rules of nftables");
         return -ENOMEM;
     }
     int result = run(commands, "add the network's table", why);
@@ -268,27 +296,66 @@ int firewall_lay(const struct firewall *firewall, struct text *why)
     return result;
 }
 
-/* Asked of the kernel itself: libnftables would list all that is in the table. */
-int firewall_stands(const char *network, struct text *why)
+/* What was read is what was laid only if nobody else had a turn in between. */
+static int replace_alone(struct netlink *netlink, const char *table, const char *content,
+                         struct firewall_laid *laid, struct text *why)
+{
+    for (unsigned i = 0; i < ALONE_TRIES; i++) {
+        uint32_t before, after;
+        nft_table_generation(netlink, &before);
+        int result = replace(table, content, nft_table_counter(netlink, table, COUNTER), why);
+        if (result < 0)
+            return result;
+        result = nft_table_read(netlink, table, &laid->stands);
+        nft_table_generation(netlink, &after);
+        if (result == 0 && after == before + 1)
+            break;
+    }
+    return 0;
+}
+
+int firewall_lay(const struct firewall *firewall, struct firewall_laid *laid, struct text *why)
+{
+    char table[TABLE_NAME_BYTES];
+    struct netlink netlink;
+    char *content = write_table(firewall);
+    if (!content) {
+        text_append(why, "no memory for the rules of nftables");
+        return -ENOMEM;
+    }
+    int result = probe(why);
+    if (result == 0)
+        result = netlink_open_netfilter(&netlink, why);
+    if (result == 0) {
+        uint64_t wanted = nft_table_hash(content), stands;
+        name_table(firewall->network, table);
+        if (laid->wanted != wanted || nft_table_read(&netlink, table, &stands) != 0 ||
+            laid->stands != stands)
+            result = replace_alone(&netlink, table, content, laid, why);
+        if (result == 0)
+            laid->wanted = wanted;
+        netlink_close(&netlink);
+    }
+    free(content);
+    return result;
+}
+
+int firewall_look(const char *network, const struct firewall_laid *laid, struct text *why)
 {
     struct netlink netlink;
-    uint8_t bytes[NETLINK_REQUEST_BYTES] __attribute__((aligned(8)));
     char table[TABLE_NAME_BYTES];
+    uint64_t stands;
     int result = netlink_open_netfilter(&netlink, why);
     if (result != 0)
         return result;
     name_table(network, table);
-    struct nlmsghdr *request =
-        netlink_request(bytes, NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETTABLE, 0);
-    struct nfgenmsg *header = mnl_nlmsg_put_extra_header(request, sizeof(*header));
-    header->nfgen_family = NFPROTO_INET;
-    header->version = NFNETLINK_V0;
-    mnl_attr_put_strz(request, NFTA_TABLE_NAME, table);
-    result = netlink_ask(&netlink, request, NULL, NULL);
+    result = nft_table_read(&netlink, table, &stands);
     if (result != 0 && result != -ENOENT)
-        text_append(why, "cannot ask for the network's nftables table: %s", netlink.reason);
+        text_append(why, "cannot read the network's nftables table: %s", netlink.reason);
     netlink_close(&netlink);
-    return result == 0 ? 1 : result == -ENOENT ? 0 : result;
+    if (result != 0)
+        return result == -ENOENT ? FIREWALL_GONE : result;
+    return stands == laid->stands ? FIREWALL_STANDS : FIREWALL_CHANGED;
 }
 
 int firewall_remove(const char *network, struct text *why)

@@ -10,13 +10,13 @@
 #include "base/prefix.h"
 #include "base/text.h"
 
-/* Of every network's interface: a kill switch lets packets into all of them. */
+/* Of every network's interface: a kill switch knows them by it, whatever they are called. */
 #define FIREWALL_LINK_GROUP 51820u
 
 /* All borrowed for the call. */
 struct firewall {
     const char *network;        /* a name that state_name_is_valid */
-    const char *interface_name; /* a valid one: letters, digits and _=+.- */
+    int interface_index;        /* in FIREWALL_LINK_GROUP: a name can change, or become another's */
     const struct address *addresses; /* of the interface */
     size_t address_count;
     const uint32_t *marks; /* of our sockets, at least one; the first is the resolver's too */
@@ -31,11 +31,24 @@ struct firewall {
     bool has_dns_guard; /* names are asked inside a Hopwire network or not at all (RULES G3) */
 };
 
+/* What firewall_lay has laid: zeroed, nothing. */
+struct firewall_laid {
+    uint64_t wanted; /* a hash of the table's text */
+    uint64_t stands; /* see nft_table_read */
+};
+
+enum firewall_state {
+    FIREWALL_GONE,
+    FIREWALL_CHANGED, /* somebody emptied it, or took out, added or replaced something */
+    FIREWALL_STANDS,  /* exactly as laid */
+};
+
 /* Puts exactly this into the table, in one transaction: also over an older one, also a crashed
- * run's. 0, or -errno and a sentence (no nftables in the kernel, no right), and nothing changed. */
-int firewall_lay(const struct firewall *firewall, struct text *why);
-/* 1: the table is there, whatever is in it; 0: it is not; or -errno and a sentence. */
-int firewall_stands(const char *network, struct text *why);
+ * run's, whose count of dropped packets goes on. What *laid tells and stands is left alone. 0, or
+ * -errno and a sentence (no nftables in the kernel, no right), and nothing changed. */
+int firewall_lay(const struct firewall *firewall, struct firewall_laid *laid, struct text *why);
+/* An enum firewall_state, or -errno and a sentence. */
+int firewall_look(const char *network, const struct firewall_laid *laid, struct text *why);
 /* One that does not exist is fine. 0, or -errno and a sentence. */
 int firewall_remove(const char *network, struct text *why);
 

@@ -39,6 +39,9 @@ static int keep_link(void *context, const struct nlmsghdr *message)
         if (mnl_attr_get_type(attribute) == IFLA_MTU &&
             mnl_attr_validate(attribute, MNL_TYPE_U32) >= 0)
             found->mtu_bytes = mnl_attr_get_u32(attribute);
+        if (mnl_attr_get_type(attribute) == IFLA_GROUP &&
+            mnl_attr_validate(attribute, MNL_TYPE_U32) >= 0)
+            found->group = mnl_attr_get_u32(attribute);
         if (mnl_attr_get_type(attribute) == IFLA_IFNAME &&
             mnl_attr_validate(attribute, MNL_TYPE_NUL_STRING) >= 0)
             strncpy(found->name, mnl_attr_get_str(attribute), sizeof(found->name) - 1);

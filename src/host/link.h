@@ -11,6 +11,7 @@ struct link {
     int index;
     char name[IF_NAMESIZE];
     uint32_t mtu_bytes;
+    uint32_t group;
     bool is_up;
     bool is_loopback;
 };

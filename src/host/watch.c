@@ -9,7 +9,6 @@
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/rtnetlink.h>
-#include <net/if.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -64,6 +63,28 @@ int watch_fd(const struct watch *watch)
     return mnl_socket_get_fd(watch->socket);
 }
 
+static bool link_event(const struct nlmsghdr *message, struct watch_event *event)
+{
+    const struct ifinfomsg *body = mnl_nlmsg_get_payload(message);
+    if (mnl_nlmsg_get_payload_len(message) < sizeof(*body))
+        return false;
+    *event = (struct watch_event){.kind = WATCH_LINK,
+                                  .interface_index = body->ifi_index,
+                                  .is_up = (body->ifi_flags & IFF_UP) != 0,
+                                  .is_gone = message->nlmsg_type == RTM_DELLINK};
+    const struct nlattr *attribute;
+    mnl_attr_for_each(attribute, message, sizeof(*body))
+    {
+        if (mnl_attr_get_type(attribute) == IFLA_GROUP &&
+            mnl_attr_validate(attribute, MNL_TYPE_U32) >= 0)
+            event->group = mnl_attr_get_u32(attribute);
+        if (mnl_attr_get_type(attribute) == IFLA_IFNAME &&
+            mnl_attr_validate(attribute, MNL_TYPE_NUL_STRING) >= 0)
+            strncpy(event->name, mnl_attr_get_str(attribute), sizeof(event->name) - 1);
+    }
+    return true;
+}
+
 static bool route_event(const struct nlmsghdr *message, struct watch_event *event)
 {
     const struct rtmsg *body = mnl_nlmsg_get_payload(message);
@@ -113,22 +134,36 @@ static bool filter_event(const struct nlmsghdr *message, struct watch_event *eve
     return false;
 }
 
+/* In every message of nftables about a table or what is in it the first attribute is its name. */
+static bool table_event(const struct nlmsghdr *message, struct watch_event *event)
+{
+    static const char prefix[] = "hopwire_";
+    const struct nlattr *attribute;
+    if (mnl_nlmsg_get_payload_len(message) < sizeof(struct nfgenmsg))
+        return false;
+    mnl_attr_for_each(attribute, message, sizeof(struct nfgenmsg))
+    {
+        if (mnl_attr_get_type(attribute) == NFTA_TABLE_NAME &&
+            mnl_attr_validate(attribute, MNL_TYPE_NUL_STRING) >= 0 &&
+            strncmp(mnl_attr_get_str(attribute), prefix, sizeof(prefix) - 1) == 0) {
+            *event = (struct watch_event){
+                .kind = WATCH_TABLE,
+                .is_gone = (message->nlmsg_type & 0xff) == NFT_MSG_DELTABLE};
+            return true;
+        }
+    }
+    return false;
+}
+
 /* False: nothing that anybody waits for. The types of both sockets' messages differ. */
 static bool event_of(const struct nlmsghdr *message, struct watch_event *event)
 {
-    const struct ifinfomsg *link = mnl_nlmsg_get_payload(message);
     const struct ifaddrmsg *address = mnl_nlmsg_get_payload(message);
     size_t len = mnl_nlmsg_get_payload_len(message);
     switch (message->nlmsg_type) {
     case RTM_NEWLINK:
     case RTM_DELLINK:
-        if (len < sizeof(*link))
-            return false;
-        *event = (struct watch_event){.kind = WATCH_LINK,
-                                      .interface_index = link->ifi_index,
-                                      .is_up = (link->ifi_flags & IFF_UP) != 0,
-                                      .is_gone = message->nlmsg_type == RTM_DELLINK};
-        return true;
+        return link_event(message, event);
     case RTM_NEWADDR:
     case RTM_DELADDR:
         if (len < sizeof(*address))
@@ -144,11 +179,9 @@ static bool event_of(const struct nlmsghdr *message, struct watch_event *event)
     case RTM_NEWROUTE:
     case RTM_DELROUTE:
         return route_event(message, event);
-    case NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_DELTABLE:
-        *event = (struct watch_event){.kind = WATCH_TABLE, .is_gone = true};
-        return true;
     default:
-        return false;
+        return message->nlmsg_type >> 8 == NFNL_SUBSYS_NFTABLES &&
+               (message->nlmsg_type & 0xff) != NFT_MSG_NEWGEN && table_event(message, event);
     }
 }
 

@@ -3,6 +3,7 @@
 #ifndef HOST_WATCH_H
 #define HOST_WATCH_H
 
+#include <net/if.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -14,7 +15,7 @@ enum watch_kind {
     WATCH_RULE,    /* a rule of a Hopwire network went */
     WATCH_ADDRESS, /* an address came or went */
     WATCH_FILTER,  /* an interface's rp_filter changed, or was set for the first time */
-    WATCH_TABLE,   /* an nftables table went, anybody's: ours too, when it is laid anew */
+    WATCH_TABLE,   /* something of a Hopwire network's nftables table changed, by ourselves too */
     WATCH_LOST,    /* the kernel had more to tell than fits: look at everything again */
 };
 
@@ -22,7 +23,9 @@ struct watch_event {
     enum watch_kind kind;
     int interface_index; /* 0: none */
     bool is_gone;
-    bool is_up;       /* of a link */
+    bool is_up;       /* of a link, as are the next two */
+    uint32_t group;
+    char name[IF_NAMESIZE];
     bool is_hopwires; /* of a route: a Hopwire network made it, which one is not told */
 };
 

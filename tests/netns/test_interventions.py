@@ -9,7 +9,7 @@ import tap
 from lab import wait_until
 from peers import Hopwire, is_dead
 from scene import main, scene
-from world import OFFICE, OFFICE6, wait_reachable
+from world import OFFICE, OFFICE6, WORLD, WORLD6, wait_reachable
 
 def foreground(*before):
     hopwire = Hopwire(scene.client)
@@ -74,6 +74,58 @@ def routes_that_were_flushed_come_back():
                    "the routes and their twins")
 
 
+def rename(*steps, network={}):
+    """hop0 becomes vpn0 by these changes of the link; all goes on, and `down` still finds all."""
+    client = scene.client
+    hopwire = scene.up(network=network)
+    wait_reachable(client, OFFICE)
+    for step in steps:
+        client.ip("link", "set", *step)
+    wait_until(lambda: hopwire.status()["interface"] == "vpn0", 5, "the name that it has now")
+    for _ in range(2):
+        for place in (OFFICE, OFFICE6, WORLD, WORLD6):
+            wait_reachable(client, place)
+        client.run("nft", "flush", "ruleset")  # what is laid again is for the new name too
+        wait_until(has_table, 5, "the table")
+    client.ip("route", "flush", "table", "51820")
+    wait_reachable(client, OFFICE)
+    client.ip("link", "set", "vpn0", "group", "default")  # what the kill switch knows it by
+    for place in (OFFICE, OFFICE6):
+        wait_reachable(client, place)
+    tap.contains(hopwire.command("route", "multihop", OFFICE).stdout, "via office", "route")
+    hopwire.down()
+    tap.same_lines(client.network_state(), scene.before, "the client's network")
+
+
+@tap.test
+def F4_a_renamed_interface_changes_nothing():
+    for kill_switch in ("off", "on"):
+        rename(("hop0", "down"), ("hop0", "name", "vpn0"), ("vpn0", "up"),
+               network={"KillSwitch": kill_switch})
+
+
+@tap.test
+def F4_an_interface_that_is_renamed_while_it_is_up_changes_nothing():
+    scene.client.ip("link", "add", "probe", "type", "veth", "peer", "name", "other")
+    scene.client.ip("link", "set", "probe", "up")
+    result = scene.client.run("ip", "link", "set", "probe", "name", "probed", check=False)
+    scene.client.ip("link", "del", "probe" if result.returncode else "probed")
+    if result.returncode:
+        raise tap.Skip("this kernel renames no interface that is up")
+    rename(("hop0", "name", "vpn0"), network={"KillSwitch": "on"})
+
+
+@tap.test
+def F7_a_renamed_network_that_crashed_is_cleaned_up():
+    hopwire = scene.up(network={"KillSwitch": "on"})
+    scene.client.ip("link", "set", "hop0", "down")
+    scene.client.ip("link", "set", "hop0", "name", "vpn0")
+    wait_until(lambda: hopwire.status()["interface"] == "vpn0", 5, "the name that it has now")
+    hopwire.kill()
+    hopwire.down()
+    tap.same_lines(scene.client.network_state(), scene.before, "the client's network")
+
+
 def rules(family):
     return scene.client.ip(family, "rule", "show")
 
@@ -134,6 +186,34 @@ def a_table_that_is_deleted_again_and_again_stands_in_the_end():
     process.wait(10)
     lines = process.output().count("deleted its nftables table")
     tap.check(1 <= lines <= 20, f"{lines} lines for 20 deletions")
+    tap.same_lines(scene.client.network_state(), scene.before, "the client's network")
+
+
+@tap.test
+def F4_a_table_that_is_emptied_or_changed_is_laid_again_at_once():
+    """Also where as many rules stand as before; once for each change, and not for our own laying."""
+    hopwire, process = foreground()
+    text = lambda: scene.client.run("nft", "list", *TABLE, check=False).stdout
+    before, name = text(), "inet hopwire_multihop"
+    changes = (f"flush table {name}", f"flush chain {name} guard", f"delete chain {name} mark_in",
+               f"flush set {name} endpoints4", f"insert rule {name} guard accept",
+               f"flush chain {name} guard; add rule {name} guard accept; add rule {name} guard accept",
+               f"delete table {name}; add table {name}")
+    for change in changes:
+        scene.client.run("nft", change)
+        wait_until(lambda: text() == before, 5, f"the table after {change}")
+    monitor = scene.client.start("nft", "monitor", name="monitor")
+    wait_reachable(scene.client, OFFICE)
+    hopwire.status()
+    lines = lambda: process.output().count("nftables table")
+    wait_until(lambda: lines() >= len(changes), 5, f"lines for {len(changes)} changes")
+    scene.client.run("nft", "add", "table", "inet", "end_of_test")
+    monitor.wait_output("end_of_test")
+    tap.check("hopwire" not in monitor.output(), f"nothing more is laid: {monitor.output()}")
+    tap.equal(lines(), len(changes), f"lines for {len(changes)} changes ({process.output()})")
+    scene.client.run("nft", "delete", "table", "inet", "end_of_test")
+    hopwire.down()
+    process.wait(10)
     tap.same_lines(scene.client.network_state(), scene.before, "the client's network")
 
 

@@ -3,13 +3,14 @@
 sends it; without one the table still guards the interface's addresses."""
 
 import os
+import re
+import signal
 
 import tap
 from lab import HERE, wait_until
-from peers import Hopwire, at, sections
+from peers import Hopwire
 from scene import main, scene
-from world import (CLIENT, ENTRY, ENTRY_INNER, EXIT, EXIT_INNER, OFFICE, OFFICE6, OFFICE_NET, WORLD,
-                   WORLD6, wait_reachable)
+from world import (CLIENT, ENTRY, ENTRY_INNER, OFFICE, OFFICE6, WORLD, WORLD6, wait_reachable)
 
 PLACES = (OFFICE, OFFICE6, WORLD, WORLD6)
 GATEWAY = "192.0.2.1"
@@ -77,6 +78,28 @@ def F4_the_tunnels_work_and_a_bound_socket_leaks_nothing():
     knock(device="uplink")
     knock()
     nothing_left(uplink, "from sockets bound to the uplink")
+
+
+@tap.test
+def F4_what_is_rejected_is_told_at_once():
+    up()
+    wait_reachable(scene.client, OFFICE)
+    for kind, error in (("SOCK_STREAM", "ECONNREFUSED"), ("SOCK_DGRAM", "EPERM EACCES EHOSTUNREACH")):
+        for place in (WORLD, WORLD6):
+            said = scene.client.run("python3", "-c", f"""
+import errno
+from socket import *
+s = socket({"AF_INET6" if ":" in place else "AF_INET"}, {kind})
+s.settimeout(2)
+s.setsockopt(SOL_SOCKET, SO_BINDTODEVICE, b"uplink")
+try:
+    s.connect(("{place}", 80))
+    s.send(b"x")
+    s.recv(1)
+except OSError as why:
+    print(errno.errorcode.get(why.errno, why))
+""").stdout.strip()
+            tap.check(said and said in error, f"{kind} to {place}: {said}")
 
 
 @tap.test
@@ -236,20 +259,33 @@ def F4_forwarded_packets_are_rejected_too():
         scene.before = before
 
 
-def flush_ruleset():
+def table():
+    return scene.client.run("nft", "list", "table", "inet", "hopwire_multihop", check=False).stdout
+
+
+def counted():
+    """How many packets the table's counters say that it dropped."""
+    return sum(int(words.split()[0]) for words in table().split("packets ")[1:])
+
+
+def without_counts(text):
+    return re.sub(r"packets \d+ bytes \d+", "", text)
+
+
+def flush(*what):
     """As another firewall does when it is loaded; returns when the table is there again."""
-    table = ("nft", "list", "table", "inet", "hopwire_multihop")
-    before = scene.client.run(*table).stdout
-    scene.client.run("nft", "flush", "ruleset")
-    wait_until(lambda: scene.client.run(*table, check=False).stdout == before, 5, "the same table")
+    before = without_counts(table())
+    scene.client.run("nft", "flush", *what)
+    wait_until(lambda: without_counts(table()) == before, 5, "the same table")
 
 
 @tap.test
 def F4_a_table_that_others_flush_is_laid_again():
     up()
     wait_reachable(scene.client, WORLD)
-    for _ in range(2):
-        flush_ruleset()
+    for what in (("ruleset",), ("table", "inet", "hopwire_multihop"),
+                 ("chain", "inet", "hopwire_multihop", "output")):
+        flush(*what)
         uplink = scene.client.capture("uplink")
         knock(device="uplink")
         nothing_left(uplink, "from sockets bound to the uplink, after a flush")
@@ -263,20 +299,20 @@ def CVE_2019_14899_the_interfaces_addresses_answer_nobody_outside():
     try:
         hopwire = scene.up()
         wait_reachable(client, WORLD)
+        tap.check("counter" in table() and not counted(), "nothing is counted yet")
         tap.check(not internet.ping(ENTRY_INNER, wait=0.5), "no answer to a neighbour")
+        tap.equal(counted(), 1, "what is counted of it")
         tap.check(client.ping(ENTRY_INNER, wait=0.5), "but to the host itself")
-        flush_ruleset()
+        flush("ruleset")
         tap.check(not internet.ping(ENTRY_INNER, wait=0.5), "nor after a flush")
-        hopwire.kill()
-        hopwire.down()
-        scene.up()
-
-        def is_found_without_rules():
-            """A settling right after the start may lay them again."""
+        daemon = hopwire.pids()[0]
+        os.kill(daemon, signal.SIGSTOP)
+        try:
             client.run("nft", "flush", "table", "inet", "hopwire_multihop")
-            return internet.ping(ENTRY_INNER, wait=1)
-
-        wait_until(is_found_without_rules, 15, "an answer to a neighbour, without its rules")
+            tap.check(internet.ping(ENTRY_INNER), "an answer to a neighbour, without the rules")
+        finally:
+            os.kill(daemon, signal.SIGCONT)
+        wait_until(lambda: not internet.ping(ENTRY_INNER, wait=0.2), 5, "the rules again")
     finally:
         internet.ip("route", "del", ENTRY_INNER + "/32")
 
@@ -326,21 +362,26 @@ def F4_a_root_s_name_is_asked_and_its_address_let_through():
 
 
 @tap.test
-def F4_two_networks_with_kill_switches_pass_each_other():
-    world = scene.world
-    entry = sections(*[(title, {**keys, "KillSwitch": "on"} if title == "Network" else keys)
-                       for title, keys in world.client_parts()[:3]])
-    office = sections(
-        ("Network", {"Interface": "hop1", "KillSwitch": "on"}),
-        ("Tunnel office", {"PrivateKey": world.keys["office"].private,
-                           "Address": [EXIT_INNER + "/32"]}),
-        ("Peer", {"PublicKey": world.keys["exit"].public, "Endpoint": at(EXIT),
-                  "AllowedIPs": [OFFICE_NET]}))
-    scene.up(text=entry)
-    scene.up(text=office, name="second")
-    wait_reachable(scene.client, WORLD)
-    for _ in range(2):
-        wait_reachable(scene.client, OFFICE)
+def F4_after_a_crash_neither_the_name_nor_the_number_of_the_interface_opens_the_table():
+    client = scene.client
+    hopwire = up()
+    wait_reachable(client, OFFICE)
+    index = client.ip_json("link", "show", "hop0")[0]["ifindex"]
+    hopwire.kill()
+    for made in (("hop0",), ("hop0", "index", index), ("other", "index", index)):
+        client.ip("link", "add", *made, "type", "veth", "peer", "name", "far")
+        client.ip("link", "set", made[0], "up")
+        client.ip("rule", "add", "pref", 0, "to", WORLD, "table", 77)
+        client.ip("route", "add", WORLD, "dev", made[0], "src", CLIENT, "table", 77)
+        try:
+            capture = client.capture(made[0])
+            knock(WORLD)
+            knock(WORLD, device=made[0])
+            seen = [p for p in capture.stop() if p.dst == WORLD]
+            tap.equal(seen, [], f"what leaves by {made}")
+        finally:
+            client.ip("rule", "del", "pref", 0, "to", WORLD, "table", 77)
+            client.ip("link", "del", made[0])
 
 
 @tap.test
