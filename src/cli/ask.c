@@ -7,32 +7,48 @@
 #include <string.h>
 
 #include "host/control_client.h"
+#include "host/life.h"
 #include "host/state.h"
 
 #define TIMEOUT_MS 5000
+#define PROCESS_BYTES 32
+
+/* Where it can be seen from here. */
+static const char *describe_process(const struct state *state, char text[PROCESS_BYTES])
+{
+    text[0] = '\0';
+    if (state_process_is_alive(state))
+        snprintf(text, PROCESS_BYTES, " (process %u)", state->pid);
+    return text;
+}
 
 /* After a crash its state stands, and with it what must not leak. */
-static void say_not_up(const char *network)
+const char *ask_say_not_up(const char *network)
 {
-    char reason[1024];
+    char reason[1024], process[PROCESS_BYTES];
     struct state state;
     struct text why;
     text_init(&why, reason, sizeof(reason));
     int result = state_read(network, &state, &why);
-    if (result == 0 && state_process_is_alive(&state))
+    if (life_goes_on(network)) {
         fprintf(stderr,
-                "hopwire: %s runs (process %u), but does not listen: it is starting or ending, or "
+                "hopwire: %s runs%s, but does not listen: it is starting or ending, or "
                 "its socket was removed; try again, or `hopwire down %s` ends it\n",
-                network, state.pid, network);
-    else if (result == 0 || result == -EBADMSG)
+                network, result == 0 ? describe_process(&state, process) : "", network);
+        return "not listening";
+    }
+    if (result == 0 || result == -EBADMSG) {
         fprintf(stderr,
                 "hopwire: %s ended without putting the host back, its destinations are "
                 "unreachable: `hopwire up %s` starts it again, `hopwire down %s` cleans up\n",
                 network, network, network);
-    else if (result == -ENOENT)
+        return "crashed";
+    }
+    if (result == -ENOENT)
         fprintf(stderr, "hopwire: %s is not up; `hopwire up %s` starts it\n", network, network);
     else
         fprintf(stderr, "hopwire: %s: %s\n", network, reason);
+    return NULL;
 }
 
 json_t *ask_daemon(const char *network, const char *request, bool *is_up)
@@ -50,7 +66,7 @@ json_t *ask_daemon(const char *network, const char *request, bool *is_up)
         free(answer);
         listens = false;
         if (!is_up)
-            say_not_up(network);
+            ask_say_not_up(network);
     }
     if (is_up)
         *is_up = listens;

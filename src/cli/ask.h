@@ -11,6 +11,10 @@
  * listens is told by *is_up and not printed, unless `is_up` is NULL. */
 json_t *ask_daemon(const char *network, const char *request, bool *is_up);
 
+/* Says that nobody listens, and what that means. "crashed" or "not listening": there is a network all
+ * the same; NULL: it is not up. */
+const char *ask_say_not_up(const char *network);
+
 /* Who listens to the network's socket, also when no state names it: its process id; 0: nobody, or
  * one that cannot be seen from here. */
 pid_t ask_process(const char *network);

@@ -1,55 +1,86 @@
 /* SPDX-License-Identifier: MIT */
+/* The daemon is asked through its socket, wherever it runs: a process number of another PID
+ * namespace would be somebody else's here, or nobody's. Its end is told by its lock (host/life). It
+ * undoes everything itself; what it left is undone here, never while it lives. */
 #include <errno.h>
-#include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "cli/ask.h"
 #include "cli/command.h"
 #include "cli/load.h"
 #include "daemon/earlier.h"
+#include "host/life.h"
 #include "host/state.h"
 
-#define END_TIMEOUT_MS 15000
+#define END_TIMEOUT_S 15
+#define LOOK_AGAIN_NS 10000000
 
+static int refuse(const char *name, const struct text *why, int result)
+{
+    fprintf(stderr, "hopwire: %s: %s\n", name, why->len ? why->bytes : strerror(-result));
+    return COMMAND_REFUSED;
+}
+
+/* No `up` may begin meanwhile: it would lay what is undone here. */
 static int clean_up(const char *name)
 {
     char reason[1024];
     struct text why;
     text_init(&why, reason, sizeof(reason));
-    int result = earlier_clean_up(name, &why);
-    if (result == 0 || result == -ENOENT)
-        return COMMAND_DONE;
-    fprintf(stderr, "hopwire: %s: %s\n", name, why.len ? reason : strerror(-result));
+    int lock = state_lock(&why);
+    if (lock < 0)
+        return refuse(name, &why, lock);
+    int result = -EBUSY;
+    if (life_goes_on(name))
+        text_append(&why, "it was started again just now: nothing was undone");
+    else
+        result = earlier_clean_up(name, &why);
+    close(lock);
+    return result == 0 || result == -ENOENT ? COMMAND_DONE : refuse(name, &why, result);
+}
+
+static bool has_passed(const struct timespec *deadline)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_BOOTTIME, &now);
+    return now.tv_sec > deadline->tv_sec ||
+           (now.tv_sec == deadline->tv_sec && now.tv_nsec >= deadline->tv_nsec);
+}
+
+static int say_it_lives(const char *name, bool is_asked)
+{
+    char process[48] = "";
+    pid_t pid = ask_process(name);
+    if (pid)
+        snprintf(process, sizeof(process), " (process %d)", (int)pid);
+    fprintf(stderr,
+            "hopwire: %s: its daemon%s %s: nothing was undone; look at what it waits for, then try "
+            "again\n",
+            name, process, is_asked ? "does not end" : "does not listen");
     return COMMAND_REFUSED;
 }
 
-static bool wait_for_end(int process)
+/* One that does not listen is starting, or dying (a kill -9 takes a moment), or makes its socket
+ * again that somebody removed. */
+static int end_daemon(const char *name)
 {
-    struct pollfd ended = {.fd = process, .events = POLLIN};
-    return process < 0 || poll(&ended, 1, END_TIMEOUT_MS) == 1;
-}
-
-/* The daemon undoes everything itself; it is waited for by its process descriptor. One that does not
- * answer is starting, or dying (a kill -9 takes a moment); what it left is undone here. */
-static int end_daemon(const char *name, pid_t pid)
-{
-    bool is_up;
-    int process = (int)syscall(SYS_pidfd_open, pid, 0);
-    json_decref(ask_daemon(name, "down", &is_up));
-    if (!is_up && process >= 0)
-        syscall(SYS_pidfd_send_signal, process, SIGTERM, NULL, 0); /* it may be starting */
-    bool is_over = wait_for_end(process);
-    if (process >= 0)
-        close(process);
-    if (is_over)
-        return clean_up(name);
-    fprintf(stderr, "hopwire: %s: process %d does not end; look at what it waits for\n", name,
-            (int)pid);
-    return COMMAND_REFUSED;
+    struct timespec deadline;
+    bool is_asked = false;
+    clock_gettime(CLOCK_BOOTTIME, &deadline);
+    deadline.tv_sec += END_TIMEOUT_S;
+    while (life_goes_on(name)) {
+        bool is_up = is_asked;
+        if (has_passed(&deadline))
+            return say_it_lives(name, is_asked);
+        json_t *answer = is_asked ? NULL : ask_daemon(name, "down", &is_up);
+        is_asked |= is_up; /* or it was told why it cannot be; it may end all the same */
+        json_decref(answer);
+        nanosleep(&(struct timespec){.tv_nsec = LOOK_AGAIN_NS}, NULL);
+    }
+    return clean_up(name);
 }
 
 int down_main(int argc, char **argv)
@@ -62,20 +93,14 @@ int down_main(int argc, char **argv)
         return command_misused("down", "down NAME");
     if (!load_network_name(argv[1], name))
         return COMMAND_REFUSED;
+    /* Also where somebody removed or damaged the state: the daemon itself knows what to undo. */
+    if (life_goes_on(name))
+        return end_daemon(name);
     int result = state_read(name, &state, &why);
-    /* Somebody removed or damaged the file: the daemon itself still knows what to undo. */
-    pid_t listener = result == -ENOENT || result == -EBADMSG ? ask_process(name) : 0;
-    if (listener)
-        return end_daemon(name, listener);
     if (result == -ENOENT) {
         state_remove(name, &why); /* what one wrote of it that was killed while it wrote */
         fprintf(stderr, "hopwire: %s is not up\n", name);
         return COMMAND_DONE; /* what was asked for is so: `down` may be called again (RULES F7) */
     }
-    if (result == 0 && state_process_is_alive(&state))
-        return end_daemon(name, (pid_t)state.pid);
-    if (result == 0)
-        return clean_up(name);
-    fprintf(stderr, "hopwire: %s: %s\n", name, why.len ? reason : strerror(-result));
-    return COMMAND_REFUSED;
+    return result == 0 ? clean_up(name) : refuse(name, &why, result);
 }

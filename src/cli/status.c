@@ -102,17 +102,36 @@ static void print_json(const json_t *value)
     printf("\n");
 }
 
+/* Of a network whose daemon does not answer only this much; NULL: there is none. *result: its part of
+ * the exit status. */
+static json_t *ask_status(const char *name, int *result)
+{
+    bool listens;
+    json_t *status = ask_daemon(name, "status", &listens);
+    if (status)
+        return status;
+    const char *state = listens ? "not answering" : ask_say_not_up(name);
+    *result = COMMAND_REFUSED;
+    return state ? json_pack("{s:s, s:s}", "name", name, "state", state) : NULL;
+}
+
+/* What was said of one that does not answer is enough for people. */
+static void print_text(const json_t *status)
+{
+    if (strcmp(ask_text(status, "state", "up"), "up") == 0)
+        print_network(status);
+}
+
 static int show(const char *name, bool as_json)
 {
-    json_t *status = ask_daemon(name, "status", NULL);
-    if (!status)
-        return COMMAND_REFUSED;
-    if (as_json)
+    int result = COMMAND_DONE;
+    json_t *status = ask_status(name, &result);
+    if (status && as_json)
         print_json(status);
-    else
-        print_network(status);
+    else if (status)
+        print_text(status);
     json_decref(status);
-    return COMMAND_DONE;
+    return result;
 }
 
 static int is_state(const struct dirent *entry)
@@ -150,13 +169,11 @@ static int show_all(bool as_json)
     for (int i = 0; i < count; i++) {
         char *name = entries[i]->d_name;
         name[strlen(name) - 6] = '\0';
-        json_t *status = ask_daemon(name, "status", NULL);
-        if (!status)
-            result = COMMAND_REFUSED;
-        else if (as_json)
+        json_t *status = ask_status(name, &result);
+        if (status && as_json)
             json_array_append(all, status);
-        else
-            print_network(status);
+        else if (status)
+            print_text(status);
         json_decref(status);
         free(entries[i]);
     }

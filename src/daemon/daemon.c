@@ -21,6 +21,7 @@
 #include "daemon/signals.h"
 #include "daemon/system_dns.h"
 #include "host/dns.h"
+#include "host/life.h"
 
 static void tell_event(void *context, const struct watch_event *event)
 {
@@ -51,7 +52,7 @@ static void watch_ready(void *context, uint32_t events)
     settle_losses(daemon);
 }
 
-/* ---- commands and signals ---- */
+/* ---- what ends it ---- */
 
 /* Nobody said `down`: what keeps traffic from leaking stays until somebody does (RULES F2). */
 static void interface_ended(void *context)
@@ -70,13 +71,6 @@ static void signal_ready(void *context, uint32_t events)
     (void)events;
     if (read(daemon->signal_source.fd, &info, sizeof(info)) == sizeof(info))
         loop_stop(daemon->loop);
-}
-
-static void control_ready(void *context, uint32_t events)
-{
-    struct daemon *daemon = context;
-    (void)events;
-    control_socket_dispatch(daemon->control);
 }
 
 /* ---- starting ---- */
@@ -249,13 +243,7 @@ static int start_dns(struct daemon *daemon)
 
 static int open_doors(struct daemon *daemon)
 {
-    char path[STATE_PATH_BYTES];
-    int result = state_path(daemon->config->name, ".sock", path, &daemon->why);
-    if (result == 0)
-        result = control_socket_open(path, requests_answer, daemon, &daemon->control, &daemon->why);
-    if (result == 0)
-        result = add_source(daemon, &daemon->control_source,
-                            control_socket_fd(daemon->control), control_ready);
+    int result = requests_open(daemon);
     int fd = signals_open();
     if (result == 0 && fd < 0)
         result = fd;
@@ -321,7 +309,7 @@ static void undo(struct daemon *daemon, bool keep_crash)
     names_stop(daemon->names);
     if (daemon->has_dns && !daemon->is_orphaned && dns_undo(daemon->config->name, &why) != 0)
         settle_log(daemon, reason);
-    control_socket_close(daemon->control);
+    requests_close(daemon);
     if (daemon->state.pid && !daemon->is_orphaned && undo_host(daemon, keep_crash, &why) != 0)
         settle_log(daemon, reason); /* and `down` may try again */
     ports_release(&daemon->ports);
@@ -346,7 +334,8 @@ static int start_alone(struct daemon *daemon)
     int lock = result == 0 ? state_lock(&daemon->why) : -1;
     if (lock < 0)
         return result == 0 ? lock : result;
-    result = prepare(daemon);
+    daemon->life = life_begin(daemon->config->name, &daemon->why);
+    result = daemon->life < 0 ? daemon->life : prepare(daemon);
     if (result == 0)
         result = start_network(daemon);
     if (result == 0) {

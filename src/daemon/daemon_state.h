@@ -36,6 +36,8 @@ struct daemon {
     struct ports ports;
     struct guard guard;
     struct control_socket *control;
+    bool is_socket_missing; /* its file, when it was looked for last */
+    int life; /* a lock, until the process ends */
     struct root_way *ways; /* by tunnel; roots only */
 
     struct state state;
@@ -48,7 +50,7 @@ struct daemon {
     instant_ns started;
 
     struct loop_source watch_source, table_source, control_source, signal_source;
-    struct loop_timer settle, follow, restore;
+    struct loop_timer settle, follow, restore, socket_look;
     bool is_interface_down;
     bool has_event; /* the host told of a change since the last settling */
     bool has_loss;  /* a rule or route of a Hopwire network was taken away: it may be ours */

@@ -35,11 +35,6 @@ int earlier_read(const char *network, struct state *crashed, bool *has_crashed, 
     }
     if (result != 0)
         return result;
-    if (state_process_is_alive(crashed)) {
-        text_append(why, "%s is up already (process %u): `hopwire down %s` ends it", network,
-                    crashed->pid, network);
-        return -EEXIST;
-    }
     *has_crashed = state_is_of_this_namespace(crashed);
     return refuse_elsewhere(network, crashed, why);
 }

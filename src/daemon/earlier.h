@@ -7,8 +7,8 @@
 #include "host/netlink.h"
 #include "host/state.h"
 
-/* 0: *has_crashed tells whether *crashed is such a run's; what lay in a network namespace that is
- * gone is gone too. Refused with a sentence: -EEXIST: it lives; -EXDEV: it lay in another namespace
+/* Of a run that lives no more (life_begin). 0: *has_crashed tells whether *crashed is such a run's;
+ * what lay in a network namespace that is gone is gone too. Refused with a sentence: -EXDEV: it lay in another namespace
  * that still is; -EBADMSG. */
 int earlier_read(const char *network, struct state *crashed, bool *has_crashed, struct text *why);
 

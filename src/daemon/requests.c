@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/requests.h"
 
+#include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
-#include "daemon/daemon_state.h"
 #include "daemon/interface.h"
 #include "daemon/report.h"
+#include "daemon/settle.h"
+
+#define LOOK_NS (3 * NS_PER_S)
 
 static void answer(struct control_answer *to, char *json)
 {
@@ -17,7 +21,7 @@ static void answer(struct control_answer *to, char *json)
     free(json);
 }
 
-void requests_answer(void *context, const char *line, struct control_answer *to)
+static void answer_request(void *context, const char *line, struct control_answer *to)
 {
     struct daemon *daemon = context;
     if (!line)
@@ -45,4 +49,70 @@ void requests_answer(void *context, const char *line, struct control_answer *to)
         control_answer_format(to, "{\"error\": \"unknown request\"}\n");
         control_answer_end(to);
     }
+}
+
+static void control_ready(void *context, uint32_t events)
+{
+    struct daemon *daemon = context;
+    (void)events;
+    control_socket_dispatch(daemon->control);
+}
+
+static int open_socket(struct daemon *daemon, struct text *why)
+{
+    char path[STATE_PATH_BYTES];
+    int result = state_path(daemon->config->name, ".sock", path, why);
+    if (result == 0)
+        result = control_socket_open(path, answer_request, daemon, &daemon->control, why);
+    if (result != 0)
+        return result;
+    daemon->control_source = (struct loop_source){.fd = control_socket_fd(daemon->control),
+                                                  .events = EPOLLIN,
+                                                  .ready = control_ready,
+                                                  .context = daemon};
+    return loop_add(daemon->loop, &daemon->control_source);
+}
+
+static void close_socket(struct daemon *daemon)
+{
+    if (!daemon->control)
+        return;
+    loop_remove(daemon->loop, &daemon->control_source);
+    control_socket_close(daemon->control);
+    daemon->control = NULL;
+}
+
+/* Missing twice in a row: who moves it away for a moment puts it back himself. */
+static void look_after_socket(void *context, instant_ns now)
+{
+    struct daemon *daemon = context;
+    bool was_missing = daemon->is_socket_missing;
+    char reason[WHY_BYTES];
+    struct text why;
+    text_init(&why, reason, sizeof(reason));
+    loop_set_timer(&daemon->socket_look, instant_add(now, LOOK_NS));
+    daemon->is_socket_missing = !daemon->control || !control_socket_stands(daemon->control);
+    if (!daemon->is_socket_missing || !was_missing)
+        return;
+    close_socket(daemon);
+    settle_log(daemon, open_socket(daemon, &why) == 0
+                           ? "somebody removed its control socket: it listens again"
+                           : reason);
+}
+
+int requests_open(struct daemon *daemon)
+{
+    int result = open_socket(daemon, &daemon->why);
+    if (result != 0)
+        return result;
+    daemon->socket_look = (struct loop_timer){.deadline = instant_add(loop_now(), LOOK_NS),
+                                              .ring = look_after_socket,
+                                              .context = daemon};
+    loop_add_timer(daemon->loop, &daemon->socket_look);
+    return 0;
+}
+
+void requests_close(struct daemon *daemon)
+{
+    close_socket(daemon);
 }

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* What the daemon is asked through its control socket. */
+/* The daemon's side of its control socket: /run/hopwire/NAME.sock. */
 #ifndef DAEMON_REQUESTS_H
 #define DAEMON_REQUESTS_H
 
-#include "host/control_socket.h"
+#include "daemon/daemon_state.h"
 
-/* A line of the control socket, answered; `context` is the struct daemon. */
-void requests_answer(void *context, const char *line, struct control_answer *to);
+/* Where somebody removes the socket's file it is made again after a while, or `down` would find
+ * nobody. 0, or -errno and a sentence in daemon->why. */
+int requests_open(struct daemon *daemon);
+void requests_close(struct daemon *daemon);
 
 #endif

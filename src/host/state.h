@@ -37,7 +37,8 @@ int state_lock(struct text *why);
 
 /* Fills in the calling process. */
 int state_set_process(struct state *state, struct text *why);
-/* True: exactly the process that wrote the state is alive. */
+/* True: exactly the process that wrote the state is alive, and seen from here. That it is not means
+ * nothing: see host/life.h. */
 bool state_process_is_alive(const struct state *state);
 
 /* False: its rules and routes lie elsewhere; there is nothing to undo here. */

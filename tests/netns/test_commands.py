@@ -12,7 +12,7 @@ import time
 
 import tap
 from lab import wait_until
-from peers import Hopwire, Key, at, sections
+from peers import Hopwire, Key, at, is_dead, sections
 from scene import main, scene
 from world import EXIT, EXIT_INNER, EXIT_INNER6, OFFICE, OFFICE6, OFFICE_NET6, wait_reachable
 
@@ -68,10 +68,16 @@ def a_crashed_network_says_so_and_the_others_are_shown():
     pids = first.pids()
     second.up(path_of(second))
     os.kill(pids[0], signal.SIGKILL)
-    wait_until(lambda: pids[0] not in first.pids(), 5, "its end")
+    wait_until(lambda: is_dead(pids[0]), 5, "its end")
     result = first.command("status", "--json", check=False)
     tap.equal(result.returncode, 1, "the exit status")
-    tap.equal([network["name"] for network in json.loads(result.stdout)], ["small2"], "what is up")
+    tap.equal([(network["name"], network["state"]) for network in json.loads(result.stdout)],
+              [("small1", "crashed"), ("small2", "up")], "the networks")
+    result = first.command("status", "small1", "--json", check=False)
+    tap.equal(result.returncode, 1, "the exit status of one")
+    tap.equal(json.loads(result.stdout), {"name": "small1", "state": "crashed"}, "one alone")
+    result = first.command("status", check=False)
+    tap.check("small1" not in result.stdout and "small2: interface" in result.stdout, result.stdout)
     tap.contains(result.stderr, "hopwire down small1", "the advice")
 
 

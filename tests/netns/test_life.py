@@ -2,6 +2,7 @@
 """The daemon's life: what it says and to whom, what ends it and what does not."""
 
 import fcntl
+import json
 import os
 import select
 import signal
@@ -10,7 +11,7 @@ import subprocess
 
 import tap
 from lab import wait_until
-from peers import Hopwire, is_dead
+from peers import Hopwire, Key, at, is_dead, sections
 from scene import main, scene
 from world import OFFICE, wait_reachable
 
@@ -166,6 +167,113 @@ def F7_signals_end_it_in_order_or_do_nothing():
             os.kill(pid, getattr(signal, "SIG" + name))
         wait_until(lambda: all(map(is_dead, pids)), 10, f"the end by SIG{name}")
         tap.same_lines(scene.client.network_state(), scene.before, f"the network after SIG{name}")
+
+
+def small(name="small"):
+    hopwire = Hopwire(scene.client, name)
+    hopwire.write(sections(("Network", {"Interface": name}),
+                           ("Tunnel one", {"PrivateKey": Key().private, "Address": "10.9.0.2/32"}),
+                           ("Peer", {"PublicKey": Key().public, "Endpoint": at("192.0.2.77"),
+                                     "AllowedIPs": "10.91.0.0/16"})))
+    scene.networks.append(hopwire)
+    return hopwire
+
+
+def path_of(hopwire):
+    return os.path.join(scene.client.dir, hopwire.name + ".conf")
+
+
+APART = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc")
+
+
+def check_gone(hopwire, pids, result):
+    tap.equal((result.returncode, result.stderr), (0, ""), "down")
+    tap.check(all(map(is_dead, pids)), "the daemon has ended")
+    tap.same_lines(scene.client.network_state(), scene.before, "the client's network")
+    left = sorted(os.listdir(scene.client.run_path("hopwire")))
+    tap.equal(left, [".lock"], "the files of /run/hopwire")
+
+
+@tap.test
+def F7_down_in_another_pid_namespace_ends_the_daemon():
+    hopwire = small()
+    hopwire.up(path_of(hopwire))
+    pids = hopwire.pids()
+    # Number 1 of the other namespace is alive, whoever it is.
+    result = scene.client.run(*APART, hopwire.binary, "down", "small", check=False)
+    check_gone(hopwire, pids, result)
+
+
+@tap.test
+def F7_a_daemon_in_another_pid_namespace_is_seen_and_ended():
+    hopwire = small()
+    process = scene.client.start(*APART, hopwire.binary, "up", "-f", path_of(hopwire))
+    wait_until(lambda: hopwire.command("status", "small", check=False).returncode == 0, 10,
+               "the network to be up")
+    pids, standing = hopwire.pids(), scene.client.network_state()
+    for where in ((), APART):
+        result = scene.client.run(*where, hopwire.binary, "up", path_of(hopwire), check=False)
+        tap.equal(result.returncode, 1, "a second up's exit status")
+        tap.contains(result.stderr, "small is up already", "its sentence")
+        tap.same_lines(scene.client.network_state(), standing, "the network under it")
+    tap.equal(hopwire.status()["state"], "up", "its state")
+    result = scene.client.run(*APART, hopwire.binary, "down", "small", check=False)
+    tap.equal(process.wait(20), 0, process.output())
+    check_gone(hopwire, pids, result)
+
+
+@tap.test
+def F7_a_daemon_that_hangs_is_said_to_and_nothing_is_deleted():
+    hopwire = small()
+    hopwire.up(path_of(hopwire))
+    pids, standing = hopwire.pids(), scene.client.network_state()
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        downs = [scene.client.start(*where, hopwire.binary, "down", "small")
+                 for where in ((), APART)]
+        for down in downs:
+            tap.equal(down.wait(60), 1, "the exit status")
+            tap.contains(down.output(), "does not end: nothing was undone", "the sentence")
+        tap.same_lines(scene.client.network_state(), standing, "the network")
+        for name in ("small.state", "small.sock"):
+            tap.check(os.path.exists(scene.client.run_path("hopwire", name)), name)
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+    wait_until(lambda: all(map(is_dead, pids)), 10, "the end that it was asked for")
+    tap.same_lines(scene.client.network_state(), scene.before, "the client's network")
+
+
+@tap.test
+def F7_a_process_number_that_is_used_again_is_not_signalled():
+    hopwire = small()
+    hopwire.up(path_of(hopwire))
+    hopwire.kill()
+    innocent = scene.client.start("sleep", "60")
+    path = scene.client.run_path("hopwire", "small.state")
+    with open(f"/proc/{innocent.pid}/stat") as stat, open(path) as file:
+        state = json.load(file)
+        state["pid"] = innocent.pid
+        state["start_ticks"] = int(stat.read().rsplit(")", 1)[1].split()[19])
+    with open(path, "w") as file:
+        json.dump(state, file)
+    result = hopwire.down(check=False)
+    check_gone(hopwire, [], result)
+    tap.check(innocent.runs(), "the innocent process lives")
+    innocent.stop()
+
+
+@tap.test
+def F7_a_socket_that_was_removed_is_made_again_and_down_finds_it():
+    hopwire = small()
+    hopwire.up(path_of(hopwire))
+    pids = hopwire.pids()
+    os.unlink(scene.client.run_path("hopwire", "small.sock"))
+    tap.contains(hopwire.command("status", "small", check=False).stderr, "but does not listen",
+                 "status")
+    os.unlink(scene.client.run_path("hopwire", "small.state"))
+    check_gone(hopwire, pids, hopwire.down(check=False))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT */
+/* One byte of the directory's `.lock`, far behind its end and chosen by the network's name, is
+ * locked (an open file description's lock, fcntl(2)): no file of its own, which somebody would have
+ * to remove, and no race with who removes it. The start's lock is of another kind (flock(2)) and
+ * does not touch it. */
+#include "host/life.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "host/control_socket.h"
+#include "host/state.h"
+
+static int lock_path(const char *network, char path[STATE_PATH_BYTES], struct text *why)
+{
+    static const char name[] = ".lock";
+    int result = state_path(network, name, path, why);
+    if (result != 0)
+        return result;
+    char *slash = strrchr(path, '/'); /* as long as the network's own, at least */
+    memcpy(slash + 1, name, sizeof(name));
+    return 0;
+}
+
+/* FNV-1a: two names would have to share 62 bits. */
+static struct flock place_of(const char *network)
+{
+    uint64_t hash = 0xcbf29ce484222325;
+    for (const char *at = network; *at; at++)
+        hash = (hash ^ (unsigned char)*at) * 0x100000001b3;
+    return (struct flock){.l_type = F_WRLCK,
+                          .l_whence = SEEK_SET,
+                          .l_start = (off_t)(hash >> 2 | 1),
+                          .l_len = 1};
+}
+
+static bool listens(const char *network, struct text *why)
+{
+    char path[STATE_PATH_BYTES];
+    if (state_path(network, ".sock", path, why) != 0)
+        return false;
+    int fd = control_socket_connect(path, why);
+    if (fd >= 0)
+        close(fd);
+    return fd >= 0 || fd == -EAGAIN; /* its queue is full */
+}
+
+int life_begin(const char *network, struct text *why)
+{
+    char path[STATE_PATH_BYTES];
+    struct flock place = place_of(network);
+    int result = lock_path(network, path, why);
+    if (result != 0)
+        return result;
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    bool is_ours = fd >= 0 && fcntl(fd, F_OFD_SETLK, &place) == 0;
+    if (is_ours && !listens(network, why))
+        return fd;
+    result = is_ours ? -EAGAIN : -errno;
+    if (fd >= 0)
+        close(fd);
+    if (result == -EAGAIN || result == -EACCES) {
+        text_append(why, "%s is up already: `hopwire down %s` ends it", network, network);
+        return -EEXIST;
+    }
+    text_append(why, "cannot lock %s: %s", path, strerror(-result));
+    return result;
+}
+
+static bool is_locked(const char *network, struct text *why)
+{
+    char path[STATE_PATH_BYTES];
+    struct flock place = place_of(network);
+    if (lock_path(network, path, why) != 0)
+        return false;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    bool is_known = fd >= 0 && fcntl(fd, F_OFD_GETLK, &place) == 0;
+    if (fd >= 0)
+        close(fd);
+    return is_known && place.l_type != F_UNLCK;
+}
+
+bool life_goes_on(const char *network)
+{
+    char unheard[256];
+    struct text silent;
+    text_init(&silent, unheard, sizeof(unheard));
+    return is_locked(network, &silent) || listens(network, &silent);
+}
