@@ -70,6 +70,9 @@ static inline bool endpoint_is_equal(const struct endpoint *a, const struct endp
 
 bool address_is_unspecified(const struct address *address); /* 0.0.0.0, :: */
 bool address_is_loopback(const struct address *address);    /* 127.0.0.0/8, ::1 */
+/* What no packet outside a host may carry, as kernels judge it: 127.0.0.0/8, 0.0.0.0/8 (RFC 1122
+ * 3.2.1.3); ::1, :: and ::ffff:0:0/96, which means an IPv4 address (RFC 4291 2.5). */
+bool address_is_inside_a_host(const struct address *address);
 bool address_is_link_local(const struct address *address);  /* 169.254.0.0/16, fe80::/10 */
 bool address_is_multicast(const struct address *address);   /* 224.0.0.0/4, ff00::/8 */
 bool address_is_broadcast(const struct address *address);   /* 255.255.255.255 */

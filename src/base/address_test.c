@@ -59,6 +59,14 @@ static void test_kinds_of_addresses(void)
     CHECK(address_parse("ff02::1", &address) && address_is_multicast(&address));
     CHECK(address_parse("255.255.255.255", &address) && address_is_broadcast(&address));
     CHECK(address_parse("::", &address) && address_is_unspecified(&address));
+    static const char *const inside[] = {"127.3.2.1", "0.0.0.0", "0.255.0.1", "::1", "::",
+                                         "::ffff:192.0.2.1"};
+    for (size_t i = 0; i < sizeof(inside) / sizeof(inside[0]); i++)
+        CHECK(address_parse(inside[i], &address) && address_is_inside_a_host(&address));
+    static const char *const outside[] = {"126.255.255.255", "128.0.0.1", "1.0.0.0", "::2",
+                                          "64:ff9b::192.0.2.1", "::fffe:192.0.2.1"};
+    for (size_t i = 0; i < sizeof(outside) / sizeof(outside[0]); i++)
+        CHECK(address_parse(outside[i], &address) && !address_is_inside_a_host(&address));
 }
 
 int main(int argc, char **argv)

@@ -17,7 +17,7 @@
     X(NAT_UNSUPPORTED, "nat_unsupported", "a packet that cannot be translated") \
     X(TOO_BIG, "too_big", "larger than the path's MTU") \
     X(NARROW_PATH, "narrow_path", "IPv6 over a path under 1280 bytes") \
-    X(SCOPE, "scope", "link-local, multicast or broadcast") \
+    X(SCOPE, "scope", "this host's own, link-local, multicast or broadcast") \
     X(PORT_TAKEN, "port_taken", "would leave with a carried tunnel's own port") \
     X(LOOP, "loop", "a datagram of the program's own that would ride itself") \
     X(STAGE_FULL, "stage_full", "the oldest packet waiting for a handshake made room") \

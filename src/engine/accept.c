@@ -127,14 +127,28 @@ static enum verdict judge_icmp_error(const struct engine *engine, const struct n
     return VERDICT_OK;
 }
 
+/* RULES F1. With NAT on it is misdirected. */
+static bool goes_inside_this_host(const struct node *node, enum family family,
+                                  const uint8_t *destination)
+{
+    if (node->nat_is_on || is_own_address(node, family, destination))
+        return false;
+    const struct address address = address_from_bytes(family, destination);
+    return address_is_inside_a_host(&address);
+}
+
 static enum verdict judge(const struct engine *engine, const struct node *node,
                           const struct accept_source *source, uint8_t *bytes,
                           const struct ip_view *view)
 {
     enum family family = (enum family)view->family;
+    if (goes_inside_this_host(node, family, bytes + view->destination_offset))
+        return VERDICT_SCOPE;
     if (icmp_concerns(view)) {
         if (icmp_is_redirect(bytes, view))
             return VERDICT_REDIRECT;
+        if (icmp_is_error(bytes, view) && source->is_out_of_scope)
+            return VERDICT_SCOPE;
         if (icmp_is_error(bytes, view))
             return judge_icmp_error(engine, node, source, bytes, view);
     }

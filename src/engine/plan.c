@@ -31,7 +31,9 @@ enum verdict plan_destination(const struct engine *engine, enum family family,
     *peer = NULL;
     struct address address = address_from_bytes(family, destination);
     if (winner < 0)
-        return address_is_multicast(&address) ? VERDICT_SCOPE : VERDICT_NO_ROUTE;
+        return address_is_multicast(&address) || tree_is_of_this_host(&engine->tree, &address)
+                   ? VERDICT_SCOPE
+                   : VERDICT_NO_ROUTE;
     *node = &engine->tree.nodes[winner];
     if (tree_is_out_of_scope(&engine->tree, *node, &address))
         return VERDICT_SCOPE;

@@ -113,6 +113,67 @@ static void a7_no_route_and_no_endpoint(void)
     sim_free(sim);
 }
 
+/* RULES F1: what a rule of somebody's sends here although it never leaves a host goes nowhere. Nobody
+ * is told: the kernel would drop an answer from there. */
+static void f1_destinations_of_this_host_never_enter_a_tunnel(void)
+{
+    static const char *const destinations[] = {
+        "127.0.0.1", "127.255.255.254", "127.0.0.53", "0.0.0.0", "0.1.2.3", OFFICE_CLIENT4,
+        "::1", "::", "::ffff:127.0.0.1", "::ffff:198.51.100.1", OFFICE_CLIENT6,
+    };
+    struct office office;
+    office_init_connected(&office);
+    uint64_t sent = office.client->datagrams_sent;
+    for (size_t i = 0; i < sizeof(destinations) / sizeof(destinations[0]); i++) {
+        bool is_ipv6 = strchr(destinations[i], ':');
+        struct engine_route route;
+        struct sample sample = office_sample(destinations[i], 100, 0);
+        const struct address to = sample_address(destinations[i]);
+        sample.source = is_ipv6 ? OFFICE_CLIENT6 : OFFICE_CLIENT4;
+        uint64_t before = sim_drops(office.client, VERDICT_SCOPE);
+        engine_route(office.client->engine, &to, &route);
+        sim_send(office.client, &sample);
+        CHECK_EQUAL(sim_drops(office.client, VERDICT_SCOPE), before + 1);
+        CHECK_EQUAL(route.verdict, VERDICT_SCOPE);
+        CHECK_EQUAL(office.client->inbox_count, 0);
+    }
+    settle(&office);
+    CHECK_EQUAL(office.client->datagrams_sent, sent);
+    struct sample sample = office_sample("128.0.0.1", 100, 0); /* the neighbours are anybody's */
+    sim_send(office.client, &sample);
+    sample.destination = "1.0.0.1";
+    sim_send(office.client, &sample);
+    sample.destination = "10.9.0.2"; /* what the office calls us, and only the office (NAT) */
+    sim_send(office.client, &sample);
+    settle(&office);
+    CHECK_EQUAL(office.entry->inbox_count, 3);
+    office_wipe(&office);
+}
+
+/* A tunnel without any route there says the same, and one that has exactly that prefix. */
+static void f1_routes_of_ones_own_change_nothing(void)
+{
+    struct sim *sim = sim_new();
+    struct sim_network network;
+    sim_network_init(&network);
+    sim_add_tunnel(&network, "t", TUNNEL_NO_CARRIER, 1, "10.0.0.2 fd00::2");
+    sim_add_peer(&network, 0, 2, "127.0.0.0/8 10.0.0.0/24 ::1/128", "192.0.2.9:51820");
+    sim_add_tunnel(&network, "nat", 0, 3, "10.5.0.2 fd05::2");
+    sim_add_peer(&network, 1, 4, "10.5.0.0/16 fd05::/32", "10.0.0.9:51820");
+    struct office office = {.sim = sim};
+    office.client = sim_add_host(sim, "client", "192.0.2.1", &network, 1500);
+    static const char *const destinations[] = {"127.0.0.1", "10.0.0.2", "0.0.0.0",  "::1",
+                                               "fd00::2",   "10.5.0.2", "fd05::2"};
+    for (unsigned i = 0; i < 7; i++) {
+        struct sample sample = office_sample(destinations[i], 60, i);
+        sample.source = strchr(destinations[i], ':') ? "fd00::2" : "10.0.0.2";
+        sim_send(office.client, &sample);
+        CHECK_EQUAL(sim_drops(office.client, VERDICT_SCOPE), i + 1);
+    }
+    CHECK_EQUAL(office.client->datagrams_sent, 0);
+    sim_free(sim);
+}
+
 /* A tunnel that is down stages, and nothing of it leaves elsewhere. */
 static void a7_without_a_session_nothing_but_handshakes_leaves(void)
 {
@@ -362,6 +423,8 @@ int main(int argc, char **argv)
     TAP_RUN(argc, argv, a4_routed_but_in_no_peer);
     TAP_RUN(argc, argv, a7_no_address_of_the_family_is_refused_not_leaked);
     TAP_RUN(argc, argv, a7_no_route_and_no_endpoint);
+    TAP_RUN(argc, argv, f1_destinations_of_this_host_never_enter_a_tunnel);
+    TAP_RUN(argc, argv, f1_routes_of_ones_own_change_nothing);
     TAP_RUN(argc, argv, a7_without_a_session_nothing_but_handshakes_leaves);
     TAP_RUN(argc, argv, b2_a_source_that_is_not_the_interfaces_is_refused);
     TAP_RUN(argc, argv, b3_nat_off_passes_sources_but_another_tunnels);

@@ -186,6 +186,8 @@ static bool add_addresses(struct tree *tree, struct node *node,
             *first = *address;
         if (!trie_get(&tree->addresses, &host) && !trie_insert(&tree->addresses, &host, node))
             return false;
+        if (!node->nat_is_on && !trie_insert(&tree->host_addresses, &host, node))
+            return false; /* B3: it is the interface's */
     }
     return true;
 }
@@ -369,6 +371,7 @@ bool tree_init(struct tree *tree, const struct memory *memory, const struct rand
     *tree = (struct tree){.memory = memory, .packet_most_bytes = packet_most_bytes,
                           .nat_ipv4 = network->nat_ipv4, .nat_ipv6 = network->nat_ipv6};
     trie_init(&tree->addresses, memory);
+    trie_init(&tree->host_addresses, memory);
     trie_init(&tree->routes.trie, memory);
     if (network->tunnel_count == 0 || tree_description_depth(network) == 0) {
         snprintf(why, why_bytes, "the tunnels do not form a tree of depth 1 to %d",
@@ -378,6 +381,10 @@ bool tree_init(struct tree *tree, const struct memory *memory, const struct rand
     tree->capacity = network->tunnel_count;
     tree->nodes = memory_take(memory, tree->capacity * sizeof(*tree->nodes));
     bool built = tree->nodes != NULL;
+    for (unsigned ipv6 = 0; built && ipv6 < 2; ipv6++) {
+        struct prefix host = prefix_host(ipv6 ? &tree->nat_ipv6 : &tree->nat_ipv4);
+        built = !host.address.family || trie_insert(&tree->host_addresses, &host, tree);
+    }
     if (!built)
         snprintf(why, why_bytes, "no memory for %zu tunnels", network->tunnel_count);
     for (uint32_t i = 0; built && i < network->tunnel_count; i++)
@@ -405,16 +412,25 @@ void tree_wipe(struct tree *tree)
     }
     memory_give(tree->memory, tree->nodes, tree->capacity * sizeof(*tree->nodes));
     trie_wipe(&tree->addresses);
+    trie_wipe(&tree->host_addresses);
     endpoints_wipe(&tree->endpoints);
     routes_wipe(&tree->routes);
     *tree = (struct tree){.memory = tree->memory};
 }
 
+bool tree_is_of_this_host(const struct tree *tree, const struct address *address)
+{
+    return address_is_inside_a_host(address) || trie_lookup(&tree->host_addresses, address);
+}
+
 bool tree_is_out_of_scope(const struct tree *tree, const struct node *node,
                           const struct address *address)
 {
+    if (tree_is_of_this_host(tree, address) ||
+        address_is_equal(address, node_address(node, (enum family)address->family)))
+        return true;
     if (!address_is_multicast(address) && !address_is_link_local(address) &&
-        !address_is_broadcast(address) && !address_is_unspecified(address))
+        !address_is_broadcast(address))
         return false;
     unsigned len_bits = 0;
     trie_match(&tree->routes.trie, address, &len_bits);

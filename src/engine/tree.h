@@ -58,6 +58,7 @@ struct tree {
     struct address nat_ipv6;
     struct routes routes;
     struct trie addresses; /* value: the first node that has the address (B3) */
+    struct trie host_addresses; /* those that stand on the interface (B1, B3) */
     struct endpoints endpoints;
     uint32_t packet_most_bytes; /* no MTU exceeds it: the buffers' payload */
 };
@@ -68,8 +69,12 @@ bool tree_init(struct tree *tree, const struct memory *memory, const struct rand
                size_t why_bytes);
 void tree_wipe(struct tree *tree);
 
-/* RULES F6: the address is multicast, broadcast, link-local or unspecified, and the node has no route
- * for it but a default one, or NAT: such packets neither enter nor leave it. */
+/* RULES F1: loopback and its like, and the interface's own: no tunnel leads there, nor comes from there,
+ * whatever routes say. */
+bool tree_is_of_this_host(const struct tree *tree, const struct address *address);
+/* Such packets neither enter nor leave the node: of this host, which the node's own addresses are, too;
+ * and (RULES F6) multicast, broadcast or link-local, and the node has no route for it but a default
+ * one, or NAT. */
 bool tree_is_out_of_scope(const struct tree *tree, const struct node *node,
                           const struct address *address);
 
