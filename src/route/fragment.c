@@ -81,3 +81,35 @@ void fragment_next(struct fragment *fragment, struct packet *packet)
     fragment->next_payload += len;
     fragment->is_finished = is_last;
 }
+
+#define IPV6_FRAGMENT_BYTES 8
+
+static size_t ipv6_room(uint32_t mtu_bytes)
+{
+    return (mtu_bytes - IPV6_HEADER_BYTES - IPV6_FRAGMENT_BYTES) & ~7u;
+}
+
+size_t fragment_ipv6_pieces(size_t len, uint32_t mtu_bytes)
+{
+    size_t room = ipv6_room(mtu_bytes);
+    return len <= mtu_bytes ? 1 : (len - IPV6_HEADER_BYTES + room - 1) / room;
+}
+
+void fragment_ipv6_write(const uint8_t *bytes, size_t len, uint32_t mtu_bytes, uint32_t id,
+                         size_t piece, struct packet *packet)
+{
+    size_t room = ipv6_room(mtu_bytes), at = piece * room, left = len - IPV6_HEADER_BYTES - at;
+    bool is_last = left <= room;
+    size_t piece_bytes = is_last ? left : room;
+    uint8_t *out =
+        packet_put(packet, IPV6_HEADER_BYTES + IPV6_FRAGMENT_BYTES + piece_bytes);
+    uint8_t *header = out + IPV6_HEADER_BYTES;
+    memcpy(out, bytes, IPV6_HEADER_BYTES);
+    store_be16(out + 4, (uint16_t)(IPV6_FRAGMENT_BYTES + piece_bytes));
+    out[6] = IP_PROTOCOL_FRAGMENT;
+    header[0] = bytes[6];
+    header[1] = 0;
+    store_be16(header + 2, (uint16_t)(at | (is_last ? 0 : 1)));
+    store_be32(header + 4, id);
+    memcpy(header + IPV6_FRAGMENT_BYTES, bytes + IPV6_HEADER_BYTES + at, piece_bytes);
+}

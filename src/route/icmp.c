@@ -13,6 +13,8 @@ enum {
     CODE4_TOO_BIG = 4,
     TYPE6_UNREACHABLE = 1,
     TYPE6_TOO_BIG = 2,
+    TYPE6_TIME_EXCEEDED = 3,
+    TYPE6_PARAMETER = 4,
     TYPE6_FIRST_INFORMATION = 128, /* every type below is an error (RFC 4443 2.1) */
     TYPE6_REDIRECT = 137,
 };
@@ -70,6 +72,41 @@ bool icmp_parse_error(const uint8_t *bytes, const struct ip_view *view, struct i
     }
     *error = found;
     return true;
+}
+
+static const char *words4(uint8_t type, uint8_t code)
+{
+    static const char *const unreachable[] = {
+        "network unreachable", "host unreachable",     "protocol unreachable",
+        "port unreachable",    "too big",              "source route failed",
+        "network unknown",     "host unknown",         "source isolated",
+        "network prohibited",  "host prohibited",      "network unreachable for its TOS",
+        "host unreachable for its TOS", "prohibited",
+    };
+    if (type == TYPE4_UNREACHABLE && code < sizeof(unreachable) / sizeof(unreachable[0]))
+        return unreachable[code];
+    return type == TYPE4_TIME_EXCEEDED && code == 0 ? "TTL exceeded"
+           : type == TYPE4_PARAMETER                ? "bad header"
+                                                    : "another ICMP error";
+}
+
+static const char *words6(uint8_t type, uint8_t code)
+{
+    static const char *const unreachable[] = {
+        "no route",         "prohibited",       "beyond the source's scope", "host unreachable",
+        "port unreachable", "source prohibited", "route rejected",
+    };
+    if (type == TYPE6_UNREACHABLE && code < sizeof(unreachable) / sizeof(unreachable[0]))
+        return unreachable[code];
+    return type == TYPE6_TOO_BIG                           ? "too big"
+           : type == TYPE6_TIME_EXCEEDED && code == 0 ? "TTL exceeded"
+           : type == TYPE6_PARAMETER                       ? "bad header"
+                                                           : "another ICMPv6 error";
+}
+
+const char *icmp_error_words(enum family family, uint8_t type, uint8_t code)
+{
+    return family == FAMILY_IPV4 ? words4(type, code) : words6(type, code);
 }
 
 static bool is_for_many(const struct address *address)

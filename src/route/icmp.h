@@ -44,6 +44,9 @@ bool icmp_is_redirect(const uint8_t *bytes, const struct ip_view *view);
  * the other family. Bytes behind an RFC 4884 length count as quote. */
 bool icmp_parse_error(const uint8_t *bytes, const struct ip_view *view, struct icmp_error *error);
 
+/* What an error says, in a few words ("host unreachable"); borrowed for ever. */
+const char *icmp_error_words(enum family family, uint8_t type, uint8_t code);
+
 /* RULES D2: an error may be sent about this packet. */
 bool icmp_may_answer(const uint8_t *bytes, const struct ip_view *view);
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/bytes.h"
+#include "simulation/way.h"
 #include "wireguard/message.h"
 
 #define TRAIN_MOST 64
@@ -101,6 +102,14 @@ static struct sim_host *socket_of(struct sim *sim, const struct endpoint *to, ui
     return NULL;
 }
 
+static bool is_somebody(const struct sim *sim, const uint8_t *ipv6)
+{
+    for (size_t i = 0; i < sim->host_count; i++)
+        if (address_has_bytes(&sim->hosts[i].ipv6, FAMILY_IPV6, ipv6))
+            return true;
+    return false;
+}
+
 static struct sim_host *tun_for(struct sim *sim, const struct address *to)
 {
     for (size_t i = 0; i < sim->host_count; i++)
@@ -126,9 +135,8 @@ static void keep(struct sim_host *host, const uint8_t *bytes, size_t len,
     host->inbox_count++;
 }
 
-/* A packet came out of the TUN: on through the network, if the host forwards and somebody wants it.
- */
-static void forward(struct sim_host *host, const uint8_t *bytes, size_t len,
+/* On through the network, if somebody there wants it. */
+static void pass_on(struct sim_host *host, const uint8_t *bytes, size_t len,
                     const struct vnet_header *vnet)
 {
     struct ip_view view;
@@ -168,6 +176,26 @@ static void forward(struct sim_host *host, const uint8_t *bytes, size_t len,
     } else {
         keep(host, bytes, len, vnet);
     }
+}
+
+/* A packet came out of the TUN. */
+static void forward(struct sim_host *host, const uint8_t *bytes, size_t len,
+                    const struct vnet_header *vnet)
+{
+    struct ip_view view;
+    CHECK_EQUAL(ip_parse_quoted(bytes, len, &view), VERDICT_OK);
+    if (host->forwards && !way_passes(host, bytes, len, vnet->gso_type ? vnet->gso_size : 0))
+        return;
+    if (!host->forwards || !view.is_fragment || view.family != FAMILY_IPV6 ||
+        !is_somebody(host->sim, bytes + view.destination_offset)) {
+        pass_on(host, bytes, len, vnet);
+        return;
+    }
+    struct sim_packet *whole = way_join(host->sim, bytes, len);
+    host->fragments++;
+    if (whole)
+        pass_on(host, whole->bytes, whole->len_bytes, vnet);
+    free(whole);
 }
 
 static void perform_write(struct sim_host *host, const struct tun_frame *frame)
@@ -276,6 +304,19 @@ void sim_throw(struct sim *sim, const char *source, const char *destination, con
     struct sim_datagram *datagram = make_datagram(bytes, len);
     datagram->source = sample_endpoint(source);
     datagram->destination = sample_endpoint(destination);
+    datagram->due = sim->now;
+    datagram->order = sim->order++;
+    launch(sim, datagram);
+}
+
+void sim_throw_packet(struct sim *sim, const uint8_t *bytes, size_t len)
+{
+    struct ip_view view;
+    struct sim_datagram *datagram = make_datagram(bytes, len);
+    CHECK_EQUAL(ip_parse(bytes, len, &view), VERDICT_OK);
+    datagram->is_raw = true;
+    datagram->source.address = ip_source(bytes, &view);
+    datagram->destination.address = ip_destination(bytes, &view);
     datagram->due = sim->now;
     datagram->order = sim->order++;
     launch(sim, datagram);

@@ -12,6 +12,7 @@
 #define SIM_TUNNELS_MOST 10
 #define SIM_PEERS_MOST 6
 #define SIM_HOSTS_MOST 12
+#define SIM_JOINING_MOST 16
 #define SIM_S NS_PER_S
 #define SIM_START_NS (1000 * NS_PER_S)
 
@@ -83,6 +84,10 @@ struct sim_host {
     struct prefix routed[8]; /* what the network sends into its TUN */
     size_t routed_count;
     uint32_t link_mtu_bytes;
+    uint32_t way_mtu_bytes; /* of the network behind its TUN (way.h); 0: any */
+    unsigned way_refused;   /* packets too big for it */
+    unsigned way_cut;       /* into fragments, on it */
+    unsigned fragments;     /* IPv6 fragments that it forwarded */
     bool is_dirty; /* a flush is due */
 
     struct sim_packet *first; /* what came out of the TUN and was not forwarded */
@@ -93,6 +98,14 @@ struct sim_host {
     size_t datagram_most_bytes; /* the longest IP packet that it sent */
     size_t forwarded_most_bytes;
     char log[16384]; /* what the engine said: "LEVEL line\n" each; the rest is not kept */
+};
+
+/* Fragments on their way to become a packet again. */
+struct sim_joining {
+    uint32_t id;
+    size_t come_bytes;
+    size_t all_bytes; /* 0: the last one has not come */
+    struct sim_packet *packet;
 };
 
 struct sim {
@@ -112,6 +125,8 @@ struct sim {
     size_t flying_capacity;
     uint64_t order;
     uint64_t lost;
+    struct sim_joining joining[SIM_JOINING_MOST];
+    unsigned next_joining;
 };
 
 struct sim *sim_new(void);
@@ -136,6 +151,8 @@ void sim_write(struct sim_host *host, const uint8_t *bytes, size_t len,
 /* A datagram out of nowhere for a socket or a TUN. */
 void sim_throw(struct sim *sim, const char *source, const char *destination, const uint8_t *bytes,
                size_t len);
+/* The same for a TUN alone: an IP packet as it is. */
+void sim_throw_packet(struct sim *sim, const uint8_t *bytes, size_t len);
 void sim_flush(struct sim_host *host);
 void sim_run_until(struct sim *sim, instant_ns until);
 void sim_run(struct sim *sim, duration_ns duration);

@@ -156,6 +156,8 @@ void sim_free(struct sim *sim)
     for (size_t i = 0; i < sim->flying_count; i++)
         free(sim->flying[i]);
     free(sim->flying);
+    for (unsigned i = 0; i < SIM_JOINING_MOST; i++)
+        free(sim->joining[i].packet);
     for (size_t i = 0; i < sim->host_count; i++) {
         struct sim_host *host = &sim->hosts[i];
         size_t staged = 0;
