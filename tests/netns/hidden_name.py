@@ -17,9 +17,14 @@ OTHER_EXIT = "203.0.113.21"
 
 
 class NameServer:
-    """dnsmasq on the entry relay's inner addresses."""
+    """dnsmasq on the entry relay's inner addresses; a new one takes the place of the one before."""
+
+    running = None
 
     def __init__(self, *records):
+        if NameServer.running:
+            NameServer.running.stop()  # of a test that failed
+        NameServer.running = self
         self.log = scene.world.entry.write("dnsmasq.log", "", 0o666)
         self.process = scene.world.entry.start(
             "dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--no-resolv", "--no-hosts",
@@ -49,15 +54,20 @@ def expect_no_query(capture):
 
 @contextmanager
 def exit_moves():
-    """The exit relay answers at OTHER_EXIT alone, as long as the block lasts."""
+    """The exit relay answers at OTHER_EXIT alone, as long as the block lasts. (By translation: a newer
+    wireguard-go's first answer leaves from the exit's own address, wherever it was asked.)"""
     world = scene.world
     world.exit_relay.down()
     world.exit.address("public", OTHER_EXIT + "/24")
     world.exit.run("nft", "-f", "-", input=f"""
-        table inet moved {{
+        table ip moved {{
+            chain prerouting {{
+                type nat hook prerouting priority -100
+                ip daddr {OTHER_EXIT} dnat to {EXIT}
+            }}
             chain input {{
                 type filter hook input priority 0
-                ip daddr {EXIT} udp dport 51820 drop
+                ct original ip daddr {EXIT} udp dport 51820 drop
             }}
         }}
         """)
@@ -65,5 +75,5 @@ def exit_moves():
         world.exit_relay = WireguardGo(world.exit, world.relay_interfaces()[1])
         yield
     finally:
-        world.exit.run("nft", "delete", "table", "inet", "moved")
+        world.exit.run("nft", "delete", "table", "ip", "moved")
         world.exit.ip("address", "del", OTHER_EXIT + "/24", "dev", "public")

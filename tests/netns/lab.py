@@ -4,7 +4,8 @@
 A Lab owns everything it makes: namespaces with names of its own, the processes in them and one
 directory. All of it goes when the lab is closed, on every way out. Each host has a /run of its own,
 so two hosts can have the same interface names, state files and control sockets, and nothing in a
-lab can reach a daemon of the machine (D-Bus, systemd-resolved).
+lab can reach a daemon of the machine (D-Bus, systemd-resolved). Nor does it see the machine's
+settings (surroundings.py), and it starts no program that a fresh machine lacks (needed.py).
 
 Nothing here sleeps for a fixed time: wait_until waits for an event and fails when it does not come.
 """
@@ -20,15 +21,19 @@ import sys
 import tempfile
 import time
 
+import needed
 import packets
+import surroundings
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 INSIDE = "HOPWIRE_LAB_INSIDE"
 
+surroundings.leave()
+
 # Runs in a host's own mount namespace (`ip netns exec` makes one for each command).
 ENTER = """
 dir=$1; shift
-mount --bind "$dir/run" /run || exit 125
+mount --bind "$dir/run" /run && mount --bind "$dir/etc" /etc && cd "$dir" || exit 125
 if [ -e "$dir/mounts" ]; then . "$dir/mounts" || exit 125; fi
 if [ -e "$dir/resolv.conf" ]; then
     target=$(readlink -m /etc/resolv.conf)
@@ -101,7 +106,7 @@ class Process:
         self.path = os.path.join(host.dir, f"{name}.{host.lab.next_number()}.log")
         with open(self.path, "wb") as log:
             self.popen = subprocess.Popen(host.enter(argv), stdin=stdin, stdout=log, stderr=log,
-                                          env={**os.environ, **(env or {})})
+                                          env=surroundings.environment(host.dir, env))
         self.pid = self.popen.pid
 
     def output(self):
@@ -161,17 +166,17 @@ class Host:
         self.lab, self.name = lab, name
         self.ns = f"hw{os.getpid()}-{name}"
         self.dir = os.path.join(lab.dir, name)
+        self.given = []  # trees of packages that its programs see as installed
         os.makedirs(os.path.join(self.dir, "run", "wireguard"))
+        surroundings.make_etc(os.path.join(self.dir, "etc"))
         result = subprocess.run(["ip", "netns", "add", self.ns], capture_output=True, text=True)
         if result.returncode != 0:
             raise NotPossible(f"a network namespace cannot be made ({result.stderr.strip()}): "
                               "run it as root of a machine, or allow user namespaces")
         lab.hosts.append(self)
-        self.write("resolv.conf", "", 0o644)  # never the machine's
-        self.write_sysctl("net.ipv6.conf.all.disable_ipv6", 0, required=False)
-        # Duplicate address detection would make each new IPv6 address wait for a second or two.
-        self.write_sysctl("net.ipv6.conf.all.accept_dad", 0, required=False)
-        self.write_sysctl("net.ipv6.conf.default.accept_dad", 0, required=False)
+        self.write("resolv.conf", "", 0o644)  # a mount, as in a container
+        subprocess.run(["ip", "netns", "exec", self.ns, "sh", "-c", surroundings.WRITE_SYSCTLS],
+                       input=surroundings.sysctls(), capture_output=True, text=True)
         self.ip("link", "set", "lo", "up")
 
     def enter(self, argv):
@@ -180,9 +185,10 @@ class Host:
     def run(self, *argv, check=True, input=None, timeout=60, env=None):
         """Runs a command to its end; its result has text in stdout and stderr."""
         argv = [str(argument) for argument in argv]
+        needed.check(argv, self.given)
         result = subprocess.run(self.enter(argv), input=input, capture_output=True, text=True,
                                 errors="replace", timeout=timeout,
-                                env={**os.environ, **(env or {})},
+                                env=surroundings.environment(self.dir, env),
                                 stdin=None if input is not None else subprocess.DEVNULL)
         if check and result.returncode != 0:
             raise CommandFailed(self.name, argv, result)
@@ -190,6 +196,7 @@ class Host:
 
     def start(self, *argv, name=None, env=None):
         argv = [str(argument) for argument in argv]
+        needed.check(argv, self.given)
         process = Process(self, argv, name or os.path.basename(argv[0]), env)
         self.lab.processes.append(process)
         return process

@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: MIT
 """Debian packages in a host of a lab and nowhere else: unpacked into the user's cache, seen as part
-of /usr by that host's programs alone, beside a writable copy of /etc."""
+of /usr by that host's programs alone, with what they depend on and this machine lacks."""
 
 import glob
+import hashlib
 import os
+import re
 import shutil
 import subprocess
 import tempfile
 
+import surroundings
 from tap import Skip
 
 MERGED = ("bin", "sbin", "lib", "lib64")
@@ -18,29 +21,47 @@ def cache():
     return os.path.join(base, "hopwire", "packages")
 
 
+def missing_with(package):
+    """The package and what it depends on and this machine lacks."""
+    told = subprocess.run(["apt-get", "-s", "-qq", "--no-install-recommends", "install", package],
+                          capture_output=True, text=True)
+    if told.returncode != 0:
+        raise Skip(f"apt-get knows no way to {package}: {told.stderr.strip().splitlines()[-1:]}")
+    return sorted({package, *re.findall(r"^Inst (\S+)", told.stdout, re.M)})
+
+
+def download(names, into):
+    """The packages' files, in one directory."""
+    got = subprocess.run(["apt-get", "-qq", "download", *names], cwd=into, capture_output=True,
+                         text=True)
+    files = glob.glob(os.path.join(into, "*.deb"))
+    if got.returncode != 0 or len(files) != len(names):
+        raise Skip(f"{' '.join(names)}: not to be downloaded: {got.stderr.strip().splitlines()[-1:]}")
+    tree = os.path.join(into, "tree")
+    for file in files:
+        subprocess.run(["dpkg-deb", "-x", file, tree], check=True)
+    for name in MERGED:  # as on every system whose /bin is a link to /usr/bin
+        if os.path.isdir(os.path.join(tree, name)):
+            shutil.copytree(os.path.join(tree, name), os.path.join(tree, "usr", name),
+                            symlinks=True, dirs_exist_ok=True)
+    return tree
+
+
 def unpacked(package):
     """The directory of the package's files; Skip when it cannot be had."""
-    into = os.path.join(cache(), package)
-    if os.path.isdir(into):
-        return into
     if not shutil.which("apt-get") or not shutil.which("dpkg-deb"):
         raise Skip(f"{package} is not here, and no apt-get to get it with")
+    names = missing_with(package)
+    into = os.path.join(cache(), "+".join([package, hashlib.sha256(" ".join(names).encode())
+                                           .hexdigest()[:16]]))
+    if os.path.isdir(into):
+        return into
     try:
         os.makedirs(cache(), exist_ok=True)
     except OSError as error:
         raise Skip(f"no place for {package}: {error}")
     with tempfile.TemporaryDirectory(dir=cache()) as work:
-        got = subprocess.run(["apt-get", "-qq", "download", package], cwd=work,
-                             capture_output=True, text=True)
-        files = glob.glob(os.path.join(work, "*.deb"))
-        if got.returncode != 0 or not files:
-            raise Skip(f"{package} cannot be downloaded: {got.stderr.strip().splitlines()[-1:]}")
-        tree = os.path.join(work, "tree")
-        subprocess.run(["dpkg-deb", "-x", files[0], tree], check=True)
-        for name in MERGED:  # as on every system whose /bin is a link to /usr/bin
-            if os.path.isdir(os.path.join(tree, name)):
-                shutil.copytree(os.path.join(tree, name), os.path.join(tree, "usr", name),
-                                symlinks=True, dirs_exist_ok=True)
+        tree = download(names, work)
         try:
             os.rename(tree, into)
         except OSError:
@@ -50,29 +71,35 @@ def unpacked(package):
 
 
 def give(host, package):
-    """From now on the host's programs see the package as installed, and an /etc of their own: its
-    path as seen from outside. Skip where this machine cannot."""
+    """From now on the host's programs see the package as installed, with its /etc: the path of that
+    as seen from outside. Skip where this machine cannot."""
     tree = unpacked(package)
-    etc = os.path.join(host.dir, "etc")
-    shutil.rmtree(etc, ignore_errors=True)
-    shutil.copytree("/etc", etc, symlinks=True, ignore_dangling_symlinks=True,
-                    ignore=lambda directory, names: [n for n in names if not os.access(
-                        os.path.join(directory, n), os.R_OK, follow_symlinks=False)])
+    etc = new_etc(host)
     if os.path.isdir(os.path.join(tree, "etc")):
         shutil.copytree(os.path.join(tree, "etc"), etc, symlinks=True, dirs_exist_ok=True)
     resolv_conf = os.path.join(host.dir, "resolv.conf")  # a mount, instead of the package's
     if os.path.exists(resolv_conf):
         os.remove(resolv_conf)
-    host.write("mounts", f"mount -t overlay overlay -o 'lowerdir={tree}/usr:/usr' /usr &&\n"
-                         f"mount --bind '{etc}' /etc\n")
+    host.given = [tree]
+    host.write("mounts", f"mount -t overlay overlay -o 'lowerdir={tree}/usr:/usr' /usr\n")
     tried = host.run("true", check=False)
     if tried.returncode != 0:
         take_back(host)
-        raise Skip(f"no private /usr and /etc here: {tried.stderr.strip()}")
+        raise Skip(f"no private /usr here: {tried.stderr.strip()}")
+    return etc
+
+
+def new_etc(host):
+    """The host's /etc is as of a machine that nobody set anything on; its path from outside."""
+    etc = os.path.join(host.dir, "etc")
+    shutil.rmtree(etc, ignore_errors=True)
+    surroundings.make_etc(etc)
     return etc
 
 
 def take_back(host):
+    new_etc(host)
+    host.given = []
     path = os.path.join(host.dir, "mounts")
     if os.path.exists(path):
         os.remove(path)
