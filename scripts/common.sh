@@ -10,6 +10,7 @@ test_packages=(python3-venv valgrind mandoc traceroute iputils-tracepath dnsmasq
     dbus-system-bus-common)
 if [ "$(dpkg --print-architecture 2>/dev/null)" = amd64 ]; then
     build_packages+=(libipsec-mb-dev)
+    test_packages+=(qemu-user) # CPUs that this machine is not
 fi
 
 # Colours only where a person looks.

@@ -157,7 +157,7 @@ static void test_the_default_is_the_first_that_works_and_unknown_names_are_refus
 /* Which one is the default on a CPU that the emulator makes up. */
 static bool default_is(const char *cpu, const char *name)
 {
-    const char *argv[8] = {"qemu-x86_64-static", "-cpu", cpu};
+    const char *argv[8] = {"qemu-x86_64", "-cpu", cpu};
     return aead_test_rerun(argv, name) == DEFAULT_IT_IS;
 }
 
@@ -165,9 +165,8 @@ static bool default_is(const char *cpu, const char *name)
  * well offer AVX2 where OSXSAVE and XCR0 do not (a hypervisor, a kernel's option). */
 static void test_avx2_is_left_alone_where_the_system_does_not_save_its_registers(void)
 {
-    if (AEAD_TEST_IS_SANITIZED || !default_is("max", "avx2")) {
-        tap_skip("no emulator for this program: apt-get install qemu-user-static, and build for "
-                 "x86_64 without sanitizers");
+    if (!default_is("max", "avx2")) {
+        tap_skip("no emulator for this program: apt-get install qemu-user, and build for x86_64");
         return;
     }
     CHECK(default_is("max,-xsave", "libcrypto"));
@@ -209,7 +208,8 @@ int main(int argc, char **argv)
     TAP_RUN(argc, argv, test_a_backend_that_fails_its_self_test_is_passed_over);
     TAP_RUN(argc, argv, test_a_mismatch_costs_one_step_and_no_more);
     TAP_RUN(argc, argv, test_the_default_is_the_first_that_works_and_unknown_names_are_refused);
-    TAP_RUN(argc, argv, test_avx2_is_left_alone_where_the_system_does_not_save_its_registers);
+    if (!AEAD_TEST_IS_SANITIZED)
+        TAP_RUN(argc, argv, test_avx2_is_left_alone_where_the_system_does_not_save_its_registers);
     TAP_RUN(argc, argv, test_without_memory_there_is_none_and_nothing_leaks);
     return tap_done();
 }
