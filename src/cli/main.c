@@ -16,7 +16,7 @@ static const struct {
     const char *arguments;
     const char *help;
 } commands[] = {
-    {"up", up_main, "[-f] NAME|FILE...", "bring a network up (-f: stay in the foreground)"},
+    {"up", up_main, "[-f] [--replace] NAME|FILE...", "bring a network up, or anew without a gap"},
     {"down", down_main, "NAME", "end it and put the host's network back, also after a crash"},
     {"status", status_main, "[NAME] [--json]", "what each tunnel does, and which hop fails"},
     {"check", check_main, "NAME|FILE...", "read only: the tree, routes, MTUs, what would go wrong"},
@@ -42,9 +42,9 @@ static void print_help(FILE *to)
 {
     fprintf(to, "usage: hopwire COMMAND ...\n\nA tree of WireGuard tunnels behind one interface.\n\n");
     for (size_t i = 0; i < COMMANDS; i++)
-        fprintf(to, "  %-7s%-18s %s\n", commands[i].name, commands[i].arguments, commands[i].help);
-    fprintf(to, "  --version                 the version and the crypto backend\n"
-                "  --help                    this\n\n"
+        fprintf(to, "  %-7s%-29s %s\n", commands[i].name, commands[i].arguments, commands[i].help);
+    fprintf(to, "  --version                            the version and the crypto backend\n"
+                "  --help                               this\n\n"
                 "NAME stands for /etc/hopwire/NAME.conf. See hopwire(8) and hopwire.conf(5).\n");
 }
 

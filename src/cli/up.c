@@ -2,6 +2,7 @@
 #include <cap-ng.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +15,7 @@
 #include "cli/load.h"
 #include "daemon/daemon.h"
 
-#define USAGE "up [-f] NAME|FILE..."
+#define USAGE "up [-f] [--replace] NAME|FILE..."
 
 /* The network stands: from here on the daemon marks sockets, follows routes and, at the end, puts
  * the host back, for which CAP_NET_ADMIN is enough; its files are those of its own user (RULES I5).
@@ -134,18 +135,21 @@ static int run_in_background(char **names, int count, struct daemon_options *opt
 
 int up_main(int argc, char **argv)
 {
-    bool is_foreground = false;
+    static const struct option words[] = {{.name = "replace", .val = 'r'}, {0}};
+    bool is_foreground = false, replaces = false;
     int option;
     opterr = 0;
-    while ((option = getopt(argc, argv, "+f")) != -1) {
-        if (option != 'f')
+    while ((option = getopt_long(argc, argv, "+f", words, NULL)) != -1) {
+        if (option != 'f' && option != 'r')
             return command_misused("up", USAGE);
-        is_foreground = true;
+        is_foreground |= option == 'f';
+        replaces |= option == 'r';
     }
     if (optind >= argc)
         return command_misused("up", USAGE);
     struct daemon_options options = {.aead_backend = getenv("HOPWIRE_AEAD"),
                                      .is_foreground = is_foreground,
+                                     .replaces = replaces,
                                      .ready = tell_nobody};
     char **names = argv + optind;
     int count = argc - optind;

@@ -15,6 +15,7 @@
 #include "daemon/earlier.h"
 #include "daemon/interface.h"
 #include "daemon/own_link.h"
+#include "daemon/replace.h"
 #include "daemon/requests.h"
 #include "daemon/restore.h"
 #include "daemon/settle.h"
@@ -138,14 +139,10 @@ static int start_network(struct daemon *daemon)
     return network_start(&daemon->network, &options, &daemon->why);
 }
 
+/* All that can fail without the host. */
 static int prepare(struct daemon *daemon)
 {
-    const char *name = daemon->config->name;
-    int result = earlier_read(name, &daemon->crashed, &daemon->has_crashed, &daemon->why);
-    if (result == 0)
-        result = netlink_open(&daemon->netlink, &daemon->why);
-    if (result == 0 && daemon->has_crashed)
-        result = earlier_reduce(&daemon->netlink, name, &daemon->crashed, &daemon->why);
+    int result = netlink_open(&daemon->netlink, &daemon->why);
     if (result == 0)
         result = watch_open(&daemon->watch, &daemon->why);
     if (result == 0)
@@ -163,7 +160,25 @@ static int prepare(struct daemon *daemon)
                     daemon->options->aead_backend ? daemon->options->aead_backend : "");
         return -EINVAL;
     }
-    return open_tun(daemon);
+    return 0;
+}
+
+/* Whoever runs under the name is in the way, or is made to leave; what it or a crash left stays. */
+static int succeed_earlier(struct daemon *daemon)
+{
+    const char *name = daemon->config->name;
+    int result = daemon->options->replaces ? replace_check(daemon, &daemon->why) : 0;
+    if (result == 0 && daemon->options->replaces)
+        result = replace_end(name, &daemon->has_replaced, &daemon->why);
+    if (result != 0)
+        return result;
+    daemon->life = life_begin(name, &daemon->why);
+    result = daemon->life < 0 ? daemon->life : 0;
+    if (result == 0)
+        result = earlier_read(name, &daemon->crashed, &daemon->has_crashed, &daemon->why);
+    if (result == 0 && daemon->has_crashed)
+        result = earlier_reduce(&daemon->netlink, name, &daemon->crashed, &daemon->why);
+    return result;
 }
 
 /* What there is to undo from now on. */
@@ -334,8 +349,11 @@ static int start_alone(struct daemon *daemon)
     int lock = result == 0 ? state_lock(&daemon->why) : -1;
     if (lock < 0)
         return result == 0 ? lock : result;
-    daemon->life = life_begin(daemon->config->name, &daemon->why);
-    result = daemon->life < 0 ? daemon->life : prepare(daemon);
+    result = prepare(daemon);
+    if (result == 0)
+        result = succeed_earlier(daemon);
+    if (result == 0)
+        result = open_tun(daemon);
     if (result == 0)
         result = start_network(daemon);
     if (result == 0) {
@@ -401,6 +419,20 @@ static int announce(struct daemon *daemon)
     return -EPIPE;
 }
 
+static void tell_failure(struct daemon *daemon, int result)
+{
+    const char *name = daemon->config->name;
+    if (daemon->why.len == 0)
+        text_append(&daemon->why, "%s", strerror(-result));
+    if (daemon->has_replaced)
+        text_append(&daemon->why,
+                    "; the network that it should replace has ended, and what keeps its destinations "
+                    "from leaving another way stands: `hopwire up %s` tries again, `hopwire down "
+                    "%s` puts the host back",
+                    name, name);
+    settle_tell(daemon, daemon->reason);
+}
+
 int daemon_run(const struct daemon_options *options)
 {
     struct daemon daemon = {.options = options,
@@ -414,7 +446,7 @@ int daemon_run(const struct daemon_options *options)
     if (result == 0)
         result = announce(&daemon);
     if (result != 0) {
-        settle_tell(&daemon, daemon.why.len ? daemon.reason : strerror(-result));
+        tell_failure(&daemon, result);
         undo(&daemon, true);
         log_close(&daemon.log);
         return 1;

@@ -9,6 +9,7 @@ struct daemon_options {
     const struct config *config; /* borrowed */
     const char *aead_backend;    /* NULL: the best */
     bool is_foreground;          /* log to standard error, not to syslog */
+    bool replaces;               /* the network of that name, if it runs; without a gap */
     /* Called once, when the interface works and nothing can leak; then standard error is no longer
      * needed by a background process. False: who asked is gone, nobody wants the network. */
     bool (*ready)(void *context);

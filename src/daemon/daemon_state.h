@@ -43,9 +43,11 @@ struct daemon {
     struct state state;
     struct state crashed; /* an earlier run's, to be undone once ours stands */
     bool has_crashed;
+    bool has_replaced; /* the crashed run is one that we made leave */
     bool is_laid;
     bool has_dns; /* the system uses our name servers */
-    bool is_orphaned; /* the interface was taken from us: rules and twins stay, as after a crash */
+    bool is_orphaned; /* the interface was taken from us, or another run takes over: rules and twins
+                         stay, as after a crash */
     char dns_path[STATE_PATH_BYTES];
     instant_ns started;
 

@@ -41,6 +41,13 @@ static void answer_request(void *context, const char *line, struct control_answe
         answer(to, report_status(&report, loop_now()));
     } else if (strncmp(line, "route ", 6) == 0 && address_parse(line + 6, &destination)) {
         answer(to, report_route(&report, &destination));
+    } else if (strcmp(line, "leave") == 0) {
+        settle_log(daemon, "another run of this network takes over: ending, all that keeps its "
+                           "destinations from leaving another way stays");
+        daemon->is_orphaned = true;
+        control_answer_format(to, "{}\n");
+        control_answer_end(to);
+        loop_stop(daemon->loop);
     } else if (strcmp(line, "down") == 0) {
         control_answer_format(to, "{}\n");
         control_answer_end(to);

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: MIT */
+#include "daemon/replace.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "daemon/preview.h"
+#include "host/control_client.h"
+#include "host/life.h"
+#include "host/link.h"
+#include "io/loop.h"
+
+#define ANSWER_TIMEOUT_MS 5000
+#define END_TIMEOUT_NS (15 * NS_PER_S)
+#define PAUSE_NS 5000000
+#define PREVIEW_BYTES 65536
+
+/* The answer as JSON, to be given back with json_decref; NULL: none, or a refusal. *result: as of
+ * control_client_ask, and -EBADMSG. */
+static json_t *ask(const char *network, const char *request, int *result, struct text *why)
+{
+    char path[STATE_PATH_BYTES], *answer = NULL;
+    size_t len = 0;
+    *result = state_path(network, ".sock", path, why);
+    if (*result == 0)
+        *result = control_client_ask(path, request, ANSWER_TIMEOUT_MS, &answer, &len, why);
+    if (*result != 0)
+        return NULL;
+    json_t *object = len ? json_loadb(answer, len, 0, NULL) : NULL;
+    free(answer);
+    if (len == 0)
+        *result = -ECONNREFUSED; /* it ended before it answered */
+    else if (!object || json_object_get(object, "error"))
+        *result = -EBADMSG;
+    if (*result == 0)
+        return object;
+    json_decref(object);
+    return NULL;
+}
+
+/* Of a root of the running network: its port will be free. */
+static bool is_its_port(const json_t *status, uint16_t port)
+{
+    size_t i;
+    json_t *tunnel;
+    json_array_foreach(json_object_get(status, "tunnels"), i, tunnel) {
+        if (json_is_null(json_object_get(tunnel, "via")) &&
+            json_integer_value(json_object_get(tunnel, "listen_port")) == port)
+            return true;
+    }
+    return false;
+}
+
+static bool is_taken(sa_family_t family, uint16_t port)
+{
+    struct sockaddr_in6 address = {.sin6_family = family, .sin6_port = htons(port)};
+    int on = 1, fd = socket(family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return false; /* the kernel has no such family */
+    if (family == AF_INET6)
+        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
+    /* A sockaddr_in has its port at the same place, and its address is 0 as well. */
+    bool is_taken = bind(fd, (struct sockaddr *)&address, sizeof(address)) != 0 &&
+                    errno == EADDRINUSE;
+    close(fd);
+    return is_taken;
+}
+
+static int check_ports(const struct network_description *network, const json_t *status,
+                       struct text *why)
+{
+    for (size_t i = 0; i < network->tunnel_count; i++) {
+        const struct tunnel_description *tunnel = &network->tunnels[i];
+        uint16_t port = tunnel->listen_port;
+        if (tunnel->carrier != TUNNEL_NO_CARRIER || !port || is_its_port(status, port) ||
+            (!is_taken(AF_INET, port) && !is_taken(AF_INET6, port)))
+            continue;
+        text_append(why, "UDP port %u is taken by another program: choose another ListenPort",
+                    port);
+        return -EADDRINUSE;
+    }
+    return 0;
+}
+
+static int check_interface(struct daemon *daemon, const struct state *running, struct text *why)
+{
+    struct link link;
+    char unheard[256];
+    struct text silent;
+    text_init(&silent, unheard, sizeof(unheard));
+    if (link_by_name(&daemon->netlink, daemon->config->interface_name, &link, &silent) != 0 ||
+        link.index == running->routing.interface_index)
+        return 0;
+    text_append(why, "the interface %s is another's: choose another name for Interface",
+                daemon->config->interface_name);
+    return -EBUSY;
+}
+
+static int check_configuration(const struct config *config, struct text *why)
+{
+    char *bytes = malloc(PREVIEW_BYTES);
+    struct text text;
+    if (!bytes)
+        return -ENOMEM;
+    text_init(&text, bytes, PREVIEW_BYTES);
+    bool is_fine = preview_append(config, &text);
+    if (!is_fine)
+        text_append(why, "%.*s", (int)strcspn(bytes, "\n"), bytes);
+    free(bytes);
+    return is_fine ? 0 : -EINVAL;
+}
+
+static int check_kill_switch(const struct config *config, struct text *why)
+{
+    static const struct firewall_laid nothing;
+    int state = config->has_kill_switch ? firewall_look(config->name, &nothing, why) : 0;
+    return state < 0 ? state : 0;
+}
+
+int replace_check(struct daemon *daemon, struct text *why)
+{
+    const struct config *config = daemon->config;
+    struct state running;
+    char unheard[256];
+    struct text silent;
+    text_init(&silent, unheard, sizeof(unheard));
+    if (!life_goes_on(config->name) || state_read(config->name, &running, &silent) != 0)
+        return 0;
+    int asked;
+    json_t *status = ask(config->name, "status", &asked, &silent);
+    int result = check_configuration(config, why);
+    if (result == 0)
+        result = check_interface(daemon, &running, why);
+    if (result == 0)
+        result = check_ports(&config->network, status, why);
+    if (result == 0)
+        result = check_kill_switch(config, why);
+    json_decref(status);
+    return result;
+}
+
+static int refuse_leaving(const char *network, int asked, const char *said, struct text *why)
+{
+    if (asked == -EBADMSG)
+        text_append(why, "%s is run by a hopwire that cannot hand over: `hopwire down %s` and "
+                         "`hopwire up` replace it, with a gap",
+                    network, network);
+    else
+        text_append(why, "%s cannot be asked to leave: %s", network, said);
+    return asked;
+}
+
+/* 0: it was asked; 1: it does not listen, as it is starting or ending; or -errno and a sentence. */
+static int ask_to_leave(const char *network, struct text *why)
+{
+    struct state running;
+    char path[STATE_PATH_BYTES], said[512];
+    struct text answer;
+    int asked;
+    text_init(&answer, said, sizeof(said));
+    int result = state_path(network, ".sock", path, why);
+    int fd = result == 0 ? control_socket_connect(path, &answer) : -1;
+    if (fd < 0)
+        return result < 0 ? result : 1;
+    close(fd);
+    if (!control_client_listener(path)) {
+        text_append(why, "%s is up in another PID namespace, a container's: replace it from there",
+                    network);
+        return -EXDEV;
+    }
+    if (state_read(network, &running, &answer) != 0) {
+        text_append(why, "%s is up, but its state is gone: `hopwire down %s` ends it", network,
+                    network);
+        return -ENOENT;
+    }
+    if (!state_is_of_this_namespace(&running)) {
+        text_append(why, "%s is up in another network namespace: replace it from there", network);
+        return -EXDEV;
+    }
+    text_init(&answer, said, sizeof(said));
+    json_t *left = ask(network, "leave", &asked, &answer);
+    json_decref(left);
+    if (left || asked == -ENOENT || asked == -ECONNREFUSED || asked == -ECONNRESET ||
+        asked == -EPIPE)
+        return left ? 0 : 1;
+    return refuse_leaving(network, asked, said, why);
+}
+
+int replace_end(const char *network, bool *has_ended, struct text *why)
+{
+    instant_ns deadline = instant_add(loop_now(), END_TIMEOUT_NS);
+    *has_ended = false;
+    while (life_goes_on(network)) {
+        int result = *has_ended ? 1 : ask_to_leave(network, why);
+        if (result < 0)
+            return result;
+        *has_ended |= result == 0;
+        if (instant_is_reached(deadline, loop_now())) {
+            text_append(why, "%s %s: look at what it waits for, then try again", network,
+                        *has_ended ? "was asked to leave, and does not end" : "does not listen");
+            return -ETIMEDOUT;
+        }
+        nanosleep(&(struct timespec){.tv_nsec = PAUSE_NS}, NULL);
+    }
+    return 0;
+}
