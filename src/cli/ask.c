@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/load.h"
 #include "host/control_client.h"
 #include "host/life.h"
 #include "host/state.h"
@@ -25,7 +26,7 @@ static const char *describe_process(const struct state *state, char text[PROCESS
 /* After a crash its state stands, and with it what must not leak. */
 const char *ask_say_not_up(const char *network)
 {
-    char reason[1024], process[PROCESS_BYTES];
+    char reason[1024], process[PROCESS_BYTES], up[LOAD_ADVICE_BYTES];
     struct state state;
     struct text why;
     text_init(&why, reason, sizeof(reason));
@@ -40,12 +41,13 @@ const char *ask_say_not_up(const char *network)
     if (result == 0 || result == -EBADMSG) {
         fprintf(stderr,
                 "hopwire: %s ended without putting the host back, its destinations are "
-                "unreachable: `hopwire up %s` starts it again, `hopwire down %s` cleans up\n",
-                network, network, network);
+                "unreachable: %s starts it again, `hopwire down %s` cleans up\n",
+                network, load_advise_up(network, up), network);
         return "crashed";
     }
     if (result == -ENOENT)
-        fprintf(stderr, "hopwire: %s is not up; `hopwire up %s` starts it\n", network, network);
+        fprintf(stderr, "hopwire: %s is not up; %s starts it\n", network,
+                load_advise_up(network, up));
     else
         fprintf(stderr, "hopwire: %s: %s\n", network, reason);
     return NULL;

@@ -20,7 +20,13 @@ int status_main(int argc, char **argv);
 int check_main(int argc, char **argv);
 int route_main(int argc, char **argv);
 
-/* Says on standard error what is wrong with the arguments; COMMAND_USAGE. */
-int command_misused(const char *command, const char *usage);
+/* Says on standard error what is wrong with the arguments ("NAME is missing"), and the usage;
+ * COMMAND_USAGE. */
+int command_misused(const char *usage, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+/* For a command that takes `wanted` operands and no options, `names` being what they are called: it
+ * got others. COMMAND_USAGE. */
+int command_miscounted(const char *usage, int argc, char **argv, int wanted,
+                       const char *const *names);
 
 #endif

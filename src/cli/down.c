@@ -90,7 +90,7 @@ int down_main(int argc, char **argv)
     struct text why;
     text_init(&why, reason, sizeof(reason));
     if (argc != 2)
-        return command_misused("down", "down NAME");
+        return command_miscounted("down NAME", argc, argv, 1, (const char *[]){"NAME"});
     if (!load_network_name(argv[1], name))
         return COMMAND_REFUSED;
     /* Also where somebody removed or damaged the state: the daemon itself knows what to undo. */

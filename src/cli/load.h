@@ -17,4 +17,9 @@ bool load_network_name(const char *argument, char name[TUNNEL_NAME_BYTES]);
 /* `hopwire up` of this argument would find a file. */
 bool load_has_file(const char *argument);
 
+#define LOAD_ADVICE_BYTES 1024
+/* "`hopwire up work`": the command that would start the network, as a shell reads it, in the words of
+ * load_network_name's argument if that names a file. */
+const char *load_advise_up(const char *network, char text[LOAD_ADVICE_BYTES]);
+
 #endif

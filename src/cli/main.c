@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "cli/command.h"
+#include "config/keyword.h"
 #include "crypto/aead.h"
 #include "io/io_memory.h"
 
@@ -56,10 +59,39 @@ static int print_version(void)
     return COMMAND_DONE;
 }
 
-int command_misused(const char *command, const char *usage)
+int command_misused(const char *usage, const char *format, ...)
 {
-    fprintf(stderr, "hopwire: %s: wrong arguments; usage: hopwire %s\n", command, usage);
+    char what[256];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(what, sizeof(what), format, arguments);
+    va_end(arguments);
+    fprintf(stderr, "hopwire: %s; usage: hopwire %s\n", what, usage);
     return COMMAND_USAGE;
+}
+
+int command_miscounted(const char *usage, int argc, char **argv, int wanted,
+                       const char *const *names)
+{
+    if (argc - 1 < wanted)
+        return command_misused(usage, "%s: %s is missing", argv[0], names[argc - 1]);
+    return command_misused(usage, "%s: \"%.100s\" is one argument too many", argv[0],
+                           argv[wanted + 1]);
+}
+
+/* The one that a slip of the hand made this of, or NULL. */
+static const char *nearest_command(const char *name)
+{
+    const char *nearest = NULL;
+    size_t nearest_distance = SIZE_MAX;
+    for (size_t i = 0; i < COMMANDS; i++) {
+        size_t distance = keyword_distance(name, commands[i].name);
+        if (distance < nearest_distance) {
+            nearest = commands[i].name;
+            nearest_distance = distance;
+        }
+    }
+    return 2 * nearest_distance <= strlen(nearest) ? nearest : NULL;
 }
 
 static bool is_help(const char *argument)
@@ -91,8 +123,11 @@ int main(int argc, char **argv)
         if (strcmp(name, commands[i].name) == 0)
             return finish(commands[i].run(argc - 1, argv + 1));
     }
-    if (argc > 1)
-        fprintf(stderr, "hopwire: %s: no such command\n", name);
+    const char *nearest = argc > 1 ? nearest_command(name) : NULL;
+    if (nearest)
+        fprintf(stderr, "hopwire: %.100s: no such command; the nearest is %s\n\n", name, nearest);
+    else if (argc > 1)
+        fprintf(stderr, "hopwire: %.100s: no such command\n\n", name);
     print_help(stderr);
     return COMMAND_USAGE;
 }

@@ -57,7 +57,8 @@ int route_main(int argc, char **argv)
     char name[TUNNEL_NAME_BYTES], request[128], text[ADDRESS_TEXT_BYTES];
     struct address destination;
     if (argc != 3)
-        return command_misused("route", "route NAME ADDRESS");
+        return command_miscounted("route NAME ADDRESS", argc, argv, 2,
+                                  (const char *[]){"NAME", "ADDRESS"});
     if (!load_network_name(argv[1], name))
         return COMMAND_REFUSED;
     if (!address_parse(argv[2], &destination)) {

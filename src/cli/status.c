@@ -192,8 +192,10 @@ int status_main(int argc, char **argv)
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--json") == 0)
             as_json = true;
-        else if (argv[i][0] == '-' || argument)
-            return command_misused("status", USAGE);
+        else if (argv[i][0] == '-')
+            return command_misused(USAGE, "status: %.100s is no option of it", argv[i]);
+        else if (argument)
+            return command_misused(USAGE, "status: \"%.100s\" is one argument too many", argv[i]);
         else
             argument = argv[i];
     }

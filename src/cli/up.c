@@ -93,9 +93,9 @@ static int run(char **names, int count, struct daemon_options *options)
     return result;
 }
 
-static int wait_for_child(pid_t child, int pipe_end)
+static int wait_for_child(pid_t child, int pipe_end, const char *file)
 {
-    char ready;
+    char ready, name[TUNNEL_NAME_BYTES];
     ssize_t got;
     do {
         got = read(pipe_end, &ready, 1);
@@ -105,8 +105,8 @@ static int wait_for_child(pid_t child, int pipe_end)
     int status = 0;
     waitpid(child, &status, 0);
     if (WIFSIGNALED(status))
-        fprintf(stderr, "hopwire: the daemon was ended by signal %d; `hopwire down` cleans up\n",
-                WTERMSIG(status));
+        fprintf(stderr, "hopwire: the daemon was ended by signal %d; `hopwire down %s` cleans up\n",
+                WTERMSIG(status), load_network_name(file, name) ? name : "NAME");
     return COMMAND_REFUSED;
 }
 
@@ -124,7 +124,7 @@ static int run_in_background(char **names, int count, struct daemon_options *opt
     }
     if (child > 0) {
         close(ends[1]);
-        return wait_for_child(child, ends[0]);
+        return wait_for_child(child, ends[0], names[count - 1]);
     }
     close(ends[0]);
     setsid();
@@ -140,13 +140,15 @@ int up_main(int argc, char **argv)
     int option;
     opterr = 0;
     while ((option = getopt_long(argc, argv, "+f", words, NULL)) != -1) {
+        const char letter[] = {'-', (char)optopt, '\0'};
         if (option != 'f' && option != 'r')
-            return command_misused("up", USAGE);
+            return command_misused(USAGE, "up: %.100s is no option of it",
+                                   optopt ? letter : argv[optind - 1]);
         is_foreground |= option == 'f';
         replaces |= option == 'r';
     }
     if (optind >= argc)
-        return command_misused("up", USAGE);
+        return command_misused(USAGE, "up: NAME or FILE is missing");
     struct daemon_options options = {.aead_backend = getenv("HOPWIRE_AEAD"),
                                      .is_foreground = is_foreground,
                                      .replaces = replaces,

@@ -247,8 +247,12 @@ static void test_i1_files_chained_leftmost_outermost(void)
     config_outline(config, &text);
     CHECK_TEXT(outline, "exit: interface exit 10.0.0.1 fd00::1\n"
                         "  entry: 10.0.0.1 fd00::1, routes 0.0.0.0/0 ::/0\n"
+                        "    peer AgICAgIC… at a.example:1, directly\n"
                         "    middle: 10.0.1.1 fd00:1::1 (NAT), routes 0.0.0.0/0 ::/0\n"
-                        "      exit: 10.0.0.1 (NAT), routes 0.0.0.0/0\n");
+                        "      peer AgICAgIC… at [2001:db8::1]:1, inside entry\n"
+                        "      exit: 10.0.0.1 (NAT), routes 0.0.0.0/0\n"
+                        "        peer AgICAgIC… at 192.0.2.1:1, inside middle\n"
+                        "  KillSwitch off, AllowLAN off\n");
     done(config);
 }
 

@@ -59,8 +59,10 @@ static void watch_ready(void *context, uint32_t events)
 static void interface_ended(void *context)
 {
     struct daemon *daemon = context;
-    settle_log(daemon, "the interface was deleted: ending; its prefixes stay unreachable until "
-                       "`hopwire down`");
+    char line[TUNNEL_NAME_BYTES + 128];
+    snprintf(line, sizeof(line), "the interface was deleted: ending; its prefixes stay unreachable "
+                                 "until `hopwire down %s`", daemon->config->name);
+    settle_log(daemon, line);
     daemon->is_orphaned = true;
     loop_stop(daemon->loop);
 }

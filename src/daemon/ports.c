@@ -15,18 +15,37 @@ static int bind_udp(const struct address *address, uint16_t port)
     bool is_ipv4 = address->family == FAMILY_IPV4;
     struct sockaddr_in ipv4 = {.sin_family = AF_INET, .sin_port = htons(port)};
     struct sockaddr_in6 ipv6 = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
-    int smallest = 0, fd = socket(is_ipv4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    int smallest = 0, only = 1, fd = socket(is_ipv4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return -errno;
     memcpy(&ipv4.sin_addr, address->bytes, sizeof(ipv4.sin_addr));
     memcpy(&ipv6.sin6_addr, address->bytes, sizeof(ipv6.sin6_addr));
     setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &smallest, sizeof(smallest));
+    if (!is_ipv4)
+        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &only, sizeof(only));
     int result = is_ipv4 ? bind(fd, (struct sockaddr *)&ipv4, sizeof(ipv4))
                          : bind(fd, (struct sockaddr *)&ipv6, sizeof(ipv6));
     if (result == 0)
         return fd;
     result = -errno;
     close(fd);
+    return result;
+}
+
+int ports_try(uint16_t port)
+{
+    static const enum family families[] = {FAMILY_IPV4, FAMILY_IPV6};
+    int fds[2] = {-1, -1}, result = 0;
+    for (size_t i = 0; i < 2 && result == 0; i++) {
+        const struct address any = {.family = (uint8_t)families[i]};
+        fds[i] = bind_udp(&any, port);
+        /* A family that the host has not is no hindrance. */
+        if (fds[i] < 0 && fds[i] != -EAFNOSUPPORT && fds[i] != -EADDRNOTAVAIL)
+            result = fds[i];
+    }
+    for (size_t i = 0; i < 2; i++)
+        if (fds[i] >= 0)
+            close(fds[i]);
     return result;
 }
 

@@ -108,11 +108,17 @@ static void append_dns(struct preview *preview, const struct config *config)
 {
     struct system_dns dns = system_dns_choose(config);
     char address[ADDRESS_TEXT_BYTES];
+    text_append(preview->text, "the system's DNS: ");
     for (size_t i = 0; i < dns.server_count; i++)
-        text_append(preview->text, "%s%s", i ? ", " : "the system's DNS: ",
+        text_append(preview->text, "%s%s", i ? ", " : "",
                     address_format(&dns.servers[i], address));
-    if (dns.server_count)
-        text_append(preview->text, "%s\n",
+    if (dns.server_count == 0)
+        text_append(preview->text, "its own, as it is\n");
+    else
+        text_append(preview->text, ", of %s%s\n",
+                    dns.tunnel < config->network.tunnel_count
+                        ? config->network.tunnels[dns.tunnel].name
+                        : "[Network]",
                     system_dns_wants_guard(config, is_inside, preview)
                         ? "; queries past the tunnels are rejected (DNSGuard)"
                         : "");

@@ -103,8 +103,8 @@ int tun_open(struct tun *tun, const char *name, const struct tun_options *option
         error = -errno;
         if (error == -EBUSY)
             error = refuse(why, -EEXIST,
-                           "%s: there is such an interface already: choose another name with "
-                           "Interface =, or remove it",
+                           "%s: there is such an interface already: remove it, or choose another "
+                           "name, with Interface = in [Network] or, of a plain file, by its own",
                            name);
         else if (error == -EPERM)
             refuse(why, error, "%s: no right to make an interface: run as root", name);

@@ -3,6 +3,7 @@
 
 import base64
 import glob
+import hashlib
 import os
 import re
 import subprocess
@@ -61,8 +62,7 @@ def settings(text):
 def filled_in(text):
     """A key for each placeholder, always the same one for the same word."""
     def key(found):
-        word = found.group(0).encode()
-        return base64.b64encode((word * 32)[:32]).decode()
+        return base64.b64encode(hashlib.sha256(found.group(0).encode()).digest()).decode()
     return re.sub(r"\b(YOUR-PRIVATE|PRIVATE|PUBLIC)-KEY-[A-Z-]+\b", key, text)
 
 

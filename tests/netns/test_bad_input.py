@@ -174,24 +174,51 @@ def a_second_up():
     tap.check(scene.client.ping("10.20.0.80"), "the running network works")
 
 
+def what_up_and_check_say(text, word):
+    """Both refuse on this host, with a sentence that has the word, and change nothing."""
+    for command in ("up", "check"):
+        refused(text, word, command=command)
+
+
 @tap.test
 def an_interface_that_exists():
     scene.client.ip("link", "add", "hop0", "type", "veth", "peer", "name", "hop0-other")
+    scene.client.ip("link", "add", "bad", "type", "veth", "peer", "name", "bad-other")
     try:
-        refused(changed(), "hop0")
+        what_up_and_check_say(changed(), "hop0")
+        what_up_and_check_say(scene.world.entry_quick_text(), "bad: there is such an interface")
     finally:
         scene.client.ip("link", "del", "hop0")
+        scene.client.ip("link", "del", "bad")
 
 
 @tap.test
 def no_tun_device():
     hopwire = Hopwire(scene.client, "notun")
     before = scene.client.network_state()
-    result = scene.client.run("sh", "-c", 'mount -t tmpfs tmpfs /dev/net && exec "$@"', "sh",
-                              hopwire.binary, "up", hopwire.write(changed()), check=False)
-    tap.equal(result.returncode, 1, "the exit status")
-    tap.contains(result.stderr, "/dev/net/tun", "the sentence")
+    for command in ("up", "check"):
+        result = scene.client.run("sh", "-c", 'mount -t tmpfs tmpfs /dev/net && exec "$@"', "sh",
+                                  hopwire.binary, command, hopwire.write(changed()), check=False)
+        tap.equal(result.returncode, 1, f"the exit status of {command}")
+        tap.contains(result.stderr, "/dev/net/tun", f"the sentence of {command}")
     tap.same_lines(scene.client.network_state(), before, "the client's network")
+
+
+@tap.test
+def check_needs_no_rights_and_takes_the_running_network_s_own_name_and_port_for_no_hindrance():
+    hopwire = scene.up(entry={"ListenPort": 51778})
+    path = scene.client.dir + "/multihop.conf"
+    tap.contains(hopwire.command("check", path).stdout, "note: it is up", "check of what is up")
+    hopwire.kill()
+    crashed = hopwire.command("check", path, check=False)
+    tap.equal(crashed.returncode, 0, f"check after a crash ({crashed.stderr})")
+    hopwire.down()
+    result = scene.client.run("setpriv", "--bounding-set=-all", "--inh-caps=-all", hopwire.binary,
+                              "check", hopwire.write(changed(network={"KillSwitch": "on"}),
+                                                     mode=0o644), check=False)
+    if "setpriv" in result.stderr:
+        raise tap.Skip(result.stderr.strip())
+    tap.equal(result.returncode, 0, f"check without rights ({result.stderr})")
 
 
 @tap.test
@@ -229,7 +256,14 @@ def a_listen_port_that_is_taken():
                                 "s.bind(('::', 51777)); print('bound', flush=True)\n"
                                 "time.sleep(100)", name="holder")
     holder.wait_output("bound")
-    refused(changed(entry={"ListenPort": 51777}), "51777")
+    what_up_and_check_say(changed(entry={"ListenPort": 51777}), "51777")
+    holder.stop()
+    holder = scene.client.start("python3", "-c", "import socket, time\n"
+                                "s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n"
+                                "s.bind(('192.0.2.2', 51777)); print('bound', flush=True)\n"
+                                "time.sleep(100)", name="holder4")
+    holder.wait_output("bound")
+    what_up_and_check_say(changed(entry={"ListenPort": 51777}), "51777")
     holder.stop()
 
 

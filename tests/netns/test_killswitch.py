@@ -398,9 +398,9 @@ def F4_without_nftables_only_a_kill_switch_is_refused():
     hopwire = Hopwire(scene.client)
     scene.networks.append(hopwire)
 
-    def up_without(text):
+    def up_without(text, command="up"):
         result = scene.client.run("python3", os.path.join(HERE, "without_nft.py"), hopwire.binary,
-                                  "up", hopwire.write(text), check=False)
+                                  command, hopwire.write(text), check=False)
         if result.returncode == 77:
             raise tap.Skip("this machine allows no seccomp filter")
         return result
@@ -409,6 +409,10 @@ def F4_without_nftables_only_a_kill_switch_is_refused():
     tap.contains(result.stderr, "no nftables", "the refusal")
     tap.same_lines(scene.client.network_state(), scene.before, "after the refusal")
     tap.check(not os.path.exists(scene.client.run_path("hopwire", "multihop.state")), "no state")
+    result = up_without(scene.world.client_text(network={"KillSwitch": "on"}), "check")
+    tap.equal(result.returncode, 1, "check with KillSwitch")
+    tap.contains(result.stderr, "no kill switch: remove KillSwitch = on", "what it says")
+    tap.equal(up_without(scene.world.client_text(), "check").returncode, 0, "check without")
     result = up_without(scene.world.client_text())
     hopwire.is_up = result.returncode == 0
     tap.equal(result.returncode, 0, "the exit status without")

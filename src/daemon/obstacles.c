@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: MIT */
+#include "daemon/obstacles.h"
+
+#include <errno.h>
+#include <net/if.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "daemon/earlier.h"
+#include "daemon/ports.h"
+#include "host/firewall.h"
+
+#define DEVICE "/dev/net/tun"
+
+struct search {
+    struct text *text;
+    bool has_found;
+};
+
+/* Nothing where `result` is 0, or only rights are missing. */
+static void note(struct search *search, int result, const struct text *why)
+{
+    if (result >= 0 || result == -EPERM || result == -EACCES)
+        return;
+    text_append(search->text, "%s\n", why->bytes);
+    search->has_found = true;
+}
+
+static void look_at_interface(struct search *search, const struct config *config)
+{
+    char reason[256];
+    struct text why;
+    text_init(&why, reason, sizeof(reason));
+    if (if_nametoindex(config->interface_name) == 0)
+        return;
+    text_append(&why, "%s: there is such an interface already: remove it, or choose another name, "
+                      "%s",
+                config->interface_name,
+                config->is_plain ? "by the file's" : "with Interface = in [Network]");
+    note(search, -EEXIST, &why);
+}
+
+static void look_at_ports(struct search *search, const struct network_description *network)
+{
+    for (size_t i = 0; i < network->tunnel_count; i++) {
+        const struct tunnel_description *tunnel = &network->tunnels[i];
+        char reason[256];
+        struct text why;
+        if (tunnel->carrier != TUNNEL_NO_CARRIER || !tunnel->listen_port)
+            continue;
+        text_init(&why, reason, sizeof(reason));
+        int result = ports_try(tunnel->listen_port);
+        if (result == -EADDRINUSE)
+            text_append(&why, "UDP port %u is taken by another program: choose another ListenPort",
+                        tunnel->listen_port);
+        else if (result != 0)
+            text_append(&why, "no UDP socket on port %u: %s", tunnel->listen_port,
+                        strerror(-result));
+        note(search, result, &why);
+    }
+}
+
+static void look_at_kernel(struct search *search, const struct config *config)
+{
+    char reason[512];
+    struct text why;
+    text_init(&why, reason, sizeof(reason));
+    if (access(DEVICE, F_OK) != 0) {
+        text_append(&why, DEVICE " is missing: load the kernel's tun module (modprobe tun), or give "
+                                 "it to the container");
+        note(search, -ENOENT, &why);
+    }
+    text_init(&why, reason, sizeof(reason));
+    const struct firewall_laid laid = {0};
+    int stands = config->has_kill_switch ? firewall_look(config->name, &laid, &why) : 0;
+    if (stands < 0)
+        text_append(&why, "; without nftables there is no kill switch: remove KillSwitch = on, or "
+                          "use a kernel that has it");
+    note(search, stands, &why);
+}
+
+bool obstacles_is_up(const struct config *config)
+{
+    char reason[512];
+    struct state state;
+    struct text why;
+    text_init(&why, reason, sizeof(reason));
+    return state_read(config->name, &state, &why) == 0 && state_process_is_alive(&state);
+}
+
+bool obstacles_append(const struct config *config, struct text *text)
+{
+    struct search search = {.text = text};
+    struct state crashed;
+    char reason[1024];
+    struct text why;
+    bool has_crashed;
+    if (obstacles_is_up(config))
+        return true;
+    text_init(&why, reason, sizeof(reason));
+    note(&search, earlier_read(config->name, &crashed, &has_crashed, &why), &why);
+    look_at_kernel(&search, config);
+    look_at_interface(&search, config);
+    look_at_ports(&search, &config->network);
+    return !search.has_found;
+}

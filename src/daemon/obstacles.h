@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: MIT */
+/* Why `up` would refuse on this host, though the configuration is right. */
+#ifndef DAEMON_OBSTACLES_H
+#define DAEMON_OBSTACLES_H
+
+#include "config/config.h"
+
+/* Looks without changing anything: a name, a port or a device that `up` could not get. Appends a line
+ * for each; false: there is at least one. A lack of rights is none: `check` needs none. */
+bool obstacles_append(const struct config *config, struct text *text);
+/* The network is up here, and a second `up` would refuse: no obstacle, since it was none before. */
+bool obstacles_is_up(const struct config *config);
+
+#endif
