@@ -14,6 +14,7 @@
 #include "daemon/earlier.h"
 #include "host/life.h"
 #include "host/state.h"
+#include "host/state_lock.h"
 
 #define END_TIMEOUT_S 15
 #define LOOK_AGAIN_NS 10000000

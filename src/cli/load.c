@@ -220,6 +220,7 @@ struct config *load_configuration(char **names, int count, bool with_notices)
     struct config_messages messages;
     struct config_reader reader = {.read = read_file,
                                    .find_port = lookups_find_port,
+                                   .find_table = lookups_find_table,
                                    .find_interface = lookups_find_interface,
                                    .is_taken = lookups_is_taken};
     arena = io_memory_new(NULL, NULL);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "host/state.h"
+#include "host/table_names.h"
 
 #define SERVICE_BYTES 1024
 
@@ -19,6 +20,12 @@ bool lookups_find_port(void *context, const char *name, uint16_t *port)
         return false;
     *port = ntohs((uint16_t)service.s_port);
     return true;
+}
+
+bool lookups_find_table(void *context, const char *name, uint32_t *table)
+{
+    (void)context;
+    return table_names_find("", name, table);
 }
 
 uint32_t lookups_find_interface(void *context, const char *name)

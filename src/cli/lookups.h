@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 bool lookups_find_port(void *context, const char *name, uint16_t *port);
+bool lookups_find_table(void *context, const char *name, uint32_t *table);
 uint32_t lookups_find_interface(void *context, const char *name);
 bool lookups_is_taken(void *context, const char *interface_name, const char *network);
 

@@ -30,6 +30,8 @@ struct config_reader {
                  struct config_file *file);
     /* What only the host knows; each may be NULL, where there is none to ask. */
     bool (*find_port)(void *context, const char *name, uint16_t *port); /* a UDP service's */
+    /* A routing table's number, as iproute2 reads its names. */
+    bool (*find_table)(void *context, const char *name, uint32_t *table);
     uint32_t (*find_interface)(void *context, const char *name); /* its index; 0: there is none */
     /* The name is another interface's than that of the network `network`, if this is up. */
     bool (*is_taken)(void *context, const char *interface_name, const char *network);
@@ -74,6 +76,9 @@ struct config {
     size_t domain_count;
     bool table_is_off;                        /* `Table = off`: no routes and rules */
     uint32_t table;                           /* `Table = N`; 0: auto */
+    uint32_t mark;                            /* `FwMark = VALUE`; 0: one of Hopwire's own */
+    uint32_t mark_mask;                       /* `/MASK`: under it the rules know it (F3) */
+    uint32_t priority;                        /* of the rules; 0: behind local's (F1) */
     bool has_kill_switch;                     /* F4 */
     bool dns_guard_is_off;                    /* `DNSGuard = off` (G3) */
     bool is_plain;                            /* a single wg-quick file, not a network's */

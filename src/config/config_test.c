@@ -299,7 +299,8 @@ static void test_a_single_wg_quick_file_is_a_network(void)
     CHECK_TEXT(config->name, "wg0");
     CHECK_TEXT(tunnel->name, "wg0");
     CHECK_EQUAL(tunnel->listen_port, 51820);
-    CHECK_EQUAL(tunnel->fwmark, 0xca70);
+    CHECK_EQUAL(config->mark, 0xca70);
+    CHECK_EQUAL(config->mark_mask, 0xffffffff);
     CHECK_EQUAL(config->table, 1234);
     CHECK_EQUAL(tunnel->mtu_bytes, 9000);
     CHECK(!tunnel->mtu_is_upper_bound);

@@ -24,7 +24,7 @@ static const struct {
     [KEYWORD_PRIVATE_KEY] = {"PrivateKey", IN_WG_QUICK, false},
     [KEYWORD_PRIVATE_KEY_FILE] = {"PrivateKeyFile", IN_WG_QUICK, false},
     [KEYWORD_LISTEN_PORT] = {"ListenPort", IN_WG_QUICK, false},
-    [KEYWORD_FWMARK] = {"FwMark", IN_WG_QUICK, false},
+    [KEYWORD_FWMARK] = {"FwMark", IN_ALL_BUT_PEER, false},
     [KEYWORD_ADDRESS] = {"Address", IN_ALL_BUT_PEER, true},
     [KEYWORD_DNS] = {"DNS", IN_ALL_BUT_PEER, true},
     [KEYWORD_MTU] = {"MTU", IN_ALL_BUT_PEER, false},
@@ -42,6 +42,7 @@ static const struct {
     [KEYWORD_KILL_SWITCH] = {"KillSwitch", SECTION_NETWORK, false},
     [KEYWORD_ALLOW_LAN] = {"AllowLAN", SECTION_NETWORK, false},
     [KEYWORD_DNS_GUARD] = {"DNSGuard", SECTION_NETWORK, false},
+    [KEYWORD_PRIORITY] = {"Priority", SECTION_NETWORK, false},
 };
 
 const char *keyword_name(enum keyword keyword)

@@ -104,8 +104,12 @@ static const struct refusal values[] = {
     {HEAD "Address = ::1/128\n",
      "n.conf:4: Address: not a host's address: \"::1/128\"; write one as 10.64.0.2/32 or "
      "fc00::2/128"},
-    {"[Network]\nTable = main\n" HEAD,
-     "n.conf:2: Table: not a routing table: \"main\"; write off, auto or a number"},
+    {"[Network]\nTable = mian\n" HEAD,
+     "n.conf:2: Table: not a routing table: \"mian\"; write off, auto, a number, or a name that "
+     "/etc/iproute2/rt_tables has"},
+    {"[Network]\nTable = local\n" HEAD,
+     "n.conf:2: Table: local is the kernel's table of the host's own addresses, which comes before "
+     "every rule: the tunnels' own datagrams would never leave; write auto or another number"},
     {"[Network]\nKillSwitch = 1\n" HEAD, "n.conf:2: KillSwitch: neither on nor off: \"1\"; write one of "
      "them"},
     {"[Network]\nDNSGuard = 53\n" HEAD,
@@ -192,8 +196,18 @@ static const struct refusal trees[] = {
     {ROOT("a") ROOT("a"),
      "n.conf:4: a second tunnel called \"a\"; the first is in n.conf:1: rename one"},
     {HEAD "FwMark = 0x1234\n",
-     "n.conf:4: FwMark: 0x1234 is outside 0xca00 to 0xcaff, which the rules let pass; choose one of "
-     "those, remove the line, or write Table = off"},
+     "n.conf:4: FwMark: 0x1234 under the mask 0xff000000 is not 0x48000000, which the rules let "
+     "pass; choose one that is, or remove the line, or choose the network's: [Network] FwMark = "
+     "VALUE/MASK"},
+    {"[Network]\nFwMark = 0x2000/0xff00\n" HEAD "FwMark = 0x2100\n",
+     "n.conf:6: FwMark: 0x2100 under the mask 0xff00 is not 0x2000, which the rules let pass; choose "
+     "one that is, or remove the line, or choose the network's: [Network] FwMark = VALUE/MASK"},
+    {"[Network]\nFwMark = 0x2000/0xff\n" HEAD,
+     "n.conf:2: FwMark: not a mark: \"0x2000/0xff\"; write off, a 32-bit number, or VALUE/MASK, of "
+     "which the mask leaves some bits"},
+    {"[Network]\nPriority = 32764\n" HEAD,
+     "n.conf:2: Priority: not a priority: \"32764\"; write a number from 1 to 32763, so that three "
+     "rules stand before the one of the main table, or remove the line"},
     {CARRIER RIDER("a") "FwMark = 7\n",
      "n.conf:11: FwMark: a carried tunnel has no socket to mark; remove the line"},
     {CARRIER "[Tunnel b]\nConfig = gone.conf\n",

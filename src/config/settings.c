@@ -13,6 +13,7 @@
 #define ADDRESSES_MOST 64
 #define LAN_PREFIXES_MOST 256
 #define LOCAL_TABLE 255
+#define PRIORITY_MOST 32763 /* of the first of three rules; main's is 32766 */
 
 bool settings_append_prefix(struct loader *loader, const struct prefix *prefix, unsigned line,
                             struct prefix **prefixes, unsigned **lines, size_t *count)
@@ -83,6 +84,27 @@ static void read_mtu(struct loader *loader, const struct config_place *place, co
                             value, CONFIG_MTU_LEAST_BYTES, NETWORK_MTU_MOST_BYTES);
 }
 
+/* What `ip route` takes: a name, or a number as C writes it. */
+static bool find_table(struct loader *loader, const char *value, uint32_t *table)
+{
+    static const struct {
+        const char *name;
+        uint32_t table;
+    } kernels[] = {{"main", 254}, {"default", 253}, {"local", LOCAL_TABLE}};
+    const struct config_reader *reader = loader->reader;
+    if (value_mark(value, table) && strcasecmp(value, "off") != 0)
+        return *table > 0;
+    if (reader->find_table && reader->find_table(reader->context, value, table) && *table > 0)
+        return true;
+    for (size_t i = 0; i < sizeof(kernels) / sizeof(*kernels); i++) {
+        if (strcmp(kernels[i].name, value) == 0) {
+            *table = kernels[i].table;
+            return true;
+        }
+    }
+    return false;
+}
+
 static void read_table(struct loader *loader, const struct config_place *place, const char *value)
 {
     struct config *config = loader->config;
@@ -90,9 +112,11 @@ static void read_table(struct loader *loader, const struct config_place *place, 
     config->table = 0;
     if (strcasecmp(value, "off") == 0)
         config->table_is_off = true;
-    else if (strcasecmp(value, "auto") != 0 && !value_number(value, 1, UINT32_MAX, &config->table))
+    else if (strcasecmp(value, "auto") != 0 && !find_table(loader, value, &config->table))
         config_messages_add(loader->messages, CONFIG_ERROR, place,
-                            "not a routing table: \"%.20s\"; write off, auto or a number", value);
+                            "not a routing table: \"%.20s\"; write off, auto, a number, or a name "
+                            "that /etc/iproute2/rt_tables has",
+                            value);
     if (config->table == LOCAL_TABLE)
         config_messages_add(loader->messages, CONFIG_ERROR, place,
                             "%s is the kernel's table of the host's own addresses, which comes "
@@ -115,6 +139,28 @@ static bool parse_interface_address(const char *text, struct prefix *prefix)
     copy[slash - text] = '\0';
     return (host_bits & (host_bits + 1)) == 0 && prefix_parse(copy, prefix) &&
            prefix->address.family == FAMILY_IPV4;
+}
+
+/* The network's, from [Network] or a plain file (RULES F3). */
+static void read_network_mark(struct loader *loader, const struct config_place *place,
+                              const char *value)
+{
+    struct config *config = loader->config;
+    if (!value_mark_and_mask(value, &config->mark, &config->mark_mask))
+        config_messages_add(loader->messages, CONFIG_ERROR, place,
+                            "not a mark: \"%.30s\"; write off, a 32-bit number, or VALUE/MASK, of "
+                            "which the mask leaves some bits",
+                            value);
+}
+
+static void read_priority(struct loader *loader, const struct config_place *place,
+                          const char *value)
+{
+    if (!value_number(value, 1, PRIORITY_MOST, &loader->config->priority))
+        config_messages_add(loader->messages, CONFIG_ERROR, place,
+                            "not a priority: \"%.20s\"; write a number from 1 to %d, so that three "
+                            "rules stand before the one of the main table, or remove the line",
+                            value, PRIORITY_MOST);
 }
 
 static bool read_address(struct loader *loader, const struct config_place *place, const char *text,
@@ -282,6 +328,12 @@ void settings_network(struct loader *loader, const struct config_place *place, e
     case KEYWORD_TABLE:
         read_table(loader, place, value);
         break;
+    case KEYWORD_FWMARK:
+        read_network_mark(loader, place, value);
+        break;
+    case KEYWORD_PRIORITY:
+        read_priority(loader, place, value);
+        break;
     case KEYWORD_KILL_SWITCH:
         read_switch(loader, place, value, &config->has_kill_switch);
         break;
@@ -378,7 +430,9 @@ void settings_tunnel(struct loader *loader, const struct config_place *place, en
         read_listen_port(loader, place, value, tunnel);
         break;
     case KEYWORD_FWMARK:
-        if (!value_mark(syntax_squeeze(value), &tunnel->fwmark))
+        if (role == ROLE_SINGLE)
+            read_network_mark(loader, place, syntax_squeeze(value));
+        else if (!value_mark(syntax_squeeze(value), &tunnel->fwmark))
             config_messages_add(loader->messages, CONFIG_ERROR, place,
                                 "not a mark: \"%.20s\"; write off or a 32-bit number", value);
         break;

@@ -185,6 +185,21 @@ static void check_interface_mtu(struct loader *loader)
                             mtu_bytes, IPV6_MTU_LEAST_BYTES);
 }
 
+/* Its own datagrams would be routed into the tunnel again (TRAPS 18). */
+static void check_mark(struct loader *loader, const struct tunnel_description *tunnel,
+                       const struct config_tunnel *notes)
+{
+    const struct config *config = loader->config;
+    uint32_t mask = config->mark ? config->mark_mask : NETWORK_MARK_MASK;
+    uint32_t mark = config->mark ? config->mark & mask : NETWORK_MARK;
+    if ((tunnel->fwmark & mask) != mark)
+        config_messages_add(loader->messages, CONFIG_ERROR, place_of(notes, KEYWORD_FWMARK),
+                            "%#x under the mask %#x is not %#x, which the rules let pass; choose one "
+                            "that is, or remove the line, or choose the network's: [Network] FwMark "
+                            "= VALUE/MASK",
+                            tunnel->fwmark, mask, mark);
+}
+
 void validate_tunnels(struct loader *loader)
 {
     struct config *config = loader->config;
@@ -199,13 +214,8 @@ void validate_tunnels(struct loader *loader)
         if (tunnel->fwmark && tunnel->carrier != TUNNEL_NO_CARRIER)
             config_messages_add(loader->messages, CONFIG_ERROR, place_of(notes, KEYWORD_FWMARK),
                                 "a carried tunnel has no socket to mark; remove the line");
-        else if (tunnel->fwmark && !config->table_is_off && config->table == 0 &&
-                 (tunnel->fwmark & NETWORK_MARK_MASK) != NETWORK_MARK)
-            /* Its own datagrams would be routed into the tunnel again (TRAPS 18). */
-            config_messages_add(loader->messages, CONFIG_ERROR, place_of(notes, KEYWORD_FWMARK),
-                                "%#x is outside 0xca00 to 0xcaff, which the rules let pass; choose "
-                                "one of those, remove the line, or write Table = off",
-                                tunnel->fwmark);
+        else if (tunnel->fwmark && !config->table_is_off && config->table == 0)
+            check_mark(loader, tunnel, notes);
         if (tunnel->peer_count == 0)
             config_messages_add(loader->messages, CONFIG_WARNING, &notes->place,
                                 "tunnel \"%s\" has no [Peer]: nobody can be reached through it",

@@ -5,6 +5,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "engine/network.h"
+
 #define HOST_NAME_CHARACTERS 253
 #define LABEL_CHARACTERS 63
 #define DIGITS "0123456789"
@@ -36,6 +38,29 @@ bool value_mark(const char *text, uint32_t *mark)
     if (digits == 0 || digits > 8 || text[2 + digits])
         return false;
     *mark = (uint32_t)strtoul(text + 2, NULL, 16);
+    return true;
+}
+
+bool value_mark_and_mask(const char *text, uint32_t *mark, uint32_t *mask)
+{
+    char value[24];
+    const char *slash = strchr(text, '/');
+    size_t len = slash ? (size_t)(slash - text) : strlen(text);
+    uint32_t value_of_mark, value_of_mask;
+    if (len >= sizeof(value))
+        return false;
+    memcpy(value, text, len);
+    value[len] = '\0';
+    if (!value_mark(value, &value_of_mark))
+        return false;
+    bool is_hopwires = (value_of_mark & NETWORK_MARK_MASK) == NETWORK_MARK;
+    value_of_mask = is_hopwires ? NETWORK_MARK_MASK : UINT32_MAX;
+    if (slash && !value_mark(slash + 1, &value_of_mask))
+        return false;
+    if ((value_of_mark & value_of_mask) == 0 && (slash || value_of_mark))
+        return false;
+    *mark = value_of_mark;
+    *mask = value_of_mark ? value_of_mask : 0;
     return true;
 }
 

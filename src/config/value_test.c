@@ -66,6 +66,29 @@ static void test_host_names(void)
     CHECK(!value_is_host_name(longest));
 }
 
+static void test_f3_a_mark_may_have_a_mask(void)
+{
+    static const struct {
+        const char *text;
+        uint32_t mark, mask;
+    } good[] = {{"51820", 51820, UINT32_MAX},        {"0x2000/0xff00", 0x2000, 0xff00},
+                {"0x48000007", 0x48000007, 0xff000000}, {"0x48000007/0xffffffff", 0x48000007, UINT32_MAX},
+                {"off", 0, 0},                        {"0", 0, 0}};
+    static const char *const bad[] = {"", "/", "1/", "/1", "1/2", "off/1", "0/1", "1/0", "1/off",
+                                      "0x100000000", "1/1/1", "00000000000000000000000000001"};
+    for (size_t i = 0; i < sizeof(good) / sizeof(*good); i++) {
+        uint32_t mark = 1, mask = 1;
+        CHECK(value_mark_and_mask(good[i].text, &mark, &mask));
+        CHECK_EQUAL(mark, good[i].mark);
+        CHECK_EQUAL(mask, good[i].mask);
+    }
+    for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
+        uint32_t mark = 7, mask = 7;
+        CHECK(!value_mark_and_mask(bad[i], &mark, &mask));
+        CHECK(mark == 7 && mask == 7);
+    }
+}
+
 int main(int argc, char **argv)
 {
     TAP_RUN(argc, argv, test_numbers);
@@ -73,5 +96,6 @@ int main(int argc, char **argv)
     TAP_RUN(argc, argv, test_switches);
     TAP_RUN(argc, argv, test_names);
     TAP_RUN(argc, argv, test_host_names);
+    TAP_RUN(argc, argv, test_f3_a_mark_may_have_a_mask);
     return tap_done();
 }

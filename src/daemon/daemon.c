@@ -23,14 +23,17 @@
 #include "daemon/system_dns.h"
 #include "host/dns.h"
 #include "host/life.h"
+#include "host/state_lock.h"
 
 static void tell_event(void *context, const struct watch_event *event)
 {
     struct daemon *daemon = context;
     bool is_own = event->interface_index == daemon->state.routing.interface_index;
     daemon->has_loss |=
-        event->is_gone && (event->kind == WATCH_RULE ||
-                           (event->kind == WATCH_ROUTE && event->is_hopwires));
+        event->kind == WATCH_RULE ||
+        (event->kind == WATCH_ROUTE && event->is_gone && event->is_hopwires);
+    if (event->kind == WATCH_RULE && event->is_hopwires && !event->is_gone)
+        return; /* another network's, or our own doing: the host's ways are as they were */
     bool was_down = daemon->is_interface_down;
     if (is_own && event->kind == WATCH_LINK)
         daemon->is_interface_down = !event->is_up;
@@ -94,20 +97,23 @@ static int open_tun(struct daemon *daemon)
                                   .no_uso = offloads.no_tun_uso,
                                   .no_queues = offloads.no_tun_queues};
     struct link link;
-    struct state_marks taken;
+    struct state_numbers taken;
     int result = tun_open(&daemon->tun, daemon->config->interface_name, &options, &daemon->why);
     if (result == 0)
         result = link_by_name(&daemon->netlink, daemon->tun.name, &link, &daemon->why);
     if (result != 0)
         return result;
-    state_list_marks(&taken);
+    state_list_numbers(&taken);
     struct routing_choice choice = {.mode = daemon->config->table_is_off ? ROUTING_OFF
                                             : daemon->config->table      ? ROUTING_TABLE
                                                                          : ROUTING_AUTO,
                                     .table = daemon->config->table,
                                     .interface_name = daemon->tun.name,
                                     .interface_index = link.index,
-                                    .taken_marks = taken.marks,
+                                    .mark = daemon->config->mark,
+                                    .mask = daemon->config->mark_mask,
+                                    .priority = daemon->config->priority,
+                                    .taken = taken.numbers,
                                     .taken_count = taken.count};
     return routing_choose(&daemon->netlink, &choice, &daemon->state.routing, &daemon->why);
 }

@@ -55,7 +55,7 @@ struct daemon {
     struct loop_timer settle, follow, restore, socket_look;
     bool is_interface_down;
     bool has_event; /* the host told of a change since the last settling */
-    bool has_loss;  /* a rule or route of a Hopwire network was taken away: it may be ours */
+    bool has_loss;  /* rules changed, or a Hopwire network's route was taken: it may be ours */
     instant_ns restoring_since; /* of these restorings */
     unsigned restorings;
     instant_ns restore_again; /* the firewall's table, not before that */

@@ -17,13 +17,15 @@ struct preview {
 };
 
 /* As `up` would find it: the smallest over the peers (RULES E1). */
-static uint32_t root_mtu(struct netlink *netlink, const struct tunnel_description *root)
+static uint32_t root_mtu(struct netlink *netlink, const struct config *config,
+                         const struct tunnel_description *root)
 {
     struct endpoint *endpoints = calloc(root->peer_count + 1, sizeof(*endpoints));
     size_t count = 0;
     for (; endpoints && count < root->peer_count; count++)
         endpoints[count] = root->peers[count].endpoint;
-    struct root_way way = roots_find(netlink, NETWORK_MARK, endpoints, count);
+    struct root_way way = roots_find(netlink, config->mark ? config->mark : NETWORK_MARK,
+                                     endpoints, count);
     free(endpoints);
     return way.mtu_bytes;
 }
@@ -39,7 +41,7 @@ static void find_mtus(const struct config *config, struct tree *tree)
     for (uint32_t i = 0; i < tree->count; i++) {
         if (!tree->nodes[i].carrier)
             tree_set_root_mtu(tree, &tree->nodes[i],
-                              is_open ? root_mtu(&netlink, &config->network.tunnels[i])
+                              is_open ? root_mtu(&netlink, config, &config->network.tunnels[i])
                                       : COMMON_ROOT_MTU_BYTES);
     }
     netlink_close(&netlink);

@@ -4,9 +4,11 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "daemon/interface.h"
 #include "daemon/own_link.h"
+#include "host/state_lock.h"
 
 /* Route and link events come in bursts: looked at once they have settled. */
 #define SETTLE_NS (100 * NS_PER_MS)
@@ -104,12 +106,15 @@ int settle_routes(struct daemon *daemon)
                                   daemon->guard.lan_count, &entries, &count);
     if (result != 0)
         return result;
+    int lock = state_lock_rules();
     if (daemon->is_laid)
         result = routing_update(&daemon->netlink, &daemon->state.routing, entries, count,
                                 &daemon->why);
     else
         result =
             routing_lay(&daemon->netlink, &daemon->state.routing, entries, count, &daemon->why);
+    if (lock >= 0)
+        close(lock);
     daemon->is_laid |= result != -EEXIST; /* half-way is to be undone as well */
     free(entries);
     return result;
@@ -138,12 +143,6 @@ static void settle_switches(struct daemon *daemon)
     settle_log(daemon, reason);
 }
 
-static int settle_rules_and_routes(struct daemon *daemon)
-{
-    int result = routing_keep_rules(&daemon->netlink, &daemon->state.routing, &daemon->why);
-    return result ? result : settle_routes(daemon);
-}
-
 /* Others switch it off and on while the network stands: without it neither an address nor a route to
  * the interface can be laid, and with the first of those that failed everything after it would. */
 static void look_for_ipv6(struct daemon *daemon)
@@ -166,6 +165,13 @@ static void log_failure(struct daemon *daemon, int (*step)(struct daemon *))
         settle_log(daemon, daemon->reason);
 }
 
+void settle_soon(struct daemon *daemon)
+{
+    daemon->has_event = true;
+    if (daemon->settle.deadline == INSTANT_NEVER)
+        loop_set_timer(&daemon->settle, instant_add(loop_now(), SETTLE_NS));
+}
+
 void settle_losses(struct daemon *daemon)
 {
     instant_ns now = loop_now();
@@ -176,11 +182,13 @@ void settle_losses(struct daemon *daemon)
         daemon->restoring_since = now;
         daemon->restorings = 0;
     }
-    if (daemon->restorings >= RESTORINGS_MOST)
+    if (daemon->restorings >= RESTORINGS_MOST) {
+        settle_soon(daemon);
         return;
+    }
     daemon->restorings++;
     look_for_ipv6(daemon);
-    log_failure(daemon, settle_rules_and_routes);
+    log_failure(daemon, settle_routes);
 }
 
 static void look_at_own_link(struct daemon *daemon)
@@ -208,7 +216,7 @@ static void settle(void *context, instant_ns now)
     look_for_ipv6(daemon);
     log_failure(daemon, settle_interface);
     log_failure(daemon, settle_firewall);
-    log_failure(daemon, settle_rules_and_routes);
+    log_failure(daemon, settle_routes);
     settle_switches(daemon);
 }
 
@@ -219,13 +227,6 @@ static void follow_endpoints(struct daemon *daemon)
     text_init(&why, reason, sizeof(reason));
     if (guard_follow_endpoints(&daemon->guard, &why) != 0)
         settle_log(daemon, reason);
-}
-
-void settle_soon(struct daemon *daemon)
-{
-    daemon->has_event = true;
-    if (daemon->settle.deadline == INSTANT_NEVER)
-        loop_set_timer(&daemon->settle, instant_add(loop_now(), SETTLE_NS));
 }
 
 /* RULES F8: it may wake up elsewhere, without any event of the kernel's. */

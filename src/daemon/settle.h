@@ -23,7 +23,8 @@ int settle_routes(struct daemon *daemon);
  * at once when settle_endpoint_changed is, and every second. */
 void settle_start(struct daemon *daemon);
 void settle_soon(struct daemon *daemon);
-/* Lays again what was taken of the rules and routes, now: until then packets pass them by. */
+/* Lays again what was taken of the rules and routes, or what others now stand in front of, at once:
+ * until then packets pass them by. */
 void settle_losses(struct daemon *daemon);
 void settle_endpoint_changed(void *context);
 

@@ -9,8 +9,11 @@
 #define NETWORK_DEPTH_MOST 8
 #define NETWORK_MTU_MOST_BYTES 9216
 /* The bits of a mark that say: a datagram of a tunnel's own, which no rule of ours catches (F3). */
-#define NETWORK_MARK 0xca00u
-#define NETWORK_MARK_MASK 0xff00u
+#define NETWORK_MARK 0x48000000u
+#define NETWORK_MARK_MASK 0xff000000u
+/* What an earlier version had. */
+#define NETWORK_OLD_MARK 0xca00u
+#define NETWORK_OLD_MARK_MASK 0xff00u
 #define TUNNEL_NAME_BYTES 64
 #define TUNNEL_NO_CARRIER (-1)
 

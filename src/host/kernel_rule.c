@@ -20,7 +20,7 @@ static int change_rule(struct netlink *netlink, uint16_t type, uint16_t flags,
     body->flags = rule->is_inverted ? FIB_RULE_INVERT : 0;
     mnl_attr_put_u32(request, FRA_PRIORITY, rule->priority);
     mnl_attr_put_u32(request, FRA_TABLE, rule->table);
-    mnl_attr_put_u8(request, FRA_PROTOCOL, KERNEL_ROUTE_PROTOCOL);
+    mnl_attr_put_u8(request, FRA_PROTOCOL, rule->protocol);
     if (rule->mask) {
         mnl_attr_put_u32(request, FRA_FWMARK, rule->mark);
         mnl_attr_put_u32(request, FRA_FWMASK, rule->mask);
@@ -30,9 +30,11 @@ static int change_rule(struct netlink *netlink, uint16_t type, uint16_t flags,
     return netlink_ask(netlink, request, NULL, NULL);
 }
 
-int kernel_rule_add(struct netlink *netlink, const struct kernel_rule *rule, struct text *why)
+int kernel_rule_add(struct netlink *netlink, const struct kernel_rule *rule, bool is_first,
+                    struct text *why)
 {
-    int result = change_rule(netlink, RTM_NEWRULE, NLM_F_CREATE | NLM_F_EXCL, rule);
+    uint16_t flags = NLM_F_CREATE | (is_first ? NLM_F_EXCL : 0);
+    int result = change_rule(netlink, RTM_NEWRULE, flags, rule);
     if (result < 0)
         text_append(why, "cannot add the IPv%d routing rule %u (table %u): %s", rule->family,
                     rule->priority, rule->table, netlink->reason);
@@ -50,49 +52,140 @@ int kernel_rule_remove(struct netlink *netlink, const struct kernel_rule *rule, 
     return result;
 }
 
+/* ---- reading ---- */
+
+/* What a rule's message has, where it has it: NULL else. */
+struct parts {
+    const struct fib_rule_hdr *header;
+    const struct nlattr *attributes[FRA_MAX + 1];
+    bool has_unknown;
+};
+
+static struct parts take_apart(const struct nlmsghdr *message)
+{
+    struct parts parts = {.header = mnl_nlmsg_get_payload(message)};
+    const struct nlattr *attribute;
+    mnl_attr_for_each(attribute, message, sizeof(*parts.header))
+    {
+        uint16_t type = mnl_attr_get_type(attribute);
+        if (type <= FRA_MAX)
+            parts.attributes[type] = attribute;
+        else
+            parts.has_unknown = true;
+    }
+    return parts;
+}
+
+static uint32_t number_of(const struct parts *parts, uint16_t type, uint32_t otherwise)
+{
+    const struct nlattr *attribute = parts->attributes[type];
+    if (attribute && mnl_attr_validate(attribute, MNL_TYPE_U32) >= 0)
+        return mnl_attr_get_u32(attribute);
+    if (attribute && mnl_attr_validate(attribute, MNL_TYPE_U8) >= 0)
+        return mnl_attr_get_u8(attribute);
+    return otherwise;
+}
+
+static void append_prefix(struct text *text, const char *word, const struct parts *parts,
+                          uint16_t type, uint8_t len_bits)
+{
+    struct prefix prefix = {.len_bits = len_bits};
+    char shown[PREFIX_TEXT_BYTES];
+    const struct nlattr *attribute = parts->attributes[type];
+    if (attribute && netlink_get_address(attribute, netlink_family_from(parts->header->family),
+                                         &prefix.address))
+        text_append(text, " %s %s", word, prefix_format(&prefix, shown));
+}
+
+static void append_name(struct text *text, const char *word, const struct nlattr *attribute)
+{
+    if (attribute && mnl_attr_validate(attribute, MNL_TYPE_NUL_STRING) >= 0)
+        text_append(text, " %s %.15s", word, mnl_attr_get_str(attribute));
+}
+
+static void append_action(struct text *text, const struct parts *parts,
+                          const struct kernel_rule *rule)
+{
+    static const char *const actions[] = {[FR_ACT_NOP] = "nop", [FR_ACT_BLACKHOLE] = "blackhole",
+                                          [FR_ACT_UNREACHABLE] = "unreachable",
+                                          [FR_ACT_PROHIBIT] = "prohibit"};
+    uint8_t action = parts->header->action;
+    if (action == FR_ACT_GOTO)
+        text_append(text, " goto %u", number_of(parts, FRA_GOTO, 0));
+    else if (action < sizeof(actions) / sizeof(*actions) && actions[action])
+        text_append(text, " %s", actions[action]);
+    else if (number_of(parts, FRA_L3MDEV, 0))
+        text_append(text, " lookup [l3mdev-table]");
+    else if (rule->table == KERNEL_RULE_TABLE_LOCAL)
+        text_append(text, " lookup local");
+    else if (rule->table == KERNEL_ROUTE_TABLE_MAIN)
+        text_append(text, " lookup main");
+    else if (rule->table == KERNEL_RULE_TABLE_DEFAULT)
+        text_append(text, " lookup default");
+    else
+        text_append(text, " lookup %u", rule->table);
+}
+
+static void write_text(struct kernel_rule *rule, const struct parts *parts)
+{
+    struct text text;
+    uint32_t suppressed = number_of(parts, FRA_SUPPRESS_PREFIXLEN, UINT32_MAX);
+    text_init(&text, rule->text, sizeof(rule->text));
+    text_append(&text, "%s", rule->is_inverted ? "not from" : "from");
+    if (parts->header->src_len == 0)
+        text_append(&text, " all");
+    append_prefix(&text, "", parts, FRA_SRC, parts->header->src_len);
+    append_prefix(&text, "to", parts, FRA_DST, parts->header->dst_len);
+    if (rule->mask == UINT32_MAX)
+        text_append(&text, " fwmark 0x%x", rule->mark);
+    else if (rule->mask)
+        text_append(&text, " fwmark 0x%x/0x%x", rule->mark, rule->mask);
+    append_name(&text, "iif", parts->attributes[FRA_IIFNAME]);
+    append_name(&text, "oif", parts->attributes[FRA_OIFNAME]);
+    if (number_of(parts, FRA_IP_PROTO, 0))
+        text_append(&text, " ipproto %u", number_of(parts, FRA_IP_PROTO, 0));
+    if (parts->attributes[FRA_UID_RANGE])
+        text_append(&text, " uidrange …");
+    if (parts->attributes[FRA_SPORT_RANGE])
+        text_append(&text, " sport …");
+    if (parts->attributes[FRA_DPORT_RANGE])
+        text_append(&text, " dport …");
+    append_action(&text, parts, rule);
+    if (suppressed != UINT32_MAX)
+        text_append(&text, " suppress_prefixlength %u", suppressed);
+}
+
+static struct kernel_rule get_rule(const struct nlmsghdr *message)
+{
+    static const uint16_t selectors[] = {FRA_SRC, FRA_DST, FRA_IIFNAME, FRA_OIFNAME, FRA_TUN_ID,
+                                         FRA_UID_RANGE, FRA_SPORT_RANGE, FRA_DPORT_RANGE};
+    struct parts parts = take_apart(message);
+    struct kernel_rule rule = {
+        .family = netlink_family_from(parts.header->family),
+        .priority = number_of(&parts, FRA_PRIORITY, 0),
+        .table = number_of(&parts, FRA_TABLE, parts.header->table),
+        .mark = number_of(&parts, FRA_FWMARK, 0),
+        .mask = number_of(&parts, FRA_FWMASK, 0),
+        .is_inverted = (parts.header->flags & FIB_RULE_INVERT) != 0,
+        .suppresses_default = number_of(&parts, FRA_SUPPRESS_PREFIXLEN, UINT32_MAX) == 0,
+        .protocol = (uint8_t)number_of(&parts, FRA_PROTOCOL, 0),
+        .is_selective = parts.has_unknown || parts.header->tos ||
+                        number_of(&parts, FRA_IP_PROTO, 0) || number_of(&parts, FRA_L3MDEV, 0),
+    };
+    for (size_t i = 0; i < sizeof(selectors) / sizeof(*selectors); i++)
+        rule.is_selective |= parts.attributes[selectors[i]] != NULL;
+    if (parts.header->action != FR_ACT_TO_TBL || number_of(&parts, FRA_L3MDEV, 0))
+        rule.table = 0;
+    write_text(&rule, &parts);
+    return rule;
+}
+
 struct rule_list {
     enum family family;
     struct kernel_rule *rules;
     size_t count;
     size_t capacity;
 };
-
-static struct kernel_rule get_rule(const struct nlmsghdr *message)
-{
-    const struct fib_rule_hdr *body = mnl_nlmsg_get_payload(message);
-    struct kernel_rule rule = {
-        .family = netlink_family_from(body->family),
-        .table = body->table,
-        .is_inverted = (body->flags & FIB_RULE_INVERT) != 0,
-    };
-    const struct nlattr *attribute;
-    mnl_attr_for_each(attribute, message, sizeof(*body))
-    {
-        if (mnl_attr_validate(attribute, MNL_TYPE_U32) < 0)
-            continue;
-        uint32_t number = mnl_attr_get_u32(attribute);
-        switch (mnl_attr_get_type(attribute)) {
-        case FRA_PRIORITY:
-            rule.priority = number;
-            break;
-        case FRA_TABLE:
-            rule.table = number;
-            break;
-        case FRA_FWMARK:
-            rule.mark = number;
-            break;
-        case FRA_FWMASK:
-            rule.mask = number;
-            break;
-        case FRA_SUPPRESS_PREFIXLEN:
-            rule.suppresses_default = number == 0;
-            break;
-        default:
-            break;
-        }
-    }
-    return rule;
-}
 
 static int keep_rule(void *context, const struct nlmsghdr *message)
 {

@@ -5,21 +5,39 @@
 
 #include "host/netlink.h"
 
+#define KERNEL_RULE_TABLE_LOCAL 255u
+#define KERNEL_RULE_TABLE_DEFAULT 253u
+#define KERNEL_RULE_TEXT_BYTES 192
+/* Marks our rules: "proto 202"; and a second table's under a kill switch, where main is not asked. */
+#define KERNEL_RULE_PROTOCOL 202
+#define KERNEL_RULE_PROTOCOL_CLOSED 203
+
 struct kernel_rule {
     enum family family;
     uint32_t priority;
-    uint32_t table;
+    uint32_t table; /* 0: another action than a look-up, or a table that depends on the packet */
     uint32_t mark; /* matches when (packet's mark & mask) == mark, or when not if is_inverted */
     uint32_t mask; /* 0: the rule looks at no mark */
     bool is_inverted;
     bool suppresses_default; /* suppress_prefixlength 0 */
+    uint8_t protocol;        /* who made it, as a route's */
+    /* Read only. */
+    bool is_selective; /* it looks at more than marks: addresses, interfaces, ports, … */
+    char text[KERNEL_RULE_TEXT_BYTES]; /* as `ip rule` shows it, without the priority */
 };
 
-/* -EEXIST: the same rule stands. */
-int kernel_rule_add(struct netlink *netlink, const struct kernel_rule *rule, struct text *why);
-/* One that does not stand is fine. */
+static inline bool kernel_rule_is_hopwires(uint8_t protocol)
+{
+    return protocol == KERNEL_RULE_PROTOCOL || protocol == KERNEL_RULE_PROTOCOL_CLOSED;
+}
+
+/* Behind all of its priority; one of the same content may stand already. `is_first`: then -EEXIST. */
+int kernel_rule_add(struct netlink *netlink, const struct kernel_rule *rule, bool is_first,
+                    struct text *why);
+/* The first of this content. One that does not stand is fine. */
 int kernel_rule_remove(struct netlink *netlink, const struct kernel_rule *rule, struct text *why);
-/* *rules is malloc's, the caller frees it. A family the kernel does not have is empty. */
+/* In the order in which the kernel asks them. *rules is malloc's, the caller frees it. A family the
+ * kernel does not have is empty. */
 int kernel_rule_list(struct netlink *netlink, enum family family, struct kernel_rule **rules,
                      size_t *count, struct text *why);
 

@@ -10,6 +10,7 @@
 
 #include "host/control_socket.h"
 #include "host/state.h"
+#include "host/state_lock.h"
 #include "tap.h"
 
 static char directory[200], sentence[512];

@@ -194,12 +194,13 @@ static void test_a_rule_is_read_as_it_was_written(void)
                                        .mark = 0xca00,
                                        .mask = 0xff00,
                                        .is_inverted = true,
-                                       .suppresses_default = true};
+                                       .suppresses_default = true,
+                                       .protocol = KERNEL_RULE_PROTOCOL};
     size_t count = 0, seen = 0;
     if (!open_fixture(&host))
         goto close;
-    CHECK_EQUAL(kernel_rule_add(&host.netlink, &rule, &host.why), 0);
-    CHECK_EQUAL(kernel_rule_add(&host.netlink, &rule, &host.why), -EEXIST);
+    CHECK_EQUAL(kernel_rule_add(&host.netlink, &rule, true, &host.why), 0);
+    CHECK_EQUAL(kernel_rule_add(&host.netlink, &rule, true, &host.why), -EEXIST);
     CHECK_EQUAL(kernel_rule_list(&host.netlink, FAMILY_IPV6, &rules, &count, &host.why), 0);
     for (size_t i = 0; i < count; i++)
         seen += rules[i].priority == 1234 && rules[i].table == 70000 && rules[i].mark == 0xca00 &&

@@ -13,36 +13,41 @@
 #include <string.h>
 
 #include "host/kernel_route.h"
-#include "host/kernel_rule.h"
-
-#define RULES_MOST 6
-#define PRIORITY_MAIN 32766u
+#include "host/rule_order.h"
 
 struct route_set {
     struct kernel_route *routes;
     size_t count;
 };
 
-static const enum family families[] = {FAMILY_IPV4, FAMILY_IPV6};
-
-static bool rule_holds(const struct kernel_rule *rule, uint32_t number)
+/* A mark is held by a rule that names it, also by some of its lowest bits. */
+static bool rule_holds(const struct kernel_rule *rule, uint32_t mark, uint32_t table)
 {
-    return rule->table == number || (rule->mask && rule->mark == number);
+    bool names_mark = (rule->mask & ~NETWORK_MARK_MASK) && (mark & rule->mask) == rule->mark;
+    return rule->table == table || rule->table == table + 1 || (mark && names_mark);
 }
 
-/* Marks and tables come in pairs, the mark being the first table's number: wg-quick, which takes
- * the first number without routes for both, then never meets one of ours. */
-static int number_is_free(struct netlink *netlink, uint32_t number, const struct kernel_rule *rules,
-                          size_t rule_count, bool *is_free, struct text *why)
+static bool is_taken(const struct routing_choice *choice, uint32_t mark, uint32_t table)
+{
+    for (size_t i = 0; i < choice->taken_count; i++)
+        if (choice->taken[i] == mark || choice->taken[i] == table)
+            return true;
+    return false;
+}
+
+/* A mark of the user's own (then `mark` is 0) may be anybody's. */
+static int is_free(struct netlink *netlink, uint32_t mark, uint32_t table,
+                   const struct kernel_rule *rules, size_t rule_count, bool *is_free,
+                   struct text *why)
 {
     *is_free = false;
     for (size_t i = 0; i < rule_count; i++)
-        if (rule_holds(&rules[i], number) || rule_holds(&rules[i], number + 1))
+        if (rule_holds(&rules[i], mark, table))
             return 0;
-    for (uint32_t table = number; table <= number + 1; table++) {
+    for (unsigned i = 0; i < 2; i++) {
         struct kernel_route *routes;
         size_t count;
-        int result = kernel_route_list(netlink, table, &routes, &count, why);
+        int result = kernel_route_list(netlink, table + i, &routes, &count, why);
         if (result < 0)
             return result;
         free(routes);
@@ -53,55 +58,33 @@ static int number_is_free(struct netlink *netlink, uint32_t number, const struct
     return 0;
 }
 
-static bool is_taken(const struct routing_choice *choice, uint32_t number)
+/* Marks and tables come together: the mark after the first has the pair of tables after the first. */
+static int choose_numbers(struct netlink *netlink, const struct routing_choice *choice,
+                          const struct kernel_rule *rules, size_t rule_count,
+                          struct routing *chosen, struct text *why)
 {
-    for (size_t i = 0; i < choice->taken_count; i++)
-        if (choice->taken_marks[i] == number)
-            return true;
-    return false;
-}
-
-static int choose_number(struct netlink *netlink, const struct routing_choice *choice,
-                         const struct kernel_rule *rules, size_t rule_count, uint32_t *number,
-                         struct text *why)
-{
-    for (uint32_t n = ROUTING_NUMBER_FIRST; n < ROUTING_NUMBER_LAST; n += 2) {
-        bool is_free;
-        if (is_taken(choice, n))
+    for (uint32_t mark = ROUTING_MARK_FIRST; mark <= ROUTING_MARK_LAST; mark++) {
+        bool has_found;
+        uint32_t table = ROUTING_TABLE_FIRST + 2 * (mark - ROUTING_MARK_FIRST);
+        if (is_taken(choice, mark, table))
             continue;
-        int result = number_is_free(netlink, n, rules, rule_count, &is_free, why);
+        int result = is_free(netlink, choice->mark ? 0 : mark, table, rules, rule_count,
+                             &has_found, why);
         if (result < 0)
             return result;
-        if (is_free) {
-            *number = n;
-            return 0;
-        }
+        if (!has_found)
+            continue;
+        chosen->mark = choice->mark ? choice->mark : mark;
+        chosen->mask = choice->mark ? choice->mask : NETWORK_MARK_MASK;
+        chosen->tables[0] = table;
+        chosen->tables[1] = table + 1;
+        return 0;
     }
     text_append(why,
                 "no free routing table from %u to %u: see `ip rule` and `hopwire down` a "
                 "network",
-                ROUTING_NUMBER_FIRST, ROUTING_NUMBER_LAST);
+                ROUTING_TABLE_FIRST, ROUTING_TABLE_LAST);
     return -ENOSPC;
-}
-
-/* In front of everybody else's rules but the local table's: what comes before ours can leak. */
-static int choose_priorities(const struct kernel_rule *rules, size_t rule_count,
-                             uint32_t priorities[3], struct text *why)
-{
-    uint32_t lowest = PRIORITY_MAIN;
-    for (size_t i = 0; i < rule_count; i++)
-        if (rules[i].priority && rules[i].priority < lowest)
-            lowest = rules[i].priority;
-    if (lowest < 4) {
-        text_append(why,
-                    "no room for three routing rules in front of the one with priority %u: give "
-                    "it a larger number (see `ip rule`)",
-                    lowest);
-        return -ENOSPC;
-    }
-    for (unsigned i = 0; i < 3; i++)
-        priorities[i] = lowest - 3 + i;
-    return 0;
 }
 
 /* Both families' rules in one array, malloc's. */
@@ -137,6 +120,7 @@ int routing_choose(struct netlink *netlink, const struct routing_choice *choice,
 {
     struct routing chosen = {
         .mode = choice->mode,
+        .priority = choice->priority,
         .twin_metric = KERNEL_ROUTE_METRIC_LAST,
         .interface_index = choice->interface_index,
         .ipv6 = sysctl_ipv6(choice->interface_name),
@@ -157,12 +141,9 @@ int routing_choose(struct netlink *netlink, const struct routing_choice *choice,
     int result = list_rules(netlink, &rules, &rule_count, why);
     if (result < 0)
         return result;
-    result = choose_number(netlink, choice, rules, rule_count, &chosen.mark, why);
-    if (result == 0 && choice->mode == ROUTING_AUTO) {
-        chosen.tables[0] = chosen.mark;
-        chosen.tables[1] = chosen.mark + 1;
-        result = choose_priorities(rules, rule_count, chosen.priorities, why);
-    }
+    result = choose_numbers(netlink, choice, rules, rule_count, &chosen, why);
+    if (choice->mode != ROUTING_AUTO)
+        memset(chosen.tables, 0, sizeof(chosen.tables));
     if (choice->mode == ROUTING_TABLE) {
         /* The table is others' too: this tells our twins from another network's. */
         chosen.tables[0] = choice->table;
@@ -172,32 +153,6 @@ int routing_choose(struct netlink *netlink, const struct routing_choice *choice,
     if (result == 0)
         *routing = chosen;
     return result;
-}
-
-/* The claim on the numbers first. */
-static size_t rules_of(const struct routing *routing, bool with_ipv6,
-                       struct kernel_rule rules[RULES_MOST])
-{
-    size_t count = 0;
-    if (routing->mode != ROUTING_AUTO)
-        return 0;
-    for (unsigned f = 0; f < (with_ipv6 ? 2 : 1); f++) {
-        const uint32_t tables[] = {routing->tables[0], KERNEL_ROUTE_TABLE_MAIN, routing->tables[1]};
-        for (unsigned i = 0; i < 3; i++) {
-            if (i == 1 && routing->has_kill_switch)
-                continue;
-            rules[count++] = (struct kernel_rule){
-                .family = families[f],
-                .priority = routing->priorities[i],
-                .table = tables[i],
-                .mark = NETWORK_MARK,
-                .mask = NETWORK_MARK_MASK,
-                .is_inverted = true,
-                .suppresses_default = i == 1,
-            };
-        }
-    }
-    return count;
 }
 
 /* 0.0.0.0/1 and ::/1, or their other halves. */
@@ -237,8 +192,8 @@ static void want(struct route_set *set, const struct routing *routing,
     };
 }
 
-/* What the entries come to, at most two routes each. */
-static int want_all(const struct routing *routing, const struct routing_entry *entries,
+/* What the entries come to, at most two routes each; notes which families have a default route. */
+static int want_all(struct routing *routing, const struct routing_entry *entries,
                     size_t count, struct route_set *set, struct text *why)
 {
     unsigned halves = 0;
@@ -251,6 +206,7 @@ static int want_all(const struct routing *routing, const struct routing_entry *e
     for (size_t i = 0; i < count; i++)
         if (is_half(&entries[i].prefix) && entries[i].kind != ROUTING_THROW)
             halves |= half_bit(&entries[i].prefix);
+    routing->has_default[0] = routing->has_default[1] = false;
     for (size_t i = 0; i < count; i++) {
         const struct routing_entry *entry = &entries[i];
         bool is_ipv6 = entry->prefix.address.family == FAMILY_IPV6;
@@ -264,6 +220,7 @@ static int want_all(const struct routing *routing, const struct routing_entry *e
                 want(set, routing, entry, routing->tables[1], KERNEL_ROUTE_THROW);
             continue;
         }
+        routing->has_default[is_ipv6] |= is_default(&entry->prefix, halves);
         want(set, routing, entry, table, KERNEL_ROUTE_UNREACHABLE);
         if (entry->kind == ROUTING_TUNNEL && !(is_ipv6 && routing->ipv6 == SYSCTL_IPV6_DISABLED))
             want(set, routing, entry, table, KERNEL_ROUTE_UNICAST);
@@ -383,21 +340,33 @@ static int refuse_throw_in_main(const struct routing *routing, const struct rout
     return 0;
 }
 
-int routing_update(struct netlink *netlink, const struct routing *routing,
-                   const struct routing_entry *entries, size_t count, struct text *why)
+static struct rule_order order_of(const struct routing *routing)
 {
-    struct route_set before, wanted;
-    if (routing->mode == ROUTING_OFF)
-        return 0;
-    int result = refuse_throw_in_main(routing, entries, count, why);
-    if (result == 0)
-        result = want_all(routing, entries, count, &wanted, why);
+    return (struct rule_order){
+        .mark = routing->mark,
+        .mask = routing->mask,
+        .tables = {routing->tables[0], routing->tables[1]},
+        .priority = routing->priority,
+        .is_closed = routing->has_kill_switch,
+        .has_default = {routing->has_default[0], routing->has_default[1]},
+        .has_ipv6 = routing->ipv6 != SYSCTL_IPV6_ABSENT,
+    };
+}
+
+int routing_keep_rules(struct netlink *netlink, const struct routing *routing, struct text *why)
+{
+    struct rule_order order = order_of(routing);
+    return routing->mode == ROUTING_AUTO ? rule_order_keep(netlink, &order, why) : 0;
+}
+
+static int lay_routes(struct netlink *netlink, const struct routing *routing,
+                      struct route_set *wanted, struct text *why)
+{
+    struct route_set before;
+    int result = read_ours(netlink, routing, &before, why);
     if (result < 0)
         return result;
-    result = read_ours(netlink, routing, &before, why);
-    if (result < 0)
-        goto free_wanted;
-    result = converge(netlink, routing, &wanted, why);
+    result = converge(netlink, routing, wanted, why);
     if (result < 0) {
         char unheard[256];
         struct text silent;
@@ -405,23 +374,34 @@ int routing_update(struct netlink *netlink, const struct routing *routing,
         converge(netlink, routing, &before, &silent);
     }
     free(before.routes);
-free_wanted:
+    return result;
+}
+
+int routing_update(struct netlink *netlink, struct routing *routing,
+                   const struct routing_entry *entries, size_t count, struct text *why)
+{
+    struct route_set wanted;
+    if (routing->mode == ROUTING_OFF)
+        return 0;
+    int result = refuse_throw_in_main(routing, entries, count, why);
+    if (result == 0)
+        result = want_all(routing, entries, count, &wanted, why);
+    if (result < 0)
+        return result;
+    result = routing_keep_rules(netlink, routing, why);
+    if (result == 0)
+        result = lay_routes(netlink, routing, &wanted, why);
     free(wanted.routes);
     return result;
 }
 
-int routing_lay(struct netlink *netlink, const struct routing *routing,
+int routing_lay(struct netlink *netlink, struct routing *routing,
                 const struct routing_entry *entries, size_t count, struct text *why)
 {
-    struct kernel_rule rules[RULES_MOST];
-    size_t rule_count = rules_of(routing, routing->ipv6 != SYSCTL_IPV6_ABSENT, rules);
-    int result = 0;
-    for (size_t i = 0; i < rule_count && result == 0; i++) {
-        result = kernel_rule_add(netlink, &rules[i], why);
-        /* The first is the claim: if another network has it, all of them are that network's. */
-        if (i == 0 && result == -EEXIST)
-            return result;
-    }
+    struct rule_order order = order_of(routing);
+    int result = routing->mode == ROUTING_AUTO ? rule_order_claim(netlink, &order, why) : 0;
+    if (result == -EEXIST) /* all of them are another network's */
+        return result;
     if (result == 0)
         result = routing_update(netlink, routing, entries, count, why);
     if (result < 0) {
@@ -433,36 +413,13 @@ int routing_lay(struct netlink *netlink, const struct routing *routing,
     return result;
 }
 
-int routing_keep_rules(struct netlink *netlink, const struct routing *routing, struct text *why)
-{
-    struct kernel_rule rules[RULES_MOST];
-    size_t rule_count = rules_of(routing, routing->ipv6 != SYSCTL_IPV6_ABSENT, rules);
-    int first = 0;
-    for (size_t i = 0; i < rule_count; i++) {
-        char reason[256];
-        struct text unheard;
-        text_init(&unheard, reason, sizeof(reason));
-        int result = kernel_rule_add(netlink, &rules[i], &unheard);
-        if (result == 0 || result == -EEXIST || first < 0)
-            continue;
-        text_append(why, "%s", reason);
-        first = result;
-    }
-    return first;
-}
-
 int routing_undo(struct netlink *netlink, const struct routing *routing, struct text *why)
 {
     char unheard[256];
     struct text silent;
     text_init(&silent, unheard, sizeof(unheard));
-    struct kernel_rule rules[RULES_MOST];
-    size_t rule_count = rules_of(routing, true, rules);
-    int first = 0;
-    for (size_t i = 0; i < rule_count; i++) {
-        int result = kernel_rule_remove(netlink, &rules[i], first < 0 ? &silent : why);
-        first = first < 0 ? first : result;
-    }
+    struct rule_order order = order_of(routing);
+    int first = routing->mode == ROUTING_AUTO ? rule_order_remove(netlink, &order, why) : 0;
     if (routing->mode == ROUTING_OFF)
         return first;
     struct kernel_route none[1];

@@ -1,118 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "host/routing.h"
-
-#include <arpa/inet.h>
-#include <sys/socket.h>
-
-#include "host/kernel_route.h"
-#include "host/kernel_rule.h"
-#include "host/link.h"
-#include "host/namespace_fixture.h"
-
-#define DUMP_BYTES 65536
-#define DUMP                                                                                       \
-    "ip rule; ip -6 rule; ip route show table all; ip -6 route show table all; ip -d link; ip "    \
-    "addr"
-
-/* A namespace with loopback, an uplink TUN that holds the default routes, and our own TUN. */
-struct host {
-    struct netlink netlink;
-    int uplink, tun;
-    int uplink_index, tun_index;
-    struct text why;
-    char said[512];
-};
-
-static const struct address nat_ipv4 = {.family = FAMILY_IPV4, .bytes = {10, 64, 0, 2}};
-static const struct address nat_ipv6 = {.family = FAMILY_IPV6, .bytes = {0xfc, 0, 0xbb, [15] = 2}};
-
-static bool open_tun(struct host *host)
-{
-    host->tun = namespace_tun("hop0", &host->tun_index);
-    return host->tun >= 0 &&
-           CHECK_EQUAL(link_make_quiet(&host->netlink, host->tun_index, &host->why), 0) &&
-           CHECK_EQUAL(link_add_address(&host->netlink, host->tun_index, &nat_ipv4, &host->why),
-                       0) &&
-           CHECK_EQUAL(link_add_address(&host->netlink, host->tun_index, &nat_ipv6, &host->why),
-                       0) &&
-           CHECK_EQUAL(link_set_up(&host->netlink, host->tun_index, true, &host->why), 0);
-}
-
-static bool open_host(struct host *host)
-{
-    char output[DUMP_BYTES];
-    *host = (struct host){.uplink = -1, .tun = -1};
-    text_init(&host->why, host->said, sizeof(host->said));
-    if (!namespace_enter() || !namespace_has_ip_command())
-        return false;
-    host->uplink = namespace_tun("up0", &host->uplink_index);
-    if (host->uplink < 0)
-        return false;
-    namespace_run(output, sizeof(output),
-                  "ip link set lo up && ip addr add 192.0.2.2/24 dev up0 && ip -6 addr add "
-                  "2001:db8::2/64 dev up0 nodad && ip link set up0 up && ip route add default via "
-                  "192.0.2.1 && ip -6 route add default via 2001:db8::1");
-    CHECK_TEXT(output, "");
-    CHECK_EQUAL(netlink_open(&host->netlink, &host->why), 0);
-    if (!open_tun(host))
-        return false;
-    /* The kernel's local routes of IPv6 addresses come a moment after the addresses. */
-    namespace_run(output, sizeof(output),
-                  "for i in $(seq 500); do ip -6 addr | grep -q tentative || [ 2 != "
-                  "$(ip -6 route show table local | grep -cE '^local (2001:db8|fc00:bb00)::2 ') ] "
-                  "|| exit 0; sleep 0.01; done; exit 1");
-    return CHECK_TEXT(output, "");
-}
-
-static void close_host(struct host *host)
-{
-    netlink_close(&host->netlink);
-    if (host->tun >= 0)
-        close(host->tun);
-    if (host->uplink >= 0)
-        close(host->uplink);
-    if (host->said[0])
-        printf("# said: %s\n", host->said);
-}
-
-static struct routing_entry entry(const char *prefix, enum routing_kind kind)
-{
-    struct routing_entry made = {.kind = kind, .mtu_bytes = 1380};
-    CHECK(prefix_parse(prefix, &made.prefix));
-    made.source = made.prefix.address.family == FAMILY_IPV4 ? nat_ipv4 : nat_ipv6;
-    return made;
-}
-
-/* "up0", "hop0", or "refused": where a packet without a mark would go. */
-static const char *way_of(struct host *host, const char *text, uint32_t mark)
-{
-    struct kernel_route_way way;
-    struct address to;
-    char said[256];
-    struct text why;
-    text_init(&why, said, sizeof(said));
-    CHECK(address_parse(text, &to));
-    if (kernel_route_towards(&host->netlink, &to, mark, &way, &why) < 0)
-        return "refused";
-    return way.interface_index == host->tun_index      ? "hop0"
-           : way.interface_index == host->uplink_index ? "up0"
-                                                       : "elsewhere";
-}
-
-static int choose(struct host *host, enum routing_mode mode, uint32_t table,
-                  struct routing *routing, struct text *why)
-{
-    struct routing_choice choice = {.mode = mode, .table = table, .interface_name = "hop0",
-                                    .interface_index = host->tun_index};
-    return routing_choose(&host->netlink, &choice, routing, why);
-}
-
-static bool lay(struct host *host, struct routing *routing, const struct routing_entry *entries,
-                size_t count)
-{
-    return CHECK_EQUAL(choose(host, ROUTING_AUTO, 0, routing, &host->why), 0) &&
-           CHECK_EQUAL(routing_lay(&host->netlink, routing, entries, count, &host->why), 0);
-}
+#include "host/routing_rig_test.h"
 
 static void test_f1_f2_what_is_laid_is_undone_exactly(void)
 {
@@ -128,17 +15,17 @@ static void test_f1_f2_what_is_laid_is_undone_exactly(void)
     namespace_run(before, sizeof(before), DUMP);
     if (!lay(&host, &routing, entries, 5))
         goto close;
-    CHECK_EQUAL(routing.mark, 0xca6c);
+    CHECK_EQUAL(routing.mark, 0x48000001);
     CHECK_TEXT(way_of(&host, "10.20.1.1", 0), "hop0");
     CHECK_TEXT(way_of(&host, "198.51.100.1", 0), "hop0");
     CHECK_TEXT(way_of(&host, "2001:db8:20::1", 0), "hop0");
     CHECK_TEXT(way_of(&host, "2001:db8:99::1", 0), "hop0");
     CHECK_TEXT(way_of(&host, "10.20.30.1", 0), "up0");        /* the exception */
     CHECK_TEXT(way_of(&host, "192.0.2.77", 0), "up0");        /* main's /24 beats our /0 */
-    CHECK_TEXT(way_of(&host, "198.51.100.1", 0xca6c), "up0"); /* ours passes */
-    CHECK_TEXT(way_of(&host, "198.51.100.1", 0xca99), "up0"); /* and so do other networks */
-    CHECK_TEXT(way_of(&host, "2001:db8:20::1", 0xca6c), "up0");
-    namespace_run(during, sizeof(during), "ip route show table 51820");
+    CHECK_TEXT(way_of(&host, "198.51.100.1", 0x48000001), "up0"); /* ours passes */
+    CHECK_TEXT(way_of(&host, "198.51.100.1", 0x48000099), "up0"); /* and so do other networks */
+    CHECK_TEXT(way_of(&host, "2001:db8:20::1", 0x48000001), "up0");
+    namespace_run(during, sizeof(during), "ip route show table 4800");
     CHECK(strstr(during, "10.20.0.0/16 dev hop0") && strstr(during, "src 10.64.0.2") &&
           strstr(during, "mtu 1380") && strstr(during, "unreachable 10.20.0.0/16") &&
           strstr(during, "metric 4294967295"));
@@ -222,13 +109,13 @@ static void test_an_update_makes_exactly_the_difference(void)
     CHECK_EQUAL(way.mtu_bytes, 1320);
     CHECK(address_is_equal(&way.source, &nat_ipv4));
     /* The kernel drops routes when the link goes down; the same update puts them back. */
-    namespace_run(first, sizeof(first), "ip route show table all; ip -6 route show table 51820");
+    namespace_run(first, sizeof(first), "ip route show table all; ip -6 route show table 4800");
     CHECK_EQUAL(link_set_up(&host.netlink, host.tun_index, false, &host.why), 0);
     CHECK_TEXT(way_of(&host, "10.2.0.1", 0), "refused");
     CHECK_EQUAL(link_set_up(&host.netlink, host.tun_index, true, &host.why), 0);
     CHECK_EQUAL(link_add_address(&host.netlink, host.tun_index, &nat_ipv6, &host.why), 0);
     CHECK_EQUAL(routing_update(&host.netlink, &routing, new, 3, &host.why), 0);
-    namespace_run(second, sizeof(second), "ip route show table all; ip -6 route show table 51820");
+    namespace_run(second, sizeof(second), "ip route show table all; ip -6 route show table 4800");
     CHECK_TEXT(second, first);
     CHECK_EQUAL(routing_update(&host.netlink, &routing, old, 3, &host.why), 0);
     CHECK_TEXT(way_of(&host, "10.3.0.1", 0), "up0");
@@ -273,18 +160,18 @@ static void test_f3_numbers_in_use_are_never_taken(void)
     static char output[DUMP_BYTES], before[DUMP_BYTES];
     if (!open_host(&host))
         goto close;
-    /* wg-quick's first network: table and mark 51820. */
+    /* A rule for our first table, a route in the second pair's, a bit of the third mark's. */
     namespace_run(output, sizeof(output),
-                  "ip rule add not fwmark 51820 table 51820 && ip -6 route add unreachable "
-                  "2001:db8:5::/48 table 51823");
+                  "ip rule add to 10.9.0.0/16 table 4801 && ip -6 route add unreachable "
+                  "2001:db8:5::/48 table 4802 && ip rule add fwmark 0x1/0x1 table 100");
     CHECK_TEXT(output, "");
     namespace_run(before, sizeof(before), DUMP);
     const struct routing_entry entries[] = {entry("10.1.0.0/16", ROUTING_TUNNEL)};
     if (!lay(&host, &first, entries, 1))
         goto close;
-    CHECK_EQUAL(first.mark, 51824);
-    CHECK_EQUAL(first.tables[1], 51825);
-    CHECK(first.priorities[2] < 32765);
+    CHECK_EQUAL(first.mark, 0x48000004);
+    CHECK_EQUAL(first.tables[0], 4806);
+    CHECK_EQUAL(first.tables[1], 4807);
     /* Somebody who chose at the same time is refused and disturbs nothing. */
     struct text unheard;
     char said[256];
@@ -293,23 +180,21 @@ static void test_f3_numbers_in_use_are_never_taken(void)
     CHECK_TEXT(way_of(&host, "10.1.0.1", 0), "hop0");
     if (!lay(&host, &second, entries, 1))
         goto close;
-    CHECK_EQUAL(second.mark, 51826);
-    CHECK(second.priorities[2] < first.priorities[0]);
+    CHECK_EQUAL(second.tables[0], 4810); /* 0x48000005 has the bit */
     CHECK_EQUAL(routing_undo(&host.netlink, &first, &host.why), 0);
     CHECK_EQUAL(choose(&host, ROUTING_AUTO, 0, &third, &host.why), 0);
-    CHECK_EQUAL(third.mark, 51824);
-    const uint32_t taken[] = {51826, 51824};
+    CHECK_EQUAL(third.mark, 0x48000004);
+    const uint32_t taken[] = {0x48000006, 4806};
     struct routing_choice choice = {.interface_name = "hop0", .interface_index = host.tun_index,
-                                    .taken_marks = taken, .taken_count = 2};
+                                    .taken = taken, .taken_count = 2};
     CHECK_EQUAL(routing_choose(&host.netlink, &choice, &third, &host.why), 0);
-    CHECK_EQUAL(third.mark, 51828);
+    CHECK_EQUAL(third.mark, 0x48000008);
+    choice.mark = 0x2000;
+    choice.mask = 0xff00;
+    CHECK_EQUAL(routing_choose(&host.netlink, &choice, &third, &host.why), 0);
+    CHECK(third.mark == 0x2000 && third.mask == 0xff00 && third.tables[0] == 4804);
     CHECK_EQUAL(routing_undo(&host.netlink, &second, &host.why), 0);
     CHECK_TEXT(namespace_run(output, sizeof(output), DUMP), before);
-    namespace_run(output, sizeof(output),
-                  "ip rule del table 51820; ip -6 route flush table 51823; ip rule add priority 3 "
-                  "table 77");
-    CHECK_EQUAL(choose(&host, ROUTING_AUTO, 0, &third, &unheard), -ENOSPC);
-    namespace_run(output, sizeof(output), "ip rule del priority 3");
 close:
     close_host(&host);
 }
@@ -332,7 +217,7 @@ static void test_f3_a_table_of_the_users_is_shared_and_cleaned(void)
     CHECK_EQUAL(routing_lay(&host.netlink, &routing, entries, 3, &host.why), 0);
     namespace_run(during, sizeof(during), "ip route show table 77; ip rule");
     CHECK(strstr(during, "default dev hop0") && strstr(during, "throw 10.1.2.0/24"));
-    CHECK(strstr(during, "0xca00") == NULL);
+    CHECK(strstr(during, "0x48000000") == NULL);
     close(host.tun);
     host.tun = -1;
     CHECK_EQUAL(routing_undo(&host.netlink, &routing, &host.why), 0);

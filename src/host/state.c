@@ -9,9 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "host/kernel_route.h"
@@ -19,9 +17,8 @@
 
 #define RUN_DIRECTORY "/run/hopwire"
 #define STATE_BYTES_MOST 16384
-#define STATE_VERSION 2
-#define LOCK_TRIES 100
-#define LOCK_PAUSE_NS 100000000
+#define STATE_VERSION 3
+#define STATE_VERSION_OLDEST 2 /* with 0xca00's marks and tables; a crash may have left it */
 
 static const char *const mode_names[] = {
     [ROUTING_AUTO] = "auto", [ROUTING_OFF] = "off", [ROUTING_TABLE] = "table"};
@@ -29,7 +26,7 @@ static const char *const ipv6_names[] = {[SYSCTL_IPV6_USABLE] = "usable",
                                          [SYSCTL_IPV6_DISABLED] = "disabled",
                                          [SYSCTL_IPV6_ABSENT] = "absent"};
 
-static const char *directory(void)
+const char *state_directory(void)
 {
     const char *chosen = getenv("HOPWIRE_RUN_DIR");
     return chosen && *chosen ? chosen : RUN_DIRECTORY;
@@ -38,10 +35,10 @@ static const char *directory(void)
 /* The daemon leaves the directory that it was started in. */
 static int refuse_relative_directory(struct text *why)
 {
-    if (directory()[0] == '/')
+    if (state_directory()[0] == '/')
         return 0;
     text_append(why, "HOPWIRE_RUN_DIR is \"%.80s\": write the whole path, starting with /",
-                directory());
+                state_directory());
     return -EINVAL;
 }
 
@@ -65,10 +62,10 @@ int state_path(const char *network, const char *suffix, char path[STATE_PATH_BYT
     int result = refuse_relative_directory(why);
     if (result < 0)
         return result;
-    int len = snprintf(path, STATE_PATH_BYTES, "%s/%s%s", directory(), network, suffix);
+    int len = snprintf(path, STATE_PATH_BYTES, "%s/%s%s", state_directory(), network, suffix);
     if (len < 0 || len >= STATE_PATH_BYTES) {
         text_append(why, "the directory %.80s… has too long a path: set HOPWIRE_RUN_DIR shorter",
-                    directory());
+                    state_directory());
         return -ENAMETOOLONG;
     }
     return 0;
@@ -76,7 +73,7 @@ int state_path(const char *network, const char *suffix, char path[STATE_PATH_BYT
 
 int state_make_directory(struct text *why)
 {
-    const char *path = directory();
+    const char *path = state_directory();
     struct stat found;
     int result = refuse_relative_directory(why);
     if (result < 0)
@@ -96,31 +93,6 @@ int state_make_directory(struct text *why)
         return -EPERM;
     }
     return 0;
-}
-
-int state_lock(struct text *why)
-{
-    char path[STATE_PATH_BYTES];
-    int len = snprintf(path, sizeof(path), "%s/.lock", directory());
-    if (len < 0 || (size_t)len >= sizeof(path)) {
-        text_append(why, "the directory %.80s… has too long a path: set HOPWIRE_RUN_DIR shorter",
-                    directory());
-        return -ENAMETOOLONG;
-    }
-    int file = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (file < 0) {
-        int error = errno;
-        text_append(why, "cannot open the lock %s: %s", path, strerror(error));
-        return -error;
-    }
-    for (unsigned i = 0; i < LOCK_TRIES; i++) {
-        if (flock(file, LOCK_EX | LOCK_NB) == 0)
-            return file;
-        nanosleep(&(struct timespec){.tv_nsec = LOCK_PAUSE_NS}, NULL);
-    }
-    close(file);
-    text_append(why, "another `hopwire up` holds %s: wait for it, or end it", path);
-    return -EBUSY;
 }
 
 /* Field 22 of /proc/PID/stat; the name in field 2 may hold anything, also ") ". */
@@ -177,14 +149,13 @@ bool state_is_of_this_namespace(const struct state *state)
 
 static json_t *routing_to_json(const struct routing *routing)
 {
-    return json_pack("{s:s, s:i, s:s, s:I, s:[I,I], s:[I,I,I], s:I, s:s, s:b}", "interface",
+    return json_pack("{s:s, s:i, s:s, s:I, s:I, s:[I,I], s:I, s:I, s:s, s:b}", "interface",
                      routing->interface_name, "interface_index", routing->interface_index, "mode",
-                     mode_names[routing->mode], "mark", (json_int_t)routing->mark, "tables",
-                     (json_int_t)routing->tables[0], (json_int_t)routing->tables[1], "priorities",
-                     (json_int_t)routing->priorities[0], (json_int_t)routing->priorities[1],
-                     (json_int_t)routing->priorities[2], "twin_metric",
-                     (json_int_t)routing->twin_metric, "ipv6", ipv6_names[routing->ipv6],
-                     "kill_switch", routing->has_kill_switch);
+                     mode_names[routing->mode], "mark", (json_int_t)routing->mark, "mask",
+                     (json_int_t)routing->mask, "tables", (json_int_t)routing->tables[0],
+                     (json_int_t)routing->tables[1], "priority", (json_int_t)routing->priority,
+                     "twin_metric", (json_int_t)routing->twin_metric, "ipv6",
+                     ipv6_names[routing->ipv6], "kill_switch", routing->has_kill_switch);
 }
 
 /* "previous" is left out where there is none. */
@@ -325,38 +296,53 @@ static bool take_interface(const json_t *value, char name[16])
     return true;
 }
 
+/* An earlier version's mark was its first table's number, and a mask was not named. */
+static bool take_numbers(const json_t *object, struct routing *routing)
+{
+    const json_t *tables = json_object_get(object, "tables"), *mask = json_object_get(object, "mask");
+    bool is_old = !mask;
+    if (json_array_size(tables) != 2 ||
+        !take_u32(json_object_get(object, "mark"), is_old ? ROUTING_OLD_FIRST : 1,
+                  is_old ? ROUTING_OLD_LAST : UINT32_MAX, &routing->mark) ||
+        !take_u32(json_array_get(tables, 0), 0, UINT32_MAX, &routing->tables[0]) ||
+        !take_u32(json_array_get(tables, 1), 0, UINT32_MAX, &routing->tables[1]))
+        return false;
+    if (!is_old)
+        return take_u32(mask, 1, UINT32_MAX, &routing->mask) &&
+               (routing->mark & routing->mask) != 0 &&
+               take_u32(json_object_get(object, "priority"), 0, UINT32_MAX, &routing->priority);
+    routing->mask = NETWORK_OLD_MARK_MASK;
+    routing->priority = 0;
+    return true;
+}
+
+/* Those that routing_choose gives, now or earlier. */
+static bool are_tables_ours(const struct routing *routing)
+{
+    uint32_t first = routing->tables[0];
+    bool is_old = routing->mask == NETWORK_OLD_MARK_MASK && first == routing->mark;
+    bool is_new = first >= ROUTING_TABLE_FIRST && first < ROUTING_TABLE_LAST && first % 2 == 0;
+    return routing->tables[1] == first + 1 && (is_old || is_new);
+}
+
 /* Undoing flushes tables and removes rules: only such numbers as routing_choose gives are taken. */
 static bool take_routing(const json_t *object, struct routing *routing)
 {
     unsigned mode, ipv6;
     uint32_t index;
-    const json_t *tables = json_object_get(object, "tables");
-    const json_t *priorities = json_object_get(object, "priorities");
     if (!take_word(json_object_get(object, "mode"), mode_names, 3, &mode) ||
         !take_word(json_object_get(object, "ipv6"), ipv6_names, 3, &ipv6) ||
         !take_interface(json_object_get(object, "interface"), routing->interface_name) ||
         !take_u32(json_object_get(object, "interface_index"), 1, INT32_MAX, &index) ||
-        !take_u32(json_object_get(object, "mark"), ROUTING_NUMBER_FIRST, ROUTING_NUMBER_LAST,
-                  &routing->mark) ||
         !take_u32(json_object_get(object, "twin_metric"), 1, UINT32_MAX, &routing->twin_metric) ||
         !take_bool(json_object_get(object, "kill_switch"), &routing->has_kill_switch) ||
-        json_array_size(tables) != 2 || json_array_size(priorities) != 3)
+        !take_numbers(object, routing))
         return false;
     routing->mode = (enum routing_mode)mode;
     routing->ipv6 = (enum sysctl_ipv6)ipv6;
     routing->interface_index = (int)index;
-    for (unsigned i = 0; i < 2; i++)
-        if (!take_u32(json_array_get(tables, i), 0, UINT32_MAX, &routing->tables[i]))
-            return false;
-    for (unsigned i = 0; i < 3; i++)
-        if (!take_u32(json_array_get(priorities, i), 0, UINT32_MAX, &routing->priorities[i]))
-            return false;
     if (routing->mode == ROUTING_AUTO)
-        return routing->tables[0] == routing->mark && routing->tables[1] == routing->mark + 1 &&
-               routing->priorities[0] > 0 && routing->priorities[0] < UINT32_MAX - 2 &&
-               routing->priorities[1] == routing->priorities[0] + 1 &&
-               routing->priorities[2] == routing->priorities[0] + 2 &&
-               routing->twin_metric == KERNEL_ROUTE_METRIC_LAST;
+        return are_tables_ours(routing) && routing->twin_metric == KERNEL_ROUTE_METRIC_LAST;
     return routing->mode == ROUTING_OFF ||
            (routing->tables[0] > 0 && routing->twin_metric == KERNEL_ROUTE_METRIC_LAST - index);
 }
@@ -365,7 +351,8 @@ static bool take_state(const json_t *object, struct state *state)
 {
     json_int_t version, ticks, inode;
     const json_t *previous = json_object_get(object, "previous");
-    if (!take_number(json_object_get(object, "version"), STATE_VERSION, STATE_VERSION, &version) ||
+    if (!take_number(json_object_get(object, "version"), STATE_VERSION_OLDEST, STATE_VERSION,
+                     &version) ||
         !take_u32(json_object_get(object, "pid"), 1, INT32_MAX, &state->pid) ||
         !take_number(json_object_get(object, "start_ticks"), 0, INT64_MAX, &ticks) ||
         !take_number(json_object_get(object, "network_namespace"), 0, INT64_MAX, &inode) ||
@@ -405,7 +392,7 @@ int state_read(const char *network, struct state *state, struct text *why)
     if (!is_good) {
         text_append(why,
                     "%s is not a state file that hopwire wrote: look at it, undo by hand what `ip "
-                    "rule` shows with fwmark 0xca00/0xff00, then remove it",
+                    "rule` shows with proto 202 or 203, then remove it",
                     path);
         return -EBADMSG;
     }
@@ -418,7 +405,7 @@ static void tell_others(const char *network, void (*tell)(void *context, const s
                         void *context)
 {
     static const char suffix[] = ".state";
-    DIR *run = opendir(directory());
+    DIR *run = opendir(state_directory());
     for (struct dirent *entry; run && (entry = readdir(run));) {
         char name[STATE_NAME_BYTES], unheard[256];
         struct text silent;
@@ -452,20 +439,26 @@ bool state_others_need_src_valid_mark(const char *network)
     return is_needed;
 }
 
-static void note_marks(void *context, const struct state *state)
+static void note_numbers(struct state_numbers *numbers, const struct routing *routing)
 {
-    struct state_marks *marks = context;
-    if (marks->count + 2 > STATE_MARKS_MOST)
+    if (numbers->count + 2 > STATE_NUMBERS_MOST)
         return;
-    marks->marks[marks->count++] = state->routing.mark;
-    if (state->has_previous)
-        marks->marks[marks->count++] = state->previous.mark;
+    numbers->numbers[numbers->count++] = routing->mark;
+    if (routing->mode == ROUTING_AUTO)
+        numbers->numbers[numbers->count++] = routing->tables[0];
 }
 
-void state_list_marks(struct state_marks *marks)
+static void note_state(void *context, const struct state *state)
 {
-    marks->count = 0;
-    tell_others("", note_marks, marks);
+    note_numbers(context, &state->routing);
+    if (state->has_previous)
+        note_numbers(context, &state->previous);
+}
+
+void state_list_numbers(struct state_numbers *numbers)
+{
+    numbers->count = 0;
+    tell_others("", note_state, numbers);
 }
 
 int state_remove(const char *network, struct text *why)

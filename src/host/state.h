@@ -28,12 +28,10 @@ bool state_name_is_valid(const char *network);
 /* "/run/hopwire/NAME" and the suffix (".state", ".sock"). -EINVAL or -ENAMETOOLONG: a bad name. */
 int state_path(const char *network, const char *suffix, char path[STATE_PATH_BYTES],
                struct text *why);
+/* That directory, as it was named: refused by the rest unless it is a whole path. */
+const char *state_directory(void);
 /* Makes the directory (0755) when it is missing; refuses one that others may write to. */
 int state_make_directory(struct text *why);
-
-/* One `up` at a time: held from routing_choose to routing_lay, waits up to 10 s for another. A
- * descriptor, to be closed when done, or -errno. */
-int state_lock(struct text *why);
 
 /* Fills in the calling process. */
 int state_set_process(struct state *state, struct text *why);
@@ -47,14 +45,14 @@ bool state_is_of_this_namespace(const struct state *state);
 /* True: another network here still needs the switch on; the last one restores it. */
 bool state_others_need_src_valid_mark(const char *network);
 
-/* Marks that the states of this namespace name, their own network's too: `down` will undo them, so
- * nobody else may use them, though no rule holds them yet. */
-#define STATE_MARKS_MOST 160 /* more than there are */
-struct state_marks {
-    uint32_t marks[STATE_MARKS_MOST];
+/* Marks and first tables that the states of this namespace name, their own network's too: `down` will
+ * undo them, so nobody else may use them, though no rule holds them yet. */
+#define STATE_NUMBERS_MOST 1100 /* more than there are */
+struct state_numbers {
+    uint32_t numbers[STATE_NUMBERS_MOST];
     size_t count;
 };
-void state_list_marks(struct state_marks *marks);
+void state_list_numbers(struct state_numbers *numbers);
 
 /* All: 0, or -errno and a sentence. */
 int state_write(const char *network, const struct state *state, struct text *why);

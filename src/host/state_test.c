@@ -6,6 +6,7 @@
 
 #include "host/kernel_route.h"
 #include "host/namespace_fixture.h"
+#include "host/state_lock.h"
 
 static char base[STATE_PATH_BYTES - 32];
 static char said[512];
@@ -37,9 +38,10 @@ static void end(void)
 static struct state example(void)
 {
     struct state state = {.routing = {.mode = ROUTING_AUTO,
-                                      .mark = 51822,
-                                      .tables = {51822, 51823},
-                                      .priorities = {32763, 32764, 32765},
+                                      .mark = 0x48000002,
+                                      .mask = 0xff000000,
+                                      .tables = {4802, 4803},
+                                      .priority = 5271,
                                       .twin_metric = KERNEL_ROUTE_METRIC_LAST,
                                       .interface_index = 7,
                                       .interface_name = "hop0",
@@ -58,8 +60,9 @@ static struct state example_after_a_crash(void)
     struct state state = example();
     state.has_previous = true;
     state.previous = state.routing;
-    state.previous.mark = state.previous.tables[0] = 51840;
-    state.previous.tables[1] = 51841;
+    state.previous.mark = 0x48000009;
+    state.previous.tables[0] = 4816;
+    state.previous.tables[1] = 4817;
     return state;
 }
 
@@ -108,7 +111,7 @@ static void test_f7_a_state_is_read_as_it_was_written(void)
     written.routing.tables[0] = 254;
     written.routing.tables[1] = 0;
     written.routing.twin_metric = KERNEL_ROUTE_METRIC_LAST - 7;
-    memset(written.routing.priorities, 0, sizeof(written.routing.priorities));
+    written.routing.priority = 0;
     CHECK_EQUAL(state_write("net", &written, &why), 0);
     CHECK_EQUAL(state_read("net", &got, &why), 0);
     CHECK_BYTES(&got, &written, sizeof(got));
@@ -164,19 +167,45 @@ static void test_f5_the_last_network_restores_the_switch(void)
     end();
 }
 
-static void test_marks_that_states_name_are_taken(void)
+static void test_f3_numbers_that_states_name_are_taken(void)
 {
     start();
-    struct state_marks marks;
+    struct state_numbers taken;
     struct state state = example_after_a_crash();
     CHECK_EQUAL(state_write("net", &state, &why), 0);
-    state_list_marks(&marks);
-    CHECK_EQUAL(marks.count, 2);
-    CHECK(marks.marks[0] == 51822 && marks.marks[1] == 51840);
+    state_list_numbers(&taken);
+    CHECK_EQUAL(taken.count, 4);
+    CHECK(taken.numbers[0] == 0x48000002 && taken.numbers[1] == 4802);
+    CHECK(taken.numbers[2] == 0x48000009 && taken.numbers[3] == 4816);
     state.network_namespace++;
     CHECK_EQUAL(state_write("net", &state, &why), 0);
-    state_list_marks(&marks);
-    CHECK_EQUAL(marks.count, 0);
+    state_list_numbers(&taken);
+    CHECK_EQUAL(taken.count, 0);
+    end();
+}
+
+/* What a crash of an earlier version left can still be undone. */
+static void test_f7_a_state_of_the_earlier_kind_is_read(void)
+{
+    static const char old[] =
+        "{\"version\": 2, \"pid\": 4711, \"start_ticks\": 12, \"network_namespace\": 4026531840, "
+        "\"routing\": {\"interface\": \"hop0\", \"interface_index\": 7, \"mode\": \"auto\", "
+        "\"mark\": %u, \"tables\": [%u, %u], \"priorities\": [32763, 32764, 32765], "
+        "\"twin_metric\": 4294967295, \"ipv6\": \"usable\", \"kill_switch\": false}, "
+        "\"laid\": true, \"firewall\": true, \"kill_switch\": false, "
+        "\"restores_src_valid_mark\": false}";
+    static const unsigned numbers[][3] = {
+        {51822, 51822, 51823}, {51822, 51824, 51825}, {254, 254, 255}, {0x48000001, 4800, 4801}};
+    char text[1024];
+    struct state got;
+    start();
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(*numbers); i++) {
+        int len = snprintf(text, sizeof(text), old, numbers[i][0], numbers[i][1], numbers[i][2]);
+        write_raw(text, (size_t)len);
+        CHECK_EQUAL(state_read("net", &got, &why), i == 0 ? 0 : -EBADMSG);
+    }
+    CHECK_EQUAL(got.routing.mask, NETWORK_OLD_MARK_MASK);
+    CHECK_EQUAL(got.routing.tables[1], 51823);
     end();
 }
 
@@ -210,12 +239,12 @@ static void test_names_stay_in_the_directory(void)
 
 /* What stands in a good file, and what must not stand in its place. */
 static const char *const swaps[][2] = {
-    {"\"version\": 2", "\"version\": 1"},
-    {"\"version\": 2", "\"versio\": 2"},
-    {"51822", "254"},
-    {"51823", "51821"},
-    {"32763", "0"},
-    {"32764", "32766"},
+    {"\"version\": 3", "\"version\": 1"},
+    {"\"version\": 3", "\"versio\": 3"},
+    {"4802", "254"},
+    {"4803", "4801"},
+    {"4278190080", "0"}, /* the mask */
+    {"\"priority\"", "\"priorit\""},
     {"\"auto\"", "\"Auto\""},
     {"\"auto\"", "7"},
     {"\"hop0\"", "\"\""},
@@ -232,8 +261,8 @@ static const char *const swaps[][2] = {
     {"\"kill_switch\": true", "\"kill_switch\": 1"},
     {"\"firewall\": true", "\"firewal\": true"},
     {"\"restores_src_valid_mark\": true", "\"restores_src_valid_mark\": \"true\""},
-    {"51840", "51842"},
-    {"51840", "254"},
+    {"4816", "4818"},
+    {"4817", "254"},
     {"\"previous\": {", "\"previous\": [], \"x\": {"},
     {"\"previous\": {", "\"previous\": null, \"x\": {"},
     {"\"routing\": {", "\"routin\": {"},
@@ -292,8 +321,9 @@ static void test_random_damage_never_gives_other_numbers_than_allowed(void)
             continue;
         const struct routing *routing = i % 2 && got.has_previous ? &got.previous : &got.routing;
         CHECK(routing->mode != ROUTING_AUTO ||
-              (routing->tables[0] >= ROUTING_NUMBER_FIRST && routing->priorities[0] > 0 &&
-               routing->tables[1] <= ROUTING_NUMBER_LAST + 1));
+              (routing->tables[0] >= ROUTING_TABLE_FIRST && routing->tables[0] % 2 == 0 &&
+               routing->tables[1] == routing->tables[0] + 1 &&
+               routing->tables[1] <= ROUTING_OLD_LAST + 1));
         CHECK(memchr(routing->interface_name, '\0', sizeof(routing->interface_name)) != NULL);
     }
     end();
@@ -408,7 +438,8 @@ int main(int argc, char **argv)
     TAP_RUN(argc, argv, test_f7_a_state_is_read_as_it_was_written);
     TAP_RUN(argc, argv, test_a_process_is_told_from_a_later_one);
     TAP_RUN(argc, argv, test_f5_the_last_network_restores_the_switch);
-    TAP_RUN(argc, argv, test_marks_that_states_name_are_taken);
+    TAP_RUN(argc, argv, test_f3_numbers_that_states_name_are_taken);
+    TAP_RUN(argc, argv, test_f7_a_state_of_the_earlier_kind_is_read);
     TAP_RUN(argc, argv, test_a_relative_directory_is_a_sentence);
     TAP_RUN(argc, argv, test_names_stay_in_the_directory);
     TAP_RUN(argc, argv, test_what_is_no_state_is_refused);

@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 
 #include "host/kernel_route.h"
+#include "host/kernel_rule.h"
 
 #define DATAGRAM_BYTES 65536
 
@@ -106,19 +107,17 @@ static bool route_event(const struct nlmsghdr *message, struct watch_event *even
     return true;
 }
 
-static bool rule_event(const struct nlmsghdr *message, struct watch_event *event)
+static void rule_event(const struct nlmsghdr *message, struct watch_event *event)
 {
     const struct nlattr *attribute;
+    *event =
+        (struct watch_event){.kind = WATCH_RULE, .is_gone = message->nlmsg_type == RTM_DELRULE};
     mnl_attr_for_each(attribute, message, sizeof(struct fib_rule_hdr))
     {
         if (mnl_attr_get_type(attribute) == FRA_PROTOCOL &&
-            mnl_attr_validate(attribute, MNL_TYPE_U8) >= 0 &&
-            mnl_attr_get_u8(attribute) == KERNEL_ROUTE_PROTOCOL) {
-            *event = (struct watch_event){.kind = WATCH_RULE, .is_gone = true};
-            return true;
-        }
+            mnl_attr_validate(attribute, MNL_TYPE_U8) >= 0)
+            event->is_hopwires = kernel_rule_is_hopwires(mnl_attr_get_u8(attribute));
     }
-    return false;
 }
 
 static bool filter_event(const struct nlmsghdr *message, struct watch_event *event)
@@ -174,8 +173,12 @@ static bool event_of(const struct nlmsghdr *message, struct watch_event *event)
         return true;
     case RTM_NEWNETCONF:
         return len >= sizeof(struct netconfmsg) && filter_event(message, event);
+    case RTM_NEWRULE:
     case RTM_DELRULE:
-        return len >= sizeof(struct fib_rule_hdr) && rule_event(message, event);
+        if (len < sizeof(struct fib_rule_hdr))
+            return false;
+        rule_event(message, event);
+        return true;
     case RTM_NEWROUTE:
     case RTM_DELROUTE:
         return route_event(message, event);

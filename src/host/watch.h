@@ -12,7 +12,7 @@
 enum watch_kind {
     WATCH_LINK,    /* an interface came, changed (up, down, MTU) or went */
     WATCH_ROUTE,   /* a route that no Hopwire network made came, or any route went */
-    WATCH_RULE,    /* a rule of a Hopwire network went */
+    WATCH_RULE,    /* a rule came or went, anybody's */
     WATCH_ADDRESS, /* an address came or went */
     WATCH_FILTER,  /* an interface's rp_filter changed, or was set for the first time */
     WATCH_TABLE,   /* something of a Hopwire network's nftables table changed, by ourselves too */
@@ -26,7 +26,7 @@ struct watch_event {
     bool is_up;       /* of a link, as are the next two */
     uint32_t group;
     char name[IF_NAMESIZE];
-    bool is_hopwires; /* of a route: a Hopwire network made it, which one is not told */
+    bool is_hopwires; /* of a route or rule: a Hopwire network made it, which one is not told */
 };
 
 struct watch {

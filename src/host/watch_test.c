@@ -7,8 +7,8 @@
 #include "host/namespace_fixture.h"
 
 struct heard {
-    unsigned links, links_gone, routes, routes_gone, hopwires_gone, rules_gone, addresses;
-    unsigned tables, tables_gone, lost;
+    unsigned links, links_gone, routes, routes_gone, hopwires_gone, rules, rules_gone;
+    unsigned addresses, tables, tables_gone, lost;
     int index; /* of the interface that counts */
     bool is_up;
     uint32_t group;
@@ -21,6 +21,7 @@ static void hear(void *context, const struct watch_event *event)
     heard->lost += event->kind == WATCH_LOST;
     heard->tables += event->kind == WATCH_TABLE;
     heard->tables_gone += event->kind == WATCH_TABLE && event->is_gone;
+    heard->rules += event->kind == WATCH_RULE && !event->is_gone;
     heard->rules_gone += event->kind == WATCH_RULE && event->is_gone;
     if (event->interface_index != heard->index)
         return;
@@ -137,20 +138,23 @@ static void test_f8_what_others_change_is_told_and_what_we_add_is_not(void)
     rig_close(&rig);
 }
 
-static void test_f8_a_hopwire_network_s_rule_that_goes_is_told(void)
+static void test_f1_rules_that_come_and_go_are_told(void)
 {
     struct rig rig;
     if (!rig_open(&rig))
         return;
-    for (unsigned i = 0; i < 2; i++) {
-        struct kernel_rule rule = {.family = i ? FAMILY_IPV6 : FAMILY_IPV4,
-                                   .priority = 77, .table = 51820};
-        CHECK_EQUAL(kernel_rule_add(&rig.netlink, &rule, &rig.why), 0);
+    for (unsigned i = 0; i < 4; i++) {
+        struct kernel_rule rule = {.family = i % 2 ? FAMILY_IPV6 : FAMILY_IPV4,
+                                   .priority = 77, .table = 4800,
+                                   .protocol = i < 2 ? KERNEL_RULE_PROTOCOL : 0};
+        CHECK_EQUAL(kernel_rule_add(&rig.netlink, &rule, true, &rig.why), 0);
         rig_read(&rig);
+        CHECK_EQUAL(rig.heard.rules, i + 1);
         CHECK_EQUAL(rig.heard.rules_gone, i);
         CHECK_EQUAL(kernel_rule_remove(&rig.netlink, &rule, &rig.why), 0);
         rig_read(&rig);
         CHECK_EQUAL(rig.heard.rules_gone, i + 1);
+        CHECK_EQUAL(rig.heard.hopwires_gone, i < 2 ? i + 1 : 2);
     }
     rig_close(&rig);
 }
@@ -221,7 +225,7 @@ static void test_a_flood_of_events_is_told_as_lost(void)
 int main(int argc, char **argv)
 {
     TAP_RUN(argc, argv, test_f8_what_others_change_is_told_and_what_we_add_is_not);
-    TAP_RUN(argc, argv, test_f8_a_hopwire_network_s_rule_that_goes_is_told);
+    TAP_RUN(argc, argv, test_f1_rules_that_come_and_go_are_told);
     TAP_RUN(argc, argv, test_f4_what_others_do_to_a_network_s_table_is_told);
     TAP_RUN(argc, argv, test_a_flood_of_events_is_told_as_lost);
     return tap_done();

@@ -67,10 +67,10 @@ def an_interface_that_was_set_down_and_up_works_again():
 def routes_that_were_flushed_come_back():
     scene.up()
     for family in ("-4", "-6"):
-        before = scene.client.ip(family, "route", "show", "table", "51820")
+        before = scene.client.ip(family, "route", "show", "table", "4800")
         tap.check("hop0" in before, "a route to flush")
-        scene.client.ip(family, "route", "flush", "table", "51820")
-        wait_until(lambda: scene.client.ip(family, "route", "show", "table", "51820") == before, 5,
+        scene.client.ip(family, "route", "flush", "table", "4800")
+        wait_until(lambda: scene.client.ip(family, "route", "show", "table", "4800") == before, 5,
                    "the routes and their twins")
 
 
@@ -137,17 +137,19 @@ def rules_that_were_removed_come_back():
     for family in ("-4", "-6"):
         before = rules(family)
         for line in before.splitlines():
-            if "proto 202" in line :
-                scene.client.ip(family, "rule", "del", "priority", line.split(":")[0])
+            if "proto 202" in line:
+                priority, what = line.replace("from all ", "").split(":")
+                what = what.replace("lookup", "table").replace("proto 202", "").split()
+                scene.client.ip(family, "rule", "del", "priority", priority, *what)
         wait_until(lambda: rules(family) == before, 5, f"the rules of {family}")
 
 
 def seconds_without_default():
     """From before both tables are flushed until the later one's route is seen again."""
     since = time.monotonic()
-    for table in ("51820", "51821"):
+    for table in ("4800", "4801"):
         scene.client.ip("-4", "route", "flush", "table", table)
-    while "hop0" not in scene.client.ip("-4", "route", "show", "table", "51821"):
+    while "hop0" not in scene.client.ip("-4", "route", "show", "table", "4801"):
         tap.check(time.monotonic() < since + 5, "the default route is back")
     return time.monotonic() - since
 

@@ -8,7 +8,7 @@ from scene import main, scene
 from world import (CLIENT, ENTRY, ENTRY6, ENTRY_INNER, ENTRY_INNER6, EXIT, EXIT_INNER, EXIT_INNER6,
                    OFFICE, OFFICE6, OFFICE_NET, OFFICE_NET6, WORLD, WORLD6, wait_reachable)
 
-NETWORK_MARK = 0xca00
+NETWORK_MARK = 0x48000000
 
 
 @tap.test
@@ -127,7 +127,7 @@ def F1_F2_rules_twins_and_sources():
             tap.check(own and own[0].get("metric", 0) < twins[0]["metric"], "the twin comes last")
         rules = client.ip(family, "rule")
         tap.contains(rules, "suppress_prefixlength 0", "the rules")
-        tap.contains(rules, "0xca00/0xff00", "the rules")
+        tap.contains(rules, "0x48000000/0xff000000", "the rules")
 
 
 @tap.test
@@ -143,7 +143,7 @@ def addresses_are_host_addresses_without_multicast():
 def unmarked_sockets_cannot_bypass_marked_ones_can():
     scene.up()
     tap.contains(scene.client.ip("route", "get", WORLD), "hop0", "an unmarked packet")
-    tap.contains(scene.client.ip("route", "get", WORLD, "mark", NETWORK_MARK + 0x6c), "uplink",
+    tap.contains(scene.client.ip("route", "get", WORLD, "mark", NETWORK_MARK + 1), "uplink",
                  "a packet with the daemon's mark")
 
 

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+/* Where the rules of Hopwire's networks stand among all others (RULES F1, F2, F3), in each family:
+ *
+ *   priority of local   from all lookup local
+ *   the same            first tables of all networks          (prefixes longer than /0)
+ *   the same            second tables of kill-switched ones   (/0: main is not asked before)
+ *   the same            main without its default route
+ *   the same            second tables of all others
+ *   the same            own datagrams → main                  (of a network with a /0)
+ *
+ * Why at the priority of local's own rule: rules of one priority are asked in the order of adding,
+ * and `ip rule add` without a number takes one less than the second rule's, or 0 after 0. So nothing
+ * that others add later comes between, and `ip rule flush` spares priority 0.
+ *
+ * Behind the *first* rule that looks up local for everything: what is the host's own is decided
+ * there, and a second such rule changes nothing. While somebody moves it (adds one and deletes the
+ * other, in either order) ours follow with the first that stands; behind a later one, others' rules
+ * between the two would decide the tunnels' prefixes, for as long as both stand. Without any, ours
+ * stay where they are. For that moment the engine refuses the host's own addresses.
+ *
+ * Why all networks are one order: with two sets one behind the other, the first one's "main" would
+ * go before the second one's longer prefixes, and one without a kill switch before one with.
+ *
+ * The last rule, for the tunnels' own datagrams: a wg-quick that takes 0.0.0.0/0 too has a rule for
+ * all that is not marked by it, and would send ours into its interface, whose datagrams are ours to
+ * send: for ever. So ours go by main, and wg-quick rides the tunnel. Where the host steers packets
+ * by other rules than such, the rule is left out: those decide about our datagrams as before.
+ *
+ * A change adds all new rules before it takes the old ones. Others' rules are never touched: where
+ * one of the same priority came between ours, what stands in front of it stays there, and what is
+ * missing is added behind. */
+#ifndef HOST_RULE_ORDER_H
+#define HOST_RULE_ORDER_H
+
+#include "host/kernel_rule.h"
+
+/* One network. */
+struct rule_order {
+    uint32_t mark, mask; /* struct routing's, as are the next two */
+    uint32_t tables[2];
+    uint32_t priority;
+    bool is_closed;      /* a kill switch: main is not asked */
+    bool has_default[2]; /* of IPv4, of IPv6 */
+    bool has_ipv6;       /* false: its rules are IPv4's alone */
+};
+
+/* All: 0, or -errno and a sentence; between processes that share a host one at a time: the caller's
+ * lock. */
+
+/* Before the first rule_order_keep. -EEXIST: another network has these tables, and nothing changed. */
+int rule_order_claim(struct netlink *netlink, const struct rule_order *network, struct text *why);
+/* Adds what is missing and moves what does not stand where it should, of other networks too. */
+int rule_order_keep(struct netlink *netlink, const struct rule_order *network, struct text *why);
+/* Removes ours, and what no other network needs. */
+int rule_order_remove(struct netlink *netlink, const struct rule_order *network, struct text *why);
+
+/* A rule that no network of this generation made, nor the kernel. */
+bool rule_order_is_foreign(const struct kernel_rule *rule);
+/* Of one family's rules: the place of the first that looks up local for everything, or -1. */
+int rule_order_local(const struct kernel_rule *rules, size_t count);
+
+#endif

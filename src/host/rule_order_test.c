@@ -1,0 +1,427 @@
+/* SPDX-License-Identifier: MIT */
+#include "host/rule_order.h"
+
+#include "host/routing_rig_test.h"
+
+#define RULES_BYTES 4096
+
+/* Networks of one host, all through its one interface: only their rules count here. */
+#define NETWORKS_MOST 3
+
+struct networks {
+    struct host host;
+    struct routing routing[NETWORKS_MOST];
+    size_t count;
+    char rules[RULES_BYTES];
+    char *before;
+    char dump[DUMP_BYTES], after[DUMP_BYTES];
+};
+
+static void run(struct networks *networks, const char *command)
+{
+    CHECK_TEXT(namespace_run(networks->rules, sizeof(networks->rules), command), "");
+}
+
+static bool open_networks(struct networks *networks)
+{
+    networks->count = 0;
+    if (!open_host(&networks->host))
+        return false;
+    namespace_run(networks->dump, sizeof(networks->dump), DUMP);
+    return true;
+}
+
+static void add(struct networks *networks, uint32_t priority, bool has_kill_switch,
+                const char *const prefixes[2])
+{
+    struct host *host = &networks->host;
+    struct routing *routing = &networks->routing[networks->count++];
+    struct routing_choice choice = {.interface_name = "hop0", .interface_index = host->tun_index,
+                                    .priority = priority};
+    struct routing_entry entries[2];
+    size_t count = 0;
+    for (; count < 2 && prefixes[count]; count++)
+        entries[count] = entry(prefixes[count], ROUTING_TUNNEL);
+    CHECK_EQUAL(routing_choose(&host->netlink, &choice, routing, &host->why), 0);
+    routing->has_kill_switch = has_kill_switch;
+    CHECK_EQUAL(routing_lay(&host->netlink, routing, entries, count, &host->why), 0);
+}
+
+static const char *const split[2] = {"10.20.0.0/16", "fd20::/48"};
+static const char *const whole[2] = {"0.0.0.0/0", "::/0"};
+
+/* Each daemon in turn, as after an event. */
+static void keep(struct networks *networks)
+{
+    for (size_t i = 0; i < networks->count; i++)
+        CHECK_EQUAL(routing_keep_rules(&networks->host.netlink, &networks->routing[i],
+                                       &networks->host.why),
+                    0);
+}
+
+/* "PRIORITY:WHAT …" of one family: L local, A1 the first network's first table, b2 a second table
+ * under a kill switch, m main for the tunnels, o the tunnels' own, M main, D default, else the table. */
+static const char *order_of(struct networks *networks, const char *family)
+{
+    char command[64];
+    char *to = networks->rules;
+    static char output[RULES_BYTES], *rest;
+    snprintf(command, sizeof(command), "ip -%s rule", family);
+    namespace_run(output, sizeof(output), command);
+    *to = '\0';
+    for (char *line = strtok_r(output, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
+        const char *lookup = strstr(line, "lookup ");
+        const char *table = lookup ? lookup + 7 : "?";
+        unsigned number = (unsigned)atoi(table), place = number - ROUTING_TABLE_FIRST;
+        bool is_ours = strstr(line, "proto 20") != NULL;
+        to += sprintf(to, "%s%d:", to == networks->rules ? "" : " ", atoi(line));
+        if (number >= ROUTING_TABLE_FIRST && place < 2 * NETWORKS_MOST)
+            to += sprintf(to, "%c%u", (strstr(line, "proto 203") ? 'a' : 'A') + (char)(place / 2),
+                          1 + place % 2);
+        else if (strncmp(table, "main", 4) == 0)
+            to += sprintf(to, "%s", !is_ours                   ? "M"
+                                    : strstr(line, "not from") ? "m"
+                                                               : "o");
+        else
+            to += sprintf(to, "%s", strncmp(table, "local", 5) == 0     ? "L"
+                                    : strncmp(table, "default", 7) == 0 ? "D"
+                                                                        : strtok(lookup ? (char *)lookup + 7 : line, " "));
+    }
+    return networks->rules;
+}
+
+static void expect(struct networks *networks, const char *order)
+{
+    char ipv6[256];
+    CHECK_TEXT(order_of(networks, "4"), order);
+    snprintf(ipv6, sizeof(ipv6), "%s", order);
+    ipv6[strlen(ipv6) - strlen(" 32767:D")] = '\0'; /* which IPv6 does not have */
+    CHECK_TEXT(order_of(networks, "6"), ipv6);
+}
+
+static void close_networks(struct networks *networks)
+{
+    struct host *host = &networks->host;
+    for (size_t i = 0; i < networks->count; i++)
+        CHECK_EQUAL(routing_undo(&host->netlink, &networks->routing[i], &host->why), 0);
+    if (host->tun >= 0)
+        CHECK_TEXT(namespace_run(networks->after, sizeof(networks->after), DUMP), networks->dump);
+    close_host(host);
+}
+
+#define TAIL " 32766:M 32767:D"
+
+static void test_f1_rules_stand_behind_local_and_before_what_others_add(void)
+{
+    static struct networks networks;
+    if (!open_networks(&networks))
+        return;
+    add(&networks, 0, false, whole);
+    expect(&networks, "0:L 0:A1 0:m 0:A2 0:o" TAIL);
+    /* Without a number, as wg-quick adds them; and with one. */
+    run(&networks, "ip rule add table 77; ip -6 rule add table 77; ip rule add pref 5000 table main;"
+                   "ip -6 rule add pref 5000 table main; ip rule add pref 1 table 78;"
+                   "ip -6 rule add pref 1 table 78");
+    expect(&networks, "0:L 0:A1 0:m 0:A2 0:o 0:77 1:78 5000:M" TAIL);
+    keep(&networks);
+    expect(&networks, "0:L 0:A1 0:m 0:A2 0:o 0:77 1:78 5000:M" TAIL);
+    CHECK_TEXT(way_of(&networks.host, "10.20.0.80", 0), "hop0");
+    CHECK_TEXT(way_of(&networks.host, "10.20.0.80", 0x48000001), "up0");
+    run(&networks, "for f in -4 -6; do ip $f rule del table 77; ip $f rule del pref 1; ip $f rule "
+                   "del pref 5000; done");
+    close_networks(&networks);
+}
+
+static void test_f1_the_rules_follow_local_wherever_it_is_moved(void)
+{
+    static const char *const moves[][2] = {
+        {"ip $f rule add pref 100 lookup local; ip $f rule del pref 0 lookup local",
+         "100:L 100:A1 100:m 100:A2 100:o" TAIL},
+        {"ip $f rule del pref 100 lookup local; ip $f rule add pref 7 lookup local",
+         "7:L 7:A1 7:m 7:A2 7:o" TAIL},
+        {"ip $f rule del pref 7 lookup local; ip $f rule add pref 7 lookup local",
+         "7:L 7:A1 7:m 7:A2 7:o" TAIL},
+        /* A second one changes nothing, until the first goes. */
+        {"ip $f rule add pref 9 lookup local", "7:L 7:A1 7:m 7:A2 7:o 9:L" TAIL},
+        {"ip $f rule del pref 7 lookup local", "9:L 9:A1 9:m 9:A2 9:o" TAIL},
+        /* None at all: they stay. One for some packets only is none. */
+        {"ip $f rule del pref 9 lookup local", "9:A1 9:m 9:A2 9:o" TAIL},
+        {"ip $f rule add pref 20 iif up0 lookup local", "9:A1 9:m 9:A2 9:o 20:L" TAIL},
+        {"ip $f rule del pref 20; ip $f rule add pref 0 lookup local",
+         "0:L 0:A1 0:m 0:A2 0:o" TAIL},
+    };
+    static struct networks networks;
+    char command[512];
+    if (!open_networks(&networks))
+        return;
+    add(&networks, 0, false, whole);
+    for (size_t i = 0; i < sizeof(moves) / sizeof(*moves); i++) {
+        snprintf(command, sizeof(command), "for f in -4 -6; do %s; done", moves[i][0]);
+        run(&networks, command);
+        keep(&networks);
+        expect(&networks, moves[i][1]);
+    }
+    close_networks(&networks);
+}
+
+static void test_f1_what_is_removed_comes_back_in_order(void)
+{
+    static const char *const losses[] = {
+        "ip $f rule del table 4800", "ip $f rule del table 4801", "ip $f rule del table 4802",
+        "ip $f rule del table 4801; ip $f rule del table 4802",
+        "ip $f rule del not fwmark 0x48000000/0xff000000 table main suppress_prefixlength 0",
+        "ip $f rule del table 4800; ip $f rule del table 4803",
+        /* put back by hand, where it does not belong */
+        "ip $f rule del table 4800; ip $f rule add pref 0 not fwmark 0x48000000/0xff000000 table "
+        "4800 protocol 202",
+        "for i in 1 2 3 4 5 6 7; do ip $f rule del pref 0; done; ip $f rule add pref 0 lookup local",
+    };
+    static struct networks networks;
+    char command[512];
+    if (!open_networks(&networks))
+        return;
+    add(&networks, 0, false, whole);
+    add(&networks, 0, false, split);
+    for (size_t i = 0; i < sizeof(losses) / sizeof(*losses); i++) {
+        snprintf(command, sizeof(command), "for f in -4 -6; do %s; done", losses[i]);
+        run(&networks, command);
+        keep(&networks);
+        /* After a loss of both first tables they may have changed places. */
+        const char *order = order_of(&networks, "4");
+        CHECK(strcmp(order, "0:L 0:A1 0:B1 0:m 0:A2 0:B2 0:o" TAIL) == 0 ||
+              strcmp(order, "0:L 0:B1 0:A1 0:m 0:B2 0:A2 0:o" TAIL) == 0 ||
+              strcmp(order, "0:L 0:B1 0:A1 0:m 0:A2 0:B2 0:o" TAIL) == 0 ||
+              strcmp(order, "0:L 0:A1 0:B1 0:m 0:B2 0:A2 0:o" TAIL) == 0);
+        if (strstr(order, "0:L") != order)
+            printf("# %s: %s\n", losses[i], order);
+        CHECK_TEXT(way_of(&networks.host, "10.20.0.80", 0), "hop0");
+        CHECK_TEXT(way_of(&networks.host, "192.0.2.77", 0), "up0");
+    }
+    close_networks(&networks);
+}
+
+static void test_f1_flushed_rules_stand_again_behind_local(void)
+{
+    static struct networks networks;
+    if (!open_networks(&networks))
+        return;
+    run(&networks, "for f in -4 -6; do ip $f rule add pref 100 lookup local; ip $f rule del pref 0; "
+                   "done");
+    add(&networks, 0, true, whole);
+    add(&networks, 0, false, split);
+    expect(&networks, "100:L 100:A1 100:B1 100:a2 100:m 100:B2 100:o" TAIL);
+    run(&networks, "ip rule flush; ip -6 rule flush; for f in -4 -6; do ip $f rule add pref 0 lookup "
+                   "local; ip $f rule add pref 32766 lookup main; done; ip rule add pref 32767 "
+                   "lookup default");
+    keep(&networks);
+    expect(&networks, "0:L 0:A1 0:B1 0:a2 0:m 0:B2 0:o" TAIL);
+    networks.dump[0] = networks.after[0] = '\0';
+    namespace_run(networks.dump, sizeof(networks.dump), "ip rule; ip -6 rule");
+    for (size_t i = 0; i < networks.count; i++)
+        CHECK_EQUAL(routing_undo(&networks.host.netlink, &networks.routing[i], &networks.host.why),
+                    0);
+    expect(&networks, "0:L" TAIL);
+    close_host(&networks.host);
+}
+
+/* A second network's longer prefixes go before the first one's /0, its "main" not before the first
+ * one's kill switch, and neither one's goes before a first table. */
+static void test_f1_a_second_network_goes_before_no_kill_switch(void)
+{
+    static const struct {
+        bool first, second;
+        const char *order;
+    } cases[] = {
+        {false, false, "0:L 0:A1 0:B1 0:m 0:A2 0:B2 0:o" TAIL},
+        {true, false, "0:L 0:A1 0:B1 0:a2 0:m 0:B2 0:o" TAIL},
+        {false, true, "0:L 0:A1 0:B1 0:b2 0:m 0:A2 0:o" TAIL},
+        {true, true, "0:L 0:A1 0:B1 0:a2 0:b2 0:o" TAIL},
+    };
+    static struct networks networks;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        if (!open_networks(&networks))
+            return;
+        add(&networks, 0, cases[i].first, whole);
+        run(&networks, "ip route add 10.20.0.0/24 via 192.0.2.1; ip -6 route add fd20::/64 via "
+                       "2001:db8::1; ip route add 198.51.100.0/24 via 192.0.2.1");
+        CHECK_TEXT(way_of(&networks.host, "198.51.100.1", 0), cases[i].first ? "hop0" : "up0");
+        add(&networks, 0, cases[i].second, split);
+        expect(&networks, cases[i].order);
+        CHECK_TEXT(way_of(&networks.host, "10.20.0.80", 0), "hop0");
+        CHECK_TEXT(way_of(&networks.host, "198.51.100.1", 0), cases[i].first ? "hop0" : "up0");
+        /* Whichever ends first, the other's stay. */
+        size_t ends = i % 2;
+        CHECK_EQUAL(routing_undo(&networks.host.netlink, &networks.routing[ends],
+                                 &networks.host.why),
+                    0);
+        keep(&networks);
+        CHECK_TEXT(way_of(&networks.host, "10.20.0.80", 0), "hop0");
+        run(&networks, "ip route del 10.20.0.0/24; ip -6 route del fd20::/64; ip route del "
+                       "198.51.100.0/24");
+        close_networks(&networks);
+    }
+}
+
+/* Whatever stands, a second look changes nothing: else two daemons would work against each other for
+ * ever. */
+static void test_f1_networks_do_not_work_against_each_other(void)
+{
+    static struct networks networks;
+    static char rested[RULES_BYTES];
+    if (!open_networks(&networks))
+        return;
+    add(&networks, 0, false, whole);
+    add(&networks, 0, true, whole);
+    add(&networks, 0, false, whole);
+    for (unsigned round = 0; round < 60; round++) {
+        char command[160];
+        snprintf(command, sizeof(command), "ip rule del pref 0 table %u; ip rule del pref 0 fwmark "
+                                           "0x%x table main",
+                 ROUTING_TABLE_FIRST + (unsigned)tap_random_below(6),
+                 ROUTING_MARK_FIRST + (unsigned)tap_random_below(3));
+        namespace_run(rested, sizeof(rested), command);
+        size_t first = tap_random_below(3);
+        for (size_t i = 0; i < 3; i++)
+            CHECK_EQUAL(routing_keep_rules(&networks.host.netlink,
+                                           &networks.routing[(first + i) % 3], &networks.host.why),
+                        0);
+        namespace_run(rested, sizeof(rested), "ip rule");
+        keep(&networks);
+        CHECK_TEXT(namespace_run(networks.after, sizeof(networks.after), "ip rule"), rested);
+    }
+    close_networks(&networks);
+}
+
+/* Where others' rules came between, nothing that stands in front of them is moved behind. */
+static void test_f1_what_stands_in_front_of_others_stays_there(void)
+{
+    static struct networks networks;
+    if (!open_networks(&networks))
+        return;
+    add(&networks, 0, false, whole);
+    run(&networks, "ip rule add table 77; ip -6 rule add table 77");
+    add(&networks, 0, false, split);
+    expect(&networks, "0:L 0:A1 0:m 0:A2 0:o 0:77 0:B1 0:m 0:B2" TAIL);
+    keep(&networks);
+    expect(&networks, "0:L 0:A1 0:m 0:A2 0:o 0:77 0:B1 0:m 0:B2" TAIL);
+    run(&networks, "ip rule del table 4800; ip -6 rule del table 4800");
+    keep(&networks);
+    CHECK(strstr(order_of(&networks, "4"), "0:L 0:m 0:A2 0:o 0:77 ") != NULL);
+    CHECK(strstr(order_of(&networks, "4"), " 0:A1 ") != NULL);
+    const size_t len = strlen(networks.rules);
+    keep(&networks); /* and then rests */
+    CHECK_EQUAL(strlen(order_of(&networks, "4")), len);
+    run(&networks, "ip rule del table 77; ip -6 rule del table 77");
+    keep(&networks);
+    keep(&networks);
+    CHECK_EQUAL(strlen(order_of(&networks, "6")), strlen("0:L 0:A1 0:B1 0:m 0:A2 0:B2 0:o 32766:M"));
+    close_networks(&networks);
+}
+
+static void test_f1_a_priority_of_the_users_lets_others_go_first(void)
+{
+    static struct networks networks;
+    if (!open_networks(&networks))
+        return;
+    run(&networks, "for f in -4 -6; do ip $f rule add pref 5270 table 52; done");
+    add(&networks, 5271, false, whole);
+    expect(&networks, "0:L 5270:52 5271:A1 5272:m 5273:A2" TAIL);
+    CHECK_TEXT(way_of(&networks.host, "10.20.0.80", 0), "hop0");
+    add(&networks, 5271, true, split);
+    expect(&networks, "0:L 5270:52 5271:A1 5271:B1 5272:b2 5272:m 5273:A2" TAIL);
+    keep(&networks);
+    expect(&networks, "0:L 5270:52 5271:A1 5271:B1 5272:b2 5272:m 5273:A2" TAIL);
+    /* Never in front of local all the same. */
+    run(&networks, "for f in -4 -6; do ip $f rule del pref 0; ip $f rule add pref 6000 lookup local; "
+                   "done");
+    keep(&networks);
+    expect(&networks, "5270:52 6000:L 6000:A1 6000:B1 6000:b2 6000:m 6000:A2" TAIL);
+    run(&networks, "for f in -4 -6; do ip $f rule del pref 6000 lookup local; ip $f rule add pref 0 "
+                   "lookup local; done");
+    keep(&networks);
+    expect(&networks, "0:L 5270:52 5271:B1 5271:A1 5272:b2 5272:m 5273:A2" TAIL);
+    run(&networks, "for f in -4 -6; do ip $f rule del pref 5270; done");
+    close_networks(&networks);
+}
+
+/* wg-quick's rule for all that it has not marked takes the tunnels' own datagrams no more; rules that
+ * steer packets do as before. */
+static void test_f3_own_datagrams_go_past_a_wg_quick_but_not_past_policy_routing(void)
+{
+    static struct networks networks;
+    if (!open_networks(&networks))
+        return;
+    run(&networks, "ip route add default dev hop0 table 51820; ip rule add not fwmark 51820 table "
+                   "51820; ip rule add table main suppress_prefixlength 0");
+    add(&networks, 0, false, whole);
+    CHECK_TEXT(way_of(&networks.host, "198.51.100.1", 0x48000001), "up0");
+    CHECK_TEXT(way_of(&networks.host, "198.51.100.1", 51820), "hop0"); /* it rides the tunnel */
+    run(&networks, "ip route add 198.51.100.0/24 dev hop0 table 52; ip rule add pref 5270 table 52");
+    keep(&networks);
+    CHECK(strstr(order_of(&networks, "4"), ":o") == NULL);
+    CHECK(strstr(order_of(&networks, "6"), ":o") != NULL);
+    CHECK_TEXT(way_of(&networks.host, "198.51.100.1", 0x48000001), "hop0");
+    run(&networks, "ip rule del pref 5270; ip rule del table 51820; ip rule del pref 32764; ip route "
+                   "flush table 51820; ip route flush table 52");
+    keep(&networks);
+    expect(&networks, "0:L 0:A1 0:m 0:A2 0:o" TAIL);
+    close_networks(&networks);
+}
+
+/* With split routes there is no circle: whoever has a full tunnel beside keeps the datagrams in it. */
+static void test_f3_split_tunnels_ride_a_full_wg_quick(void)
+{
+    static struct networks networks;
+    if (!open_networks(&networks))
+        return;
+    add(&networks, 0, false, split);
+    run(&networks, "ip route add default dev hop0 table 51820; ip rule add not fwmark 51820 table "
+                   "51820");
+    keep(&networks);
+    CHECK_TEXT(order_of(&networks, "4"), "0:L 0:A1 0:m 0:A2 0:51820" TAIL);
+    CHECK_TEXT(way_of(&networks.host, "198.51.100.1", 0x48000001), "hop0");
+    run(&networks, "ip rule del table 51820; ip route flush table 51820");
+    close_networks(&networks);
+}
+
+/* The rules of an earlier version are undone by their tables, and "main" only where it is the last. */
+static void test_f7_rules_of_the_earlier_kind_are_undone(void)
+{
+    static struct networks networks;
+    char command[512];
+    if (!open_networks(&networks))
+        return;
+    for (unsigned i = 0; i < 2; i++) {
+        unsigned table = 51820 + 2 * i, priority = 32763 - 3 * i;
+        snprintf(command, sizeof(command),
+                 "for f in -4 -6; do r=\"ip $f rule add not fwmark 0xca00/0xff00 protocol 202\"; $r "
+                 "pref %u table %u; $r pref %u table main suppress_prefixlength 0; $r pref %u table "
+                 "%u; done; ip route add unreachable default table %u proto 202 metric 4294967295",
+                 priority, table, priority + 1, priority + 2, table + 1, table + 1);
+        run(&networks, command);
+        networks.routing[networks.count++] =
+            (struct routing){.mode = ROUTING_AUTO, .mark = table, .mask = NETWORK_OLD_MARK_MASK,
+                             .tables = {table, table + 1}, .twin_metric = UINT32_MAX,
+                             .interface_index = 77, .interface_name = "gone"};
+    }
+    struct routing *first = &networks.routing[0];
+    CHECK_EQUAL(routing_undo(&networks.host.netlink, first, &networks.host.why), 0);
+    CHECK(strstr(order_of(&networks, "4"), "32760:51822 32761:m 32762:51823 32766:M") != NULL);
+    close_networks(&networks);
+}
+
+int main(int argc, char **argv)
+{
+    TAP_RUN(argc, argv, test_f1_rules_stand_behind_local_and_before_what_others_add);
+    TAP_RUN(argc, argv, test_f1_the_rules_follow_local_wherever_it_is_moved);
+    TAP_RUN(argc, argv, test_f1_what_is_removed_comes_back_in_order);
+    TAP_RUN(argc, argv, test_f1_flushed_rules_stand_again_behind_local);
+    TAP_RUN(argc, argv, test_f1_a_second_network_goes_before_no_kill_switch);
+    TAP_RUN(argc, argv, test_f1_networks_do_not_work_against_each_other);
+    TAP_RUN(argc, argv, test_f1_what_stands_in_front_of_others_stays_there);
+    TAP_RUN(argc, argv, test_f1_a_priority_of_the_users_lets_others_go_first);
+    TAP_RUN(argc, argv, test_f3_own_datagrams_go_past_a_wg_quick_but_not_past_policy_routing);
+    TAP_RUN(argc, argv, test_f3_split_tunnels_ride_a_full_wg_quick);
+    TAP_RUN(argc, argv, test_f7_rules_of_the_earlier_kind_are_undone);
+    return tap_done();
+}
