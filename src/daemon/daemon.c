@@ -329,6 +329,7 @@ static void undo(struct daemon *daemon, bool keep_crash)
     struct text why;
     char reason[WHY_BYTES];
     text_init(&why, reason, sizeof(reason));
+    reserve_give(&daemon->reserve);
     names_stop(daemon->names);
     if (daemon->has_dns && !daemon->is_orphaned && dns_undo(daemon->config->name, &why) != 0)
         settle_log(daemon, reason);
@@ -353,7 +354,9 @@ static void undo(struct daemon *daemon, bool keep_crash)
 /* From the look for free numbers until ours are taken, no other network may look. */
 static int start_alone(struct daemon *daemon)
 {
-    int result = state_make_directory(&daemon->why);
+    int result = reserve_take(&daemon->reserve, &daemon->why);
+    if (result == 0)
+        result = state_make_directory(&daemon->why);
     int lock = result == 0 ? state_lock(&daemon->why) : -1;
     if (lock < 0)
         return result == 0 ? lock : result;
@@ -420,6 +423,7 @@ static int announce(struct daemon *daemon)
     engine_set_up(network_engine(daemon->network), true, loop_now());
     if (daemon->options->ready(daemon->options->context)) {
         log_started(&daemon->log);
+        reserve_started(&daemon->reserve);
         return 0;
     }
     text_append(&daemon->why, "`hopwire up` was ended while it waited");

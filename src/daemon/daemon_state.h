@@ -8,6 +8,7 @@
 #include "daemon/log.h"
 #include "daemon/names.h"
 #include "daemon/ports.h"
+#include "daemon/reserve.h"
 #include "daemon/roots.h"
 #include "host/control_socket.h"
 #include "host/state.h"
@@ -37,6 +38,7 @@ struct daemon {
     struct guard guard;
     struct control_socket *control;
     bool is_socket_missing; /* its file, when it was looked for last */
+    struct reserve reserve;
     int life; /* a lock, until the process ends */
     struct root_way *ways; /* by tunnel; roots only */
 

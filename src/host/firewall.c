@@ -44,16 +44,26 @@ static void name_table(const char *network, char name[TABLE_NAME_BYTES])
     *to = '\0';
 }
 
-/* libnftables ends the whole process when this socket cannot be had. */
+/* libnftables ends the whole process when one of its sockets cannot be had; the rest is for the
+ * names that it reads from files. */
 static int probe(struct text *why)
 {
-    int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER);
-    if (fd >= 0) {
-        close(fd);
-        return 0;
+    static const int protocols[] = {NETLINK_NETFILTER, NETLINK_ROUTE, NETLINK_ROUTE,
+                                    NETLINK_ROUTE};
+    int fds[4], error = 0;
+    unsigned count = 0;
+    while (count < 4 && !error) {
+        fds[count] = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocols[count]);
+        error = fds[count] < 0 ? errno : 0;
+        count += !error;
     }
-    int error = errno;
-    text_append(why, "this kernel has no nftables: %s", strerror(error));
+    while (count > 0)
+        close(fds[--count]);
+    bool is_short = error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
+    if (error)
+        text_append(why, "%s: %s",
+                    is_short ? "nftables cannot be asked" : "this kernel has no nftables",
+                    strerror(error));
     return -error;
 }
 

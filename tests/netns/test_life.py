@@ -276,5 +276,35 @@ def F7_a_socket_that_was_removed_is_made_again_and_down_finds_it():
     check_gone(hopwire, pids, hopwire.down(check=False))
 
 
+def everything():
+    """All that a network changes on the host, and the files that it keeps."""
+    run = scene.client.run_path("hopwire")
+    files = sorted(set(os.listdir(run)) - {".lock"}) if os.path.isdir(run) else []
+    with open(os.path.join(scene.client.dir, "resolv.conf")) as resolv_conf:
+        return f"{scene.client.network_state()}\n--\n{files}\n{resolv_conf.read()}"
+
+
+@tap.test
+def F7_an_up_that_runs_out_of_descriptors_leaves_nothing():
+    hopwire = Hopwire(scene.client)
+    path = hopwire.write(scene.world.client_text(network={"KillSwitch": "on", "DNS": "10.64.0.1"}))
+    before, failed = everything(), 0
+    for limit in range(4, 200):
+        result = scene.client.run("prlimit", f"--nofile={limit}:{limit}", hopwire.binary, "up",
+                                  path, check=False)
+        if result.returncode == 0:
+            break
+        failed += 1
+        tap.check(result.stderr.strip(), f"a sentence with {limit} descriptors")
+        tap.same_lines(everything(), before, f"after `up` with {limit} descriptors "
+                                             f"({result.stderr})")
+    tap.check(failed > 10, f"{failed} starts failed")
+    # What was just enough to start is enough to repair and to end.
+    wait_reachable(scene.client, OFFICE)
+    flush_and_wait_for_repair()
+    tap.equal(hopwire.down(check=False).returncode, 0, "down")
+    tap.same_lines(everything(), before, "after `down`")
+
+
 if __name__ == "__main__":
     main()
