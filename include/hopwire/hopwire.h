@@ -114,7 +114,11 @@ struct hopwire_engine;
  * network of one tunnel. `name` is a file's name, with or without folder and ".conf"; the network
  * is named after it, and messages begin with it. The text need not end with a NUL; wipe it
  * afterwards, it holds keys. HOPWIRE_OK: `*engine` is the caller's, to be freed; else it is left as
- * it is. */
+ * it is.
+ *
+ * What asks something of the host is read and checked, but left to the program: KillSwitch,
+ * AllowLAN, DNS, DNSGuard, FwMark, Table and whatever else in hopwire.conf(5) is about rules, routes,
+ * firewall, resolver or programs to run. Each such key is told as a HOPWIRE_MESSAGE_WARNING. */
 HOPWIRE_API enum hopwire_status hopwire_engine_new(struct hopwire_engine **engine,
                                                    const struct hopwire_options *options,
                                                    const char *name, const char *text,
@@ -201,13 +205,16 @@ HOPWIRE_API uint64_t hopwire_engine_deadline(const struct hopwire_engine *engine
 
 /* ---- commands; what they set in motion happens at the next tick, see the deadline ---- */
 
-/* Up: persistent keepalives start, packets travel. Down: sessions are forgotten. A new engine is
- * down. */
+/* Up: persistent keepalives start, packets travel. Down: sessions, what waits for one and the count
+ * of attempts are forgotten, and a packet from the TUN is refused ("no_session"), not kept. A new
+ * engine is down. */
 HOPWIRE_API void hopwire_engine_set_up(struct hopwire_engine *engine, bool is_up, uint64_t now_ns);
 
 /* The largest packet that a root may take from the TUN: the MTU of the way to its peers less 60
- * bytes (over IPv4) or 80 (over IPv6). Those it carries follow. A root without `MTU` in the
- * configuration carries nothing before. HOPWIRE_INVALID: not a root, or above 9216. */
+ * bytes (over IPv4) or 80 (over IPv6). Those it carries follow. A root with `MTU` in the
+ * configuration has that from the start, and none larger if it is an upper bound (a file that
+ * another includes); one without carries nothing before. HOPWIRE_INVALID: not a root, or above
+ * 9216. */
 HOPWIRE_API enum hopwire_status hopwire_engine_set_root_mtu(struct hopwire_engine *engine,
                                                             uint32_t root, uint32_t mtu_bytes);
 

@@ -86,6 +86,8 @@ static enum verdict judge_segments(const struct engine *engine, struct outbound_
                                    const struct ip_view *view)
 {
     uint32_t largest = split_packet_bytes(&plan->split);
+    if (!engine->is_up) /* it would wait until somebody sets it up, and be sent then */
+        return VERDICT_NO_SESSION;
     if (is_narrow(plan->peer, (enum family)view->family))
         return VERDICT_NARROW_PATH;
     plan->must_fragment = largest > hop_of(plan->peer)->mtu_bytes;

@@ -241,6 +241,10 @@ static void link_nodes(struct tree *tree, const struct random_source *random,
                 tree_set_endpoint(tree, tree->nodes[i].peers[p], &from->peers[p].endpoint);
         }
     }
+    for (uint32_t i = 0; i < tree->count; i++) {
+        if (!tree->nodes[i].carrier)
+            update_mtu(tree, &tree->nodes[i], 0); /* what is configured holds from the start */
+    }
 }
 
 /* The tunnels' route lists in the shape that route/ takes: default routes are the peers' AllowedIPs,

@@ -181,8 +181,10 @@ enum hopwire_status hopwire_engine_new(struct hopwire_engine **out,
     struct reading reading = {options, name, text, text_bytes};
     struct config *config = NULL;
     enum hopwire_status status = load(engine, &reading, &config);
-    if (status == HOPWIRE_OK)
+    if (status == HOPWIRE_OK) {
+        library_tell_unused(options, config);
         status = start(engine, config);
+    }
     config_free(config);
     if (status == HOPWIRE_REFUSED &&
         (engine->secret_source.has_failed || engine->buffer_source.has_failed))
