@@ -8,8 +8,9 @@
 #include "cli/load.h"
 #include "cli/peer_state.h"
 #include "host/kernel_route.h"
+#include "host/sysctl.h"
 
-/* A longer route of the host's own, or a rule, goes before the network's. */
+/* A longer route of the host's own, or a rule, goes before the network's; or nothing can go. */
 static void note_other_way(const json_t *route, const struct address *destination, bool is_routed)
 {
     struct netlink netlink = {0};
@@ -17,11 +18,16 @@ static void note_other_way(const json_t *route, const struct address *destinatio
     char reason[256];
     struct text why;
     text_init(&why, reason, sizeof(reason));
-    if (netlink_open(&netlink, &why) == 0 &&
-        kernel_route_towards(&netlink, destination, 0, &way, &why) == 0 &&
-        strcmp(way.interface_name, ask_text(route, "interface", "")) != 0)
-        printf("; %sthe host sends it to %s", is_routed ? "but " : "",
-               way.is_local ? "itself" : way.interface_name);
+    const char *interface = ask_text(route, "interface", ""), *but = is_routed ? "but " : "";
+    bool is_open = netlink_open(&netlink, &why) == 0;
+    int result = is_open ? kernel_route_towards(&netlink, destination, 0, &way, &why) : 0;
+    if (is_open && result == 0 && strcmp(way.interface_name, interface) != 0)
+        printf("; %sthe host sends it to %s", but, way.is_local ? "itself" : way.interface_name);
+    else if (result != 0 && destination->family == FAMILY_IPV6 &&
+             sysctl_ipv6(interface) != SYSCTL_IPV6_USABLE)
+        printf("; %sIPv6 is off on this host: nothing of it reaches the interface", but);
+    else if (result != 0)
+        printf("; %s%s", but, reason);
     netlink_close(&netlink);
 }
 

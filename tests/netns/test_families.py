@@ -118,6 +118,10 @@ def no_IPv6_on_the_host_is_a_notice_and_IPv4_works():
     hopwire.down()
     result = hopwire.up(text=scene.world.client_text())
     tap.contains(result.stderr + result.stdout, "IPv6", "the notice of `up`")
+    told = hopwire.command("route", "multihop", OFFICE6).stdout.splitlines()[0]
+    tap.contains(told, "; but IPv6 is off on this host", "`route`")
+    told = hopwire.command("route", "multihop", OFFICE).stdout.splitlines()[0]
+    tap.check(";" not in told, told)
 
 
 if __name__ == "__main__":

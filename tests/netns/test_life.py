@@ -13,7 +13,7 @@ import tap
 from lab import wait_until
 from peers import Hopwire, Key, at, is_dead, sections
 from scene import main, scene
-from world import OFFICE, wait_reachable
+from world import EXIT, OFFICE, wait_reachable
 
 TABLE = "inet hopwire_multihop"
 
@@ -107,6 +107,43 @@ def H3_a_full_queue_of_syslog_stops_neither_tunnels_nor_repair_nor_down():
         syslog.fill()
         hopwire.down()
         tap.same_lines(scene.client.network_state(), scene.before, "the client's network")
+    finally:
+        syslog.close()
+
+
+@tap.test
+def a_hop_that_fails_is_told_once_by_the_log_and_by_the_same_words_everywhere():
+    syslog = Syslog()
+    try:
+        other = Key()
+        hopwire = scene.up(office_peer={"PublicKey": other.public})  # nobody has this key
+        scene.ask(OFFICE, 7, "--timeout", "0.1")
+        line = syslog.wait("<28>", "office: peer " + other.public[:8], "no answer for", timeout=30)
+        tap.contains(line, EXIT, "the endpoint")
+        status = hopwire.status()
+        peer = status["tunnels"][1]["peers"][0]
+        tap.equal(peer["state"], "no answer", "its state in JSON")
+        shown = hopwire.command("status", "multihop").stdout
+        tap.contains(shown, "no answer for", "its state in the text")
+        said = [line for line in syslog.read() if "no answer" in line]
+        tap.equal(said, [], "more such lines")
+    finally:
+        syslog.close()
+
+
+@tap.test
+def an_endpoint_that_cannot_be_resolved_is_named_with_its_cause():
+    syslog = Syslog()
+    try:
+        hopwire = scene.up(entry_peer={"Endpoint": "relay.example.net:51820"})
+        line = syslog.wait("<28>", "entry: endpoint relay.example.net: ", timeout=30)
+        cause = line.split("relay.example.net: ", 1)[1]
+        peer = hopwire.status()["tunnels"][0]["peers"][0]
+        tap.equal((peer["state"], peer["endpoint"], peer["endpoint_name"], peer["endpoint_error"]),
+                  ("no endpoint", None, "relay.example.net:51820", cause), "in JSON")
+        shown = hopwire.command("status", "multihop").stdout
+        tap.contains(shown, f"endpoint relay.example.net:51820 · no endpoint yet: {cause}",
+                     "in the text")
     finally:
         syslog.close()
 
