@@ -12,11 +12,12 @@
 #include "cli/command.h"
 #include "cli/load.h"
 #include "daemon/earlier.h"
+#include "host/dns.h"
 #include "host/life.h"
 #include "host/state.h"
 #include "host/state_lock.h"
 
-#define END_TIMEOUT_S 15
+#define END_TIMEOUT_S 40 /* a manager of DNS that hangs is killed after 5 s */
 #define LOOK_AGAIN_NS 10000000
 
 static int refuse(const char *name, const struct text *why, int result)
@@ -101,7 +102,10 @@ int down_main(int argc, char **argv)
     if (result == -ENOENT) {
         state_remove(name, &why); /* what one wrote of it that was killed while it wrote */
         fprintf(stderr, "hopwire: %s is not up\n", name);
-        return COMMAND_DONE; /* what was asked for is so: `down` may be called again (RULES F7) */
+        /* What was asked for is so: `down` may be called again (RULES F7). But for what a boot keeps. */
+        text_init(&why, reason, sizeof(reason));
+        result = dns_undo(name, false, &why);
+        return result == 0 ? COMMAND_DONE : refuse(name, &why, result);
     }
     return result == 0 ? clean_up(name) : refuse(name, &why, result);
 }

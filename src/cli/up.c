@@ -14,6 +14,7 @@
 #include "cli/command.h"
 #include "cli/load.h"
 #include "daemon/daemon.h"
+#include "daemon/keeper.h"
 
 #define USAGE "up [-f] [--replace] NAME|FILE..."
 
@@ -71,6 +72,23 @@ static void leave_caller(int *pipe_end)
         return; /* then it stays where it was started */
 }
 
+/* The keeper is forked before anything is opened or given up. */
+static int run_with_keeper(struct config *config, struct daemon_options *options)
+{
+    char reason[512];
+    struct text why;
+    struct keeper keeper;
+    text_init(&why, reason, sizeof(reason));
+    if (keeper_start(&keeper, config, load_free, &why) != 0) {
+        fprintf(stderr, "hopwire: %s: %s\n", config->name, reason);
+        return COMMAND_REFUSED;
+    }
+    options->keeper = &keeper;
+    int result = daemon_run(options);
+    keeper_end(&keeper);
+    return result;
+}
+
 /* The rest of `up`, in the process that becomes the daemon: locked memory does not pass a fork. */
 static int run(char **names, int count, struct daemon_options *options)
 {
@@ -87,7 +105,7 @@ static int run(char **names, int count, struct daemon_options *options)
         if (!options->is_foreground)
             leave_caller(options->context);
         options->config = config;
-        result = daemon_run(options);
+        result = run_with_keeper(config, options);
     }
     load_free(config);
     return result;

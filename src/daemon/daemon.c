@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "daemon/earlier.h"
+#include "daemon/host_dns.h"
 #include "daemon/interface.h"
 #include "daemon/own_link.h"
 #include "daemon/replace.h"
@@ -20,8 +21,6 @@
 #include "daemon/restore.h"
 #include "daemon/settle.h"
 #include "daemon/signals.h"
-#include "daemon/system_dns.h"
-#include "host/dns.h"
 #include "host/life.h"
 #include "host/state_lock.h"
 
@@ -244,26 +243,6 @@ static int lay(struct daemon *daemon)
     return state_write(daemon->config->name, &daemon->state, &daemon->why);
 }
 
-static void tell_line(void *context, const char *line)
-{
-    settle_tell(context, line);
-}
-
-static int start_dns(struct daemon *daemon)
-{
-    const struct config *config = daemon->config;
-    struct system_dns dns = system_dns_choose(config);
-    struct dns_wish wish = {.network = config->name, .interface = daemon->tun.name,
-                            .servers = dns.servers, .server_count = dns.server_count,
-                            .domains = dns.domains, .domain_count = dns.domain_count};
-    system_dns_tell_unused(config, tell_line, daemon);
-    if (dns.server_count == 0)
-        return dns_undo(config->name, &daemon->why); /* what a crashed run with other settings left */
-    int result = dns_set(&wish, &daemon->why);
-    daemon->has_dns = result == 0;
-    return result;
-}
-
 static int open_doors(struct daemon *daemon)
 {
     int result = requests_open(daemon);
@@ -277,20 +256,17 @@ static int open_doors(struct daemon *daemon)
     settle_start(daemon);
     if (result == 0)
         result = restore_start(daemon);
-    if (result == 0)
-        result = dns_path(daemon->config->name, daemon->dns_path, &daemon->why);
     struct names_options options = {.loop = daemon->loop,
                                     .network = &daemon->description,
                                     .engine = network_engine(daemon->network),
                                     .mark = daemon->state.routing.mark,
-                                    .replaced_dns = daemon->dns_path,
                                     .changed = settle_endpoint_changed,
                                     .log = settle_event,
                                     .context = daemon};
     if (result == 0)
         result = names_start(&daemon->names, &options, &daemon->why);
     if (result == 0)
-        result = start_dns(daemon);
+        result = host_dns_start(daemon);
     return result;
 }
 
@@ -320,7 +296,7 @@ static int undo_host(struct daemon *daemon, bool keep_crash, struct text *why)
         daemon->is_laid ? earlier_undo_routing(&daemon->netlink, &daemon->state, why) : 0;
     if (result == 0)
         result = guard_undo(name, &daemon->state, why);
-    return result ? result : state_remove(name, why);
+    return result || daemon->is_dns_left ? result : state_remove(name, why);
 }
 
 /* In reverse. What failed half-way is passed over by each. */
@@ -331,8 +307,8 @@ static void undo(struct daemon *daemon, bool keep_crash)
     text_init(&why, reason, sizeof(reason));
     reserve_give(&daemon->reserve);
     names_stop(daemon->names);
-    if (daemon->has_dns && !daemon->is_orphaned && dns_undo(daemon->config->name, &why) != 0)
-        settle_log(daemon, reason);
+    if (daemon->has_dns && !daemon->is_orphaned)
+        host_dns_undo(daemon);
     requests_close(daemon);
     if (daemon->state.pid && !daemon->is_orphaned && undo_host(daemon, keep_crash, &why) != 0)
         settle_log(daemon, reason); /* and `down` may try again */
@@ -447,7 +423,7 @@ static void tell_failure(struct daemon *daemon, int result)
 
 int daemon_run(const struct daemon_options *options)
 {
-    struct daemon daemon = {.options = options,
+    struct daemon daemon = {.options = options, .keeper = options->keeper,
                             .config = options->config,
                             .description = options->config->network};
     text_init(&daemon.why, daemon.reason, sizeof(daemon.reason));

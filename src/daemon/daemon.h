@@ -5,11 +5,14 @@
 
 #include "config/config.h"
 
+struct keeper;
+
 struct daemon_options {
     const struct config *config; /* borrowed */
     const char *aead_backend;    /* NULL: the best */
     bool is_foreground;          /* log to standard error, not to syslog */
     bool replaces;               /* the network of that name, if it runs; without a gap */
+    struct keeper *keeper;       /* started for the configuration; the caller ends it */
     /* Called once, when the interface works and nothing can leak; then standard error is no longer
      * needed by a background process. False: who asked is gone, nobody wants the network. */
     bool (*ready)(void *context);

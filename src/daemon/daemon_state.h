@@ -5,6 +5,7 @@
 
 #include "config/config.h"
 #include "daemon/guard.h"
+#include "daemon/keeper.h"
 #include "daemon/log.h"
 #include "daemon/names.h"
 #include "daemon/ports.h"
@@ -23,6 +24,7 @@ struct daemon_options;
 struct daemon {
     const struct daemon_options *options;
     struct log log;
+    struct keeper *keeper; /* of the system's DNS; the options' */
     const struct config *config;
     struct network_description description; /* the config's, with what the host adds */
 
@@ -47,13 +49,13 @@ struct daemon {
     bool has_crashed;
     bool has_replaced; /* the crashed run is one that we made leave */
     bool is_laid;
-    bool has_dns; /* the system uses our name servers */
+    bool has_dns;     /* the system uses our name servers */
+    bool is_dns_left; /* and could not be given back its own */
     bool is_orphaned; /* the interface was taken from us, or another run takes over: rules and twins
                          stay, as after a crash */
-    char dns_path[STATE_PATH_BYTES];
     instant_ns started;
 
-    struct loop_source watch_source, table_source, control_source, signal_source;
+    struct loop_source watch_source, table_source, control_source, signal_source, keeper_source;
     struct loop_timer settle, follow, restore, socket_look;
     bool is_interface_down;
     bool has_event; /* the host told of a change since the last settling */

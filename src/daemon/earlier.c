@@ -67,26 +67,44 @@ int earlier_undo_routing(struct netlink *netlink, const struct state *state, str
     return result ? result : previous;
 }
 
+/* Rules, routes and the firewall's table, where they lie here. */
+static int undo_host(const char *network, const struct state *state, struct text *why)
+{
+    struct netlink netlink = {0};
+    int result = netlink_open(&netlink, why);
+    if (result == 0)
+        result = earlier_undo_routing(&netlink, state, why);
+    if (result == 0)
+        result = guard_undo(network, state, why);
+    netlink_close(&netlink);
+    return result;
+}
+
 int earlier_clean_up(const char *network, struct text *why)
 {
     struct state state;
-    struct netlink netlink = {0};
+    char unheard[512], path[STATE_PATH_BYTES];
+    struct text silent;
+    text_init(&silent, unheard, sizeof(unheard));
     int result = state_read(network, &state, why);
-    if (result == 0)
+    bool has_state = result == 0;
+    if (result == -ENOENT)
+        text_init(why, why->bytes, why->capacity_bytes); /* as it should be: nothing to tell */
+    if (has_state)
         result = refuse_elsewhere(network, &state, why);
-    if (result == 0 && state_is_of_this_namespace(&state)) {
-        result = netlink_open(&netlink, why);
-        if (result == 0)
-            result = earlier_undo_routing(&netlink, &state, why);
-        if (result == 0)
-            result = guard_undo(network, &state, why);
-        netlink_close(&netlink);
-    }
-    if (result == 0)
-        result = dns_undo(network, why);
+    if (result == -EXDEV)
+        return result;
+    bool is_here = has_state && state_is_of_this_namespace(&state);
+    if (is_here)
+        result = undo_host(network, &state, why);
+    /* Also if that failed, and without a state: each is put back that can be. */
+    bool may_forget = has_state && !is_here; /* the namespaces of what it set are gone */
+    int dns = dns_undo(network, may_forget, result && result != -ENOENT ? &silent : why);
+    if (result == -ENOENT && !has_state)
+        return dns ? dns : result;
+    result = result ? result : dns;
     if (result == 0)
         result = state_remove(network, why);
-    char path[STATE_PATH_BYTES];
     if (result == 0 && state_path(network, ".sock", path, why) == 0)
         unlink(path);
     return result;

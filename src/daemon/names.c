@@ -257,7 +257,7 @@ int names_start(struct names **made, const struct names_options *options, struct
     if (!names)
         return -ENOMEM;
     names->options = *options;
-    struct resolve_options resolve = {.mark = options->mark, .replaced = options->replaced_dns};
+    struct resolve_options resolve = {.mark = options->mark};
     int result = resolve_open(&resolve, &names->resolver, why);
     if (result == 0) {
         names->source = (struct loop_source){.fd = resolve_fd(names->resolver), .events = EPOLLIN,

@@ -18,7 +18,6 @@ struct names_options {
     const struct network_description *network;
     struct engine *engine;
     uint32_t mark;
-    const char *replaced_dns; /* see resolve_options; lives as long as the names */
     /* An endpoint is known or changed: the roots' MTU may follow. */
     void (*changed)(void *context);
     void (*log)(void *context, enum log_level level, const char *line);

@@ -2,314 +2,371 @@
 #include "host/dns.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
+#include <sys/inotify.h>
 #include <unistd.h>
 
-#include "host/state.h"
+#include "host/dns_file.h"
+#include "host/dns_record.h"
+#include "host/dns_way.h"
+#include "host/program.h"
 
-#define RESOLV_CONF "/etc/resolv.conf"
-#define RESOLVED_DIRECTORY "/run/systemd/resolve"
-#define INTERFACE_ORDER "/etc/resolvconf/interface-order"
-#define MARKER "# written by hopwire for "
-#define FILE_BYTES_MOST 65536
-#define LIST_BYTES 2048
+#define DEBIAN_ORDER "/etc/resolvconf/interface-order"
+#define SET_TIMEOUT_MS 10000
+#define UNDO_TIMEOUT_MS 5000 /* `down` waits for it, perhaps twice */
+#define SET_PURPOSE "set the system's DNS"
+#define UNDO_PURPOSE "put the system's DNS back"
 #define ITEMS_MOST 40
-#define INTERFACE_BYTES 32
-#define RESOLVCONF_NAME_BYTES (INTERFACE_BYTES + 4)
-
-enum way { WAY_NONE, WAY_RESOLVECTL, WAY_RESOLVCONF, WAY_FILE };
-
-static const char *const way_names[] = {
-    [WAY_NONE] = "none", [WAY_RESOLVECTL] = "resolvectl", [WAY_RESOLVCONF] = "resolvconf",
-    [WAY_FILE] = "file"};
-
-extern char **environ;
-
-int dns_path(const char *network, char *path, struct text *why)
-{
-    return state_path(network, ".dns", path, why);
-}
-
-/* ---- files ---- */
-
-/* The text (NUL-terminated, to be freed), or NULL: errno. */
-static char *read_text(const char *path)
-{
-    char *bytes = calloc(1, FILE_BYTES_MOST + 1);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    size_t len = 0;
-    ssize_t got = 1;
-    while (bytes && fd >= 0 && got > 0 && len < FILE_BYTES_MOST) {
-        got = read(fd, bytes + len, FILE_BYTES_MOST - len);
-        len += got > 0 ? (size_t)got : 0;
-    }
-    int error = fd < 0 || got < 0 ? errno : len == FILE_BYTES_MOST ? EFBIG : 0;
-    if (fd >= 0)
-        close(fd);
-    if (!bytes || error) {
-        free(bytes);
-        errno = bytes ? error : ENOMEM;
-        return NULL;
-    }
-    return bytes;
-}
-
-static int write_text(const char *path, int flags, const char *first, const char *second)
-{
-    int fd = open(path, O_WRONLY | O_CLOEXEC | O_TRUNC | flags, 0600);
-    if (fd < 0)
-        return -errno;
-    size_t first_len = strlen(first), second_len = strlen(second);
-    bool is_written = write(fd, first, first_len) == (ssize_t)first_len &&
-                      write(fd, second, second_len) == (ssize_t)second_len;
-    int error = is_written ? 0 : errno ? errno : EIO;
-    if (close(fd) < 0 && !error)
-        error = errno;
-    return -error;
-}
-
-/* As a whole or not at all, wherever it is killed. */
-static int replace_text(const char *path, const char *first, const char *second)
-{
-    char beside[STATE_PATH_BYTES + 4];
-    snprintf(beside, sizeof(beside), "%s.new", path);
-    int result = write_text(beside, O_CREAT, first, second);
-    if (result == 0 && rename(beside, path) < 0)
-        result = -errno;
-    if (result < 0)
-        unlink(beside);
-    return result;
-}
-
-/* ---- programs ---- */
-
-static bool has_program(const char *name)
-{
-    const char *path = getenv("PATH");
-    char candidate[512];
-    while (path && *path) {
-        size_t len = strcspn(path, ":");
-        snprintf(candidate, sizeof(candidate), "%.*s/%s", (int)len, path, name);
-        if (len && access(candidate, X_OK) == 0)
-            return true;
-        path += len + (path[len] == ':');
-    }
-    return false;
-}
-
-/* Runs it to its end, `input` (shorter than a pipe holds) on its standard input. */
-static int run(const char *const *arguments, const char *input, struct text *why)
-{
-    int ends[2], status = 0;
-    pid_t child;
-    posix_spawn_file_actions_t actions;
-    if (pipe2(ends, O_CLOEXEC) < 0 || posix_spawn_file_actions_init(&actions) != 0)
-        return -errno;
-    bool is_fed = write(ends[1], input, strlen(input)) == (ssize_t)strlen(input);
-    close(ends[1]);
-    posix_spawn_file_actions_adddup2(&actions, ends[0], STDIN_FILENO);
-    int error = is_fed ? posix_spawnp(&child, arguments[0], &actions, NULL,
-                                       (char *const *)arguments, environ)
-                        : EIO;
-    posix_spawn_file_actions_destroy(&actions);
-    close(ends[0]);
-    while (error == 0 && waitpid(child, &status, 0) < 0)
-        error = errno == EINTR ? 0 : errno;
-    if (error == 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0)
-        return 0;
-    text_append(why, "%s %s did not set the system's DNS (%s)", arguments[0], arguments[1],
-                error ? strerror(error) : "see what it said");
-    return error ? -error : -EIO;
-}
-
-/* ---- the three ways ---- */
-
-/* A mount of its own cannot be replaced by renaming: no manager keeps it. */
-static bool is_mount(const char *path)
-{
-    struct statx found;
-    return statx(AT_FDCWD, path, AT_NO_AUTOMOUNT, STATX_BASIC_STATS, &found) == 0 &&
-           (found.stx_attributes_mask & STATX_ATTR_MOUNT_ROOT) &&
-           (found.stx_attributes & STATX_ATTR_MOUNT_ROOT);
-}
-
-static enum way choose_way(void)
-{
-    if (access(RESOLVED_DIRECTORY, F_OK) == 0 && has_program("resolvectl"))
-        return WAY_RESOLVECTL;
-    if (has_program("resolvconf"))
-        return WAY_RESOLVCONF;
-    return is_mount(RESOLV_CONF) ? WAY_FILE : WAY_NONE;
-}
 
 /* resolvconf orders by interface; Debian's knows tunnels as "tun.*". */
-static void name_for_resolvconf(const char *interface, char name[RESOLVCONF_NAME_BYTES])
+static void name_for_resolvconf(const char *interface, char name[DNS_RECORD_NAME_BYTES])
 {
-    snprintf(name, RESOLVCONF_NAME_BYTES, "%s%s", access(INTERFACE_ORDER, F_OK) == 0 ? "tun." : "",
+    snprintf(name, DNS_RECORD_NAME_BYTES, "%s%.30s", access(DEBIAN_ORDER, F_OK) == 0 ? "tun." : "",
              interface);
 }
 
-static void format_file(const struct dns_wish *wish, struct text *text)
+/* As resolv.conf lists them. */
+static int format_list(const struct dns_wish *wish, char list[DNS_RECORD_LIST_BYTES],
+                       struct text *why)
 {
-    char address[ADDRESS_TEXT_BYTES];
-    for (size_t i = 0; i < wish->server_count; i++)
-        text_append(text, "nameserver %s\n", address_format(&wish->servers[i], address));
-    for (size_t i = 0; i < wish->domain_count; i++)
-        text_append(text, "%s%s", i ? " " : "search ", wish->domains[i]);
-    if (wish->domain_count)
-        text_append(text, "\n");
-}
-
-/* To be freed; NULL: no memory. */
-static char *list_of(const struct dns_wish *wish)
-{
-    char *list = calloc(1, LIST_BYTES);
     struct text text;
-    if (!list)
-        return NULL;
-    text_init(&text, list, LIST_BYTES);
-    format_file(wish, &text);
-    return list;
+    text_init(&text, list, DNS_RECORD_LIST_BYTES);
+    for (size_t i = 0; i < wish->server_count; i++) {
+        char address[ADDRESS_TEXT_BYTES];
+        text_append(&text, "nameserver %s\n", address_format(&wish->servers[i], address));
+    }
+    for (size_t i = 0; i < wish->domain_count; i++)
+        text_append(&text, "%s%s", i ? " " : "search ", wish->domains[i]);
+    if (wish->domain_count)
+        text_append(&text, "\n");
+    if (!text.is_cut)
+        return 0;
+    text_append(why, "too many name servers and search domains; remove some from DNS");
+    return -E2BIG;
 }
 
-static int set_resolvectl(const struct dns_wish *wish, struct text *why)
+/* ---- telling others ---- */
+
+static int tell_resolved(const struct dns_wish *wish, struct text *why)
 {
     char texts[ITEMS_MOST][ADDRESS_TEXT_BYTES];
     const char *arguments[ITEMS_MOST + 4] = {"resolvectl", "dns", wish->interface};
     size_t count = 3;
     for (size_t i = 0; i < wish->server_count && i < ITEMS_MOST; i++)
         arguments[count++] = address_format(&wish->servers[i], texts[i]);
-    int result = run(arguments, "", why);
+    int result = program_run(arguments, "", SET_TIMEOUT_MS, SET_PURPOSE, why);
     const char *domains[ITEMS_MOST + 5] = {"resolvectl", "domain", wish->interface, "~."};
     for (size_t i = 0; i < wish->domain_count && i < ITEMS_MOST; i++)
         domains[4 + i] = wish->domains[i];
-    return result ? result : run(domains, "", why);
+    return result ? result : program_run(domains, "", SET_TIMEOUT_MS, SET_PURPOSE, why);
 }
 
-static int set_way(const struct dns_wish *wish, enum way way, struct text *why)
+static int tell_resolvconf(const char *name, const char *list, struct text *why)
 {
-    char list[LIST_BYTES], marker[256], name[RESOLVCONF_NAME_BYTES];
-    struct text text;
-    text_init(&text, list, sizeof(list));
-    format_file(wish, &text);
-    if (text.is_cut) {
-        text_append(why, "too many name servers and search domains; remove some from DNS");
-        return -E2BIG;
+    const char *arguments[] = {"resolvconf", "-a", name, "-m", "0", "-x", NULL};
+    return program_run(arguments, list, SET_TIMEOUT_MS, SET_PURPOSE, why);
+}
+
+/* Those that are not `kept` (or NULL). What it does not take stays in the record. The first failure. */
+static int untell_resolvconf(struct dns_record *record, const char *kept, struct text *why)
+{
+    size_t left = 0;
+    int first = 0;
+    for (size_t i = 0; i < record->resolvconf_count; i++) {
+        char *name = record->resolvconf[i], unheard[256];
+        const char *arguments[] = {"resolvconf", "-d", name, "-f", NULL};
+        struct text silent;
+        text_init(&silent, unheard, sizeof(unheard));
+        bool is_kept = kept && strcmp(name, kept) == 0;
+        int result = is_kept ? 0
+                             : program_run(arguments, "", UNDO_TIMEOUT_MS, UNDO_PURPOSE,
+                                           first ? &silent : why);
+        first = first ? first : result;
+        if ((is_kept || result) && left++ < i)
+            memcpy(record->resolvconf[left - 1], name, DNS_RECORD_NAME_BYTES);
     }
-    if (way == WAY_RESOLVECTL)
-        return set_resolvectl(wish, why);
-    if (way == WAY_RESOLVCONF) {
-        name_for_resolvconf(wish->interface, name);
-        const char *arguments[] = {"resolvconf", "-a", name, "-m", "0", "-x", NULL};
-        return run(arguments, list, why);
-    }
-    snprintf(marker, sizeof(marker), MARKER "%s; `hopwire down %s` restores it\n", wish->network,
-             wish->network);
-    int result = write_text(RESOLV_CONF, 0, marker, list);
-    if (result < 0)
-        text_append(why, "cannot write %s: %s", RESOLV_CONF, strerror(-result));
-    return result;
+    record->resolvconf_count = left;
+    return first;
 }
 
-bool dns_lists_told(const char *path)
+/* ---- setting ---- */
+
+static void note_order(void *context, const char *network, const struct dns_record *record)
 {
-    char *text = read_text(path);
-    bool lists = text && strncmp(text, "resolvectl ", 11) == 0;
-    free(text);
-    return lists;
+    unsigned *highest = context;
+    (void)network;
+    if (record->order > *highest)
+        *highest = record->order;
 }
 
-bool dns_is_ours(const char *resolv_conf, const char *path)
+/* What will have been done, with what the earlier run left. */
+static void plan(const struct dns_way *way, const char *name, const struct dns_record *earlier,
+                 struct dns_record *record)
 {
-    char *now = read_text(resolv_conf), *before = read_text(path);
-    bool by_resolvconf = before && strncmp(before, "resolvconf ", 11) == 0;
-    bool is_ours = before && now && (by_resolvconf || strncmp(now, MARKER, strlen(MARKER)) == 0);
+    unsigned highest = 0;
+    dns_record_walk(note_order, &highest);
+    record->order = highest + 1;
+    record->is_resolved = way->is_resolved || way->tells_resolved;
+    if (way->is_file)
+        dns_file_key(record->file);
+    if (way->is_resolvconf)
+        strcpy(record->resolvconf[record->resolvconf_count++], name);
+    for (size_t i = 0; i < earlier->resolvconf_count; i++)
+        if (record->resolvconf_count < DNS_RECORD_NAMES_MOST &&
+            !(way->is_resolvconf && strcmp(earlier->resolvconf[i], name) == 0))
+            strcpy(record->resolvconf[record->resolvconf_count++], earlier->resolvconf[i]);
+    if (record->resolvconf_count && earlier->before)
+        record->before = strdup(earlier->before);
+    else if (way->is_resolvconf)
+        record->before = dns_record_read_text(DNS_FILE);
+}
+
+/* resolvconf was told, and the file is as it was: it does not keep this one. */
+static bool is_unmoved(const char *before)
+{
+    char *now = dns_record_read_text(DNS_FILE);
+    bool is_same = now ? before && strcmp(now, before) == 0 : !before;
     free(now);
-    free(before);
-    return is_ours;
+    return is_same;
+}
+
+static int act(const struct dns_wish *wish, const struct dns_way *way, const char *name,
+               struct dns_record *record, struct text *why)
+{
+    char unheard[256];
+    struct text silent;
+    text_init(&silent, unheard, sizeof(unheard));
+    int result = 0;
+    if (way->tells_resolved)
+        tell_resolved(wish, &silent); /* the file is what counts */
+    if (way->is_resolved)
+        result = tell_resolved(wish, why);
+    if (result == 0 && way->is_resolvconf)
+        result = tell_resolvconf(name, record->list, why);
+    if (result == 0 && way->is_unsure && is_unmoved(record->before)) {
+        dns_file_key(record->file);
+        result = dns_record_write(wish->network, record, why);
+    }
+    if (result == 0 && record->file[0])
+        result = dns_file_settle(record->file, NULL, why);
+    return result < 0 ? result : 0;
+}
+
+static void forget_name(struct dns_record *record, const char *name)
+{
+    size_t left = 0;
+    for (size_t i = 0; i < record->resolvconf_count; i++)
+        if (strcmp(record->resolvconf[i], name) != 0 && left++ < i)
+            memcpy(record->resolvconf[left - 1], record->resolvconf[i], DNS_RECORD_NAME_BYTES);
+    record->resolvconf_count = left;
+}
+
+/* As it was before dns_set: also a crashed run's servers, which keep names from leaking. */
+static void take_back(const char *network, struct dns_record *record,
+                      const struct dns_record *earlier, bool has_earlier)
+{
+    char unheard[512];
+    struct text silent;
+    text_init(&silent, unheard, sizeof(unheard));
+    for (size_t i = 0; i < earlier->resolvconf_count; i++)
+        forget_name(record, earlier->resolvconf[i]); /* theirs stays told */
+    untell_resolvconf(record, NULL, &silent);
+    record->is_leaving = true;
+    if (has_earlier)
+        dns_record_write(network, earlier, &silent);
+    else if (record->resolvconf_count)
+        dns_record_write(network, record, &silent);
+    else
+        dns_record_remove(network, &silent);
+    if (record->file[0])
+        dns_file_settle(record->file, has_earlier ? NULL : network, &silent);
+}
+
+static int set(const struct dns_wish *wish, struct dns_record *record,
+               const struct dns_record *earlier, bool has_earlier, struct text *why)
+{
+    char name[DNS_RECORD_NAME_BYTES];
+    struct dns_way way = dns_way_find();
+    name_for_resolvconf(wish->interface, name);
+    plan(&way, name, earlier, record);
+    int result = format_list(wish, record->list, why);
+    if (result == 0)
+        result = dns_record_write(wish->network, record, why);
+    if (result < 0)
+        return result;
+    result = act(wish, &way, name, record, why);
+    if (result < 0) {
+        take_back(wish->network, record, earlier, has_earlier);
+        return result;
+    }
+    /* What the earlier run did elsewhere; what does not go stays noted, for `down`. */
+    char unheard[512];
+    struct text silent;
+    text_init(&silent, unheard, sizeof(unheard));
+    untell_resolvconf(record, way.is_resolvconf ? name : NULL, &silent);
+    if (earlier->file[0] && strcmp(earlier->file, record->file) != 0)
+        dns_file_settle(earlier->file, NULL, &silent);
+    dns_record_write(wish->network, record, &silent);
+    return 0;
 }
 
 int dns_set(const struct dns_wish *wish, struct text *why)
 {
-    char path[STATE_PATH_BYTES], first[128];
-    enum way way = choose_way();
-    int result = dns_path(wish->network, path, why);
+    struct dns_record record = {0}, earlier;
+    char unheard[512];
+    struct text silent;
+    text_init(&silent, unheard, sizeof(unheard));
+    int lock = dns_record_lock(why);
+    if (lock < 0)
+        return lock;
+    /* A damaged one must not keep the network down; its like is written anew. */
+    bool has_earlier = dns_record_read(wish->network, &earlier, &silent) == 0;
+    int result = set(wish, &record, &earlier, has_earlier, why);
+    dns_record_wipe(&record);
+    dns_record_wipe(&earlier);
+    close(lock);
+    return result;
+}
+
+/* ---- undoing ---- */
+
+static int undo(const char *network, struct dns_record *record, bool may_forget, struct text *why)
+{
+    char unheard[512];
+    struct text silent;
+    text_init(&silent, unheard, sizeof(unheard));
+    int first = untell_resolvconf(record, NULL, why);
+    int result = record->file[0] ? dns_file_settle(record->file, network, first ? &silent : why) : 0;
+    if (result >= 0 || (result == -EXDEV && may_forget))
+        record->file[0] = '\0';
+    first = first ? first : result;
+    if (!record->file[0] && !record->resolvconf_count)
+        return dns_record_remove(network, why);
+    record->is_leaving = true;
+    dns_record_write(network, record, &silent);
+    return first < 0 ? first : 0;
+}
+
+int dns_undo(const char *network, bool may_forget, struct text *why)
+{
+    struct dns_record record;
+    char path[STATE_PATH_BYTES];
+    int result = dns_record_path(network, path, why);
     if (result < 0)
         return result;
-    if (way == WAY_NONE) {
-        text_append(why,
-                    "the system's DNS cannot be set: there is neither systemd-resolved with "
-                    "resolvectl nor resolvconf, and %s is no mount of its own; install openresolv, "
-                    "or remove DNS from the configuration",
-                    RESOLV_CONF);
-        return -EOPNOTSUPP;
-    }
-    snprintf(first, sizeof(first), "%s %s\n", way_names[way], wish->interface);
-    if (access(path, F_OK) != 0 || dns_lists_told(path)) { /* else a crashed run's text of before */
-        char *text = way == WAY_RESOLVECTL ? list_of(wish) : read_text(RESOLV_CONF);
-        result = replace_text(path, first, text ? text : "");
-        free(text);
-        if (result < 0) {
-            text_append(why, "cannot write %s: %s", path, strerror(-result));
-            return result;
-        }
-    }
-    result = set_way(wish, way, why);
-    char ignored[256];
-    struct text whatever;
-    text_init(&whatever, ignored, sizeof(ignored));
-    if (result < 0)
-        dns_undo(wish->network, &whatever);
-    return result;
-}
-
-static int restore_file(const char *network, const char *before, struct text *why)
-{
-    char marker[256];
-    snprintf(marker, sizeof(marker), MARKER "%s;", network);
-    char *now = read_text(RESOLV_CONF);
-    /* What somebody else wrote meanwhile stays. */
-    bool is_ours = !now || !*now || strncmp(now, marker, strlen(marker)) == 0;
-    int result = is_ours ? write_text(RESOLV_CONF, 0, before, "") : 0;
+    bool has_record = access(path, F_OK) == 0;
+    char *now = has_record ? NULL : dns_record_read_text(DNS_FILE);
+    bool is_left = now && dns_file_is_ours(now); /* by one that a power cut took, with its record */
     free(now);
-    if (result < 0)
-        text_append(why, "cannot restore %s: %s", RESOLV_CONF, strerror(-result));
+    if (!has_record && !is_left)
+        return 0;
+    int lock = dns_record_lock(why);
+    if (lock < 0)
+        return lock;
+    result = dns_record_read(network, &record, why);
+    if (result == 0)
+        result = undo(network, &record, may_forget, why);
+    else if (result == -ENOENT) {
+        dns_file_key(record.file);
+        result = dns_file_settle(record.file, NULL, why);
+    }
+    dns_record_wipe(&record);
+    close(lock);
+    return result < 0 ? result : 0;
+}
+
+/* ---- keeping ---- */
+
+int dns_lay_again(const char *network, struct text *why)
+{
+    struct dns_record record;
+    int lock = dns_record_lock(why);
+    if (lock < 0)
+        return lock;
+    int result = dns_record_read(network, &record, why);
+    if (result == 0 && record.file[0])
+        result = dns_file_settle(record.file, NULL, why);
+    dns_record_wipe(&record);
+    close(lock);
     return result;
 }
 
-int dns_undo(const char *network, struct text *why)
+int dns_watch(const char *network, struct text *why)
 {
-    char path[STATE_PATH_BYTES], beside[STATE_PATH_BYTES + 4], way[16], interface[INTERFACE_BYTES];
-    char name[RESOLVCONF_NAME_BYTES];
-    int result = dns_path(network, path, why);
-    if (result == 0) {
-        snprintf(beside, sizeof(beside), "%s.new", path);
-        unlink(beside); /* of one that was killed while it wrote */
+    struct dns_record record;
+    char unheard[512];
+    struct text silent;
+    text_init(&silent, unheard, sizeof(unheard));
+    if (dns_record_read(network, &record, &silent) != 0)
+        return -1;
+    bool is_written = record.file[0], is_plain = strcmp(record.file, "plain") == 0;
+    dns_record_wipe(&record);
+    if (!is_written)
+        return -1;
+    int fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+    const char *watched = is_plain ? "/etc" : DNS_FILE;
+    uint32_t events = is_plain ? IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_CREATE | IN_DELETE
+                               : IN_CLOSE_WRITE;
+    if (fd >= 0 && inotify_add_watch(fd, watched, events) >= 0)
+        return fd;
+    text_append(why, "cannot watch %s, so that what others write there is not noticed: %s", DNS_FILE,
+                strerror(errno));
+    if (fd >= 0)
+        close(fd);
+    return -1;
+}
+
+/* ---- for queries outside of the tunnels ---- */
+
+struct search {
+    unsigned order;
+    char *text;
+    const struct address *server;
+    bool is_told;
+};
+
+/* What resolvconf's first one found. */
+static void note_before(void *context, const char *network, const struct dns_record *record)
+{
+    struct search *search = context;
+    (void)network;
+    if (!record->before || !record->resolvconf_count ||
+        (search->text && record->order > search->order))
+        return;
+    free(search->text);
+    search->text = strdup(record->before);
+    search->order = record->order;
+}
+
+char *dns_text_before(const char *resolv_conf)
+{
+    char path[STATE_PATH_BYTES];
+    struct search search = {0};
+    char *now = dns_record_read_text(resolv_conf);
+    bool is_ours = now && dns_file_is_ours(now);
+    free(now);
+    if (is_ours) {
+        dns_file_before(path);
+        return dns_record_read_text(path);
     }
-    char *text = result < 0 ? NULL : read_text(path);
-    if (!text)
-        return result < 0 || errno == ENOENT ? result : -errno;
-    char *before = strchr(text, '\n');
-    if (!before || sscanf(text, "%15s %31s", way, interface) != 2) {
-        text_append(why, "%s is damaged; remove it and look at %s", path, RESOLV_CONF);
-        free(text);
-        return -EBADMSG;
-    }
-    if (strcmp(way, way_names[WAY_FILE]) == 0) {
-        result = restore_file(network, before + 1, why);
-    } else if (strcmp(way, way_names[WAY_RESOLVCONF]) == 0) {
-        name_for_resolvconf(interface, name);
-        const char *arguments[] = {"resolvconf", "-d", name, "-f", NULL};
-        result = run(arguments, "", why);
-    } /* systemd-resolved forgets a link's servers with the link */
-    free(text);
-    if (result == 0 && unlink(path) < 0 && errno != ENOENT)
-        result = -errno;
-    return result;
+    dns_record_walk(note_before, &search);
+    return search.text;
+}
+
+static void note_told(void *context, const char *network, const struct dns_record *record)
+{
+    struct search *search = context;
+    char line[ADDRESS_TEXT_BYTES + 16], address[ADDRESS_TEXT_BYTES];
+    (void)network;
+    snprintf(line, sizeof(line), "nameserver %s\n", address_format(search->server, address));
+    search->is_told |= record->is_resolved && strstr(record->list, line);
+}
+
+bool dns_told_resolved(const struct address *server)
+{
+    struct search search = {.server = server};
+    dns_record_walk(note_told, &search);
+    return search.is_told;
 }

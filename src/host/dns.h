@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The system's name servers while a network is up (RULES G3): set for the interface by
- * systemd-resolved (resolvectl) where it runs, else by resolvconf, else by writing /etc/resolv.conf
- * in place where that file is a mount of its own, as in containers. A file beside the state file,
- * written first, says what to undo, also after a crash. */
+/* The system's name servers while a network is up (RULES G3): set by whoever keeps what
+ * /etc/resolv.conf leads to, systemd-resolved or resolvconf, else by writing that file. A record
+ * beside the state file, written first, says what to undo, also after a crash (dns_record.h). Needs
+ * all rights; never waits without a bound. */
 #ifndef HOST_DNS_H
 #define HOST_DNS_H
 
@@ -18,17 +18,29 @@ struct dns_wish {
     size_t domain_count;
 };
 
-/* 0, or -errno and a sentence, and the system as before: -EOPNOTSUPP: there is no way to set them. What
- * an earlier run of the network left behind by a crash is taken over. */
+/* 0, or -errno and a sentence, and the system as before. What an earlier run of the network left
+ * behind, by a crash or since it could not be undone, is taken over. */
 int dns_set(const struct dns_wish *wish, struct text *why);
-/* As before the first dns_set, unless somebody else has written since. None was set: 0. */
-int dns_undo(const char *network, struct text *why);
-/* "/run/hopwire/NAME.dns": its first line is ours, the rest is /etc/resolv.conf as it was, or, since
- * systemd-resolved forgets by itself, what it was told. */
-int dns_path(const char *network, char *path, struct text *why);
-/* True: what stands in `resolv_conf` comes from dns_set, and `path` has what stood there before. */
-bool dns_is_ours(const char *resolv_conf, const char *path);
-/* True: `path` has the servers that systemd-resolved was told for the network. */
-bool dns_lists_told(const char *path);
+
+/* As before the first dns_set of all networks, or as a network shows it that is still up, unless
+ * somebody else keeps it now. 0, also when none was set; or -errno and a sentence: what could not be
+ * undone stays in the record, for the next time. `may_forget`: what was set where nothing is any more
+ * (in a container that is gone) needs no undoing. */
+int dns_undo(const char *network, bool may_forget, struct text *why);
+
+/* After others wrote /etc/resolv.conf: shows our servers again, and keeps theirs to be restored. 1: it
+ * did; 0: there was nothing to do; or -errno and a sentence. */
+int dns_lay_again(const char *network, struct text *why);
+/* A descriptor that is readable when others may have written it; -1: nobody needs to look, or, with a
+ * sentence, nobody can. To be read empty and closed. */
+int dns_watch(const char *network, struct text *why);
+
+/* ---- for queries outside of the tunnels (G1) ---- */
+
+/* resolv.conf's text as others last wrote it, if what stands in `resolv_conf` comes from a dns_set;
+ * malloc's. NULL: it does not. */
+char *dns_text_before(const char *resolv_conf);
+/* True: systemd-resolved was told this server for a network's interface. */
+bool dns_told_resolved(const struct address *server);
 
 #endif

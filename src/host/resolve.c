@@ -270,8 +270,7 @@ static int ask(struct request *request, const struct resolve_inside *inside, str
         servers->addresses[servers->count++] = inside->servers[i];
     const struct resolve_options *options = &request->resolver->options;
     const struct uplink_dns_files files = {.resolv_conf = options->resolv_conf,
-                                           .systemd_resolv_conf = options->systemd_resolv_conf,
-                                           .replaced = options->replaced};
+                                           .systemd_resolv_conf = options->systemd_resolv_conf};
     int result = inside ? 0 : uplink_dns_find(&files, servers, why);
     if (result < 0)
         return result;

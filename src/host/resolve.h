@@ -22,7 +22,6 @@ struct resolve_options {
     uint32_t mark;                   /* SO_MARK of every query */
     const char *resolv_conf;         /* NULL: /etc/resolv.conf */
     const char *systemd_resolv_conf; /* NULL: /run/systemd/resolve/resolv.conf */
-    const char *replaced;            /* the network's dns_path, when it may set the system's DNS */
     unsigned timeout_ms;             /* of the first try, doubled for the next; 0: 2000 */
 };
 

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "host/dns.h"
@@ -50,16 +51,8 @@ static void take_line(const char *line, struct found *found)
         found->dns.addresses[found->dns.count++] = address;
 }
 
-static int read_servers(const char *path, struct found *found, struct text *why)
+static void take_lines(FILE *file, struct found *found)
 {
-    *found = (struct found){0};
-    FILE *file = fopen(path, "re");
-    if (!file) {
-        int error = errno;
-        text_append(why, "cannot read %s, which names the host's DNS servers: %s", path,
-                    strerror(error));
-        return -error;
-    }
     char line[512];
     bool is_continued = false;
     for (size_t read_bytes = 0;
@@ -73,27 +66,33 @@ static int read_servers(const char *path, struct found *found, struct text *why)
         is_continued = !is_whole;
     }
     fclose(file);
+}
+
+/* Of `text`, or if that is NULL of what stands at `path`. */
+static int read_servers(const char *path, char *text, struct found *found, struct text *why)
+{
+    *found = (struct found){0};
+    if (text && !*text)
+        return 0; /* fmemopen refuses it */
+    FILE *file = text ? fmemopen(text, strlen(text), "r") : fopen(path, "re");
+    if (!file) {
+        int error = errno;
+        text_append(why, "cannot read %s, which names the host's DNS servers: %s", path,
+                    strerror(error));
+        return -error;
+    }
+    take_lines(file, found);
     return 0;
 }
 
 /* systemd-resolved lists the servers of all links in the order of their indices, so those of an uplink
  * that came after the tunnels stand behind the tunnels'. A server of both stays if there is no other. */
-static void leave_out_told(const char *path, struct uplink_dns *dns)
+static void leave_out_told(struct uplink_dns *dns)
 {
     struct uplink_dns kept = {0};
-    struct found told;
-    char ignored[128];
-    struct text why;
-    text_init(&why, ignored, sizeof(ignored));
-    if (!dns_lists_told(path) || read_servers(path, &told, &why) < 0)
-        return;
-    for (size_t i = 0; i < dns->count; i++) {
-        bool is_told = false;
-        for (size_t t = 0; t < told.dns.count && !is_told; t++)
-            is_told = address_is_equal(&dns->addresses[i], &told.dns.addresses[t]);
-        if (!is_told)
+    for (size_t i = 0; i < dns->count; i++)
+        if (!dns_told_resolved(&dns->addresses[i]))
             kept.addresses[kept.count++] = dns->addresses[i];
-    }
     if (kept.count > 0)
         *dns = kept;
 }
@@ -103,19 +102,20 @@ int uplink_dns_find(const struct uplink_dns_files *files, struct uplink_dns *dns
 {
     const char *path = files->resolv_conf ? files->resolv_conf : UPLINK_DNS_RESOLV_CONF;
     struct found found;
-    if (files->replaced && dns_is_ours(path, files->replaced))
-        path = files->replaced; /* or the tunnels' own servers would be asked from outside */
-    int result = read_servers(path, &found, why);
+    /* Or the tunnels' own servers would be asked from outside. */
+    char *before = files->resolv_conf ? NULL : dns_text_before(path);
+    int result = read_servers(path, before, &found, why);
+    free(before);
     if (result == 0 && found.names_stub && found.dns.count == 0) {
         path = files->systemd_resolv_conf ? files->systemd_resolv_conf : SYSTEMD_RESOLV_CONF;
-        result = read_servers(path, &found, why);
+        result = read_servers(path, NULL, &found, why);
     }
     if (result < 0)
         return result;
     if (found.dns.count > 0) {
         *dns = found.dns;
-        if (files->replaced)
-            leave_out_told(files->replaced, dns);
+        if (!files->resolv_conf)
+            leave_out_told(dns);
         return 0;
     }
     if (found.names_local) {

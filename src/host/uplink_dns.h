@@ -11,9 +11,8 @@
 #define UPLINK_DNS_MOST 8
 
 struct uplink_dns_files {
-    const char *resolv_conf;         /* NULL: UPLINK_DNS_RESOLV_CONF */
+    const char *resolv_conf;         /* NULL: UPLINK_DNS_RESOLV_CONF, as others last wrote it */
     const char *systemd_resolv_conf; /* NULL: /run/systemd/resolve/resolv.conf */
-    const char *replaced;            /* the network's dns_path, or NULL */
 };
 
 struct uplink_dns {

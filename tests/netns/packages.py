@@ -97,6 +97,15 @@ def new_etc(host):
     return etc
 
 
+def plain_resolv_conf(host):
+    """An /etc of its own, whose resolv.conf is no mount: its path from outside."""
+    etc = new_etc(host)
+    resolv_conf = os.path.join(host.dir, "resolv.conf")
+    if os.path.exists(resolv_conf):
+        os.remove(resolv_conf)
+    return os.path.join(etc, "resolv.conf")
+
+
 def take_back(host):
     new_etc(host)
     host.given = []

@@ -182,6 +182,11 @@ class Hopwire:
                 pass
         return found
 
+    def daemon(self):
+        """The process that moves packets."""
+        with open(self.host.run_path("hopwire", self.name + ".state")) as file:
+            return json.load(file)["pid"]
+
     def kill(self, waits=True):
         """kill -9, and waits until the process is gone with all that it held."""
         pids = self.pids()

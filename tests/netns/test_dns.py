@@ -170,24 +170,5 @@ def G3_a_manager_that_fails_refuses_up():
     tap.same_lines(scene.client.network_state(), scene.before, "the host's network")
 
 
-@tap.test
-def G3_no_way_to_set_it_is_refused_with_a_sentence():
-    with open("/proc/self/mountinfo") as file:
-        if any(line.split()[4] == os.path.realpath("/etc/resolv.conf") for line in file):
-            raise tap.Skip("this machine's /etc/resolv.conf is a mount of its own")
-    os.remove(os.path.join(scene.client.dir, "resolv.conf"))
-    try:
-        hopwire = Hopwire(scene.client, "nodns")
-        text = scene.world.client_text(entry={"DNS": ENTRY_DNS})
-        result = hopwire.command("up", hopwire.write(text), check=False)
-        if result.returncode == 0:
-            hopwire.down()
-            raise tap.Skip("this machine has resolvconf")
-        tap.contains(result.stderr, "install openresolv", "the sentence")
-        tap.same_lines(scene.client.network_state(), scene.before, "the host's network")
-    finally:
-        own_resolv_conf()
-
-
 if __name__ == "__main__":
     main(afterwards=own_resolv_conf, services=False)

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/* A process that keeps the system's DNS with the rights that the daemon was started with, which the
+ * process that parses packets gives up (RULES I5): it sets the network's name servers, lays them
+ * again when others write /etc/resolv.conf, and puts back what was there. It ends with the daemon,
+ * however that ends; after a kill -9 it undoes nothing. */
+#ifndef DAEMON_KEEPER_H
+#define DAEMON_KEEPER_H
+
+#include <sys/types.h>
+
+#include "config/config.h"
+
+struct keeper {
+    int socket; /* to it; -1: there is none */
+    pid_t process;
+};
+
+/* Forks it, with all signals blocked that are now; `forget` gives its copy of the configuration, with
+ * the keys, back. *keeper has none where the system keeps its own servers. 0, or -errno and a
+ * sentence. */
+int keeper_start(struct keeper *keeper, struct config *config,
+                 void (*forget)(struct config *config), struct text *why);
+
+/* As dns_set and dns_undo say; each waits for the keeper, which waits for nothing without a bound.
+ * `log` is told what it has to say meanwhile. -EPIPE: it has ended. */
+int keeper_set(struct keeper *keeper, void (*log)(void *context, const char *line), void *context,
+               struct text *why);
+int keeper_undo(struct keeper *keeper, void (*log)(void *context, const char *line), void *context,
+                struct text *why);
+
+/* When its socket is readable: tells `log` what it says. False: it has ended; keeper_end follows. */
+bool keeper_hear(struct keeper *keeper, void (*log)(void *context, const char *line),
+                 void *context);
+
+/* Ends it, as it stands. Without one does nothing. */
+void keeper_end(struct keeper *keeper);
+
+#endif
