@@ -59,9 +59,6 @@ struct hopwire_engine {
     struct hopwire_write writes[LIBRARY_ACTIONS_MOST];
 };
 
-/* Warns of each key that asks something of the host. */
-void library_tell_unused(const struct hopwire_options *options, const struct config *config);
-
 static inline struct hopwire_address library_address(const struct address *address)
 {
     struct hopwire_address public_address = {.family = address->family};
