@@ -41,6 +41,17 @@ static bool open_tun(struct host *host)
            CHECK_EQUAL(link_set_up(&host->netlink, host->tun_index, true, &host->why), 0);
 }
 
+/* The kernel's local routes of IPv6 addresses come a moment after the addresses. */
+static bool wait_for_addresses(void)
+{
+    char output[256];
+    namespace_run(output, sizeof(output),
+                  "for i in $(seq 3000); do ip -6 addr | grep -q tentative || [ 2 != "
+                  "$(ip -6 route show table local | grep -cE '^local (2001:db8|fc00:bb00)::2 ') ] "
+                  "|| exit 0; sleep 0.01; done; exit 1");
+    return CHECK_TEXT(output, "");
+}
+
 static bool open_host(struct host *host)
 {
     char output[DUMP_BYTES];
@@ -59,12 +70,7 @@ static bool open_host(struct host *host)
     CHECK_EQUAL(netlink_open(&host->netlink, &host->why), 0);
     if (!open_tun(host))
         return false;
-    /* The kernel's local routes of IPv6 addresses come a moment after the addresses. */
-    namespace_run(output, sizeof(output),
-                  "for i in $(seq 500); do ip -6 addr | grep -q tentative || [ 2 != "
-                  "$(ip -6 route show table local | grep -cE '^local (2001:db8|fc00:bb00)::2 ') ] "
-                  "|| exit 0; sleep 0.01; done; exit 1");
-    return CHECK_TEXT(output, "");
+    return wait_for_addresses();
 }
 
 static void close_host(struct host *host)

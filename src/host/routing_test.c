@@ -114,6 +114,8 @@ static void test_an_update_makes_exactly_the_difference(void)
     CHECK_TEXT(way_of(&host, "10.2.0.1", 0), "refused");
     CHECK_EQUAL(link_set_up(&host.netlink, host.tun_index, true, &host.why), 0);
     CHECK_EQUAL(link_add_address(&host.netlink, host.tun_index, &nat_ipv6, &host.why), 0);
+    if (!wait_for_addresses())
+        goto close;
     CHECK_EQUAL(routing_update(&host.netlink, &routing, new, 3, &host.why), 0);
     namespace_run(second, sizeof(second), "ip route show table all; ip -6 route show table 4800");
     CHECK_TEXT(second, first);

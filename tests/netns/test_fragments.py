@@ -93,4 +93,4 @@ def C5_bogus_fragments_reach_nobody_and_are_counted():
 
 
 if __name__ == "__main__":
-    main(relays=None, afterwards=start_relays)
+    main(relays=None, afterwards=start_relays, segments=False)

@@ -218,4 +218,4 @@ def build():
 
 
 if __name__ == "__main__":
-    main(afterwards=build)
+    main(afterwards=build, segments=False)

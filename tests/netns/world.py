@@ -34,10 +34,11 @@ def overhead(address):
 
 class World:
     """`entry_endpoint` and `exit_endpoint` choose the families of the two hops' datagrams; the relay
-    programs' MTUs follow, so that everything fits the client's uplink."""
+    programs' MTUs follow, so that everything fits the client's uplink. Where it does not, `segments`
+    must be off (see WireguardGo)."""
 
-    def __init__(self, lab, entry_endpoint=ENTRY, exit_endpoint=EXIT, mtu=1500):
-        self.lab, self.mtu = lab, mtu
+    def __init__(self, lab, entry_endpoint=ENTRY, exit_endpoint=EXIT, mtu=1500, segments=True):
+        self.lab, self.mtu, self.segments = lab, mtu, segments
         self.entry_endpoint, self.exit_endpoint = entry_endpoint, exit_endpoint
         self.entry_mtu = mtu - overhead(entry_endpoint)
         self.exit_mtu = self.entry_mtu - overhead(exit_endpoint)
@@ -94,7 +95,7 @@ class World:
     def start_relay(self, host, interface, binary):
         host.masquerade("public")
         if binary != "hopwire":
-            return WireguardGo(host, interface, binary)
+            return WireguardGo(host, interface, binary, segments=self.segments)
         relay = Hopwire(host, interface.name)
         relay.up(text=interface.quick_text())
         return relay
