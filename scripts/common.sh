@@ -62,7 +62,7 @@ build_in() {
     shift
     say "building in $directory"
     if [ ! -f "$directory/build.ninja" ]; then
-        meson setup "$directory" "$@" >"$directory.log" 2>&1 </dev/null ||
+        meson setup "$directory" --werror "$@" >"$directory.log" 2>&1 </dev/null ||
             { cat "$directory.log" >&2; refuse "meson setup failed"; }
         rm -f "$directory.log"
     fi

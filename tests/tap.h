@@ -27,6 +27,19 @@
 
 #define TAP_RUN(argc, argv, test) tap_run((argc), (argv), #test, (test))
 
+/* A program with the address sanitizer does not run inside valgrind, nor in useful time inside an
+ * emulator, and its mlock does nothing: such tests are not run there. */
+#if defined(__has_feature)
+#define TAP_HAS_FEATURE(feature) __has_feature(feature)
+#else
+#define TAP_HAS_FEATURE(feature) 0
+#endif
+#if defined(__SANITIZE_ADDRESS__) || TAP_HAS_FEATURE(address_sanitizer)
+#define TAP_IS_SANITIZED 1
+#else
+#define TAP_IS_SANITIZED 0
+#endif
+
 bool tap_check(bool holds, const char *claim, const char *file, int line);
 bool tap_check_equal(long long actual, long long expected, const char *what, const char *file,
                      int line);

@@ -208,7 +208,7 @@ int main(int argc, char **argv)
     TAP_RUN(argc, argv, test_a_backend_that_fails_its_self_test_is_passed_over);
     TAP_RUN(argc, argv, test_a_mismatch_costs_one_step_and_no_more);
     TAP_RUN(argc, argv, test_the_default_is_the_first_that_works_and_unknown_names_are_refused);
-    if (!AEAD_TEST_IS_SANITIZED)
+    if (!TAP_IS_SANITIZED)
         TAP_RUN(argc, argv, test_avx2_is_left_alone_where_the_system_does_not_save_its_registers);
     TAP_RUN(argc, argv, test_without_memory_there_is_none_and_nothing_leaks);
     return tap_done();

@@ -8,7 +8,7 @@
 #include "crypto/aead_backends.h"
 #include "crypto/aead_test.h"
 
-#if AEAD_TEST_IS_SANITIZED || !__has_include(<valgrind/memcheck.h>)
+#if TAP_IS_SANITIZED || !__has_include(<valgrind/memcheck.h>)
 #define VALGRIND_MAKE_MEM_UNDEFINED(bytes, len) ((void)(bytes), (void)(len))
 #define VALGRIND_MAKE_MEM_DEFINED(bytes, len) ((void)(bytes), (void)(len))
 #define VALGRIND_COUNT_ERRORS 0

@@ -10,18 +10,6 @@
 #include "crypto/aead.h"
 #include "tap.h"
 
-/* A program with sanitizers does not run inside valgrind, nor in useful time inside an emulator. */
-#if defined(__has_feature)
-#define AEAD_TEST_HAS_FEATURE(feature) __has_feature(feature)
-#else
-#define AEAD_TEST_HAS_FEATURE(feature) 0
-#endif
-#if defined(__SANITIZE_ADDRESS__) || AEAD_TEST_HAS_FEATURE(address_sanitizer)
-#define AEAD_TEST_IS_SANITIZED 1
-#else
-#define AEAD_TEST_IS_SANITIZED 0
-#endif
-
 /* Runs `body` on every backend that works here; one that says it is supported must. */
 static inline void aead_test_each(void (*body)(struct aead *aead))
 {

@@ -36,7 +36,6 @@ static bool has_flag(const void *address, const char *flag)
     return is_found;
 }
 
-/* AddressSanitizer makes mlock do nothing, and say that it did. */
 static bool mlock_works(void)
 {
     void *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -117,8 +116,10 @@ static void test_a_refused_lock_warns_once_and_goes_on(void)
 
 int main(int argc, char **argv)
 {
-    TAP_RUN(argc, argv, test_secrets_are_locked_and_left_out_of_dumps);
     TAP_RUN(argc, argv, test_memory_is_zeroed_aligned_and_apart);
-    TAP_RUN(argc, argv, test_a_refused_lock_warns_once_and_goes_on);
+    if (!TAP_IS_SANITIZED) { /* its mlock does nothing, and says that it did */
+        TAP_RUN(argc, argv, test_secrets_are_locked_and_left_out_of_dumps);
+        TAP_RUN(argc, argv, test_a_refused_lock_warns_once_and_goes_on);
+    }
     return tap_done();
 }
