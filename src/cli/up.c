@@ -13,15 +13,22 @@
 
 #include "cli/command.h"
 #include "cli/load.h"
+#include "daemon/calls.h"
 #include "daemon/daemon.h"
 #include "daemon/keeper.h"
 
 #define USAGE "up [-f] [--replace] NAME|FILE..."
 
+/* What stands between `up` and the daemon that it becomes. */
+struct start {
+    int pipe_end; /* to whoever waits; background only */
+    struct keeper keeper;
+};
+
 /* The network stands: from here on the daemon marks sockets, follows routes and, at the end, puts
  * the host back, for which CAP_NET_ADMIN is enough; its files are those of its own user (RULES I5).
  * No program that it could be made to run gets more. */
-static void give_up_rights(void)
+static void give_up_rights(const struct start *start)
 {
     struct rlimit no_limit = {RLIM_INFINITY, RLIM_INFINITY};
     setrlimit(RLIMIT_MEMLOCK, &no_limit); /* secrets of sessions to come are locked too */
@@ -32,15 +39,20 @@ static void give_up_rights(void)
         prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
         fprintf(stderr, "hopwire: the rights beyond CAP_NET_ADMIN cannot be given up: %s\n",
                 strerror(errno));
+    char reason[256];
+    struct text why;
+    text_init(&why, reason, sizeof(reason));
+    if (calls_limit(start->keeper.socket < 0 ? 0 : start->keeper.process, &why) != 0)
+        fprintf(stderr, "hopwire: %s\n", reason);
 }
 
 /* The parent waits at this pipe until the child's network works or has failed. */
 static bool tell_parent(void *context)
 {
-    int *pipe_end = context;
-    give_up_rights();
-    bool is_heard = write(*pipe_end, "R", 1) == 1;
-    close(*pipe_end);
+    const struct start *start = context;
+    give_up_rights(start);
+    bool is_heard = write(start->pipe_end, "R", 1) == 1;
+    close(start->pipe_end);
     if (!is_heard)
         return false;
     int null = open("/dev/null", O_RDWR);
@@ -56,8 +68,7 @@ static bool tell_parent(void *context)
 
 static bool tell_nobody(void *context)
 {
-    (void)context;
-    give_up_rights();
+    give_up_rights(context);
     return true;
 }
 
@@ -77,15 +88,15 @@ static int run_with_keeper(struct config *config, struct daemon_options *options
 {
     char reason[512];
     struct text why;
-    struct keeper keeper;
+    struct start *start = options->context;
     text_init(&why, reason, sizeof(reason));
-    if (keeper_start(&keeper, config, load_free, &why) != 0) {
+    if (keeper_start(&start->keeper, config, load_free, &why) != 0) {
         fprintf(stderr, "hopwire: %s: %s\n", config->name, reason);
         return COMMAND_REFUSED;
     }
-    options->keeper = &keeper;
+    options->keeper = &start->keeper;
     int result = daemon_run(options);
-    keeper_end(&keeper);
+    keeper_end(&start->keeper);
     return result;
 }
 
@@ -102,8 +113,9 @@ static int run(char **names, int count, struct daemon_options *options)
                         "root, for example with sudo\n",
                 config->name);
     } else {
+        struct start *start = options->context;
         if (!options->is_foreground)
-            leave_caller(options->context);
+            leave_caller(&start->pipe_end);
         options->config = config;
         result = run_with_keeper(config, options);
     }
@@ -146,8 +158,9 @@ static int run_in_background(char **names, int count, struct daemon_options *opt
     }
     close(ends[0]);
     setsid();
+    struct start start = {.pipe_end = ends[1]};
     options->ready = tell_parent;
-    options->context = &ends[1];
+    options->context = &start;
     return run(names, count, options);
 }
 
@@ -167,10 +180,12 @@ int up_main(int argc, char **argv)
     }
     if (optind >= argc)
         return command_misused(USAGE, "up: NAME or FILE is missing");
+    struct start start = {.pipe_end = -1};
     struct daemon_options options = {.aead_backend = getenv("HOPWIRE_AEAD"),
                                      .is_foreground = is_foreground,
                                      .replaces = replaces,
-                                     .ready = tell_nobody};
+                                     .ready = tell_nobody,
+                                     .context = &start};
     char **names = argv + optind;
     int count = argc - optind;
     return is_foreground ? run(names, count, &options) : run_in_background(names, count, &options);

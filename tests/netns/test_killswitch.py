@@ -430,6 +430,7 @@ def I5_the_daemon_keeps_one_right_and_down_works_with_it():
                         ("CapBnd", 0)):
         tap.equal(int(fields[key], 16), rights, key)
     tap.equal(fields["NoNewPrivs"], "1", "NoNewPrivs")
+    tap.equal(fields["Seccomp"], "2", "Seccomp: a filter")
     wait_reachable(scene.client, OFFICE)
     hopwire.down()
     tap.same_lines(scene.client.network_state(), scene.before, "after down")
