@@ -38,9 +38,7 @@ void peer_state_print(const json_t *peer)
         printf("gave up, ");
         print_unanswered(peer);
     } else if (strcmp(state, "unroutable") == 0) {
-        printf("unroutable: its endpoint %s",
-               ask_number(peer, "mtu") ? "is outside the carrier's AllowedIPs"
-                                       : "does not fit the carrier's path, which is too narrow");
+        printf("unroutable: %s", ask_text(peer, "obstacle", "?"));
     } else if (strcmp(state, "no endpoint") == 0) {
         printf("no endpoint yet%s%s", cause ? ": " : "", cause ? cause : "");
     } else {

@@ -51,6 +51,8 @@ static void print_peer(const json_t *peer, const char *indent)
     long long handshake = ask_number(peer, "latest_handshake");
     printf("%speer %s\n%s  endpoint %s · ", indent, ask_text(peer, "public_key", "?"), indent,
            peer_state_endpoint(peer));
+    if (ask_text(peer, "rides", NULL))
+        printf("inside peer %s · ", ask_text(peer, "rides", NULL));
     peer_state_print(peer);
     if (handshake)
         printf(" · handshake %lld s ago", ago_s(handshake));

@@ -79,6 +79,27 @@ static void list_routes(struct line *line, const struct tunnel_description *tunn
     list_prefixes(line, "!", tunnel->route_exceptions, tunnel->route_exception_count);
 }
 
+/* What carries the peer's datagrams; a name's address, and with it a fellow (RULES A8), is not known. */
+static void outline_way(const struct config *config, struct line *line, size_t index, size_t peer)
+{
+    const struct tunnel_description *tunnel = &config->network.tunnels[index];
+    const struct peer_description *from = &tunnel->peers[peer];
+    int fellow = from->has_endpoint
+                     ? network_fellow_of(tunnel, peer, &from->endpoint.address)
+                     : NETWORK_FELLOW_NONE;
+    if (fellow >= 0) {
+        char key[KEYTEXT_CHARACTERS + 1];
+        keytext_format(tunnel->peers[fellow].public_key, key);
+        put(line, "inside peer %.8s…", key);
+    } else if (tunnel->carrier == TUNNEL_NO_CARRIER) {
+        put(line, "directly");
+    } else {
+        put(line, "inside %s", config->network.tunnels[tunnel->carrier].name);
+    }
+    if (from->endpoint_name && network_levels_of(tunnel) > 1)
+        put(line, "or inside the peer that has its address in AllowedIPs");
+}
+
 /* Whom the tunnel's datagrams go to, and on what: a wrong order of files or a forgotten Via shows. */
 static void outline_peers(const struct config *config, struct text *text, size_t index,
                           unsigned indent)
@@ -96,10 +117,7 @@ static void outline_peers(const struct config *config, struct text *text, size_t
             put(&line, "at %s,", endpoint_format(&peer->endpoint, endpoint));
         else
             put(&line, "that comes to us,");
-        if (tunnel->carrier == TUNNEL_NO_CARRIER)
-            put(&line, "directly");
-        else
-            put(&line, "inside %s", config->network.tunnels[tunnel->carrier].name);
+        outline_way(config, &line, index, p);
         text_append(text, "\n");
     }
     if (tunnel->peer_count > PEERS_SHOWN)

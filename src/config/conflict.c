@@ -269,11 +269,19 @@ static void warn_of_families(struct loader *loader, size_t index)
     }
 }
 
-static void check_endpoint(struct loader *loader, const struct peer_description *peer,
-                           const struct config_place *place,
+static bool is_inside_fellow(const struct tunnel_description *tunnel,
+                             const struct peer_description *peer)
+{
+    return network_fellow_of(tunnel, (size_t)(peer - tunnel->peers),
+                                  &peer->endpoint.address) != NETWORK_FELLOW_NONE;
+}
+
+static void check_endpoint(struct loader *loader, const struct tunnel_description *tunnel,
+                           const struct peer_description *peer, const struct config_place *place,
                            const struct tunnel_description *carrier, const struct ranges *allowed)
 {
-    if (!peer->has_endpoint) /* a name's addresses are looked at when they are known */
+    /* A name's addresses are looked at when they are known; inside a fellow: see hops.c. */
+    if (!peer->has_endpoint || is_inside_fellow(tunnel, peer))
         return;
     const struct address *address = &peer->endpoint.address;
     struct prefix host = prefix_host(address);
@@ -306,7 +314,8 @@ static void warn_of_loops(struct loader *loader, size_t index, const struct rang
         const struct endpoint *endpoint = &root->peers[p].endpoint;
         struct prefix host = prefix_host(&endpoint->address);
         char text[ADDRESS_TEXT_BYTES];
-        if (root->peers[p].has_endpoint && ranges_cover(routed, &host))
+        if (root->peers[p].has_endpoint && ranges_cover(routed, &host) &&
+            !is_inside_fellow(root, &root->peers[p]))
             config_messages_add(
                 loader->messages, CONFIG_WARNING,
                 &config->tunnels[index].peers[p].given[KEYWORD_ENDPOINT],
@@ -351,7 +360,7 @@ void conflict_check_reach(struct loader *loader)
     for (size_t i = 0; i < network->tunnel_count; i++) {
         const struct tunnel_description *tunnel = &network->tunnels[i];
         for (size_t p = 0; p < tunnel->peer_count && tunnel->carrier != TUNNEL_NO_CARRIER; p++)
-            check_endpoint(loader, &tunnel->peers[p],
+            check_endpoint(loader, tunnel, &tunnel->peers[p],
                            &config->tunnels[i].peers[p].given[KEYWORD_ENDPOINT],
                            &network->tunnels[tunnel->carrier], &allowed[tunnel->carrier]);
     }

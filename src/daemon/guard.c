@@ -136,7 +136,7 @@ void guard_find_lan(struct guard *guard, const struct root_way *ways, size_t way
         add_dhcp_servers(guard, &links);
 }
 
-/* The current endpoints of all roots' peers; *endpoints is malloc's. -ENOMEM. */
+/* The current endpoints of all that the roots' sockets send to; *endpoints is malloc's. -ENOMEM. */
 static int list_endpoints(const struct guard *guard, struct endpoint **endpoints, size_t *count)
 {
     const struct network_description *network = &guard->config->network;
@@ -153,7 +153,8 @@ static int list_endpoints(const struct guard *guard, struct endpoint **endpoints
         for (uint32_t p = 0; p < network->tunnels[i].peer_count; p++) {
             struct status_peer peer;
             status_read_peer(guard->engine, i, p, 0, &peer);
-            list[(*count)++] = peer.endpoint;
+            if (peer.carrier < 0) /* else they leave inside a fellow's (RULES A8) */
+                list[(*count)++] = peer.endpoint;
         }
     }
     *endpoints = list;

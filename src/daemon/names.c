@@ -81,41 +81,43 @@ static bool is_failing(const struct status_peer *peer)
 
 /* RULES G2: what can be a host's, and what the carrier can reach. An answer has no scope, without
  * which a link-local IPv6 address is none. */
-static bool is_reachable(const struct name *name, const struct address *address)
+static enum engine_way way_to(const struct name *name, const struct address *address)
 {
-    const struct names_options *options = &name->names->options;
-    int carrier = options->network->tunnels[name->tunnel].carrier;
     bool is_ipv6 = address->family == FAMILY_IPV6;
     if (!value_is_host_address(address) || (is_ipv6 && address_is_link_local(address)))
-        return false;
-    if (carrier == TUNNEL_NO_CARRIER)
-        return true;
-    const struct tunnel_description *from = &options->network->tunnels[carrier];
-    bool has_family = false;
-    for (size_t i = 0; i < from->address_count; i++)
-        has_family |= from->addresses[i].family == address->family;
-    /* Over IPv6 a narrow path carries nothing (E4). */
-    bool is_narrow =
-        is_ipv6 && engine_mtu(options->engine, (uint32_t)carrier) < IPV6_LEAST_MTU_BYTES;
-    return has_family && !is_narrow && !address_is_link_local(address) &&
-           !address_is_loopback(address) &&
-           engine_peer_for(options->engine, (uint32_t)carrier, address) >= 0;
+        return ENGINE_WAY_NONE;
+    enum engine_way way =
+        engine_way(name->names->options.engine, name->tunnel, name->peer, address);
+    bool is_of_one_link = address_is_link_local(address) || address_is_loopback(address);
+    return way != ENGINE_WAY_SOCKET && is_of_one_link ? ENGINE_WAY_NONE : way;
 }
 
+/* Where one of the addresses is inside a fellow, the others are another way to the same relay, past
+ * it (RULES A8). */
 static size_t choose_reachable(const struct name *name, const struct address *addresses,
                                size_t count, struct address *reachable)
 {
+    enum engine_way ways[RESOLVE_ADDRESSES_MOST];
+    bool is_inside = false;
     size_t kept = 0;
-    for (size_t i = 0; i < count && kept < RESOLVE_ADDRESSES_MOST; i++)
-        if (is_reachable(name, &addresses[i]))
+    count = count < RESOLVE_ADDRESSES_MOST ? count : RESOLVE_ADDRESSES_MOST;
+    for (size_t i = 0; i < count; i++) {
+        ways[i] = way_to(name, &addresses[i]);
+        is_inside |= ways[i] == ENGINE_WAY_FELLOW || ways[i] == ENGINE_WAY_HIDDEN;
+    }
+    for (size_t i = 0; i < count; i++) {
+        bool is_reached = is_inside ? ways[i] == ENGINE_WAY_FELLOW
+                                    : ways[i] == ENGINE_WAY_SOCKET || ways[i] == ENGINE_WAY_CARRIER;
+        if (is_reached)
             reachable[kept++] = addresses[i];
+    }
     return kept;
 }
 
 static const char *why_unreachable(const struct name *name)
 {
     return name->names->options.network->tunnels[name->tunnel].carrier == TUNNEL_NO_CARRIER
-               ? "none of its addresses can be a host's"
+               ? "none of its addresses can be a host's, or is reached inside the peer that has it"
                : "its carrier reaches none of the name's addresses";
 }
 

@@ -59,17 +59,19 @@ static const struct address *first_address(const struct tunnel_description *tunn
     return NULL;
 }
 
-static bool is_on_interface(const struct config *config, int carrier, const struct address *address)
+static bool is_on_interface(const struct config *config, size_t carrier,
+                            const struct address *address)
 {
-    return !network_nat_is_on(&config->network, (size_t)carrier) ||
+    return !network_nat_is_on(&config->network, carrier) ||
            address_is_equal(address, &config->network.nat_ipv4) ||
            address_is_equal(address, &config->network.nat_ipv6);
 }
 
+/* The tunnel's port on the addresses of its carrier, which may be itself (RULES A8). */
 static void reserve(struct ports *ports, const struct config *config, uint32_t tunnel,
-                    uint16_t port, void (*log)(void *, const char *), void *context)
+                    uint32_t carrier, uint16_t port, void (*log)(void *, const char *),
+                    void *context)
 {
-    int carrier = config->network.tunnels[tunnel].carrier;
     static const enum family families[] = {FAMILY_IPV4, FAMILY_IPV6};
     for (size_t i = 0; i < 2; i++) {
         const struct address *address =
@@ -92,15 +94,18 @@ static void reserve(struct ports *ports, const struct config *config, uint32_t t
 int ports_reserve(struct ports *ports, const struct config *config, const struct engine *engine,
                   void (*log)(void *context, const char *line), void *context)
 {
-    ports->fds = calloc(2 * config->network.tunnel_count + 1, sizeof(*ports->fds));
+    ports->fds = calloc(4 * config->network.tunnel_count + 1, sizeof(*ports->fds));
     if (!ports->fds)
         return -ENOMEM;
     for (uint32_t i = 0; i < config->network.tunnel_count; i++) {
         struct status_tunnel tunnel;
-        if (config->network.tunnels[i].carrier == TUNNEL_NO_CARRIER)
-            continue;
         status_read_tunnel(engine, i, &tunnel);
-        reserve(ports, config, i, tunnel.listen_port, log, context);
+        bool is_root = tunnel.carrier < 0;
+        if (!is_root)
+            reserve(ports, config, i, (uint32_t)tunnel.carrier, tunnel.listen_port, log, context);
+        /* A root's own ListenPort is its socket's, on all addresses. */
+        if (tunnel.inner_port && !(is_root && tunnel.inner_port == tunnel.listen_port))
+            reserve(ports, config, i, i, tunnel.inner_port, log, context);
     }
     return 0;
 }

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "config/keytext.h"
 #include "daemon/roots.h"
 #include "daemon/system_dns.h"
 #include "engine/tree.h"
@@ -18,12 +19,14 @@ struct preview {
 
 /* As `up` would find it: the smallest over the peers (RULES E1). */
 static uint32_t root_mtu(struct netlink *netlink, const struct config *config,
-                         const struct tunnel_description *root)
+                         const struct node *root)
 {
     struct endpoint *endpoints = calloc(root->peer_count + 1, sizeof(*endpoints));
     size_t count = 0;
-    for (; endpoints && count < root->peer_count; count++)
-        endpoints[count] = root->peers[count].endpoint;
+    for (uint32_t i = 0; endpoints && i < root->peer_count; i++) {
+        if (!root->hops[i].carrier)
+            endpoints[count++] = root->peers[i]->endpoint;
+    }
     struct root_way way = roots_find(netlink, config->mark ? config->mark : NETWORK_MARK,
                                      endpoints, count);
     free(endpoints);
@@ -41,17 +44,56 @@ static void find_mtus(const struct config *config, struct tree *tree)
     for (uint32_t i = 0; i < tree->count; i++) {
         if (!tree->nodes[i].carrier)
             tree_set_root_mtu(tree, &tree->nodes[i],
-                              is_open ? root_mtu(&netlink, config, &config->network.tunnels[i])
+                              is_open ? root_mtu(&netlink, config, &tree->nodes[i])
                                       : COMMON_ROOT_MTU_BYTES);
     }
     netlink_close(&netlink);
 }
 
+static void append_hop(const struct preview *preview, const struct hop *hop, int number)
+{
+    const struct peer *peer = hop->peer;
+    char key[KEYTEXT_CHARACTERS + 1], endpoint[ENDPOINT_TEXT_BYTES];
+    keytext_format(peer->noise.public_key, key);
+    text_append(preview->text, "%*shop %d: peer %s at %s, MTU %u\n", 2 * number, "", number, key,
+                peer->endpoint.address.family ? endpoint_format(&peer->endpoint, endpoint)
+                                              : "an address that is not known yet",
+                hop->mtu_bytes);
+}
+
+/* Below each peer those that it carries (RULES A8). `fellow` NULL: what leaves the tunnel itself. */
+static void append_hops_inside(const struct preview *preview, const struct node *node,
+                               const struct peer *fellow, int number)
+{
+    for (uint32_t i = 0; i < node->peer_count; i++) {
+        const struct hop *hop = &node->hops[i];
+        const struct peer *carrying = hop->carrier == node ? hop->carrier_peer : NULL;
+        if (carrying != fellow || (!fellow && hop->carrier == node))
+            continue;
+        append_hop(preview, hop, number);
+        append_hops_inside(preview, node, hop->peer, number + 1);
+    }
+}
+
+static void append_fellows(const struct preview *preview)
+{
+    for (uint32_t i = 0; i < preview->tree->count; i++) {
+        const struct node *node = &preview->tree->nodes[i];
+        bool has_any = false;
+        for (uint32_t p = 0; p < node->peer_count; p++)
+            has_any |= node->hops[p].carrier == node;
+        if (has_any) {
+            text_append(preview->text, "%s: several hops, by AllowedIPs:\n", node->name);
+            append_hops_inside(preview, node, NULL, 1);
+        }
+    }
+}
+
 /* A carrier that carries no IPv6 (RULES E4) has no way to an IPv6 endpoint. */
 static bool is_out_of_reach(const struct node *node)
 {
-    for (uint32_t i = 0; node->carrier && i < node->peer_count; i++) {
-        if (node->hops[i].mtu_bytes == 0 &&
+    for (uint32_t i = 0; i < node->peer_count; i++) {
+        if (node->hops[i].carrier_peer && node->hops[i].mtu_bytes == 0 &&
             node->hops[i].peer->endpoint.address.family == FAMILY_IPV6)
             return true;
     }
@@ -141,6 +183,7 @@ bool preview_append(const struct config *config, struct text *text)
     find_mtus(config, &tree);
     config_outline(config, text);
     append_mtus(&preview);
+    append_fellows(&preview);
     routes_walk(&tree.routes, append_route, &preview);
     tree_walk_losses(&tree, &config->network, append_loss, &preview);
     append_dns(&preview, config);

@@ -40,23 +40,45 @@ static json_t *drops_json(const uint64_t drops[VERDICT_COUNT])
     return object;
 }
 
-/* The carried tunnel's peer can only be reached while its carrier's answers: NULL when that does.
- * One attempt beside a session is an ordinary renewal. */
-static const char *carrier_that_fails(const struct engine *engine, uint32_t tunnel,
-                                        const struct status_peer *peer, instant_ns now)
+/* Whoever carries the peer's datagrams, where that does not answer: a tunnel, or (RULES A8) the fellow
+ * by its key; else null. One attempt beside a session is an ordinary renewal. */
+static json_t *carrier_that_fails(const struct engine *engine, uint32_t tunnel,
+                                  const struct status_peer *peer, instant_ns now)
 {
-    struct status_tunnel carried, carrier;
+    struct status_tunnel carrier;
     struct status_peer carrying;
-    status_read_tunnel(engine, tunnel, &carried);
-    int index = -1;
-    if (carried.carrier >= 0 && peer->endpoint.address.family)
-        index = engine_peer_for(engine, (uint32_t)carried.carrier, &peer->endpoint.address);
-    if (index < 0)
-        return NULL;
-    status_read_peer(engine, (uint32_t)carried.carrier, (uint32_t)index, now, &carrying);
-    status_read_tunnel(engine, (uint32_t)carried.carrier, &carrier);
-    bool works = carrying.state == STATUS_PEER_UP && carrying.attempts <= 1;
-    return works ? NULL : carrier.name;
+    if (peer->carrier_peer < 0)
+        return json_null();
+    status_read_peer(engine, (uint32_t)peer->carrier, (uint32_t)peer->carrier_peer, now, &carrying);
+    if (carrying.state == STATUS_PEER_UP && carrying.attempts <= 1)
+        return json_null();
+    status_read_tunnel(engine, (uint32_t)peer->carrier, &carrier);
+    return peer->carrier == (int)tunnel ? key_json(carrying.public_key) : json_string(carrier.name);
+}
+
+/* The peer of the same tunnel that carries this one's datagrams, by its key (RULES A8). */
+static json_t *fellow_json(const struct engine *engine, uint32_t tunnel,
+                           const struct status_peer *peer, instant_ns now)
+{
+    struct status_peer fellow;
+    if (peer->carrier != (int)tunnel || peer->carrier_peer < 0)
+        return json_null();
+    status_read_peer(engine, tunnel, (uint32_t)peer->carrier_peer, now, &fellow);
+    return key_json(fellow.public_key);
+}
+
+/* What keeps an unroutable peer's datagrams from its endpoint. */
+static json_t *obstacle_json(uint32_t tunnel, const struct status_peer *peer)
+{
+    if (peer->state != STATUS_PEER_UNROUTABLE)
+        return json_null();
+    if (peer->carrier_peer >= 0)
+        return json_string("its endpoint does not fit the carrier's path, which is too narrow");
+    return json_string(peer->carrier == (int)tunnel
+                           ? "its endpoint is in the AllowedIPs of a peer that would ride it in "
+                             "turn, or the tunnel has no address of that family"
+                           : "its endpoint is outside the carrier's AllowedIPs, or the carrier has "
+                             "no address of that family");
 }
 
 /* As configured, with its port. */
@@ -73,7 +95,6 @@ static json_t *state_json(const struct report *report, uint32_t tunnel, uint32_t
 {
     const struct engine *engine = network_engine(report->network);
     const char *cause = names_cause(report->names, tunnel, index);
-    const char *waits_for = carrier_that_fails(engine, tunnel, peer, now);
     json_t *object = json_object();
     json_object_set_new(object, "endpoint", endpoint_json(&peer->endpoint));
     json_object_set_new(
@@ -86,7 +107,9 @@ static json_t *state_json(const struct report *report, uint32_t tunnel, uint32_t
     json_object_set_new(object, "attempts", json_integer(peer->attempts));
     json_object_set_new(object, "unanswered_s",
                         json_integer((json_int_t)(peer->unanswered_ns / NS_PER_S)));
-    json_object_set_new(object, "waits_for", waits_for ? json_string(waits_for) : json_null());
+    json_object_set_new(object, "waits_for", carrier_that_fails(engine, tunnel, peer, now));
+    json_object_set_new(object, "rides", fellow_json(engine, tunnel, peer, now));
+    json_object_set_new(object, "obstacle", obstacle_json(tunnel, peer));
     return object;
 }
 
@@ -172,26 +195,30 @@ char *report_status(const struct report *report, instant_ns now)
     return print(object);
 }
 
-/* From the innermost to the socket. */
+/* From the innermost to the socket. What follows one whose way is not known is not told, but it
+ * counts: as the tunnels below it, one hop each. */
 static json_t *hops_json(const struct report *report, int tunnel, int peer, instant_ns now)
 {
     const struct engine *engine = network_engine(report->network);
-    json_t *hops = json_array();
+    json_t *hops = json_array(), *object;
+    uint32_t below = 0;
+    size_t index;
     while (tunnel >= 0 && peer >= 0) {
         struct status_tunnel shown;
         struct status_peer hop;
         status_read_tunnel(engine, (uint32_t)tunnel, &shown);
         status_read_peer(engine, (uint32_t)tunnel, (uint32_t)peer, now, &hop);
-        json_t *object = state_json(report, (uint32_t)tunnel, (uint32_t)peer, &hop, now);
+        object = state_json(report, (uint32_t)tunnel, (uint32_t)peer, &hop, now);
         json_object_set_new(object, "tunnel", json_string(shown.name));
-        json_object_set_new(object, "depth", json_integer(shown.depth));
         json_array_append_new(hops, object);
-        tunnel = shown.carrier;
-        if (tunnel >= 0 && hop.endpoint.address.family)
-            peer = engine_peer_for(engine, (uint32_t)tunnel, &hop.endpoint.address);
-        else
-            peer = -1;
+        below = shown.depth - 1;
+        tunnel = hop.carrier;
+        peer = hop.carrier_peer;
     }
+    below = tunnel >= 0 ? below : 0;
+    json_array_foreach(hops, index, object)
+        json_object_set_new(object, "depth",
+                            json_integer((json_int_t)(json_array_size(hops) - index + below)));
     return hops;
 }
 

@@ -40,14 +40,15 @@ static size_t root_endpoints(const struct daemon *daemon, uint32_t root,
                              struct endpoint **endpoints)
 {
     struct engine *engine = network_engine(daemon->network);
-    size_t count = daemon->description.tunnels[root].peer_count;
-    *endpoints = calloc(count ? count : 1, sizeof(**endpoints));
-    for (uint32_t i = 0; *endpoints && i < count; i++) {
+    size_t peer_count = daemon->description.tunnels[root].peer_count, count = 0;
+    *endpoints = calloc(peer_count ? peer_count : 1, sizeof(**endpoints));
+    for (uint32_t i = 0; *endpoints && i < peer_count; i++) {
         struct status_peer peer;
         status_read_peer(engine, root, i, 0, &peer);
-        (*endpoints)[i] = peer.endpoint;
+        if (peer.carrier < 0) /* else a fellow is on the way (RULES A8) */
+            (*endpoints)[count++] = peer.endpoint;
     }
-    return *endpoints ? count : 0;
+    return count;
 }
 
 bool settle_roots(struct daemon *daemon, bool is_first)

@@ -36,6 +36,7 @@ static enum verdict enter_child(struct inbound_entry *entry, struct node *child,
     entry->source = (struct endpoint){.address = *source, .port = load_be16(packet->data)};
     entry->destination = *destination;
     entry->interface = 0;
+    entry->carrier = entry->node;
     entry->node = child;
     packet_pull(packet, UDP_HEADER_BYTES);
     packet_trim(packet, len - UDP_HEADER_BYTES);

@@ -7,8 +7,8 @@
 
 enum accept_road {
     ACCEPT_REFUSED,  /* see the verdict */
-    ACCEPT_CARRIED,  /* a datagram for `child`'s virtual socket: entry's packet, node and source are set for the
-                        next pass */
+    ACCEPT_CARRIED,  /* a datagram for a virtual socket: entry's packet, node, carrier and source are
+                      * set for the next pass */
     ACCEPT_CONSUMED, /* the program's own, or a fragment that is held: the packet may go */
     ACCEPT_TUN,      /* translated, goes to the TUN with `view` */
 };

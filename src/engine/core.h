@@ -45,6 +45,7 @@ struct outbound_entry {
 struct inbound_entry {
     struct packet *packet;
     struct node *node;
+    struct node *carrier; /* out of whose plaintext; NULL: at the root's socket */
     struct session *session; /* found by sorting; checked again before it is used */
     struct endpoint source;
     struct address destination;
@@ -55,6 +56,7 @@ struct inbound_entry {
 /* A handshake message that waits for its turn, copied out of its buffer. */
 struct backlog_message {
     struct node *node;
+    struct node *carrier; /* as inbound_entry's */
     struct endpoint source;
     struct address destination;
     uint32_t interface;

@@ -19,7 +19,7 @@
 
 void engine_pool_shape(const struct network_description *network, struct pool_shape *shape)
 {
-    size_t depth = tree_description_depth(network), payload = POOL_PAYLOAD_LEAST_BYTES;
+    size_t depth = network_longest_path(network), payload = POOL_PAYLOAD_LEAST_BYTES;
     if (network->link_mtu_bytes > payload)
         payload = network->link_mtu_bytes;
     for (size_t i = 0; i < network->tunnel_count; i++) {
@@ -228,7 +228,7 @@ void engine_network_changed(struct engine *engine, uint32_t root, instant_ns now
         instant_ns at = timers_may_initiate(timers, now)
                             ? now
                             : instant_add(timers->last_initiation, REKEY_TIMEOUT_NS);
-        if (node->peers[p]->current)
+        if (node->peers[p]->current && !hop->carrier)
             hurry(engine, node->peers[p], &timers->new_handshake, at);
     }
 }
@@ -251,10 +251,23 @@ void engine_route(const struct engine *engine, const struct address *destination
     route->source = *node_address(node, family);
 }
 
-int engine_peer_for(const struct engine *engine, uint32_t tunnel, const struct address *address)
+enum engine_way engine_way(const struct engine *engine, uint32_t tunnel, uint32_t index,
+                           const struct address *address)
 {
-    const struct peer *peer = trie_lookup(&engine->tree.nodes[tunnel].tunnel.allowed_ips, address);
-    return peer ? (int)peer->index : -1;
+    struct node *node = &engine->tree.nodes[tunnel];
+    struct peer *fellow, *carrying;
+    const struct node *carrier = tree_carrier_for(node->peers[index], address, &fellow);
+    if (!carrier)
+        return ENGINE_WAY_SOCKET;
+    enum family family = (enum family)address->family;
+    carrying = carrier == node ? fellow : trie_lookup(&carrier->tunnel.allowed_ips, address);
+    /* Over IPv6 a narrow path carries nothing (E4). */
+    bool is_reached = carrying && node_address(carrier, family)->family &&
+                      (family == FAMILY_IPV4 ||
+                       hop_of(carrying)->mtu_bytes >= IPV6_LEAST_MTU_BYTES);
+    if (carrier == node)
+        return is_reached ? ENGINE_WAY_FELLOW : ENGINE_WAY_HIDDEN;
+    return is_reached ? ENGINE_WAY_CARRIER : ENGINE_WAY_NONE;
 }
 
 uint32_t engine_mtu(const struct engine *engine, uint32_t tunnel)

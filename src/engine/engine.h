@@ -83,8 +83,16 @@ struct engine_route {
 };
 void engine_route(const struct engine *engine, const struct address *destination,
                   struct engine_route *route);
-/* The tunnel's peer whose AllowedIPs have the address, or -1. */
-int engine_peer_for(const struct engine *engine, uint32_t tunnel, const struct address *address);
+/* How a peer's datagrams would leave to an address. */
+enum engine_way {
+    ENGINE_WAY_NONE,    /* the carrier does not reach it */
+    ENGINE_WAY_SOCKET,  /* straight, through the root's socket */
+    ENGINE_WAY_CARRIER, /* inside the tunnel's carrier */
+    ENGINE_WAY_FELLOW,  /* inside another peer of the tunnel (RULES A8) */
+    ENGINE_WAY_HIDDEN,  /* the same, but there is no way: of that family, or because it is the peer's own */
+};
+enum engine_way engine_way(const struct engine *engine, uint32_t tunnel, uint32_t peer,
+                           const struct address *address);
 /* MTU of a tunnel's plaintext (the path's), 0 when it has none yet. */
 uint32_t engine_mtu(const struct engine *engine, uint32_t tunnel);
 /* The largest of those that some route leads to: what the interface needs (E2). 0: none yet. */

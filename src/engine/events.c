@@ -89,7 +89,11 @@ void events_no_answer(struct engine *engine, struct peer *peer, instant_ns since
     int len = snprintf(event, sizeof(event), "no answer for %u s",
                        (unsigned)(instant_since(since, now) / NS_PER_S));
     /* One attempt beside a session is an ordinary renewal. */
-    if (node_of(peer)->carrier && carrier && hop_of(carrier)->attempts > 1)
+    bool is_carriers = carrier && hop_of(carrier)->attempts > 1;
+    if (is_carriers && hop_of(peer)->carrier == node_of(peer))
+        snprintf(event + len, sizeof(event) - (size_t)len,
+                 ": peer %u, which carries it, does not work", carrier->index);
+    else if (is_carriers)
         snprintf(event + len, sizeof(event) - (size_t)len, ": its carrier %s does not work",
                  node_of(carrier)->name);
     fail(engine, peer, since, event, now);

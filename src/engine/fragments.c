@@ -10,7 +10,7 @@ bool fragments_init(struct engine *engine)
     if (!engine->reassemblies)
         return false;
     for (uint32_t i = 0; i < tree->count; i++) {
-        if (!tree->nodes[i].first_child)
+        if (!tree->nodes[i].first_child && !tree->nodes[i].inner_port)
             continue;
         engine->reassemblies[i] = reassembly_new(engine->memory, engine->pool);
         if (!engine->reassemblies[i])

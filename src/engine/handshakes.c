@@ -7,11 +7,23 @@
 /* Of the second repetition: one that is lost is no news. */
 #define NO_ANSWER_NS (2 * REKEY_TIMEOUT_NS)
 
-void handshakes_move(struct engine *engine, struct peer *peer, const struct endpoint *endpoint,
+/* Whoever can show us a peer's own bytes from elsewhere, an exit that tells of a source inside itself,
+ * must not get its datagrams out of the tunnel that carries them (RULES A8). */
+static bool is_astray(const struct peer *peer, const struct address *source,
+                      const struct node *carrier)
+{
+    struct peer *fellow;
+    return tree_carrier_for(peer, source, &fellow) != carrier;
+}
+
+bool handshakes_move(struct engine *engine, struct peer *peer, const struct inbound_entry *entry,
                      instant_ns now)
 {
-    tree_set_endpoint(&engine->tree, peer, endpoint);
+    if (is_astray(peer, &entry->source.address, entry->carrier))
+        return false;
+    tree_set_endpoint(&engine->tree, peer, &entry->source);
     events_moved(engine, peer, now);
+    return true;
 }
 
 /* Without a way out: a new endpoint starts it at once, and what waits gives up as if it had been sent. */
@@ -31,7 +43,7 @@ static void initiate(struct engine *engine, struct peer *peer, instant_ns now, u
     /* A timer tries again once the last initiation is old enough. */
     if (!engine->is_up || !timers_may_initiate(&peer->timers, now))
         return;
-    bool is_stuck = node_of(peer)->carrier && (!hop->carrier_peer || !hop->mtu_bytes);
+    bool is_stuck = hop->carrier && (!hop->carrier_peer || !hop->mtu_bytes);
     if (!peer->endpoint.address.family || is_stuck) {
         if (is_stuck && peer->endpoint.address.family)
             events_no_way(engine, peer, "its carrier cannot reach this endpoint", now);
@@ -51,8 +63,8 @@ static void initiate(struct engine *engine, struct peer *peer, instant_ns now, u
     timers_any_authenticated_packet_sent(&peer->timers);
     timers_any_authenticated_packet_traversal(&peer->timers, now);
     core_touch_deadline(engine, peer);
-    outbound_message(engine, node_of(peer), &peer->endpoint, &hop->path, message, sizeof(message),
-                     actions);
+    outbound_message(engine, node_of(peer), hop->carrier, &peer->endpoint, &hop->path, message,
+                     sizeof(message), actions);
 }
 
 void handshakes_initiate_wanted(struct engine *engine, instant_ns now, uint64_t wall_ns,
@@ -93,7 +105,8 @@ void handshakes_enqueue(struct engine *engine, const struct inbound_entry *entry
     }
     size_t at = (engine->backlog_first + engine->backlog_count++) % BACKLOG_MESSAGES;
     struct backlog_message *message = &engine->backlog[at];
-    *message = (struct backlog_message){.node = entry->node, .source = entry->source,
+    *message = (struct backlog_message){.node = entry->node, .carrier = entry->carrier,
+                                        .source = entry->source,
                                         .destination = entry->destination,
                                         .interface = entry->interface,
                                         .len_bytes = entry->packet->len_bytes};
@@ -111,7 +124,7 @@ static void reply(struct engine *engine, const struct backlog_message *message,
                   const struct handshake_result *result, struct actions *actions)
 {
     struct udp_path *path = NULL;
-    if (!message->node->carrier) {
+    if (!message->carrier) {
         if (actions->reply_path_count == ACTIONS_REPLY_PATHS) {
             core_count(engine, message->node, VERDICT_SOCKET_FULL);
             return;
@@ -122,8 +135,8 @@ static void reply(struct engine *engine, const struct backlog_message *message,
                                   .source_interface = message->interface,
                                   .root = message->node->index};
     }
-    outbound_message(engine, message->node, &message->source, path, result->reply,
-                     result->reply_bytes, actions);
+    outbound_message(engine, message->node, message->carrier, &message->source, path,
+                     result->reply, result->reply_bytes, actions);
 }
 
 static void consume(struct engine *engine, const struct backlog_message *message, instant_ns now,
@@ -136,15 +149,22 @@ static void consume(struct engine *engine, const struct backlog_message *message
     if (verdict != VERDICT_OK)
         core_count(engine, message->node, verdict);
     struct peer *peer = result.peer;
-    if (peer && result.moves_endpoint) {
-        struct inbound_entry from = {.source = message->source,
+    /* Nothing goes straight to where a fellow should carry it: not even an answer (RULES A8). */
+    bool is_refused = peer ? is_astray(peer, &message->source.address, message->carrier)
+                           : !message->carrier &&
+                                 tree_hides(message->node, &message->source.address);
+    if (is_refused && verdict == VERDICT_OK)
+        core_count(engine, message->node, VERDICT_HANDSHAKE_REFUSED);
+    if (peer && result.moves_endpoint && !is_refused) {
+        struct inbound_entry from = {.carrier = message->carrier,
+                                     .source = message->source,
                                      .destination = message->destination,
                                      .interface = message->interface};
         handshakes_roam(engine, peer, &from, now);
         peer->received_bytes += message->len_bytes;
         peer->last_received = now;
     }
-    if (result.reply_bytes) {
+    if (result.reply_bytes && !is_refused) {
         if (peer)
             peer->sent_bytes += result.reply_bytes;
         reply(engine, message, &result, actions);

@@ -6,6 +6,8 @@
 #include "engine/actions.h"
 #include "wireguard/peer.h"
 
+struct node;
+
 /* What was said of the peer: see events.h. */
 enum event_kind {
     EVENT_MOVED,
@@ -36,17 +38,21 @@ struct riding {
     instant_ns refused; /* as a loop; 0: never */
 };
 
-/* How a peer's datagrams leave: through the carrier's peer that has its endpoint in AllowedIPs, or
- * through the root's socket. Recomputed whenever the endpoint changes. */
+/* How a peer's datagrams leave: as plaintext of the tunnel's carrier, or of the tunnel itself where
+ * a fellow has the endpoint (RULES A8), through the peer that has it in AllowedIPs; or through the
+ * root's socket. Recomputed whenever the endpoint changes. */
 struct hop {
     struct peer *peer;
-    struct peer *carrier_peer; /* carried tunnels; NULL: unroutable */
-    struct address source;     /* carried tunnels: the carrier's first address of the family */
+    struct node *carrier;      /* whose plaintext they are; NULL: through the root's socket */
+    struct peer *carrier_peer; /* where there is a carrier; NULL: unroutable */
+    struct peer *fellow;       /* of the same tunnel, by the endpoint; see fellows.h */
+    struct address source;     /* the carrier's first address of the family */
+    uint16_t source_port;      /* of the virtual socket there */
     uint32_t mtu_bytes; /* of the plaintext for this peer; 0: a root whose MTU is not known yet, or no
                          * way (RULES E4) */
-    struct udp_path path;      /* roots */
-    struct riding riding;      /* roots */
-    struct hop *next_at_endpoint; /* roots: in the tree's endpoints, if it has one */
+    struct udp_path path;      /* these three: without a carrier */
+    struct riding riding;
+    struct hop *next_at_endpoint; /* in the tree's endpoints, if it has one */
     bool is_awaiting_name;     /* described by a name that is not resolved yet */
     instant_ns attempting_since; /* the first initiation since the last session */
     uint32_t attempts;           /* initiations since then */

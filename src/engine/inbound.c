@@ -71,6 +71,10 @@ static bool sort(struct engine *engine, struct inbound_entry *entry, size_t desc
     uint64_t counter = message_counter(packet->data);
     entry->session =
         tunnel_find_session(&entry->node->tunnel, message_receiver_index(packet->data));
+    /* One whose peer is reached through a carrier is none of the socket's, nor the reverse (RULES C3,
+     * A8). */
+    if (entry->session && hop_of(entry->session->peer)->carrier != entry->carrier)
+        entry->session = NULL;
     if (!entry->session || !session_may_receive(entry->session, counter, now)) {
         refuse(engine, entry, entry->session ? VERDICT_SESSION_EXPIRED : VERDICT_UNKNOWN_INDEX);
         return false;

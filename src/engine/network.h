@@ -99,4 +99,24 @@ static inline bool network_rides(const struct network_description *network, size
     return at == (int)carrier;
 }
 
+/* ---- one interface, several hops (RULES A8): see fellows.h ---- */
+
+/* Hops that a path has within one tunnel, at most. */
+#define NETWORK_LEVELS_MOST 8
+
+enum {
+    NETWORK_FELLOW_NONE = -1,  /* the endpoint is in nobody else's AllowedIPs, or only by a /0 */
+    NETWORK_FELLOW_ITSELF = -2 /* another has it too, but the longest prefix is the peer's own */
+};
+
+/* The peer of the tunnel that would carry this peer's datagrams to the address, or one of these.
+ * `peer` may be the peers' count: then anybody's. */
+int network_fellow_of(const struct tunnel_description *tunnel, size_t peer,
+                      const struct address *address);
+/* The hops that a path may have within the tunnel: what the literal endpoints need, and one for each
+ * name, whose address is not known yet. A peer beyond them is unroutable. */
+uint32_t network_levels_of(const struct tunnel_description *tunnel);
+/* The hops of the longest path, in all its tunnels; 0: one never ends. */
+uint32_t network_longest_path(const struct network_description *network);
+
 #endif

@@ -254,18 +254,18 @@ static void advance(struct engine *engine, struct outbound_entry *entry)
     struct node *node = node_of(entry->peer);
     const struct hop *hop = hop_of(entry->peer);
     const struct endpoint *to = &entry->peer->endpoint;
-    if (!node->carrier && to->address.family) {
+    if (!hop->carrier && to->address.family) {
         entry->path = &hop->path;
         entry->peer = NULL;
         return;
     }
-    if (!node->carrier || !hop->carrier_peer) {
-        core_drop(engine, node, packet, node->carrier ? VERDICT_UNROUTABLE : VERDICT_NO_ENDPOINT);
+    if (!hop->carrier_peer) {
+        core_drop(engine, node, packet, hop->carrier ? VERDICT_UNROUTABLE : VERDICT_NO_ENDPOINT);
         *entry = (struct outbound_entry){0};
         return;
     }
     struct ip_outer outer = {.source = hop->source, .destination = to->address,
-                             .source_port = node->listen_port, .destination_port = to->port,
+                             .source_port = hop->source_port, .destination_port = to->port,
                              .id = node->next_ip_id++, .tos = packet->tos};
     size_t payload = packet->len_bytes;
     ip_write_outer(packet_push(packet, ip_outer_bytes((enum family)to->address.family)), &outer,
@@ -304,9 +304,9 @@ void outbound_run(struct engine *engine, instant_ns now, struct actions *actions
 /* ---- messages of the tunnel itself ---- */
 
 static void message_through_carrier(struct engine *engine, struct node *node,
-                                    const struct endpoint *to, struct packet *packet)
+                                    struct node *carrier, const struct endpoint *to,
+                                    struct packet *packet)
 {
-    struct node *carrier = node->carrier;
     const struct address *source = node_address(carrier, (enum family)to->address.family);
     struct peer *carrier_peer = trie_lookup(&carrier->tunnel.allowed_ips, &to->address);
     if (!source->family || !carrier_peer || engine->outbound_count == OUTBOUND_MOST) {
@@ -314,8 +314,9 @@ static void message_through_carrier(struct engine *engine, struct node *node,
                   source->family && carrier_peer ? VERDICT_POOL_EMPTY : VERDICT_UNROUTABLE);
         return;
     }
+    uint16_t port = carrier == node ? node->inner_port : node->listen_port;
     struct ip_outer outer = {.source = *source, .destination = to->address,
-                             .source_port = node->listen_port, .destination_port = to->port,
+                             .source_port = port, .destination_port = to->port,
                              .id = node->next_ip_id++, .tos = packet->tos};
     size_t payload = packet->len_bytes;
     ip_write_outer(packet_push(packet, ip_outer_bytes((enum family)to->address.family)), &outer,
@@ -325,9 +326,9 @@ static void message_through_carrier(struct engine *engine, struct node *node,
         (struct outbound_entry){.packet = packet, .peer = carrier_peer};
 }
 
-void outbound_message(struct engine *engine, struct node *node, const struct endpoint *to,
-                      const struct udp_path *path, const uint8_t *bytes, size_t len,
-                      struct actions *actions)
+void outbound_message(struct engine *engine, struct node *node, struct node *carrier,
+                      const struct endpoint *to, const struct udp_path *path,
+                      const uint8_t *bytes, size_t len, struct actions *actions)
 {
     struct packet *packet = pool_take_packet(engine->pool);
     if (!packet) {
@@ -337,8 +338,8 @@ void outbound_message(struct engine *engine, struct node *node, const struct end
     memcpy(packet_put(packet, len), bytes, len);
     packet->kind = PACKET_HANDSHAKE;
     packet->tos = HANDSHAKE_TOS;
-    if (node->carrier)
-        message_through_carrier(engine, node, to, packet);
+    if (carrier)
+        message_through_carrier(engine, node, carrier, to, packet);
     else
         send(engine, packet, path, actions);
 }

@@ -19,11 +19,11 @@ void outbound_keepalive(struct engine *engine, struct peer *peer);
 /* Drops all that waits for this peer's session. */
 void outbound_drop_staged(struct engine *engine, struct peer *peer, enum verdict verdict);
 
-/* Sends a message of the tunnel itself (a handshake, a cookie) to an endpoint: through the carrier, as
- * an entry of the batch (call outbound_run), or to the root's socket by `path`, which lives until the
- * actions are performed. */
-void outbound_message(struct engine *engine, struct node *node, const struct endpoint *to,
-                      const struct udp_path *path, const uint8_t *bytes, size_t len,
-                      struct actions *actions);
+/* Sends a message of the tunnel itself (a handshake, a cookie) to an endpoint: as plaintext of
+ * `carrier`, an entry of the batch (call outbound_run), or, where that is NULL, to the root's socket by
+ * `path`, which lives until the actions are performed. */
+void outbound_message(struct engine *engine, struct node *node, struct node *carrier,
+                      const struct endpoint *to, const struct udp_path *path,
+                      const uint8_t *bytes, size_t len, struct actions *actions);
 
 #endif

@@ -42,12 +42,12 @@ enum verdict plan_destination(const struct engine *engine, enum family family,
         return VERDICT_NO_PEER;
     if ((*node)->nat_is_on && !node_address(*node, family)->family)
         return VERDICT_NO_ADDRESS;
+    if (hop_of(*peer)->carrier && (*peer)->endpoint.address.family && !hop_of(*peer)->carrier_peer)
+        return VERDICT_UNROUTABLE;
     if (is_narrow(*peer, family))
         return VERDICT_NARROW_PATH;
     if (!(*peer)->endpoint.address.family && !hop_of(*peer)->is_awaiting_name)
         return VERDICT_NO_ENDPOINT;
-    if ((*node)->carrier && (*peer)->endpoint.address.family && !hop_of(*peer)->carrier_peer)
-        return VERDICT_UNROUTABLE;
     return VERDICT_OK;
 }
 

@@ -64,7 +64,7 @@ static struct peer *find_addressed(struct engine *engine, const uint8_t *bytes,
 
 static const struct peer *root_of(const struct peer *peer)
 {
-    while (peer && node_of(peer)->carrier)
+    while (peer && hop_of(peer)->carrier)
         peer = hop_of(peer)->carrier_peer;
     return peer;
 }

@@ -6,7 +6,7 @@
 
 enum { X, Y };
 
-/* A root with two peers, each of whose endpoints the other may take; the host routes into the
+/* Two roots, each of which may take the endpoint of the other's peer; the host routes into the
  * interface what goes to the listed ones. */
 struct rig {
     struct sim *sim;
@@ -79,9 +79,12 @@ static void rig_init(struct rig *rig)
     struct sim_network network;
     *rig = (struct rig){.sim = sim_new()};
     sim_network_init(&network);
-    sim_add_tunnel(&network, "root", TUNNEL_NO_CARRIER, 1, "10.0.0.2");
-    sim_add_peer(&network, 0, 11, "10.1.0.0/16 203.0.113.2/32", "203.0.113.1:51820");
-    sim_add_peer(&network, 0, 12, "10.2.0.0/16 203.0.113.1/32", "203.0.113.2:51820");
+    for (int i = 0; i < 2; i++) {
+        sim_add_tunnel(&network, i ? "y" : "x", TUNNEL_NO_CARRIER, 1, "10.0.0.2");
+        sim_set_nat_off(&network, i);
+    }
+    sim_add_peer(&network, X, 11, "10.1.0.0/16 203.0.113.2/32", "203.0.113.1:51820");
+    sim_add_peer(&network, Y, 12, "10.2.0.0/16 203.0.113.1/32", "203.0.113.2:51820");
     rig->client = sim_add_host(rig->sim, "client", "192.0.2.1", &network, 1500);
     rig->relays[X] = add_relay(rig->sim, X, "10.0.0.2/32 192.0.2.1/32");
     rig->relays[Y] = add_relay(rig->sim, Y, "10.0.0.2/32 192.0.2.1/32");
@@ -104,7 +107,7 @@ static void connect_rig(struct rig *rig)
     rig_init(rig);
     for (unsigned i = 0; i < 2; i++) {
         say(rig, i);
-        CHECK_EQUAL(sim_peer_state(rig->client, 0, i), STATUS_PEER_UP);
+        CHECK_EQUAL(sim_peer_state(rig->client, i, 0), STATUS_PEER_UP);
         CHECK_EQUAL(rig->relays[i]->inbox_count, 1);
         sim_forget_inbox(rig->relays[i]);
     }

@@ -29,6 +29,7 @@ void status_read_tunnel(const struct engine *engine, uint32_t tunnel, struct sta
                                   .depth = node->depth,
                                   .mtu_bytes = node->mtu_bytes,
                                   .listen_port = node->listen_port,
+                                  .inner_port = node->inner_port,
                                   .nat_is_on = node->nat_is_on,
                                   .peer_count = node->peer_count,
                                   .outbound_packets = node->outbound_packets,
@@ -42,7 +43,7 @@ static enum status_peer_state state_of(const struct peer *peer, instant_ns now)
 {
     if (!peer->endpoint.address.family)
         return STATUS_PEER_NO_ENDPOINT;
-    if (node_of(peer)->carrier && (!hop_of(peer)->carrier_peer || !hop_of(peer)->mtu_bytes))
+    if (hop_of(peer)->carrier && (!hop_of(peer)->carrier_peer || !hop_of(peer)->mtu_bytes))
         return STATUS_PEER_UNROUTABLE;
     if (peer_sending_session(peer, now))
         return STATUS_PEER_UP;
@@ -53,11 +54,14 @@ void status_read_peer(const struct engine *engine, uint32_t tunnel, uint32_t ind
                       struct status_peer *out)
 {
     const struct peer *peer = engine->tree.nodes[tunnel].peers[index];
+    const struct hop *hop = hop_of(peer);
     *out = (struct status_peer){
         .endpoint = peer->endpoint,
         .state = state_of(peer, now),
-        .mtu_bytes = hop_of(peer)->mtu_bytes,
-        .attempts = hop_of(peer)->attempts,
+        .carrier = hop->carrier ? (int)hop->carrier->index : -1,
+        .carrier_peer = hop->carrier_peer ? (int)hop->carrier_peer->index : -1,
+        .mtu_bytes = hop->mtu_bytes,
+        .attempts = hop->attempts,
         .sent_bytes = peer->sent_bytes,
         .received_bytes = peer->received_bytes,
         .last_handshake_wall_ns = peer->last_handshake_wall_ns,
@@ -66,7 +70,7 @@ void status_read_peer(const struct engine *engine, uint32_t tunnel, uint32_t ind
     };
     memcpy(out->public_key, peer->noise.public_key, sizeof(out->public_key));
     if (out->attempts)
-        out->unanswered_ns = instant_since(hop_of(peer)->attempting_since, now);
+        out->unanswered_ns = instant_since(hop->attempting_since, now);
     out->since_ns = out->state == STATUS_PEER_UP ? instant_since(peer->current->born, now)
                                                  : out->unanswered_ns;
 }

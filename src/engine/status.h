@@ -16,6 +16,7 @@ struct status_tunnel {
     uint32_t mtu_bytes;
     uint8_t public_key[32];
     uint16_t listen_port; /* of a carried tunnel's virtual socket */
+    uint16_t inner_port;  /* of the virtual socket on its own addresses (RULES A8); 0: none */
     bool nat_is_on;
     uint32_t peer_count;
     uint64_t outbound_packets; /* entered this tunnel */
@@ -27,8 +28,8 @@ struct status_tunnel {
 enum status_peer_state {
     STATUS_PEER_IDLE,        /* no session, none wanted */
     STATUS_PEER_NO_ENDPOINT, /* waits for a name, or for the peer to speak first */
-    STATUS_PEER_UNROUTABLE,  /* its endpoint lies outside the carrier, or (MTU 0) the path there is
-                              * too narrow */
+    STATUS_PEER_UNROUTABLE,  /* its endpoint lies outside the carrier, or it would ride itself, or
+                              * (MTU 0) the path there is too narrow */
     STATUS_PEER_HANDSHAKE,   /* an initiation is under way */
     STATUS_PEER_UP,          /* a session works */
 };
@@ -37,6 +38,10 @@ struct status_peer {
     uint8_t public_key[32];
     struct endpoint endpoint;
     enum status_peer_state state;
+    /* The tunnel whose plaintext its datagrams are (RULES A8: perhaps its own), -1: the root's
+     * socket; and the peer of it that they go to, -1: it reaches the endpoint through none. */
+    int carrier;
+    int carrier_peer;
     uint32_t mtu_bytes;   /* of the path to it */
     duration_ns since_ns; /* UP: age of the session; else as unanswered_ns */
     duration_ns unanswered_ns; /* since the first of the attempts; 0: none */

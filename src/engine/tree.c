@@ -8,6 +8,8 @@
 
 #include <stdio.h>
 
+#include "engine/fellows.h"
+
 /* Ports outside the usual ephemeral range (32768 to 60999): RULES C1. */
 #define VIRTUAL_PORT_FIRST 61000
 #define VIRTUAL_PORTS (65536 - VIRTUAL_PORT_FIRST)
@@ -34,9 +36,8 @@ uint32_t tree_description_depth(const struct network_description *network)
 /* What the carrier's path to this peer's endpoint leaves, by the endpoint's family; while that is not
  * known, the larger header that the path could carry. One under 1280 carries no IPv6 (RULES E4): no
  * datagrams over it either. */
-static uint32_t carried_mtu_bytes(const struct node *node, const struct hop *hop)
+static uint32_t carried_mtu_bytes(const struct node *carrier, const struct hop *hop)
 {
-    const struct node *carrier = node->carrier;
     uint32_t path = hop && hop->carrier_peer ? hop_of(hop->carrier_peer)->mtu_bytes
                                              : carrier->mtu_bytes;
     enum family family = FAMILY_NONE;
@@ -52,65 +53,129 @@ static uint32_t carried_mtu_bytes(const struct node *node, const struct hop *hop
 }
 
 /* What of a computed MTU the configuration and the buffers let be. */
-static uint32_t limit_mtu(const struct tree *tree, const struct node *node, uint32_t computed_bytes)
+static uint32_t limit_mtu(const struct tree *tree, const struct node *node, bool is_carried,
+                          uint32_t computed_bytes)
 {
     uint32_t mtu = computed_bytes;
     uint32_t configured = node->configured_mtu_bytes;
     if (configured && (!node->configured_mtu_is_upper_bound || configured < mtu || mtu == 0))
         mtu = configured;
-    /* A carried tunnel never exceeds what its carrier takes, whatever was configured. */
-    if (node->carrier && mtu > computed_bytes)
+    /* What is carried never exceeds what its carrier takes, whatever was configured. */
+    if (is_carried && mtu > computed_bytes)
         mtu = computed_bytes;
     return mtu < tree->packet_most_bytes ? mtu : tree->packet_most_bytes;
 }
 
-/* `root_mtu_bytes` counts for a root only. */
-static void update_mtu(struct tree *tree, struct node *node, uint32_t root_mtu_bytes)
+static uint32_t hop_mtu_bytes(const struct tree *tree, const struct node *node,
+                              const struct hop *hop)
+{
+    const struct node *carrier = hop ? hop->carrier : node->carrier;
+    return limit_mtu(tree, node, carrier != NULL,
+                     carrier ? carried_mtu_bytes(carrier, hop) : node->root_mtu_bytes);
+}
+
+/* The smallest of those that are known. */
+static void find_least_mtu(struct node *node)
 {
     uint32_t least = 0;
     for (uint32_t i = 0; i < node->peer_count; i++) {
-        struct hop *hop = &node->hops[i];
-        hop->mtu_bytes = limit_mtu(
-            tree, node, node->carrier ? carried_mtu_bytes(node, hop) : root_mtu_bytes);
-        if (hop->mtu_bytes && (!least || hop->mtu_bytes < least))
-            least = hop->mtu_bytes;
+        uint32_t mtu = node->hops[i].mtu_bytes;
+        if (mtu && (!least || mtu < least))
+            least = mtu;
     }
-    if (node->peer_count == 0)
-        least = limit_mtu(
-            tree, node, node->carrier ? carried_mtu_bytes(node, NULL) : root_mtu_bytes);
     node->mtu_bytes = least;
+}
+
+static void update_mtu(struct tree *tree, struct node *node)
+{
+    for (uint32_t i = 0; i < node->peer_count; i++) {
+        struct hop *hop = &node->hops[i];
+        hop->mtu_bytes = hop->carrier == node ? 0 : hop_mtu_bytes(tree, node, hop);
+    }
+    find_least_mtu(node);
+    /* A fellow's is known before that of those which it carries (A8). */
+    for (uint32_t level = 1; level < node->levels; level++) {
+        for (uint32_t i = 0; i < node->peer_count; i++) {
+            struct hop *hop = &node->hops[i];
+            if (hop->carrier == node)
+                hop->mtu_bytes = hop_mtu_bytes(tree, node, hop);
+        }
+    }
+    find_least_mtu(node);
+    if (node->peer_count == 0)
+        node->mtu_bytes = hop_mtu_bytes(tree, node, NULL);
     for (struct node *child = node->first_child; child; child = child->next_sibling)
-        update_mtu(tree, child, 0);
+        update_mtu(tree, child);
 }
 
 void tree_set_root_mtu(struct tree *tree, struct node *root, uint32_t mtu_bytes)
 {
-    update_mtu(tree, root, mtu_bytes);
+    root->root_mtu_bytes = mtu_bytes;
+    update_mtu(tree, root);
 }
 
 /* ---- endpoints ---- */
 
+struct node *tree_carrier_for(const struct peer *peer, const struct address *address,
+                              struct peer **fellow)
+{
+    struct node *node = node_of(peer);
+    return fellows_find(&node->tunnel.allowed_ips, peer, address, fellow) ? node : node->carrier;
+}
+
+bool tree_hides(const struct node *node, const struct address *address)
+{
+    for (uint32_t i = 0; node->levels > 1 && i < node->peer_count; i++) {
+        if (node->hops[i].carrier == node &&
+            address_is_equal(&node->peers[i]->endpoint.address, address))
+            return true;
+    }
+    return false;
+}
+
+/* Through which peer of its carrier the hop's datagrams go. */
+static void find_carrier_peer(struct hop *hop)
+{
+    const struct peer *peer = hop->peer;
+    struct node *node = node_of(peer), *carrier = hop->carrier;
+    const struct endpoint *endpoint = &peer->endpoint;
+    hop->source = *node_address(carrier, (enum family)endpoint->address.family);
+    hop->source_port = carrier == node ? node->inner_port : node->listen_port;
+    hop->carrier_peer = NULL;
+    if (!endpoint->address.family || !hop->source.family)
+        return;
+    if (carrier != node)
+        hop->carrier_peer = trie_lookup(&carrier->tunnel.allowed_ips, &endpoint->address);
+    else if (fellows_lead_out(peer, node->levels))
+        hop->carrier_peer = hop->fellow;
+}
+
 void tree_set_endpoint(struct tree *tree, struct peer *peer, const struct endpoint *endpoint)
 {
-    struct node *node = node_of(peer), *carrier = node->carrier;
+    struct node *node = node_of(peer);
     struct hop *hop = hop_of(peer);
-    if (!carrier && peer->endpoint.address.family)
+    if (!hop->carrier && peer->endpoint.address.family)
         endpoints_remove(&tree->endpoints, hop);
     peer->endpoint = *endpoint;
     if (endpoint->address.family != FAMILY_NONE)
         hop->is_awaiting_name = false;
-    if (!carrier) {
+    hop->carrier = tree_carrier_for(peer, &endpoint->address, &hop->fellow);
+    if (!hop->carrier) {
         if (endpoint->address.family)
             endpoints_add(&tree->endpoints, hop);
         hop->path = (struct udp_path){.destination = *endpoint, .root = node->index};
-        return;
+        hop->carrier_peer = NULL;
     }
-    hop->source = *node_address(carrier, (enum family)endpoint->address.family);
-    hop->carrier_peer = NULL;
-    if (endpoint->address.family && hop->source.family)
-        hop->carrier_peer = trie_lookup(&carrier->tunnel.allowed_ips, &endpoint->address);
-    if (limit_mtu(tree, node, carried_mtu_bytes(node, hop)) != hop->mtu_bytes)
-        update_mtu(tree, node, 0);
+    /* Whoever rides a fellow that moved may have a way now, or none any more (A8). */
+    for (uint32_t i = 0; i < node->peer_count && node->levels > 1; i++) {
+        if (node->hops[i].carrier == node)
+            find_carrier_peer(&node->hops[i]);
+    }
+    if (hop->carrier)
+        find_carrier_peer(hop);
+    if (node->levels > 1 ||
+        (hop->carrier && hop_mtu_bytes(tree, node, hop) != hop->mtu_bytes))
+        update_mtu(tree, node);
 }
 
 /* ---- building ---- */
@@ -121,11 +186,12 @@ static bool refuse(char *why, size_t why_bytes, const char *tunnel, const char *
     return false;
 }
 
-static uint16_t choose_port(const struct node *node, const struct random_source *random)
+/* Of a virtual socket on the carrier's addresses. */
+static uint16_t choose_port(const struct node *carrier, const struct random_source *random)
 {
     for (;;) {
         uint16_t port = (uint16_t)(VIRTUAL_PORT_FIRST + random_u32(random) % VIRTUAL_PORTS);
-        if (!node_child_at_port(node->carrier, port))
+        if (!node_child_at_port(carrier, port))
             return port;
     }
 }
@@ -145,6 +211,7 @@ static bool add_peer(struct tree *tree, struct node *node, uint32_t index,
     peer->index = index;
     peer->hop = hop;
     hop->peer = peer;
+    hop->carrier = node->carrier;
     list_init(&hop->wanting);
     list_init(&hop->releasing);
     hop->is_awaiting_name = from->endpoint_name != NULL;
@@ -204,8 +271,11 @@ static bool init_node(struct tree *tree, const struct random_source *random,
         return refuse(why, why_bytes, from->name, "its private key is zero, or no memory");
     tree->count = index + 1;
     node->tunnel.owner = node;
+    if (from->carrier != TUNNEL_NO_CARRIER)
+        node->carrier = &tree->nodes[from->carrier];
     node->nat_is_on = network_nat_is_on(network, index);
     node->listen_port = from->listen_port;
+    node->levels = network_levels_of(from);
     node->next_ip_id = (uint16_t)random_u32(random);
     node->configured_mtu_bytes = from->mtu_bytes;
     node->configured_mtu_is_upper_bound = from->mtu_is_upper_bound;
@@ -221,18 +291,22 @@ static void link_nodes(struct tree *tree, const struct random_source *random,
 {
     for (uint32_t i = 0; i < tree->count; i++) {
         struct node *node = &tree->nodes[i];
-        int carrier = network->tunnels[i].carrier;
         node->depth = (uint32_t)network_depth_of(network, i);
-        if (carrier == TUNNEL_NO_CARRIER)
+        if (!node->carrier)
             continue;
-        node->carrier = &tree->nodes[carrier];
         node->next_sibling = node->carrier->first_child;
         node->carrier->first_child = node;
     }
     for (uint32_t i = 0; i < tree->count; i++) {
         struct node *node = &tree->nodes[i];
         if (node->carrier && !node->listen_port)
-            node->listen_port = choose_port(node, random);
+            node->listen_port = choose_port(node->carrier, random);
+    }
+    for (uint32_t i = 0; i < tree->count; i++) {
+        struct node *node = &tree->nodes[i];
+        bool is_free = node->listen_port && !node_child_at_port(node, node->listen_port);
+        if (node->levels > 1) /* the tunnel has one socket: where the port can be the same it is */
+            node->inner_port = is_free ? node->listen_port : choose_port(node, random);
     }
     for (uint32_t i = 0; i < tree->count; i++) {
         const struct tunnel_description *from = &network->tunnels[i];
@@ -243,7 +317,7 @@ static void link_nodes(struct tree *tree, const struct random_source *random,
     }
     for (uint32_t i = 0; i < tree->count; i++) {
         if (!tree->nodes[i].carrier)
-            update_mtu(tree, &tree->nodes[i], 0); /* what is configured holds from the start */
+            update_mtu(tree, &tree->nodes[i]); /* what is configured holds from the start */
     }
 }
 

@@ -29,9 +29,12 @@ struct node {
     struct address ipv6;
     bool nat_is_on;
     uint16_t listen_port; /* of the virtual socket (RULES C1); roots: as configured */
+    uint16_t inner_port;  /* of the virtual socket on its own addresses (A8); 0: none */
+    uint32_t levels;      /* hops that a path may have within this tunnel, 1 or more (A8) */
     uint16_t next_ip_id;  /* of the headers pushed for the carrier (C2) */
 
     uint32_t mtu_bytes; /* the smallest of its peers' that have one (RULES E1) */
+    uint32_t root_mtu_bytes; /* as set last */
     uint32_t configured_mtu_bytes;
     bool configured_mtu_is_upper_bound;
 
@@ -92,6 +95,13 @@ void tree_set_endpoint(struct tree *tree, struct peer *peer, const struct endpoi
 /* A root's MTU; those that it carries follow. 0: unknown. */
 void tree_set_root_mtu(struct tree *tree, struct node *root, uint32_t mtu_bytes);
 
+/* The node whose plaintext the peer's datagrams to this address are, NULL for the root's socket.
+ * *fellow: who carries them, where that is the peer's own node; NULL there: itself (RULES A8). */
+struct node *tree_carrier_for(const struct peer *peer, const struct address *address,
+                              struct peer **fellow);
+/* A peer of the node is there, inside a fellow: nothing goes there from the node's own socket. */
+bool tree_hides(const struct node *node, const struct address *address);
+
 static inline struct node *node_of(const struct peer *peer)
 {
     return peer->tunnel->owner;
@@ -107,10 +117,12 @@ static inline const struct address *tree_nat_address(const struct tree *tree, en
     return family == FAMILY_IPV4 ? &tree->nat_ipv4 : &tree->nat_ipv6;
 }
 
-/* Whose plaintext may have an endpoint for datagrams of its children: the tunnel that is carried by
- * `node` and listens on `port`, or NULL. */
+/* Who listens on `port` among the virtual sockets on the node's addresses: a tunnel that it carries,
+ * or the node itself (RULES A8); or NULL. */
 static inline struct node *node_child_at_port(const struct node *node, uint16_t port)
 {
+    if (port && port == node->inner_port)
+        return node->tunnel.owner;
     struct node *child = node->first_child;
     while (child && child->listen_port != port)
         child = child->next_sibling;
