@@ -260,6 +260,7 @@ static int open_doors(struct daemon *daemon)
                                     .network = &daemon->description,
                                     .engine = network_engine(daemon->network),
                                     .mark = daemon->state.routing.mark,
+                                    .has_route = settle_has_route,
                                     .changed = settle_endpoint_changed,
                                     .log = settle_event,
                                     .context = daemon};

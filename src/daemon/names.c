@@ -14,6 +14,10 @@
  * a while. */
 #define WATCH_NS (2 * NS_PER_S)
 #define ASK_AGAIN_NS (10 * NS_PER_S)
+/* While one of several addresses does not answer. The next one's turn comes before a handshake is
+ * repeated, so that the repetition goes there (RULES G2). */
+#define WATCH_CLOSELY_NS (NS_PER_S / 2)
+#define PATIENCE_NS (4 * NS_PER_S)
 #define LOG_AGAIN_NS (600 * NS_PER_S)
 
 struct name {
@@ -26,6 +30,9 @@ struct name {
     bool is_asking;
     bool was_failing; /* when it was looked at last */
     instant_ns answered;
+    instant_ns chosen; /* the address that is used */
+    struct address addresses[RESOLVE_ADDRESSES_MOST]; /* of the last answer, those with a way */
+    size_t address_count;
     char cause[NAMES_CAUSE_BYTES]; /* of there being no answer; "" */
     instant_ns cause_logged;
     struct loop_timer timer;
@@ -121,10 +128,58 @@ static const char *why_unreachable(const struct name *name)
                : "its carrier reaches none of the name's addresses";
 }
 
+static bool has_route(const struct name *name, const struct address *address)
+{
+    const struct names_options *options = &name->names->options;
+    return engine_way(options->engine, name->tunnel, name->peer, address) != ENGINE_WAY_SOCKET ||
+           options->has_route(options->context, address);
+}
+
+/* The addresses that have a route, or all, if none has; those of an answer are in no order that would
+ * say anything of this host. */
+static size_t list_routed(const struct name *name, const struct address **routed)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < name->address_count; i++)
+        if (has_route(name, &name->addresses[i]))
+            routed[count++] = &name->addresses[i];
+    for (size_t i = 0; i < name->address_count && count == 0; i++)
+        routed[i] = &name->addresses[i];
+    return count ? count : name->address_count;
+}
+
+/* Moves the peer to the first of the name's addresses, or where it is at one already, to the next if
+ * that one is of no use: it has no route, or (`is_failing`) does not answer. */
+static void choose(struct name *name, const struct status_peer *peer, bool is_failing)
+{
+    struct names *names = name->names;
+    const struct address *routed[RESOLVE_ADDRESSES_MOST];
+    size_t count = list_routed(name, routed), choice = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (address_is_equal(routed[i], &peer->endpoint.address))
+            choice = is_failing ? (i + 1) % count : i;
+    }
+    if (count == 0 || address_is_equal(routed[choice], &peer->endpoint.address))
+        return;
+    struct endpoint endpoint = {.address = *routed[choice], .port = name->port};
+    char text[ENDPOINT_TEXT_BYTES];
+    log_name(name, LOG_LEVEL_NOTICE, endpoint_format(&endpoint, text));
+    name->chosen = loop_now();
+    engine_set_endpoint(names->options.engine, name->tunnel, name->peer, &endpoint, name->chosen);
+    names->options.changed(names->options.context);
+}
+
+static bool is_at_one(const struct name *name, const struct status_peer *peer)
+{
+    for (size_t i = 0; i < name->address_count; i++)
+        if (address_is_equal(&name->addresses[i], &peer->endpoint.address))
+            return true;
+    return false;
+}
+
 static void done(void *context, const struct address *answer, size_t answer_count, const char *why)
 {
     struct name *name = context;
-    struct names *names = name->names;
     struct status_peer peer;
     struct address addresses[RESOLVE_ADDRESSES_MOST];
     size_t count = choose_reachable(name, answer, answer_count, addresses);
@@ -137,24 +192,14 @@ static void done(void *context, const struct address *answer, size_t answer_coun
     name->retry_ns = 0;
     name->cause[0] = '\0';
     name->answered = loop_now();
-    loop_set_timer(&name->timer, instant_add(loop_now(), WATCH_NS));
-    status_read_peer(names->options.engine, name->tunnel, name->peer, loop_now(), &peer);
-    for (size_t i = 0; i < count; i++) {
-        if (address_is_equal(&addresses[i], &peer.endpoint.address) &&
-            (!name->was_failing || (peer.state == STATUS_PEER_UP && !is_failing(&peer))))
-            return; /* asked for another reason, or well again meanwhile */
-    }
-    /* The one that was tried last did not answer: the next of the list has its turn. */
-    size_t choice = 0;
-    for (size_t i = 0; i < count; i++) {
-        if (address_is_equal(&addresses[i], &peer.endpoint.address))
-            choice = (i + 1) % count;
-    }
-    struct endpoint endpoint = {.address = addresses[choice], .port = name->port};
-    char text[ENDPOINT_TEXT_BYTES];
-    log_name(name, LOG_LEVEL_NOTICE, endpoint_format(&endpoint, text));
-    engine_set_endpoint(names->options.engine, name->tunnel, name->peer, &endpoint, loop_now());
-    names->options.changed(names->options.context);
+    memcpy(name->addresses, addresses, count * sizeof(addresses[0]));
+    name->address_count = count;
+    loop_set_timer(&name->timer,
+                   instant_add(loop_now(), count > 1 ? WATCH_CLOSELY_NS : WATCH_NS));
+    status_read_peer(name->names->options.engine, name->tunnel, name->peer, loop_now(), &peer);
+    /* Asked for another reason, or well again meanwhile: then it stays where it is. */
+    bool is_of_use = !name->was_failing || (peer.state == STATUS_PEER_UP && !is_failing(&peer));
+    choose(name, &peer, is_at_one(name, &peer) && !is_of_use);
 }
 
 /* 0, also when it is asked again later; -EPERM, -EINVAL: it would never be answered. */
@@ -202,7 +247,13 @@ static void ring(void *context, instant_ns now)
     name->was_failing = is_failing(&peer);
     if (peer.endpoint.address.family &&
         (!was_failing || !name->was_failing || now < instant_add(name->answered, ASK_AGAIN_NS))) {
-        loop_set_timer(&name->timer, instant_add(now, WATCH_NS));
+        bool is_close = name->was_failing && name->address_count > 1;
+        loop_set_timer(&name->timer, instant_add(now, is_close ? WATCH_CLOSELY_NS : WATCH_NS));
+        /* A session that works is no reason to leave: its renewal may only be late. */
+        if (is_close && peer.state != STATUS_PEER_UP && is_at_one(name, &peer) &&
+            (peer.state == STATUS_PEER_UNROUTABLE || peer.unanswered_ns >= PATIENCE_NS) &&
+            now >= instant_add(name->chosen, PATIENCE_NS))
+            choose(name, &peer, true);
         return;
     }
     ask_again(name);
@@ -294,6 +345,17 @@ const char *names_cause(const struct names *names, uint32_t tunnel, uint32_t pee
             return name->cause;
     }
     return NULL;
+}
+
+void names_routes_changed(struct names *names)
+{
+    for (size_t i = 0; names && i < names->count; i++) {
+        struct name *name = &names->names[i];
+        struct status_peer peer;
+        status_read_peer(names->options.engine, name->tunnel, name->peer, loop_now(), &peer);
+        if (is_at_one(name, &peer))
+            choose(name, &peer, false);
+    }
 }
 
 void names_ask_again(struct names *names)

@@ -18,6 +18,8 @@ struct names_options {
     const struct network_description *network;
     struct engine *engine;
     uint32_t mark;
+    /* The host has a way to the address for what the roots send. */
+    bool (*has_route)(void *context, const struct address *address);
     /* An endpoint is known or changed: the roots' MTU may follow. */
     void (*changed)(void *context);
     void (*log)(void *context, enum log_level level, const char *line);
@@ -29,6 +31,9 @@ int names_start(struct names **names, const struct names_options *options, struc
 void names_stop(struct names *names); /* NULL does nothing */
 /* The host's network changed: ask again now (F8). */
 void names_ask_again(struct names *names);
+/* The host's routes changed: where the address that is used has none any more, or none of those had
+ * one, another may have one now. */
+void names_routes_changed(struct names *names);
 /* Why the peer's endpoint, a name, could not be resolved when it was asked last; NULL: it could, is
  * being asked, or is no name. Borrowed until the next round of the loop. */
 const char *names_cause(const struct names *names, uint32_t tunnel, uint32_t peer);

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "daemon/interface.h"
+#include "host/kernel_route.h"
 #include "daemon/own_link.h"
 #include "host/state_lock.h"
 
@@ -213,6 +214,8 @@ static void settle(void *context, instant_ns now)
      * asking again then would never end. */
     if (settle_roots(daemon, false) && is_event)
         names_ask_again(daemon->names);
+    if (is_event)
+        names_routes_changed(daemon->names);
     daemon->has_woken = false;
     look_for_ipv6(daemon);
     log_failure(daemon, settle_interface);
@@ -251,6 +254,17 @@ static void follow(void *context, instant_ns now)
     if (daemon->state.restores_src_valid_mark && !sysctl_has_src_valid_mark())
         settle_switches(daemon);
     loop_set_timer(&daemon->follow, instant_add(now, FOLLOW_NS));
+}
+
+bool settle_has_route(void *context, const struct address *address)
+{
+    struct daemon *daemon = context;
+    struct kernel_route_way way;
+    char unheard[256];
+    struct text silent;
+    text_init(&silent, unheard, sizeof(unheard));
+    return kernel_route_towards(&daemon->netlink, address, daemon->state.routing.mark, &way,
+                                &silent) == 0;
 }
 
 void settle_endpoint_changed(void *context)

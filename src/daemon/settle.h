@@ -27,5 +27,7 @@ void settle_soon(struct daemon *daemon);
  * until then packets pass them by. */
 void settle_losses(struct daemon *daemon);
 void settle_endpoint_changed(void *context);
+/* The tunnels' own datagrams have a route to the address; `context` is the struct daemon. */
+bool settle_has_route(void *context, const struct address *address);
 
 #endif

@@ -206,6 +206,9 @@ void engine_set_endpoint(struct engine *engine, uint32_t tunnel, uint32_t peer_i
                          const struct endpoint *endpoint, instant_ns now)
 {
     struct peer *peer = engine->tree.nodes[tunnel].peers[peer_index];
+    /* That one was asked elsewhere a moment ago is no reason to wait. */
+    if (!endpoint_is_equal(&peer->endpoint, endpoint))
+        peer->timers.last_initiation = INSTANT_NEVER;
     tree_set_endpoint(&engine->tree, peer, endpoint);
     if (peer->stage.count || peer->timers.persistent_interval)
         hurry(engine, peer, &peer->timers.new_handshake, now);

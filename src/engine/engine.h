@@ -63,7 +63,8 @@ void engine_count(struct engine *engine, uint32_t tunnel, enum verdict verdict, 
 
 /* The link is up: peers with persistent keepalive start; down: sessions are forgotten. */
 void engine_set_up(struct engine *engine, bool is_up, instant_ns now);
-/* A name was resolved, or roamed by command: the sticky source is dropped. */
+/* A name was resolved, or roamed by command: the sticky source is dropped, and what waits for a session
+ * asks for one there at once. */
 void engine_set_endpoint(struct engine *engine, uint32_t tunnel, uint32_t peer,
                          const struct endpoint *endpoint, instant_ns now);
 /* A root's MTU (E1), computed by the caller from the route to its endpoints; carried tunnels follow. */

@@ -340,6 +340,30 @@ static void a_name_is_waited_for(void)
     sim_free(sim);
 }
 
+/* The first address is dead: what waits does not wait for the next repetition as well. */
+static void g2_another_address_is_asked_at_once(void)
+{
+    struct chain chain;
+    const struct chain_shape shape = {.depth = 2, .link_mtu_bytes = 1500};
+    const struct endpoint dead = sample_endpoint("203.0.113.99:51820");
+    chain_init(&chain, &shape);
+    for (uint32_t tunnel = 0; tunnel < 2; tunnel++) {
+        struct status_peer peer;
+        status_read_peer(chain.client->engine, tunnel, 0, chain.sim->now, &peer);
+        const struct endpoint right = peer.endpoint;
+        engine_set_endpoint(chain.client->engine, tunnel, 0, &dead, chain.sim->now);
+        struct sample sample = office_sample("198.51.100.9", 60, 0);
+        sample.source = "10.100.0.2";
+        sim_send(chain.client, &sample);
+        sim_run(chain.sim, SIM_S);
+        engine_set_endpoint(chain.client->engine, tunnel, 0, &right, chain.sim->now);
+        sim_run(chain.sim, SIM_S / 5);
+        CHECK_EQUAL(sim_peer_state(chain.client, tunnel, 0), STATUS_PEER_UP);
+    }
+    sim_forget_inbox(chain.exit);
+    chain_wipe(&chain);
+}
+
 /* A5: roamed or resolved to where the carrier does not reach: told, not sent elsewhere. */
 static void a5_an_endpoint_outside_the_carrier_is_unroutable(void)
 {
@@ -390,6 +414,7 @@ int main(int argc, char **argv)
     TAP_RUN(argc, argv, down_forgets_sessions_and_answers_nobody);
     TAP_RUN(argc, argv, a_changed_network_causes_one_handshake);
     TAP_RUN(argc, argv, a_name_is_waited_for);
+    TAP_RUN(argc, argv, g2_another_address_is_asked_at_once);
     TAP_RUN(argc, argv, a5_an_endpoint_outside_the_carrier_is_unroutable);
     return tap_done();
 }

@@ -63,6 +63,33 @@ def G2_of_several_addresses_one_whose_family_the_carrier_has():
 
 
 @tap.test
+def G2_an_address_that_the_carrier_s_relay_does_not_reach_makes_room():
+    """The carrier has both families, its relay's network one: the next address has its turn before a
+    handshake is repeated."""
+    entry = scene.world.entry
+    for dead in (EXIT, EXIT6):
+        server = NameServer(EXIT6, EXIT)
+        entry.run("nft", "-f", "-", input=f"""
+            table inet blocked {{
+                chain forward {{
+                    type filter hook forward priority -350
+                    {"ip6" if ":" in dead else "ip"} daddr {dead} drop
+                }}
+            }}
+            """)
+        try:
+            hopwire = scene.up(**NAMED)
+            began = time.monotonic()
+            wait_reachable(scene.client, OFFICE, 40)
+            seconds = time.monotonic() - began
+            tap.check(seconds < 9, f"{seconds:.1f} s beside {dead}")
+            hopwire.down()
+        finally:
+            entry.run("nft", "delete", "table", "inet", "blocked")
+            server.stop()
+
+
+@tap.test
 def G2_the_record_moves_and_the_old_exit_dies():
     client = scene.client
     server = NameServer(EXIT)

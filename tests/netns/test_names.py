@@ -2,15 +2,16 @@
 """G1, G2: names of endpoints at the root are asked of the uplink's name server, lazily."""
 
 import os
+import time
 
 import tap
 from lab import HERE, wait_until
 from packets import UDP
 from peers import Hopwire, Key, sections
 from scene import main, scene
-from world import ENTRY, EXIT, EXIT_INNER, OFFICE, WORLD, wait_reachable
+from world import ENTRY, ENTRY6, EXIT, EXIT_INNER, OFFICE, WORLD, wait_reachable
 
-RESOLVER = "192.0.2.1"
+RESOLVER, RESOLVER6 = "192.0.2.1", "2001:db8:2::1"
 ENTRY_NAME, EXIT_NAME = "entry.example.net", "exit.example.net"
 NAMED = {"Endpoint": ENTRY_NAME + ":51820"}
 
@@ -139,6 +140,78 @@ def G1_a_carried_endpoint_s_name_is_never_asked_outside():
         tap.contains(result.stderr, EXIT_NAME, "the sentence")
     tap.check(EXIT_NAME not in server.output(), "the name on the physical network")
     server.stop()
+
+
+BOTH = (f"{ENTRY_NAME}={ENTRY6}", f"{ENTRY_NAME}={ENTRY}")
+
+
+def seconds_until_reached(place, timeout=40):
+    began = time.monotonic()
+    wait_reachable(scene.client, place, timeout)
+    return time.monotonic() - began
+
+
+@tap.test
+def G2_an_address_of_a_family_without_a_route_is_passed_over():
+    """The host has a way in one family only, whatever the order of the answer."""
+    client = scene.client
+    for family in ("-4", "-6"):
+        for records in (BOTH, BOTH[::-1]):
+            server = name_server(*records)
+            resolver_is(RESOLVER if family == "-6" else RESOLVER6)
+            client.ip(family, "route", "del", "default")
+            try:
+                hopwire = scene.up(entry_peer=NAMED)
+                took = seconds_until_reached(WORLD)
+                tap.check(took < 4, f"{took:.1f} s without {family}, {records}")
+                hopwire.down()
+            finally:
+                client.route("default", "via", RESOLVER if family == "-4" else RESOLVER6)
+                server.stop()
+
+
+@tap.test
+def G2_when_the_way_of_one_family_goes_the_other_takes_over_at_once():
+    client, server = scene.client, name_server(*BOTH)
+    resolver_is(RESOLVER)
+    hopwire = scene.up(entry_peer=NAMED)
+    seconds_until_reached(WORLD)
+    used = hopwire.status()["tunnels"][0]["peers"][0]["endpoint"]
+    family, gateway = ("-6", RESOLVER6) if ENTRY6 in used else ("-4", RESOLVER)
+    client.ip(family, "route", "del", "default")
+    try:
+        took = seconds_until_reached(WORLD)
+        tap.check(took < 4, f"{took:.1f} s after the route {family} went")
+        tap.check(used != hopwire.status()["tunnels"][0]["peers"][0]["endpoint"], "the endpoint")
+    finally:
+        client.route("default", "via", gateway)
+        server.stop()
+
+
+@tap.test
+def G2_an_address_that_does_not_answer_makes_room_within_one_repetition():
+    """A route that leads nowhere, of either family."""
+    internet = scene.world.internet
+    for dead in (ENTRY, ENTRY6):
+        server = name_server(*BOTH)
+        resolver_is(RESOLVER)
+        block = "ip6" if ":" in dead else "ip"
+        internet.run("nft", "-f", "-", input=f"""
+            table inet blocked {{
+                chain pre {{
+                    type filter hook prerouting priority -350
+                    {block} daddr {dead} udp dport 51820 drop
+                }}
+            }}
+            """)
+        try:
+            hopwire = scene.up(entry_peer=NAMED)
+            took = seconds_until_reached(WORLD)
+            tap.check(took < 8, f"{took:.1f} s beside {dead}")
+            hopwire.down()
+        finally:
+            internet.run("nft", "delete", "table", "inet", "blocked")
+            server.stop()
 
 
 if __name__ == "__main__":
