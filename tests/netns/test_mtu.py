@@ -134,6 +134,23 @@ def E2_a_udp_socket_reads_the_path_s_mtu():
         tap.equal(int(result.stdout), mtu, f"IP_MTU towards {place}")
 
 
+@tap.test
+def E2_who_is_forwarded_for_learns_the_path_s_mtu_from_the_first_too_big():
+    """UDP in IPv6 fragments from a LAN behind this machine: the kernel itself tells of the deeper path,
+    not of the interface, so that one datagram is lost, as with an interface for each hop."""
+    up()
+    laptop, world = hosts["laptop"], scene.world
+    for place, mtu in ((OFFICE6, world.exit_mtu), (WORLD6, world.entry_mtu)):
+        wait_reachable(laptop, place)
+        lan = scene.client.capture("lan0")
+        answers = [scene.ask(place, 7, "--size", 3000, "--timeout", 1, host=laptop)
+                   for _ in range(3)]
+        told = [p for p in lan.stop() if p.is_too_big() and p.dst == "fd99::2"]
+        tap.equal([int.from_bytes(p.transport[4:8], "big") for p in told], [mtu], f"too-big for {place}")
+        tap.equal(answers[0], "EMSGSIZE", f"the first to {place}")
+        tap.contains(answers[2], "echoed 3000", f"the third to {place}, of {answers}")
+
+
 def set_uplink(mtu):
     scene.world.internet.ip("link", "set", "client", "mtu", mtu)
     scene.client.ip("link", "set", "uplink", "mtu", mtu)
