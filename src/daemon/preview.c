@@ -18,8 +18,8 @@ struct preview {
 };
 
 /* As `up` would find it: the smallest over the peers (RULES E1). */
-static uint32_t root_mtu(struct netlink *netlink, const struct config *config,
-                         const struct node *root)
+static struct root_way root_way(struct netlink *netlink, const struct config *config,
+                                const struct node *root)
 {
     struct endpoint *endpoints = calloc(root->peer_count + 1, sizeof(*endpoints));
     size_t count = 0;
@@ -30,11 +30,11 @@ static uint32_t root_mtu(struct netlink *netlink, const struct config *config,
     struct root_way way = roots_find(netlink, config->mark ? config->mark : NETWORK_MARK,
                                      endpoints, count);
     free(endpoints);
-    return way.mtu_bytes;
+    return way;
 }
 
 /* Reads the kernel's routes to the endpoints; where that is not possible the common MTU stands. */
-static void find_mtus(const struct config *config, struct tree *tree)
+static void find_mtus(const struct config *config, struct tree *tree, struct text *text)
 {
     struct netlink netlink = {0};
     char reason[256];
@@ -42,10 +42,17 @@ static void find_mtus(const struct config *config, struct tree *tree)
     text_init(&why, reason, sizeof(reason));
     bool is_open = netlink_open(&netlink, &why) == 0;
     for (uint32_t i = 0; i < tree->count; i++) {
-        if (!tree->nodes[i].carrier)
-            tree_set_root_mtu(tree, &tree->nodes[i],
-                              is_open ? root_mtu(&netlink, config, &tree->nodes[i])
-                                      : COMMON_ROOT_MTU_BYTES);
+        struct root_way way = {.mtu_bytes = COMMON_ROOT_MTU_BYTES};
+        char excess[512];
+        struct text warning;
+        if (tree->nodes[i].carrier)
+            continue;
+        if (is_open)
+            way = root_way(&netlink, config, &tree->nodes[i]);
+        tree_set_root_mtu(tree, &tree->nodes[i], way.mtu_bytes);
+        text_init(&warning, excess, sizeof(excess));
+        if (roots_tell_excess(&config->network.tunnels[i], &way, &warning))
+            text_append(text, "warning: %s\n", excess);
     }
     netlink_close(&netlink);
 }
@@ -180,8 +187,8 @@ bool preview_append(const struct config *config, struct text *text)
         return false;
     }
     struct preview preview = {.tree = &tree, .text = text};
-    find_mtus(config, &tree);
     config_outline(config, text);
+    find_mtus(config, &tree, text);
     append_mtus(&preview);
     append_fellows(&preview);
     routes_walk(&tree.routes, append_route, &preview);

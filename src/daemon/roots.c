@@ -48,10 +48,25 @@ struct root_way roots_find(struct netlink *netlink, uint32_t mark,
                             : way.mtu_bytes;
         uint32_t mtu = tunnel_mtu(link, family);
         if (!found.mtu_bytes || mtu < found.mtu_bytes)
-            found = (struct root_way){.mtu_bytes = mtu, .interface_index = way.interface_index,
+            found = (struct root_way){.mtu_bytes = mtu, .link_mtu_bytes = link,
+                                      .interface_index = way.interface_index,
                                       .source = way.source};
     }
     if (!found.mtu_bytes)
         found.mtu_bytes = tunnel_mtu(default_mtu(netlink, mark), FAMILY_IPV6);
     return found;
+}
+
+bool roots_tell_excess(const struct tunnel_description *root, const struct root_way *way,
+                       struct text *text)
+{
+    if (!root->mtu_bytes || root->mtu_is_upper_bound || !way->link_mtu_bytes ||
+        root->mtu_bytes <= way->mtu_bytes)
+        return false;
+    text_append(text,
+                "%s: MTU = %u is more than its way takes: of the link's %u a hop leaves %u, so that "
+                "each full datagram goes out in two fragments; write MTU = %u, or leave the line "
+                "out: it is computed",
+                root->name, root->mtu_bytes, way->link_mtu_bytes, way->mtu_bytes, way->mtu_bytes);
+    return true;
 }

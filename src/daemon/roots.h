@@ -9,6 +9,7 @@
 /* One root's way as last seen: a change of device or source means that its network changed. */
 struct root_way {
     uint32_t mtu_bytes; /* of the tunnel */
+    uint32_t link_mtu_bytes; /* that follows from; 0: no way is known */
     int interface_index;
     struct address source;
 };
@@ -17,5 +18,10 @@ struct root_way {
  * FAMILY_NONE are unknown yet. Never fails: without a route, the Internet's common MTU stands. */
 struct root_way roots_find(struct netlink *netlink, uint32_t mark,
                            const struct endpoint *endpoints, size_t count);
+
+/* Where the configuration sets an MTU that the way cannot take in one piece, appends a sentence with
+ * what to write instead. False: it fits, or is computed, or no way is known. */
+bool roots_tell_excess(const struct tunnel_description *root, const struct root_way *way,
+                       struct text *text);
 
 #endif

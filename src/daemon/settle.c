@@ -52,6 +52,24 @@ static size_t root_endpoints(const struct daemon *daemon, uint32_t root,
     return count;
 }
 
+/* Where it begins to be so: at the start to whoever started it, later to the log. */
+static void tell_excess(struct daemon *daemon, uint32_t root, const struct root_way *last,
+                        const struct root_way *way, bool is_first)
+{
+    const struct tunnel_description *described = &daemon->description.tunnels[root];
+    char line[512], before[512];
+    struct text text, unheard;
+    text_init(&text, line, sizeof(line));
+    text_init(&unheard, before, sizeof(before));
+    if (!roots_tell_excess(described, way, &text) ||
+        (last->mtu_bytes == way->mtu_bytes && roots_tell_excess(described, last, &unheard)))
+        return;
+    if (is_first)
+        settle_tell(daemon, line);
+    else
+        settle_log(daemon, line);
+}
+
 bool settle_roots(struct daemon *daemon, bool is_first)
 {
     struct engine *engine = network_engine(daemon->network);
@@ -67,6 +85,7 @@ bool settle_roots(struct daemon *daemon, bool is_first)
         struct root_way *last = &daemon->ways[i];
         bool moved = way.interface_index != last->interface_index ||
                      !address_is_equal(&way.source, &last->source);
+        tell_excess(daemon, i, last, &way, is_first);
         *last = way;
         moved |= daemon->has_woken;
         any_moved |= moved;

@@ -8,8 +8,9 @@ import time
 import tap
 from lab import HERE, wait_until
 from pattern import pattern
+from peers import Hopwire, at
 from scene import IS_SANITIZED, main, scene
-from world import (ENTRY_INNER, EVERYTHING, EXIT_INNER, OFFICE, OFFICE6, OFFICE_NET, OFFICE_NET6, WORLD,
+from world import (ENTRY, ENTRY6, ENTRY_INNER, EVERYTHING, EXIT_INNER, OFFICE, OFFICE6, OFFICE_NET, OFFICE_NET6, WORLD,
                    WORLD6, wait_reachable)
 
 # Behind the exit: a router outside `Routes`, then a link of 1300 bytes to a server.
@@ -92,6 +93,34 @@ def B2_a_lan_client_behind_this_machine():
     uplink = scene.client.capture("uplink", 100)
     transfer_both_ways((OFFICE, OFFICE6, FAR), laptop)
     check_unfragmented(uplink)
+
+
+@tap.test
+def E1_an_MTU_that_the_way_cannot_take_in_one_piece_is_told():
+    """By check and by up, with the number to write; what fits, and a file's upper bound, without a
+    word. It stands all the same."""
+    world = scene.world
+    hopwire = Hopwire(scene.client, "multihop")
+    for endpoint, fits in ((ENTRY, 1440), (ENTRY6, 1420)):
+        for mtu in (1500, fits + 1, fits, 1300):
+            text = world.client_text(entry={"MTU": mtu}, entry_peer={"Endpoint": at(endpoint)})
+            check = hopwire.command("check", hopwire.write(text))
+            scene.networks.append(hopwire)
+            up = hopwire.up(text=text)
+            tap.equal(hopwire.status()["tunnels"][0]["mtu"], mtu, "the entry's MTU")
+            hopwire.down()
+            for said in (check.stdout, up.stderr):
+                if mtu > fits:
+                    tap.contains(said, f"entry: MTU = {mtu} is more than its way takes: of the "
+                                       f"link's 1500 a hop leaves {fits}", endpoint)
+                    tap.contains(said, f"write MTU = {fits}, or", "what to do")
+                else:
+                    tap.check("MTU =" not in said, said)
+    quick = scene.client.write("entry.conf", world.entry_quick_text(MTU=1500))
+    included = hopwire.command("check", hopwire.write(
+        f"[Network]\nInterface = hop0\n[Tunnel entry]\nConfig = {quick}\n"))
+    tap.check("MTU =" not in included.stdout, included.stdout)
+    tap.contains(hopwire.command("check", quick).stdout, "write MTU = 1440", "a plain file")
 
 
 @tap.test
