@@ -6,6 +6,7 @@
 #include "config/keytext.h"
 #include "daemon/roots.h"
 #include "daemon/system_dns.h"
+#include "engine/network_routes.h"
 #include "engine/tree.h"
 #include "host/routing.h"
 #include "io/loop.h"
@@ -192,7 +193,7 @@ bool preview_append(const struct config *config, struct text *text)
     append_mtus(&preview);
     append_fellows(&preview);
     routes_walk(&tree.routes, append_route, &preview);
-    tree_walk_losses(&tree, &config->network, append_loss, &preview);
+    network_routes_walk_losses(tree.memory, &config->network, append_loss, &preview);
     append_dns(&preview, config);
     tree_wipe(&tree);
     return true;

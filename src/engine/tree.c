@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 #include "engine/fellows.h"
+#include "engine/network_routes.h"
 
 /* Ports outside the usual ephemeral range (32768 to 60999): RULES C1. */
 #define VIRTUAL_PORT_FIRST 61000
@@ -321,127 +322,6 @@ static void link_nodes(struct tree *tree, const struct random_source *random,
     }
 }
 
-/* The tunnels' route lists in the shape that route/ takes: default routes are the peers' AllowedIPs,
- * and each name server is a host route. Gathered into one array for all tunnels. */
-struct route_lists {
-    struct routes_tunnel *tunnels;
-    size_t count;
-    struct prefix *includes;
-    size_t capacity;
-};
-
-static bool has_prefix(const struct prefix *prefixes, size_t count, const struct prefix *prefix)
-{
-    for (size_t i = 0; i < count; i++) {
-        if (prefix_is_equal(&prefixes[i], prefix))
-            return true;
-    }
-    return false;
-}
-
-bool tree_description_routes(const struct tunnel_description *tunnel, const struct prefix *prefix)
-{
-    bool is_routed = has_prefix(tunnel->routes, tunnel->route_count, prefix);
-    for (size_t p = 0; tunnel->routes_are_default && p < tunnel->peer_count && !is_routed; p++)
-        is_routed = has_prefix(tunnel->peers[p].allowed_ips, tunnel->peers[p].allowed_ips_count,
-                               prefix);
-    return is_routed;
-}
-
-/* RULES G3: of those that name a server the deepest has its host route, then the first in file order;
- * and a route that somebody wrote goes before one that follows from DNS. So no two ever tie (A2). */
-static bool has_name_server_route(const struct network_description *network, size_t tunnel,
-                                  const struct address *server)
-{
-    struct prefix host = prefix_host(server);
-    for (size_t i = 0; i < network->tunnel_count; i++) {
-        const struct tunnel_description *other = &network->tunnels[i];
-        bool is_named = false;
-        for (size_t d = 0; d < other->dns_count; d++)
-            is_named |= address_is_equal(&other->dns[d], server);
-        size_t depth = network_depth_of(network, tunnel);
-        size_t other_depth = network_depth_of(network, i);
-        if (i != tunnel && is_named &&
-            (other_depth > depth || (other_depth == depth && i < tunnel)))
-            return false;
-        bool are_related =
-            network_rides(network, i, tunnel) || network_rides(network, tunnel, i);
-        if (!are_related && tree_description_routes(other, &host))
-            return false;
-    }
-    return true;
-}
-
-static bool gather_lists(const struct memory *memory, const struct network_description *network,
-                         struct route_lists *lists)
-{
-    *lists = (struct route_lists){.count = network->tunnel_count, .capacity = 1};
-    for (size_t i = 0; i < lists->count; i++) {
-        lists->capacity += network->tunnels[i].route_count + network->tunnels[i].dns_count;
-        for (size_t p = 0; p < network->tunnels[i].peer_count; p++)
-            lists->capacity += network->tunnels[i].peers[p].allowed_ips_count;
-    }
-    lists->tunnels = memory_take(memory, lists->count * sizeof(*lists->tunnels));
-    lists->includes = memory_take(memory, lists->capacity * sizeof(*lists->includes));
-    if (!lists->tunnels || !lists->includes)
-        return false;
-    struct prefix *next = lists->includes;
-    for (size_t i = 0; i < lists->count; i++) {
-        const struct tunnel_description *from = &network->tunnels[i];
-        struct routes_tunnel *list = &lists->tunnels[i];
-        *list = (struct routes_tunnel){.carrier = from->carrier,
-                                       .includes = next,
-                                       .exceptions = from->route_exceptions,
-                                       .exception_count = from->route_exception_count};
-        for (size_t r = 0; !from->routes_are_default && r < from->route_count; r++)
-            *next++ = from->routes[r];
-        for (size_t p = 0; from->routes_are_default && p < from->peer_count; p++) {
-            for (size_t a = 0; a < from->peers[p].allowed_ips_count; a++)
-                *next++ = from->peers[p].allowed_ips[a];
-        }
-        for (size_t d = 0; d < from->dns_count; d++) {
-            if (has_name_server_route(network, i, &from->dns[d]))
-                *next++ = prefix_host(&from->dns[d]);
-        }
-        list->include_count = (size_t)(next - list->includes);
-    }
-    return true;
-}
-
-static void give_lists(const struct memory *memory, struct route_lists *lists)
-{
-    memory_give(memory, lists->tunnels, lists->count * sizeof(*lists->tunnels));
-    memory_give(memory, lists->includes, lists->capacity * sizeof(*lists->includes));
-}
-
-bool tree_walk_losses(const struct tree *tree, const struct network_description *network,
-                      void (*visit)(void *context, const struct routes_loss *loss), void *context)
-{
-    struct route_lists lists;
-    bool done = gather_lists(tree->memory, network, &lists) &&
-                routes_walk_losses(tree->memory, lists.tunnels, lists.count, visit, context);
-    give_lists(tree->memory, &lists);
-    return done;
-}
-
-static bool init_routes(struct tree *tree, const struct network_description *network, char *why,
-                        size_t why_bytes)
-{
-    struct route_lists lists;
-    struct routes_conflict conflict = {.tunnel = -1};
-    char prefix[PREFIX_TEXT_BYTES];
-    bool fits = gather_lists(tree->memory, network, &lists) &&
-                routes_init(&tree->routes, tree->memory, lists.tunnels, lists.count, &conflict);
-    give_lists(tree->memory, &lists);
-    if (!fits && conflict.tunnel < 0)
-        snprintf(why, why_bytes, "no memory for the routes");
-    else if (!fits)
-        snprintf(why, why_bytes, "tunnels %s and %s both route %s and neither carries the other",
-                 tree->nodes[conflict.tunnel].name, tree->nodes[conflict.other].name,
-                 prefix_format(&conflict.prefix, prefix));
-    return fits;
-}
-
 bool tree_init(struct tree *tree, const struct memory *memory, const struct random_source *random,
                const struct network_description *network, uint32_t packet_most_bytes, char *why,
                size_t why_bytes)
@@ -473,7 +353,7 @@ bool tree_init(struct tree *tree, const struct memory *memory, const struct rand
     }
     if (built) {
         link_nodes(tree, random, network);
-        built = init_routes(tree, network, why, why_bytes);
+        built = network_routes_init(&tree->routes, memory, network, why, why_bytes);
     }
     if (!built)
         tree_wipe(tree);

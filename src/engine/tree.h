@@ -81,14 +81,8 @@ bool tree_is_of_this_host(const struct tree *tree, const struct address *address
 bool tree_is_out_of_scope(const struct tree *tree, const struct node *node,
                           const struct address *address);
 
-/* What each carrier loses to those it carries (RULES A3): see routes_walk_losses. */
-bool tree_walk_losses(const struct tree *tree, const struct network_description *network,
-                      void (*visit)(void *context, const struct routes_loss *loss), void *context);
-
 /* The deepest path of a description, 1 to NETWORK_DEPTH_MOST; 0: a loop, a missing carrier, deeper. */
 uint32_t tree_description_depth(const struct network_description *network);
-/* Exactly this prefix is one of its Routes, or of the AllowedIPs that stand for them. */
-bool tree_description_routes(const struct tunnel_description *tunnel, const struct prefix *prefix);
 
 /* The peer's endpoint moved: finds its way out again. Children's MTU may change with it. */
 void tree_set_endpoint(struct tree *tree, struct peer *peer, const struct endpoint *endpoint);

@@ -10,8 +10,8 @@ from lab import HERE, wait_until
 from pattern import pattern
 from peers import Hopwire, at
 from scene import IS_SANITIZED, main, scene
-from world import (ENTRY, ENTRY6, ENTRY_INNER, EVERYTHING, EXIT_INNER, OFFICE, OFFICE6, OFFICE_NET, OFFICE_NET6, WORLD,
-                   WORLD6, wait_reachable)
+from world import (ENTRY, ENTRY6, ENTRY_INNER, EVERYTHING, EXIT_INNER, OFFICE, OFFICE6, OFFICE_NET,
+                   OFFICE_NET6, WORLD, WORLD6, wait_reachable)
 
 # Behind the exit: a router outside `Routes`, then a link of 1300 bytes to a server.
 FAR, FAR6, NARROW = "10.20.200.80", "fd20:20:0:200::80", 1300
