@@ -18,6 +18,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "io/loop.h"
+
+#define REPEATS_SAID 3
+#define REPEATS_NS (60 * NS_PER_S)
 #define SYSLOG_PATH "/dev/log"
 #define LINE_BYTES 2048 /* below PIPE_BUF, and what syslog daemons take; longer ones are cut */
 
@@ -179,7 +183,8 @@ static bool write_line(struct log *log, enum log_level level, const char *line)
                               : write_syslog(log, level, line);
 }
 
-void log_retry(struct log *log)
+/* Says how many lines were lost, if that is taken now. */
+static void tell_lost(struct log *log)
 {
     char line[128];
     if (log->untold == 0)
@@ -190,13 +195,46 @@ void log_retry(struct log *log)
         log->untold = 0;
 }
 
-void log_line(struct log *log, enum log_level level, const char *line)
+static void put_line(struct log *log, enum log_level level, const char *line)
 {
-    log_retry(log);
+    tell_lost(log);
     if (log->untold == 0 && write_line(log, level, line))
         return;
     log->lost++;
     log->untold++;
+}
+
+static void tell_repeats(struct log *log)
+{
+    char line[64];
+    unsigned unsaid = log->repeats > REPEATS_SAID ? log->repeats - REPEATS_SAID : 0;
+    log->repeats = 0;
+    if (!unsaid)
+        return;
+    snprintf(line, sizeof(line), "the line before came %u times more", unsaid);
+    put_line(log, LOG_LEVEL_NOTICE, line);
+}
+
+void log_line(struct log *log, enum log_level level, const char *line)
+{
+    instant_ns now = loop_now();
+    char begin[LOG_LAST_BYTES];
+    snprintf(begin, sizeof(begin), "%s", line);
+    bool is_again = log->repeats && strcmp(begin, log->last) == 0;
+    if (!is_again) {
+        tell_repeats(log);
+        memcpy(log->last, begin, sizeof(begin));
+        log->since = now;
+    }
+    if (++log->repeats <= REPEATS_SAID)
+        put_line(log, level, line);
+}
+
+void log_retry(struct log *log)
+{
+    if (log->repeats && instant_is_reached(instant_add(log->since, REPEATS_NS), loop_now()))
+        tell_repeats(log);
+    tell_lost(log);
 }
 
 bool log_tell(struct log *log, enum log_level level, const char *line)

@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /* The daemon's lines for people: to syslog (RFC 3164, by /dev/log), in the foreground to standard
  * error. It never waits (RULES H3): a line that is not taken at once is lost and counted, and how
- * many were is said when lines are taken again. A machine without a syslog has no log. */
+ * many were is said when lines are taken again. The same line again and again (a kernel that refuses
+ * a route at each event) is said three times, then counted. A machine without a syslog has no log. */
 #ifndef DAEMON_LOG_H
 #define DAEMON_LOG_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/clock.h"
 #include "base/log_level.h"
+
+#define LOG_LAST_BYTES 256
 
 /* Standard error, so that a write never waits. */
 struct log_stream {
@@ -28,6 +32,9 @@ struct log {
     bool syslog_is_stream;
     uint64_t lost;   /* lines that were not taken */
     uint64_t untold; /* of these, since that was last said */
+    char last[LOG_LAST_BYTES]; /* the beginning of the last line */
+    unsigned repeats;          /* of it, since `since` */
+    instant_ns since;
 };
 
 /* `syslog_path` NULL: /dev/log. */
@@ -39,7 +46,8 @@ void log_line(struct log *log, enum log_level level, const char *line);
 bool log_tell(struct log *log, enum log_level level, const char *line);
 /* A background process has standard error no more. */
 void log_started(struct log *log);
-/* Says how many lines were lost, if that is taken now. */
+/* Now and then: says how many lines were lost, if that is taken now, and how often the last line would
+ * have been said again. */
 void log_retry(struct log *log);
 
 #endif

@@ -43,6 +43,13 @@ static bool has(const char *text, const char *part)
     return CHECK(strstr(text, part) != NULL) || (printf("# \"%s\" in \"%s\"\n", part, text), false);
 }
 
+static void log_number(struct log *log, int number)
+{
+    char line[32];
+    snprintf(line, sizeof(line), "number %d", number);
+    log_line(log, LOG_LEVEL_INFO, line);
+}
+
 static void test_H3_a_line_reaches_syslog_with_its_priority_and_identity(void)
 {
     struct log log;
@@ -71,7 +78,7 @@ static void test_H3_a_full_queue_of_syslog_stops_nobody_and_what_is_lost_is_said
     int syslog = listen_as_syslog(SOCK_DGRAM);
     log_open(&log, "home", false, path);
     for (int i = 0; i < MANY; i++)
-        log_line(&log, LOG_LEVEL_INFO, "one of many");
+        log_number(&log, i);
     CHECK(log.lost > 0 && log.lost < MANY);
     uint64_t taken = 0, lost = log.lost;
     while (*receive(syslog))
@@ -123,6 +130,33 @@ static void test_H3_a_syslog_that_is_started_again_is_found(void)
     log_close(&log);
 }
 
+static void test_H3_the_same_line_again_and_again_is_counted(void)
+{
+    struct log log;
+    int syslog = listen_as_syslog(SOCK_DGRAM);
+    log_open(&log, "home", false, path);
+    for (int i = 0; i < 10; i++)
+        log_line(&log, LOG_LEVEL_NOTICE, "refused");
+    for (int i = 0; i < 3; i++)
+        has(receive(syslog), "home: refused");
+    CHECK_TEXT(receive(syslog), "");
+    log_line(&log, LOG_LEVEL_NOTICE, "another");
+    has(receive(syslog), "home: the line before came 7 times more");
+    has(receive(syslog), "home: another");
+    for (int i = 0; i < 4; i++)
+        log_line(&log, LOG_LEVEL_NOTICE, "another");
+    for (int i = 0; i < 2; i++)
+        has(receive(syslog), "home: another");
+    log_retry(&log);
+    CHECK_TEXT(receive(syslog), ""); /* not at once */
+    log.since -= 61 * NS_PER_S;
+    log_retry(&log);
+    has(receive(syslog), "came 2 times more");
+    CHECK_EQUAL(log.lost, 0);
+    log_close(&log);
+    close(syslog);
+}
+
 static void test_H3_a_machine_without_syslog_has_no_fault(void)
 {
     struct log log;
@@ -156,7 +190,7 @@ static uint64_t log_many(int error, struct log *log)
     int kept = take_error(error);
     log_open(log, "home", true, path);
     for (int i = 0; i < MANY; i++)
-        log_line(log, LOG_LEVEL_INFO, "one of many");
+        log_number(log, i);
     CHECK_EQUAL(fcntl(error, F_GETFL) & O_NONBLOCK, 0); /* it is the caller's as well */
     give_back(kept);
     return log->lost;
@@ -240,6 +274,7 @@ int main(int argc, char **argv)
     TAP_RUN(argc, argv, test_H3_a_line_reaches_syslog_with_its_priority_and_identity);
     TAP_RUN(argc, argv, test_H3_a_full_queue_of_syslog_stops_nobody_and_what_is_lost_is_said);
     TAP_RUN(argc, argv, test_H3_a_syslog_that_is_started_again_is_found);
+    TAP_RUN(argc, argv, test_H3_the_same_line_again_and_again_is_counted);
     TAP_RUN(argc, argv, test_H3_a_machine_without_syslog_has_no_fault);
     TAP_RUN(argc, argv, test_H3_a_pipe_that_nobody_reads_stops_nobody);
     TAP_RUN(argc, argv, test_H3_a_socket_that_nobody_reads_stops_nobody);

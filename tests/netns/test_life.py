@@ -260,6 +260,35 @@ def F7_a_daemon_in_another_pid_namespace_is_seen_and_ended():
 
 
 @tap.test
+def F7_a_daemon_in_another_network_namespace_is_ended():
+    other = scene.lab.host("elsewhere")
+    hopwire = small()
+    hopwire.up(path_of(hopwire))
+    pids = hopwire.pids()
+    result = other.run(hopwire.binary, "down", "small", check=False,
+                       env={"HOPWIRE_RUN_DIR": scene.client.run_path("hopwire")})
+    check_gone(hopwire, pids, result)
+
+
+@tap.test
+def F7_down_again_and_again_while_it_starts_or_ends_leaves_nothing():
+    for _ in range(3):
+        hopwire = small()
+        start = scene.client.start(hopwire.binary, "up", path_of(hopwire))
+        downs = [scene.client.start(hopwire.binary, "down", "small") for _ in range(3)]
+        for process in downs:
+            tap.equal(process.wait(60), 0, process.output())
+        start.wait(60)
+        check_gone(hopwire, [], hopwire.command("down", "small", check=False)
+                   if hopwire.pids() else subprocess.CompletedProcess([], 0, "", ""))
+    hopwire = small()
+    for _ in range(3):
+        hopwire.up(path_of(hopwire))
+        hopwire.kill(waits=False)
+        check_gone(hopwire, [], hopwire.down(check=False))
+
+
+@tap.test
 def F7_a_daemon_that_hangs_is_said_to_and_nothing_is_deleted():
     hopwire = small()
     hopwire.up(path_of(hopwire))
