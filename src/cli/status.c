@@ -56,6 +56,12 @@ static void print_peer(const json_t *peer, const char *indent)
     peer_state_print(peer);
     if (handshake)
         printf(" · handshake %lld s ago", ago_s(handshake));
+    if (ask_number(peer, "path_mtu"))
+        printf("\n%s  the way there takes %lld bytes, less than its carrier: MTU %lld inside", indent,
+               ask_number(peer, "path_mtu"), ask_number(peer, "mtu"));
+    if (ask_text(peer, "error", NULL))
+        printf("\n%s  %s said %lld s ago: %s", indent, ask_text(peer, "error_from", "a router"),
+               ask_number(peer, "error_s"), ask_text(peer, "error", "?"));
     printf("\n%s  received %s, sent %s\n", indent,
            bytes_text(ask_number(peer, "received_bytes"), received),
            bytes_text(ask_number(peer, "sent_bytes"), sent));

@@ -62,6 +62,7 @@ struct daemon {
     bool has_loss;  /* rules changed, or a Hopwire network's route was taken: it may be ours */
     instant_ns restoring_since; /* of these restorings */
     unsigned restorings;
+    uint32_t mtu_changes; /* of the engine, when the routes were last laid (RULES E2) */
     instant_ns restore_again; /* the firewall's table, not before that */
     bool has_woken; /* the machine was suspended since then */
     duration_ns slept; /* in all, when it was looked at last */

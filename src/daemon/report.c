@@ -102,6 +102,13 @@ static json_t *state_json(const struct report *report, uint32_t tunnel, uint32_t
         endpoint_name_json(&report->config->network.tunnels[tunnel].peers[index]));
     json_object_set_new(object, "endpoint_error", cause ? json_string(cause) : json_null());
     json_object_set_new(object, "mtu", json_integer(peer->mtu_bytes));
+    json_object_set_new(object, "path_mtu", json_integer(peer->path_mtu_bytes));
+    json_object_set_new(object, "error", peer->error ? json_string(peer->error) : json_null());
+    if (peer->error) {
+        json_object_set_new(object, "error_from", address_json(&peer->error_source));
+        json_object_set_new(object, "error_s",
+                            json_integer((json_int_t)(peer->error_ns / NS_PER_S)));
+    }
     json_object_set_new(object, "state", json_string(status_peer_word(peer)));
     json_object_set_new(object, "since_s", json_integer((json_int_t)(peer->since_ns / NS_PER_S)));
     json_object_set_new(object, "attempts", json_integer(peer->attempts));

@@ -241,6 +241,7 @@ static void settle(void *context, instant_ns now)
     log_failure(daemon, settle_firewall);
     log_failure(daemon, settle_routes);
     settle_switches(daemon);
+    daemon->mtu_changes = engine_mtu_changes(network_engine(daemon->network));
 }
 
 static void follow_endpoints(struct daemon *daemon)
@@ -269,6 +270,9 @@ static void follow(void *context, instant_ns now)
     notice_sleep(daemon);
     follow_endpoints(daemon);
     log_retry(&daemon->log);
+    /* A way inside a carrier narrowed, or is tried again (RULES C6). */
+    if (daemon->mtu_changes != engine_mtu_changes(network_engine(daemon->network)))
+        loop_set_timer(&daemon->settle, now);
     /* The kernel tells of filters that change, but not of this switch. */
     if (daemon->state.restores_src_valid_mark && !sysctl_has_src_valid_mark())
         settle_switches(daemon);

@@ -2,6 +2,7 @@
 #include "engine/accept.h"
 
 #include "engine/fragments.h"
+#include "engine/path_mtu.h"
 #include "route/icmp.h"
 #include "route/mss.h"
 #include "route/nat.h"
@@ -239,5 +240,7 @@ enum accept_road accept_packet(struct engine *engine, struct inbound_entry *entr
         return child ? ACCEPT_CARRIED : ACCEPT_CONSUMED;
     }
     *verdict = accept_for_tun(engine, node, source, packet, view);
+    if (*verdict == VERDICT_ICMP_CONSUMED)
+        path_mtu_hear(engine, peer, bytes, view, now);
     return *verdict == VERDICT_OK ? ACCEPT_TUN : ACCEPT_REFUSED;
 }

@@ -13,9 +13,9 @@
 #include "packet/offload.h"
 #include "packet/pool.h"
 
-/* A turn takes at most this many packets from the TUN (RULES H2). */
-#define OUTBOUND_TURN_PACKETS 128
-/* Beyond them: fragments, handshakes of carried tunnels, what waited for a session. */
+#define OUTBOUND_TURN_PACKETS HOP_TURN_PACKETS
+/* Beyond them: fragments, handshakes of carried tunnels, what waited for a session. Only what is
+ * cut on its way (RULES C6) grows in a batch: hop.h's turn_packets keeps it within these. */
 #define OUTBOUND_MOST 320
 #define INBOUND_MOST 128
 #define BACKLOG_MESSAGES 4096
@@ -39,6 +39,7 @@ struct outbound_entry {
     const struct udp_path *path; /* set when it is sealed for a root: ready to send */
     uint32_t desc;               /* in this pass */
     bool is_released;            /* it has waited for this hop's session */
+    uint32_t cut_bytes;          /* it is to be cut into fragments of so much (C6); 0: whole */
 };
 
 /* A datagram that came in: at `node`'s (virtual) socket. `packet` NULL: done. */
@@ -108,6 +109,7 @@ struct engine {
     struct inbound_entry inbound[INBOUND_MOST];
     size_t inbound_count;
     struct coalesce coalesce;
+    instant_ns path_mtu_deadline; /* never later than the end of the first one */
     struct reassembly **reassemblies; /* by node; NULL: no virtual socket there (RULES C5) */
     instant_ns fragments_deadline;    /* never later than the first of theirs */
 

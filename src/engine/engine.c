@@ -9,6 +9,7 @@
 #include "engine/handshakes.h"
 #include "engine/inbound.h"
 #include "engine/outbound.h"
+#include "engine/path_mtu.h"
 #include "engine/plan.h"
 
 /* Slots: a turn's batch, what is staged (a quarter of them), what waits at the sockets. */
@@ -59,6 +60,7 @@ struct engine *engine_new(const struct engine_options *options,
     engine->log_context = options->log_context;
     list_init(&engine->wants_handshake);
     list_init(&engine->releasing);
+    engine->path_mtu_deadline = INSTANT_NEVER;
     heap_init(&engine->deadlines, engine->memory);
     coalesce_init(&engine->coalesce, options->tun_takes_tcp4, options->tun_takes_tcp6,
                   options->tun_takes_udp);
@@ -147,6 +149,7 @@ void engine_idle(struct engine *engine, struct actions *actions)
 void engine_tick(struct engine *engine, instant_ns now, uint64_t wall_ns, struct actions *actions)
 {
     fragments_tick(engine, now);
+    path_mtu_tick(engine, now);
     handshakes_tick(engine, TICK_PEERS, now, wall_ns, actions);
     handshakes_run(engine, now, wall_ns, actions);
     handshakes_initiate_wanted(engine, now, wall_ns, actions);
@@ -159,8 +162,8 @@ instant_ns engine_deadline(const struct engine *engine)
         !list_is_empty(&engine->wants_handshake) || !list_is_empty(&engine->releasing))
         return 0;
     struct heap_node *first = heap_first(&engine->deadlines);
-    return first ? instant_min(first->deadline, engine->fragments_deadline)
-                 : engine->fragments_deadline;
+    instant_ns other = instant_min(engine->fragments_deadline, engine->path_mtu_deadline);
+    return first ? instant_min(first->deadline, other) : other;
 }
 
 void engine_count(struct engine *engine, uint32_t tunnel, enum verdict verdict, uint64_t packets)
@@ -276,6 +279,11 @@ enum engine_way engine_way(const struct engine *engine, uint32_t tunnel, uint32_
 uint32_t engine_mtu(const struct engine *engine, uint32_t tunnel)
 {
     return engine->tree.nodes[tunnel].mtu_bytes;
+}
+
+uint32_t engine_mtu_changes(const struct engine *engine)
+{
+    return engine->tree.mtu_changes;
 }
 
 void engine_walk_routes(const struct engine *engine,

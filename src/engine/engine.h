@@ -96,6 +96,8 @@ enum engine_way engine_way(const struct engine *engine, uint32_t tunnel, uint32_
                            const struct address *address);
 /* MTU of a tunnel's plaintext (the path's), 0 when it has none yet. */
 uint32_t engine_mtu(const struct engine *engine, uint32_t tunnel);
+/* Counts up whenever some tunnel's MTU became another: routes and interface follow (E2). */
+uint32_t engine_mtu_changes(const struct engine *engine);
 /* The largest of those that some route leads to: what the interface needs (E2). 0: none yet. */
 uint32_t engine_widest_mtu(const struct engine *engine);
 /* Prefixes for the kernel's tables: winner per prefix, or -2 for a throw (A1). */

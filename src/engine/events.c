@@ -10,7 +10,8 @@
 #define KEY_START_BYTES 6
 
 static const uint32_t lines_most[EVENT_KINDS] = {
-    [EVENT_MOVED] = 4, [EVENT_READY] = 10, [EVENT_GAVE_UP] = 4, [EVENT_OUTAGE] = 10};
+    [EVENT_MOVED] = 4, [EVENT_READY] = 10, [EVENT_GAVE_UP] = 4, [EVENT_OUTAGE] = 10,
+    [EVENT_NARROW] = 4};
 
 /* As much of the key's base64 as tells peers apart. */
 static void format_key_start(const struct peer *peer, char text[KEY_START_CHARACTERS + 1])
@@ -124,4 +125,14 @@ void events_ready(struct engine *engine, struct peer *peer, instant_ns now)
 void events_forget(struct peer *peer)
 {
     hop_of(peer)->events.is_failing = hop_of(peer)->events.is_told = false;
+}
+
+void events_narrow(struct engine *engine, struct peer *peer, instant_ns now)
+{
+    char event[120];
+    if (!may_say(engine, peer, EVENT_NARROW, now))
+        return;
+    snprintf(event, sizeof(event), "its datagrams' way takes %u bytes: MTU %u inside",
+             hop_of(peer)->path_mtu.mtu_bytes, hop_of(peer)->mtu_bytes);
+    say(engine, peer, EVENT_NARROW, LOG_LEVEL_NOTICE, event);
 }

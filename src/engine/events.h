@@ -17,6 +17,8 @@ void events_no_answer(struct engine *engine, struct peer *peer, instant_ns since
 void events_no_way(struct engine *engine, struct peer *peer, const char *reason, instant_ns now);
 /* A session works: "back", if it failed before. */
 void events_ready(struct engine *engine, struct peer *peer, instant_ns now);
+/* The way of its datagrams is narrower than its carrier's MTU (path_mtu.h). */
+void events_narrow(struct engine *engine, struct peer *peer, instant_ns now);
 /* The interface is down: nothing is expected of the peer. */
 void events_forget(struct peer *peer);
 

@@ -14,6 +14,7 @@ enum event_kind {
     EVENT_READY,
     EVENT_GAVE_UP,
     EVENT_OUTAGE,
+    EVENT_NARROW,
     EVENT_KINDS,
 };
 
@@ -29,6 +30,8 @@ struct events {
     bool is_failing; /* until a session works again */
     bool is_told;    /* that it fails */
 };
+/* A turn takes at most this many packets from the TUN (RULES H2). */
+#define HOP_TURN_PACKETS 128
 
 /* Which root's peer the datagrams to this root's peer last rode, having come out of the TUN. */
 struct riding {
@@ -36,6 +39,19 @@ struct riding {
     uint32_t peer;
     instant_ns seen;    /* 0: never */
     instant_ns refused; /* as a loop; 0: never */
+};
+
+/* What an ICMP error told about a carried peer's way (path_mtu.h). */
+struct path_mtu {
+    uint32_t mtu_bytes; /* of IP packets; 0: not known to be narrower than the carrier's path */
+    uint32_t decreases; /* within this time */
+    instant_ns until;   /* then it is tried again */
+};
+
+struct path_error {
+    const char *words;     /* "host unreachable", borrowed for ever; NULL: none */
+    struct address source; /* who says so */
+    instant_ns at;
 };
 
 /* How a peer's datagrams leave: as plaintext of the tunnel's carrier, or of the tunnel itself where
@@ -50,6 +66,10 @@ struct hop {
     uint16_t source_port;      /* of the virtual socket there */
     uint32_t mtu_bytes; /* of the plaintext for this peer; 0: a root whose MTU is not known yet, or no
                          * way (RULES E4) */
+    uint32_t turn_packets; /* to plan in one turn: fewer where each becomes several fragments */
+    uint32_t cut_bytes; /* carried over IPv6: IP packets above this leave as fragments (C6); else 0 */
+    struct path_mtu path_mtu; /* these two: where there is a carrier */
+    struct path_error path_error;
     struct udp_path path;      /* these three: without a carrier */
     struct riding riding;
     struct hop *next_at_endpoint; /* in the tree's endpoints, if it has one */

@@ -6,6 +6,8 @@
  * the array, which is the order of the flow, is the order of sending. */
 #include "engine/outbound.h"
 
+#include "route/fragment.h"
+
 /* What one pass remembers of the last peer: runs of one flow are the rule. */
 struct sealing {
     struct peer *peer;
@@ -122,19 +124,23 @@ void outbound_release(struct engine *engine, struct peer *peer)
  * the caller's list is full and the rest follows in another turn (engine_deadline). */
 static bool refill(struct engine *engine, instant_ns now, const struct actions *actions)
 {
+    size_t room = OUTBOUND_MOST;
     if (actions->send_count + OUTBOUND_MOST > ACTIONS_MOST)
         return false;
-    while (!list_is_empty(&engine->releasing) && engine->outbound_count < OUTBOUND_MOST) {
+    while (!list_is_empty(&engine->releasing)) {
         struct hop *hop = CONTAINER_OF(engine->releasing.next, struct hop, releasing);
         struct packet_queue *stage = &hop->peer->stage;
         bool has_session = peer_sending_session(hop->peer, now);
-        while (has_session && stage->count && engine->outbound_count < OUTBOUND_MOST) {
+        /* So many fragments may one become on its way. */
+        size_t pieces = (HOP_TURN_PACKETS + hop->turn_packets - 1) / hop->turn_packets;
+        for (; has_session && stage->count && pieces <= room; room -= pieces) {
             engine->staged_packets--;
             engine->outbound[engine->outbound_count++] = (struct outbound_entry){
                 .packet = packet_queue_take(stage), .peer = hop->peer, .is_released = true};
         }
-        if (!has_session || stage->count == 0)
-            list_remove(&hop->releasing);
+        if (has_session && stage->count)
+            break;
+        list_remove(&hop->releasing);
     }
     return engine->outbound_count > 0;
 }
@@ -247,8 +253,9 @@ static size_t prepare_all(struct engine *engine, instant_ns now)
     return descs;
 }
 
-/* After a hop: the carrier's header, or ready for the socket. */
-static void advance(struct engine *engine, struct outbound_entry *entry)
+/* After a hop: the carrier's header, or ready for the socket. True: then it is too long for its way
+ * (RULES C6). */
+static bool advance(struct engine *engine, struct outbound_entry *entry)
 {
     struct packet *packet = entry->packet;
     struct node *node = node_of(entry->peer);
@@ -257,12 +264,12 @@ static void advance(struct engine *engine, struct outbound_entry *entry)
     if (!hop->carrier && to->address.family) {
         entry->path = &hop->path;
         entry->peer = NULL;
-        return;
+        return false;
     }
     if (!hop->carrier_peer) {
         core_drop(engine, node, packet, hop->carrier ? VERDICT_UNROUTABLE : VERDICT_NO_ENDPOINT);
         *entry = (struct outbound_entry){0};
-        return;
+        return false;
     }
     struct ip_outer outer = {.source = hop->source, .destination = to->address,
                              .source_port = hop->source_port, .destination_port = to->port,
@@ -274,17 +281,85 @@ static void advance(struct engine *engine, struct outbound_entry *entry)
     packet->kind = PACKET_DATA;
     entry->peer = hop->carrier_peer;
     entry->is_released = false;
+    if (hop->cut_bytes == 0 || packet->len_bytes <= hop->cut_bytes)
+        return false;
+    entry->cut_bytes = hop->cut_bytes;
+    return true;
 }
+
+/* ---- fragments (RULES C6) ---- */
+
+/* Writes the entry's `pieces` to `out`, which nothing needs any more. */
+static void cut(struct engine *engine, struct outbound_entry *out, size_t pieces,
+                struct outbound_entry entry)
+{
+    struct packet *whole = entry.packet;
+    struct node *carrier = node_of(entry.peer);
+    uint32_t id = carrier->next_fragment_id++;
+    for (size_t i = 0; i < pieces; i++) {
+        struct packet *packet = pool_take_packet(engine->pool);
+        out[i] = (struct outbound_entry){.packet = packet, .peer = packet ? entry.peer : NULL};
+        if (!packet) { /* without it the others are worth nothing */
+            while (i > 0) {
+                pool_give_packet(engine->pool, out[--i].packet);
+                out[i] = (struct outbound_entry){0};
+            }
+            for (; i < pieces; i++)
+                out[i] = (struct outbound_entry){0};
+            core_count(engine, carrier, VERDICT_POOL_EMPTY);
+            break;
+        }
+        packet->tos = whole->tos;
+        packet->kind = whole->kind;
+        fragment_ipv6_write(whole->data, whole->len_bytes, entry.cut_bytes, id, i, packet);
+    }
+    pool_give_packet(engine->pool, whole);
+}
+
+static size_t pieces_of(const struct outbound_entry *entry)
+{
+    return entry->cut_bytes ? fragment_ipv6_pieces(entry->packet->len_bytes, entry->cut_bytes) : 1;
+}
+
+/* Each in its place, so that a flow keeps its order. */
+static void cut_all(struct engine *engine)
+{
+    size_t count = engine->outbound_count, total = count;
+    for (size_t i = 0; i < count; i++) {
+        struct outbound_entry *entry = &engine->outbound[i];
+        size_t more = pieces_of(entry) - 1;
+        if (total + more > OUTBOUND_MOST) { /* more than a turn plans */
+            core_drop(engine, node_of(entry->peer), entry->packet, VERDICT_POOL_EMPTY);
+            *entry = (struct outbound_entry){0};
+            more = 0;
+        }
+        total += more;
+    }
+    engine->outbound_count = total;
+    while (count-- > 0) {
+        struct outbound_entry entry = engine->outbound[count];
+        size_t pieces = pieces_of(&entry);
+        total -= pieces;
+        if (entry.cut_bytes)
+            cut(engine, &engine->outbound[total], pieces, entry);
+        else
+            engine->outbound[total] = entry;
+    }
+}
+
 
 static void run_batch(struct engine *engine, instant_ns now, struct actions *actions)
 {
     size_t descs;
     while ((descs = prepare_all(engine, now)) > 0) {
+        bool is_long = false;
         aead_seal(engine->aead, engine->seals, descs);
         for (size_t i = 0; i < engine->outbound_count; i++) {
             if (engine->outbound[i].peer)
-                advance(engine, &engine->outbound[i]);
+                is_long |= advance(engine, &engine->outbound[i]);
         }
+        if (is_long)
+            cut_all(engine);
     }
     for (size_t i = 0; i < engine->outbound_count; i++) {
         if (engine->outbound[i].path)

@@ -218,7 +218,7 @@ bool plan_packet(struct engine *engine, const struct vnet_header *vnet, uint8_t 
     }
     plan->is_active = true;
     while (!split_is_finished(&plan->split)) {
-        if (engine->outbound_count >= OUTBOUND_TURN_PACKETS)
+        if (engine->outbound_count >= hop_of(plan->peer)->turn_packets)
             return false;
         struct packet *packet = pool_take_packet(engine->pool);
         if (!packet) {

@@ -18,8 +18,7 @@ static bool has_remote_index(const struct session *session, uint32_t index)
     return session && session->remote_index == index;
 }
 
-/* The WireGuard message is one that we sent to this peer. */
-static bool is_from_us(const struct peer *peer, const uint8_t *message)
+bool riding_is_from_us(const struct peer *peer, const uint8_t *message)
 {
     uint32_t index = load_le32(message + 4);
     const struct indices *indices = &peer->tunnel->indices;
@@ -57,7 +56,7 @@ static struct peer *find_addressed(struct engine *engine, const uint8_t *bytes,
     struct hop *hop = endpoints_chain(&engine->tree.endpoints, &to.address, to.port);
     while (hop && !(hop->peer->endpoint.port == to.port &&
                     address_is_equal(&hop->peer->endpoint.address, &to.address) &&
-                    is_from_us(hop->peer, message)))
+                    riding_is_from_us(hop->peer, message)))
         hop = hop->next_at_endpoint;
     return hop ? hop->peer : NULL;
 }

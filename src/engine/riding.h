@@ -10,4 +10,7 @@
 enum verdict riding_judge(struct engine *engine, const struct peer *peer, const uint8_t *bytes,
                           const struct ip_view *view, instant_ns now);
 
+/* The WireGuard message, of which 8 bytes are there, is one that we sent to this peer: by its index. */
+bool riding_is_from_us(const struct peer *peer, const uint8_t *message);
+
 #endif

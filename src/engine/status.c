@@ -3,6 +3,9 @@
 
 #include "engine/core.h"
 
+/* What a router said before then says nothing about now. */
+#define ERROR_SHOWN_NS (180 * NS_PER_S)
+
 static const char *const state_words[] = {
     [STATUS_PEER_IDLE] = "idle",
     [STATUS_PEER_NO_ENDPOINT] = "no endpoint",
@@ -61,6 +64,7 @@ void status_read_peer(const struct engine *engine, uint32_t tunnel, uint32_t ind
         .carrier = hop->carrier ? (int)hop->carrier->index : -1,
         .carrier_peer = hop->carrier_peer ? (int)hop->carrier_peer->index : -1,
         .mtu_bytes = hop->mtu_bytes,
+        .path_mtu_bytes = hop->path_mtu.mtu_bytes,
         .attempts = hop->attempts,
         .sent_bytes = peer->sent_bytes,
         .received_bytes = peer->received_bytes,
@@ -69,6 +73,12 @@ void status_read_peer(const struct engine *engine, uint32_t tunnel, uint32_t ind
         .staged_packets = (uint32_t)peer->stage.count,
     };
     memcpy(out->public_key, peer->noise.public_key, sizeof(out->public_key));
+    const struct path_error *heard = &hop->path_error;
+    if (heard->words && instant_since(heard->at, now) < ERROR_SHOWN_NS) {
+        out->error = heard->words;
+        out->error_source = heard->source;
+        out->error_ns = instant_since(heard->at, now);
+    }
     if (out->attempts)
         out->unanswered_ns = instant_since(hop->attempting_since, now);
     out->since_ns = out->state == STATUS_PEER_UP ? instant_since(peer->current->born, now)

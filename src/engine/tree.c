@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 #include "engine/fellows.h"
+#include "engine/mtu.h"
 #include "engine/network_routes.h"
 
 /* Ports outside the usual ephemeral range (32768 to 60999): RULES C1. */
@@ -18,7 +19,6 @@
 #define ERRORS_BURST 50
 #define TOO_BIG_PER_S 500
 #define TOO_BIG_BURST 200
-#define DATA_COST_BYTES 32 /* header and tag of a data message */
 
 uint32_t tree_description_depth(const struct network_description *network)
 {
@@ -34,85 +34,16 @@ uint32_t tree_description_depth(const struct network_description *network)
 
 /* ---- MTU ---- */
 
-/* What the carrier's path to this peer's endpoint leaves, by the endpoint's family; while that is not
- * known, the larger header that the path could carry. One under 1280 carries no IPv6 (RULES E4): no
- * datagrams over it either. */
-static uint32_t carried_mtu_bytes(const struct node *carrier, const struct hop *hop)
-{
-    uint32_t path = hop && hop->carrier_peer ? hop_of(hop->carrier_peer)->mtu_bytes
-                                             : carrier->mtu_bytes;
-    enum family family = FAMILY_NONE;
-    if (hop)
-        family = (enum family)hop->peer->endpoint.address.family;
-    bool is_wide = path >= IPV6_LEAST_MTU_BYTES;
-    if (family == FAMILY_IPV6 && !is_wide)
-        return 0;
-    if (family == FAMILY_NONE)
-        family = is_wide && carrier->ipv6.family ? FAMILY_IPV6 : FAMILY_IPV4;
-    uint32_t cost = (uint32_t)ip_outer_bytes(family) + DATA_COST_BYTES;
-    return path > cost ? path - cost : 0;
-}
-
-/* What of a computed MTU the configuration and the buffers let be. */
-static uint32_t limit_mtu(const struct tree *tree, const struct node *node, bool is_carried,
-                          uint32_t computed_bytes)
-{
-    uint32_t mtu = computed_bytes;
-    uint32_t configured = node->configured_mtu_bytes;
-    if (configured && (!node->configured_mtu_is_upper_bound || configured < mtu || mtu == 0))
-        mtu = configured;
-    /* What is carried never exceeds what its carrier takes, whatever was configured. */
-    if (is_carried && mtu > computed_bytes)
-        mtu = computed_bytes;
-    return mtu < tree->packet_most_bytes ? mtu : tree->packet_most_bytes;
-}
-
-static uint32_t hop_mtu_bytes(const struct tree *tree, const struct node *node,
-                              const struct hop *hop)
-{
-    const struct node *carrier = hop ? hop->carrier : node->carrier;
-    return limit_mtu(tree, node, carrier != NULL,
-                     carrier ? carried_mtu_bytes(carrier, hop) : node->root_mtu_bytes);
-}
-
-/* The smallest of those that are known. */
-static void find_least_mtu(struct node *node)
-{
-    uint32_t least = 0;
-    for (uint32_t i = 0; i < node->peer_count; i++) {
-        uint32_t mtu = node->hops[i].mtu_bytes;
-        if (mtu && (!least || mtu < least))
-            least = mtu;
-    }
-    node->mtu_bytes = least;
-}
-
-static void update_mtu(struct tree *tree, struct node *node)
-{
-    for (uint32_t i = 0; i < node->peer_count; i++) {
-        struct hop *hop = &node->hops[i];
-        hop->mtu_bytes = hop->carrier == node ? 0 : hop_mtu_bytes(tree, node, hop);
-    }
-    find_least_mtu(node);
-    /* A fellow's is known before that of those which it carries (A8). */
-    for (uint32_t level = 1; level < node->levels; level++) {
-        for (uint32_t i = 0; i < node->peer_count; i++) {
-            struct hop *hop = &node->hops[i];
-            if (hop->carrier == node)
-                hop->mtu_bytes = hop_mtu_bytes(tree, node, hop);
-        }
-    }
-    find_least_mtu(node);
-    if (node->peer_count == 0)
-        node->mtu_bytes = hop_mtu_bytes(tree, node, NULL);
-    for (struct node *child = node->first_child; child; child = child->next_sibling)
-        update_mtu(tree, child);
-}
-
 void tree_set_root_mtu(struct tree *tree, struct node *root, uint32_t mtu_bytes)
 {
     root->root_mtu_bytes = mtu_bytes;
-    update_mtu(tree, root);
+    mtu_update(tree, root);
+}
+
+void tree_set_path_mtu(struct tree *tree, struct peer *peer, uint32_t mtu_bytes)
+{
+    hop_of(peer)->path_mtu.mtu_bytes = mtu_bytes;
+    mtu_update(tree, node_of(peer));
 }
 
 /* ---- endpoints ---- */
@@ -134,10 +65,17 @@ bool tree_hides(const struct node *node, const struct address *address)
     return false;
 }
 
+/* Another way begins: nothing is known of it. */
+static void forget_way(struct hop *hop)
+{
+    hop->path_mtu = (struct path_mtu){0};
+    hop->path_error = (struct path_error){0};
+}
+
 /* Through which peer of its carrier the hop's datagrams go. */
 static void find_carrier_peer(struct hop *hop)
 {
-    const struct peer *peer = hop->peer;
+    const struct peer *peer = hop->peer, *before = hop->carrier_peer;
     struct node *node = node_of(peer), *carrier = hop->carrier;
     const struct endpoint *endpoint = &peer->endpoint;
     hop->source = *node_address(carrier, (enum family)endpoint->address.family);
@@ -149,12 +87,17 @@ static void find_carrier_peer(struct hop *hop)
         hop->carrier_peer = trie_lookup(&carrier->tunnel.allowed_ips, &endpoint->address);
     else if (fellows_lead_out(peer, node->levels))
         hop->carrier_peer = hop->fellow;
+    if (hop->carrier_peer != before)
+        forget_way(hop);
 }
 
 void tree_set_endpoint(struct tree *tree, struct peer *peer, const struct endpoint *endpoint)
 {
     struct node *node = node_of(peer);
     struct hop *hop = hop_of(peer);
+    bool was_narrow = hop->path_mtu.mtu_bytes;
+    uint32_t turn_packets = hop->turn_packets;
+    forget_way(hop);
     if (!hop->carrier && peer->endpoint.address.family)
         endpoints_remove(&tree->endpoints, hop);
     peer->endpoint = *endpoint;
@@ -174,9 +117,10 @@ void tree_set_endpoint(struct tree *tree, struct peer *peer, const struct endpoi
     }
     if (hop->carrier)
         find_carrier_peer(hop);
-    if (node->levels > 1 ||
-        (hop->carrier && hop_mtu_bytes(tree, node, hop) != hop->mtu_bytes))
-        update_mtu(tree, node);
+    mtu_update_cut(hop);
+    if (node->levels > 1 || was_narrow || turn_packets != hop->turn_packets ||
+        (hop->carrier && mtu_of_hop(tree, node, hop) != hop->mtu_bytes))
+        mtu_update(tree, node);
 }
 
 /* ---- building ---- */
@@ -213,6 +157,7 @@ static bool add_peer(struct tree *tree, struct node *node, uint32_t index,
     peer->hop = hop;
     hop->peer = peer;
     hop->carrier = node->carrier;
+    hop->turn_packets = HOP_TURN_PACKETS;
     list_init(&hop->wanting);
     list_init(&hop->releasing);
     hop->is_awaiting_name = from->endpoint_name != NULL;
@@ -278,6 +223,7 @@ static bool init_node(struct tree *tree, const struct random_source *random,
     node->listen_port = from->listen_port;
     node->levels = network_levels_of(from);
     node->next_ip_id = (uint16_t)random_u32(random);
+    node->next_fragment_id = random_u32(random);
     node->configured_mtu_bytes = from->mtu_bytes;
     node->configured_mtu_is_upper_bound = from->mtu_is_upper_bound;
     bucket_init(&node->too_big_errors, TOO_BIG_PER_S, TOO_BIG_BURST);
@@ -318,7 +264,7 @@ static void link_nodes(struct tree *tree, const struct random_source *random,
     }
     for (uint32_t i = 0; i < tree->count; i++) {
         if (!tree->nodes[i].carrier)
-            update_mtu(tree, &tree->nodes[i]); /* what is configured holds from the start */
+            mtu_update(tree, &tree->nodes[i]); /* what is configured holds from the start */
     }
 }
 

@@ -32,6 +32,7 @@ struct node {
     uint16_t inner_port;  /* of the virtual socket on its own addresses (A8); 0: none */
     uint32_t levels;      /* hops that a path may have within this tunnel, 1 or more (A8) */
     uint16_t next_ip_id;  /* of the headers pushed for the carrier (C2) */
+    uint32_t next_fragment_id; /* of what it carries in IPv6 fragments (C6) */
 
     uint32_t mtu_bytes; /* the smallest of its peers' that have one (RULES E1) */
     uint32_t root_mtu_bytes; /* as set last */
@@ -63,6 +64,7 @@ struct tree {
     struct trie addresses; /* value: the first node that has the address (B3) */
     struct trie host_addresses; /* those that stand on the interface (B1, B3) */
     struct endpoints endpoints;
+    uint32_t mtu_changes;       /* how often some node's MTU became another */
     uint32_t packet_most_bytes; /* no MTU exceeds it: the buffers' payload */
 };
 
@@ -95,6 +97,8 @@ struct node *tree_carrier_for(const struct peer *peer, const struct address *add
                               struct peer **fellow);
 /* A peer of the node is there, inside a fellow: nothing goes there from the node's own socket. */
 bool tree_hides(const struct node *node, const struct address *address);
+/* What a carried peer's datagrams find on their way (path_mtu.h); 0: nothing narrower than the carrier's. */
+void tree_set_path_mtu(struct tree *tree, struct peer *peer, uint32_t mtu_bytes);
 
 static inline struct node *node_of(const struct peer *peer)
 {
