@@ -25,8 +25,10 @@ struct udp_send {
 /* A door adds at most this many entries of each kind: the caller makes the room before it calls. */
 #define ACTIONS_PER_DOOR 512
 #define ACTIONS_MOST (2 * ACTIONS_PER_DOOR)
-/* Replies to senders that are nobody's peer yet have a path of their own. */
-#define ACTIONS_REPLY_PATHS 16
+/* Replies to senders that are nobody's peer yet have a path of their own; a door adds as many: a turn's
+ * handshake messages. */
+#define ACTIONS_REPLY_PATHS_PER_DOOR 64
+#define ACTIONS_REPLY_PATHS (2 * ACTIONS_REPLY_PATHS_PER_DOOR)
 
 struct actions {
     size_t send_count;
@@ -41,7 +43,7 @@ static inline bool actions_have_room(const struct actions *actions)
 {
     return actions->send_count + ACTIONS_PER_DOOR <= ACTIONS_MOST &&
            actions->write_count + ACTIONS_PER_DOOR <= ACTIONS_MOST &&
-           actions->reply_path_count + 8 <= ACTIONS_REPLY_PATHS;
+           actions->reply_path_count + ACTIONS_REPLY_PATHS_PER_DOOR <= ACTIONS_REPLY_PATHS;
 }
 
 #endif

@@ -18,10 +18,10 @@
  * cut on its way (RULES C6) grows in a batch: hop.h's turn_packets keeps it within these. */
 #define OUTBOUND_MOST 320
 #define INBOUND_MOST 128
-#define BACKLOG_MESSAGES 4096
 #define BACKLOG_UNDER_LOAD 512
 #define UNDER_LOAD_NS NS_PER_S
-#define HANDSHAKES_PER_TURN 4
+#define HANDSHAKES_PER_TURN 4       /* that cost a Diffie-Hellman */
+#define HANDSHAKE_MESSAGES_PER_TURN 64 /* those that are answered with a cookie, too */
 /* The DSCP that the kernel gives handshakes: AF41, ECN not capable. */
 #define HANDSHAKE_TOS 0x88
 
@@ -52,17 +52,6 @@ struct inbound_entry {
     struct address destination;
     uint32_t interface;
     uint32_t desc;
-};
-
-/* A handshake message that waits for its turn, copied out of its buffer. */
-struct backlog_message {
-    struct node *node;
-    struct node *carrier; /* as inbound_entry's */
-    struct endpoint source;
-    struct address destination;
-    uint32_t interface;
-    uint32_t len_bytes;
-    uint8_t bytes[MESSAGE_HANDSHAKE_MOST_BYTES];
 };
 
 /* A virtual socket of the program's own. */
@@ -113,10 +102,7 @@ struct engine {
     struct reassembly **reassemblies; /* by node; NULL: no virtual socket there (RULES C5) */
     instant_ns fragments_deadline;    /* never later than the first of theirs */
 
-    struct backlog_message *backlog; /* ring of BACKLOG_MESSAGES */
-    size_t backlog_first;
-    size_t backlog_count;
-    instant_ns under_load_until;
+    struct backlog backlog;
 
     struct own_socket own_sockets[OWN_DATAGRAM_SOCKETS];
     unsigned next_own_socket;

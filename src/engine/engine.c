@@ -71,8 +71,7 @@ struct engine *engine_new(const struct engine_options *options,
         return NULL;
     }
     insert_peers(engine);
-    engine->backlog = memory_take(engine->memory, BACKLOG_MESSAGES * sizeof(*engine->backlog));
-    if (!engine->backlog || !heap_reserve(&engine->deadlines, engine->tree.peer_count + 1) ||
+    if (!backlog_init(&engine->backlog, engine->memory) || !heap_reserve(&engine->deadlines, engine->tree.peer_count + 1) ||
         !fragments_init(engine)) {
         snprintf(why, why_bytes, "no memory for %u peers", engine->tree.peer_count);
         engine_free(engine);
@@ -110,7 +109,7 @@ void engine_free(struct engine *engine)
     tree_wipe(&engine->tree);
     heap_wipe(&engine->deadlines);
     const struct memory *memory = engine->memory;
-    memory_give(memory, engine->backlog, BACKLOG_MESSAGES * sizeof(*engine->backlog));
+    backlog_wipe(&engine->backlog, memory);
     bytes_wipe(engine, sizeof(*engine));
     memory_give(memory, engine, sizeof(*engine));
 }
@@ -158,7 +157,7 @@ void engine_tick(struct engine *engine, instant_ns now, uint64_t wall_ns, struct
 instant_ns engine_deadline(const struct engine *engine)
 {
     /* Outside of a turn the batch holds what own_datagram_send put there. */
-    if (engine->backlog_count || engine->outbound_count ||
+    if (engine->backlog.count || engine->outbound_count ||
         !list_is_empty(&engine->wants_handshake) || !list_is_empty(&engine->releasing))
         return 0;
     struct heap_node *first = heap_first(&engine->deadlines);
@@ -185,7 +184,8 @@ void engine_set_up(struct engine *engine, bool is_up, instant_ns now)
     if (engine->is_up == is_up)
         return;
     engine->is_up = is_up;
-    engine->backlog_count = 0;
+    while (backlog_take(&engine->backlog))
+        ; /* they were for the link as it was */
     for (uint32_t i = 0; i < engine->tree.count; i++) {
         struct node *node = &engine->tree.nodes[i];
         for (uint32_t p = 0; p < node->peer_count; p++) {

@@ -94,30 +94,60 @@ void handshakes_session_is_ready(struct engine *engine, struct peer *peer, insta
     outbound_run(engine, now, actions);
 }
 
-/* ---- the backlog ---- */
+/* ---- the backlog ----
+ *
+ * Load is each tunnel's own. It may be told by the sum (RULES H2's 4096 are for all), but then whoever
+ * floods one socket makes every tunnel's callers come twice, and those of a tunnel inside a slow carrier
+ * wait for that. What the load protects, our time, is bounded for all tunnels together: a turn looks into
+ * a few messages, from each tunnel in turn. A flood from many forged sources meets cookies as before:
+ * the limit is on the tunnel, not on a source (TRAPS 22). */
 
-void handshakes_enqueue(struct engine *engine, const struct inbound_entry *entry)
+/* Each tunnel by itself (H2). Many waiting, or more unknown callers than are worth a Diffie-Hellman: from
+ * then on a caller has to show first that it gets answers at its address. */
+static bool is_under_load(struct node *node, instant_ns now)
 {
-    if (engine->backlog_count == BACKLOG_MESSAGES || !engine->is_up) {
-        core_count(engine, entry->node,
-                   engine->is_up ? VERDICT_BACKLOG_FULL : VERDICT_HANDSHAKE_REFUSED);
-        return;
-    }
-    size_t at = (engine->backlog_first + engine->backlog_count++) % BACKLOG_MESSAGES;
-    struct backlog_message *message = &engine->backlog[at];
-    *message = (struct backlog_message){.node = entry->node, .carrier = entry->carrier,
-                                        .source = entry->source,
-                                        .destination = entry->destination,
-                                        .interface = entry->interface,
-                                        .len_bytes = entry->packet->len_bytes};
-    memcpy(message->bytes, entry->packet->data, entry->packet->len_bytes);
+    if (node->backlog.queues[false].count >= BACKLOG_UNDER_LOAD)
+        node->under_load_until = instant_add(now, UNDER_LOAD_NS);
+    return now < node->under_load_until;
 }
 
-static bool is_under_load(struct engine *engine, instant_ns now)
+/* An initiation is about to be looked into. */
+static bool asks_for_cookie(struct node *node, instant_ns now)
 {
-    if (engine->backlog_count >= BACKLOG_UNDER_LOAD)
-        engine->under_load_until = instant_add(now, UNDER_LOAD_NS);
-    return now < engine->under_load_until;
+    if (is_under_load(node, now))
+        return true;
+    if (bucket_take(&node->unproven_callers, now))
+        return false;
+    node->under_load_until = instant_add(now, UNDER_LOAD_NS);
+    return true;
+}
+
+void handshakes_enqueue(struct engine *engine, const struct inbound_entry *entry, instant_ns now)
+{
+    const struct packet *packet = entry->packet;
+    struct node *node = entry->node, *evicted = NULL;
+    bool is_proven = false;
+    enum verdict verdict = VERDICT_HANDSHAKE_REFUSED;
+    if (engine->is_up)
+        verdict = tunnel_vet_handshake(&node->tunnel, packet->data, packet->len_bytes,
+                                       &entry->source, is_under_load(node, now), now, &is_proven);
+    if (verdict != VERDICT_OK) {
+        core_count(engine, node, verdict);
+        return;
+    }
+    struct backlog_message *message =
+        backlog_add(&engine->backlog, &node->backlog, is_proven, &evicted);
+    if (!message || evicted)
+        core_count(engine, message ? evicted : node, VERDICT_BACKLOG_FULL);
+    if (!message)
+        return;
+    message->node = node;
+    message->carrier = entry->carrier;
+    message->source = entry->source;
+    message->destination = entry->destination;
+    message->interface = entry->interface;
+    message->len_bytes = packet->len_bytes;
+    memcpy(message->bytes, packet->data, packet->len_bytes);
 }
 
 static void reply(struct engine *engine, const struct backlog_message *message,
@@ -139,13 +169,15 @@ static void reply(struct engine *engine, const struct backlog_message *message,
                      result->reply, result->reply_bytes, actions);
 }
 
-static void consume(struct engine *engine, const struct backlog_message *message, instant_ns now,
+/* False: it cost no Diffie-Hellman. */
+static bool consume(struct engine *engine, const struct backlog_message *message, instant_ns now,
                     uint64_t wall_ns, struct actions *actions)
 {
     struct handshake_result result = {0};
+    bool is_under_load = !message->is_proven && asks_for_cookie(message->node, now);
     enum verdict verdict = tunnel_consume_handshake(
-        &message->node->tunnel, message->bytes, message->len_bytes, &message->source,
-        is_under_load(engine, now), now, wall_ns, &result);
+        &message->node->tunnel, message->bytes, message->len_bytes, &message->source, is_under_load,
+        now, wall_ns, &result);
     if (verdict != VERDICT_OK)
         core_count(engine, message->node, verdict);
     struct peer *peer = result.peer;
@@ -181,18 +213,21 @@ static void consume(struct engine *engine, const struct backlog_message *message
     if (peer)
         core_touch_deadline(engine, peer);
     outbound_run(engine, now, actions);
+    return verdict != VERDICT_UNDER_LOAD &&
+           message_type(message->bytes, message->len_bytes) != MESSAGE_COOKIE_REPLY;
 }
 
 void handshakes_run(struct engine *engine, instant_ns now, uint64_t wall_ns,
                     struct actions *actions)
 {
-    for (int i = 0; i < HANDSHAKES_PER_TURN && engine->backlog_count; i++) {
-        if (actions->send_count + OUTBOUND_MOST > ACTIONS_MOST ||
-            actions->reply_path_count == ACTIONS_REPLY_PATHS)
-            break;
-        consume(engine, &engine->backlog[engine->backlog_first], now, wall_ns, actions);
-        engine->backlog_first = (engine->backlog_first + 1) % BACKLOG_MESSAGES;
-        engine->backlog_count--;
+    unsigned handshakes = 0, messages = 0;
+    while (engine->backlog.count && handshakes < HANDSHAKES_PER_TURN &&
+           messages < HANDSHAKE_MESSAGES_PER_TURN &&
+           actions->send_count + OUTBOUND_MOST <= ACTIONS_MOST &&
+           actions->reply_path_count < ACTIONS_REPLY_PATHS) {
+        handshakes +=
+            consume(engine, backlog_take(&engine->backlog), now, wall_ns, actions);
+        messages++;
     }
 }
 

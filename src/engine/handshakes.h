@@ -6,9 +6,10 @@
 
 #include "engine/core.h"
 
-/* Copies a handshake message out of its buffer to wait for its turn; BACKLOG_FULL is counted. */
-void handshakes_enqueue(struct engine *engine, const struct inbound_entry *entry);
-/* A few of them, oldest first. */
+/* Copies a handshake message out of its buffer to wait for its turn, if it is worth that (see
+ * tunnel_vet_handshake); what is refused is counted. */
+void handshakes_enqueue(struct engine *engine, const struct inbound_entry *entry, instant_ns now);
+/* A few of them, from each tunnel in turn. */
 void handshakes_run(struct engine *engine, instant_ns now, uint64_t wall_ns,
                     struct actions *actions);
 /* Initiates for every peer that outbound listed, and for their carriers in turn. */

@@ -63,7 +63,7 @@ static bool sort(struct engine *engine, struct inbound_entry *entry, size_t desc
             refuse(engine, entry, VERDICT_BAD_MESSAGE);
             return false;
         }
-        handshakes_enqueue(engine, entry);
+        handshakes_enqueue(engine, entry, now);
         pool_give_packet(engine->pool, packet);
         entry->packet = NULL;
         return false;

@@ -19,6 +19,8 @@
 #define ERRORS_BURST 50
 #define TOO_BIG_PER_S 500
 #define TOO_BIG_BURST 200
+#define CALLERS_PER_S 128
+#define CALLERS_BURST 256
 
 uint32_t tree_description_depth(const struct network_description *network)
 {
@@ -226,6 +228,10 @@ static bool init_node(struct tree *tree, const struct random_source *random,
     node->next_fragment_id = random_u32(random);
     node->configured_mtu_bytes = from->mtu_bytes;
     node->configured_mtu_is_upper_bound = from->mtu_is_upper_bound;
+    backlog_share_init(&node->backlog);
+    /* A renewal every two minutes for each peer, many times over: then callers show a cookie first. */
+    uint32_t peers = (uint32_t)from->peer_count;
+    bucket_init(&node->unproven_callers, CALLERS_PER_S + peers / 16, CALLERS_BURST + peers / 4);
     bucket_init(&node->too_big_errors, TOO_BIG_PER_S, TOO_BIG_BURST);
     bucket_init(&node->other_errors, ERRORS_PER_S, ERRORS_BURST);
     if (!add_addresses(tree, node, from))

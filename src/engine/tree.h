@@ -4,6 +4,7 @@
 #ifndef ENGINE_TREE_H
 #define ENGINE_TREE_H
 
+#include "engine/backlog.h"
 #include "engine/endpoints.h"
 #include "engine/hop.h"
 #include "engine/network.h"
@@ -43,6 +44,10 @@ struct node {
     struct hop *hops;
     uint32_t peer_count;
     size_t peer_capacity; /* of the two arrays */
+
+    struct backlog_share backlog;   /* RULES H2 */
+    instant_ns under_load_until;    /* TRAPS 22 */
+    struct bucket unproven_callers; /* whose initiations cost us a Diffie-Hellman */
 
     struct bucket too_big_errors; /* RULES D3 */
     struct bucket other_errors;

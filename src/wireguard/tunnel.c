@@ -327,6 +327,35 @@ static enum verdict guard(struct tunnel *tunnel, const uint8_t *message, size_t 
                                                                   : VERDICT_RATE_LIMITED;
 }
 
+enum verdict tunnel_vet_handshake(struct tunnel *tunnel, const uint8_t *message, size_t len,
+                                  const struct endpoint *source, bool is_under_load, instant_ns now,
+                                  bool *is_proven)
+{
+    unsigned type = message_type(message, len);
+    *is_proven = type != MESSAGE_INITIATION;
+    if (type == MESSAGE_COOKIE_REPLY) {
+        uint32_t index = load_le32(message + offsetof(struct message_cookie_reply, receiver_index));
+        return indices_find_initiation(&tunnel->indices, index) ||
+                       indices_find_session(&tunnel->indices, index)
+                   ? VERDICT_OK
+                   : VERDICT_COOKIE_REFUSED;
+    }
+    if (type != MESSAGE_INITIATION && type != MESSAGE_RESPONSE)
+        return VERDICT_BAD_MESSAGE;
+    if (!cookie_check_mac1(&tunnel->checker, message, len))
+        return VERDICT_BAD_MAC1;
+    if (type == MESSAGE_RESPONSE) {
+        uint32_t index = load_le32(message + offsetof(struct message_response, receiver_index));
+        return indices_find_initiation(&tunnel->indices, index) ? VERDICT_OK
+                                                                : VERDICT_HANDSHAKE_REFUSED;
+    }
+    if (!is_under_load || !cookie_check_mac2(&tunnel->checker, message, len, source, now))
+        return VERDICT_OK;
+    *is_proven = true;
+    return ratelimit_allow(&tunnel->limit, &source->address, now) ? VERDICT_OK
+                                                                  : VERDICT_RATE_LIMITED;
+}
+
 enum verdict tunnel_consume_handshake(struct tunnel *tunnel, const uint8_t *message, size_t len,
                                       const struct endpoint *source, bool is_under_load,
                                       instant_ns now, uint64_t wall_ns,

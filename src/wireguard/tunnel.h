@@ -73,6 +73,14 @@ enum verdict tunnel_consume_handshake(struct tunnel *tunnel, const uint8_t *mess
                                       instant_ns now, uint64_t wall_ns,
                                       struct handshake_result *result);
 
+/* Whether a handshake message may wait for its turn, at the cost of a few hashes: its mac1 is right, and
+ * what it answers is known (BAD_MAC1, HANDSHAKE_REFUSED, COOKIE_REFUSED). `is_proven`: it need not show a
+ * cookie any more: an answer to us, which nobody forges who has not seen our message, or under load
+ * an initiation with a valid mac2, which counts for its source's rate (RATE_LIMITED). */
+enum verdict tunnel_vet_handshake(struct tunnel *tunnel, const uint8_t *message, size_t len,
+                                  const struct endpoint *source, bool is_under_load, instant_ns now,
+                                  bool *is_proven);
+
 /* The session with this local index (also one whose peer is `next` or `previous`), or NULL. */
 struct session *tunnel_find_session(const struct tunnel *tunnel, uint32_t local_index);
 
