@@ -161,6 +161,12 @@ void aead_open(struct aead *aead, struct aead_desc *descs, size_t count)
     aead->backend->open(aead->state, descs, count);
 }
 
+void aead_forget(struct aead *aead)
+{
+    if (aead->backend->forget)
+        aead->backend->forget(aead->state);
+}
+
 void aead_seal_with_data(const uint8_t key[AEAD_KEY_BYTES], uint64_t counter,
                          const uint8_t *plaintext, size_t len, const uint8_t *data, size_t data_len,
                          uint8_t *out)

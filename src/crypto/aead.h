@@ -31,6 +31,7 @@ struct aead_backend {
     void (*wipe)(void *state);
     void (*seal)(void *state, struct aead_desc *descs, size_t count);
     void (*open)(void *state, struct aead_desc *descs, size_t count);
+    void (*forget)(void *state); /* see aead_forget; NULL: it keeps no key */
 };
 
 /* A backend with its scratch state. Belongs to one thread at a time. */
@@ -49,6 +50,10 @@ void aead_seal(struct aead *aead, struct aead_desc *descs, size_t count);
 /* Checks each packet's tag in constant time and decrypts it in place; sets is_authentic. The
  * plaintext is len_bytes - AEAD_TAG_BYTES; len_bytes itself stays. Shorter than a tag: refused. */
 void aead_open(struct aead *aead, struct aead_desc *descs, size_t count);
+
+/* Wipes the copies of keys that a backend keeps from batch to batch: after it, and until the next batch,
+ * no key is left in the instance. For whoever has wiped a session. */
+void aead_forget(struct aead *aead);
 
 /* The backends built in, in order of preference, whether supported here or not. */
 const struct aead_backend *const *aead_backends(size_t *count);

@@ -21,9 +21,38 @@ static bool is_supported(void)
     return true;
 }
 
+/* Nonce and, if it changed, key. */
+static int start(EVP_CIPHER_CTX *context, uint8_t *known_key, const struct aead_desc *desc)
+{
+    uint8_t nonce[CHACHA_NONCE_BYTES];
+    aead_nonce(desc->counter, nonce);
+    bool is_same = bytes_equal_secret(known_key, desc->key, AEAD_KEY_BYTES);
+    if (!is_same)
+        memcpy(known_key, desc->key, AEAD_KEY_BYTES);
+    return EVP_CipherInit_ex2(context, NULL, is_same ? NULL : desc->key, nonce, -1, NULL);
+}
+
+static void forget_key(EVP_CIPHER_CTX *context, uint8_t *known_key)
+{
+    static const uint8_t zero[AEAD_KEY_BYTES];
+    if (bytes_are_zero(known_key, AEAD_KEY_BYTES))
+        return;
+    bytes_wipe(known_key, AEAD_KEY_BYTES);
+    EVP_CipherInit_ex2(context, NULL, zero, zero, -1, NULL);
+}
+
+/* The library's context has a key until it gets another one. */
+static void forget(void *opaque)
+{
+    struct state *state = opaque;
+    forget_key(state->seal_context, state->seal_key);
+    forget_key(state->open_context, state->open_key);
+}
+
 static void wipe(void *opaque)
 {
     struct state *state = opaque;
+    forget(state); /* not every version wipes what it frees */
     EVP_CIPHER_CTX_free(state->seal_context);
     EVP_CIPHER_CTX_free(state->open_context);
     bytes_wipe(state, sizeof(*state));
@@ -51,17 +80,6 @@ static bool init(void *opaque)
         return true;
     wipe(state);
     return false;
-}
-
-/* Nonce and, if it changed, key. */
-static int start(EVP_CIPHER_CTX *context, uint8_t *known_key, const struct aead_desc *desc)
-{
-    uint8_t nonce[CHACHA_NONCE_BYTES];
-    aead_nonce(desc->counter, nonce);
-    bool is_same = bytes_equal_secret(known_key, desc->key, AEAD_KEY_BYTES);
-    if (!is_same)
-        memcpy(known_key, desc->key, AEAD_KEY_BYTES);
-    return EVP_CipherInit_ex2(context, NULL, is_same ? NULL : desc->key, nonce, -1, NULL);
 }
 
 /* The tag's place for EVP_CIPHER_CTX_get_params and _set_params: EVP_CIPHER_CTX_ctrl builds the
@@ -115,4 +133,5 @@ const struct aead_backend aead_libcrypto_backend = {
     .wipe = wipe,
     .seal = seal,
     .open = open,
+    .forget = forget,
 };

@@ -71,7 +71,8 @@ struct engine *engine_new(const struct engine_options *options,
         return NULL;
     }
     insert_peers(engine);
-    if (!backlog_init(&engine->backlog, engine->memory) || !heap_reserve(&engine->deadlines, engine->tree.peer_count + 1) ||
+    if (!backlog_init(&engine->backlog, engine->memory) ||
+        !heap_reserve(&engine->deadlines, engine->tree.peer_count + 1) ||
         !fragments_init(engine)) {
         snprintf(why, why_bytes, "no memory for %u peers", engine->tree.peer_count);
         engine_free(engine);
@@ -106,6 +107,7 @@ void engine_free(struct engine *engine)
             pool_give_queue(engine->pool, &node->peers[p]->stage);
     }
     fragments_wipe(engine);
+    aead_forget(engine->aead); /* it may live on */
     tree_wipe(&engine->tree);
     heap_wipe(&engine->deadlines);
     const struct memory *memory = engine->memory;
@@ -203,6 +205,8 @@ void engine_set_up(struct engine *engine, bool is_up, instant_ns now)
             }
         }
     }
+    if (!is_up)
+        aead_forget(engine->aead);
 }
 
 void engine_set_endpoint(struct engine *engine, uint32_t tunnel, uint32_t peer_index,

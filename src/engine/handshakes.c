@@ -229,6 +229,8 @@ void handshakes_run(struct engine *engine, instant_ns now, uint64_t wall_ns,
             consume(engine, backlog_take(&engine->backlog), now, wall_ns, actions);
         messages++;
     }
+    if (handshakes) /* a new session may have ended an older one */
+        aead_forget(engine->aead);
 }
 
 /* ---- timers ---- */
@@ -239,8 +241,10 @@ static void handle_due(struct engine *engine, struct peer *peer, unsigned due, i
         events_gave_up(engine, peer, now);
         outbound_drop_staged(engine, peer, VERDICT_STAGE_EXPIRED);
     }
-    if (due & TIMERS_DUE_WIPE)
+    if (due & TIMERS_DUE_WIPE) {
         peer_forget_sessions(peer);
+        aead_forget(engine->aead);
+    }
     if (due & TIMERS_DUE_SILENT)
         events_no_answer(engine, peer, now - TIMERS_SILENT_NS, now);
     if (due & TIMERS_DUE_INITIATION) {

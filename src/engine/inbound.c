@@ -223,6 +223,8 @@ void inbound_run(struct engine *engine, instant_ns now, struct actions *actions)
                 accept_entry(engine, &engine->inbound[i], &opening, now);
         }
         tell_timers(engine, &opening, now);
+        if (opening.sessions_changed)
+            aead_forget(engine->aead);
     } while (descs > 0);
     engine->inbound_count = 0;
 }
