@@ -11,7 +11,7 @@
 
 static const uint32_t lines_most[EVENT_KINDS] = {
     [EVENT_MOVED] = 4, [EVENT_READY] = 10, [EVENT_GAVE_UP] = 4, [EVENT_OUTAGE] = 10,
-    [EVENT_NARROW] = 4};
+    [EVENT_LOOP] = 4,  [EVENT_NARROW] = 4};
 
 /* As much of the key's base64 as tells peers apart. */
 static void format_key_start(const struct peer *peer, char text[KEY_START_CHARACTERS + 1])
@@ -68,6 +68,14 @@ void events_gave_up(struct engine *engine, struct peer *peer, instant_ns now)
 {
     if (may_say(engine, peer, EVENT_GAVE_UP, now))
         say(engine, peer, EVENT_GAVE_UP, LOG_LEVEL_NOTICE, "gave up: no answer to its handshakes");
+}
+
+void events_loop(struct engine *engine, struct peer *peer, instant_ns now)
+{
+    if (may_say(engine, peer, EVENT_LOOP, now))
+        say(engine, peer, EVENT_LOOP, LOG_LEVEL_WARNING,
+            "the host routes its datagrams into the interface again; they are dropped: give its "
+            "endpoint a route past the interface");
 }
 
 static void fail(struct engine *engine, struct peer *peer, instant_ns since, const char *event,

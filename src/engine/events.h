@@ -11,6 +11,8 @@ struct peer;
 
 void events_moved(struct engine *engine, struct peer *peer, instant_ns now);
 void events_gave_up(struct engine *engine, struct peer *peer, instant_ns now);
+/* The host routes its datagrams into the interface, where they would ride themselves (RULES H6). */
+void events_loop(struct engine *engine, struct peer *peer, instant_ns now);
 /* Nothing came from the peer since then: said once, until events_ready. */
 void events_no_answer(struct engine *engine, struct peer *peer, instant_ns since, instant_ns now);
 /* No initiation can be sent: the same with its reason. */

@@ -14,6 +14,7 @@ enum event_kind {
     EVENT_READY,
     EVENT_GAVE_UP,
     EVENT_OUTAGE,
+    EVENT_LOOP,
     EVENT_NARROW,
     EVENT_KINDS,
 };

@@ -8,7 +8,7 @@
  * what no other program has: where they go together with the index in them. */
 #include "engine/riding.h"
 
-#include <stdio.h>
+#include "engine/events.h"
 
 /* Longer than between two initiations, which is all that a loop without a session sends. */
 #define REMEMBERED_NS (2 * REKEY_TIMEOUT_NS)
@@ -81,25 +81,20 @@ static const struct peer *ridden_by(const struct engine *engine, const struct pe
     return riding->peer < node->peer_count ? root_of(node->peers[riding->peer]) : NULL;
 }
 
-static void log_loop(struct engine *engine, const struct peer *peer, instant_ns now)
+static void log_loop(struct engine *engine, struct peer *peer, instant_ns now)
 {
-    char line[256], endpoint[ENDPOINT_TEXT_BYTES];
     struct riding *riding = &hop_of(peer)->riding;
     bool is_news = !riding->refused || now >= instant_add(riding->refused, REMEMBERED_NS);
     riding->refused = now;
-    if (!engine->log || !is_news)
-        return;
-    snprintf(line, sizeof(line),
-             "%s: peer %u (%s): the host routes its datagrams into the interface again; they are "
-             "dropped: give its endpoint a route past the interface",
-             node_of(peer)->name, peer->index, endpoint_format(&peer->endpoint, endpoint));
-    engine->log(engine->log_context, LOG_LEVEL_WARNING, line);
+    if (is_news)
+        events_loop(engine, peer, now);
 }
 
 enum verdict riding_judge(struct engine *engine, const struct peer *peer, const uint8_t *bytes,
                           const struct ip_view *view, instant_ns now)
 {
-    const struct peer *addressed = find_addressed(engine, bytes, view), *at = root_of(peer);
+    struct peer *addressed = find_addressed(engine, bytes, view);
+    const struct peer *at = root_of(peer);
     if (!addressed)
         return VERDICT_OK;
     const struct peer *ridden = at;

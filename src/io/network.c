@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/bytes.h"
@@ -49,8 +50,13 @@ static void count_drop(void *context, enum verdict verdict, uint64_t packets)
 static void pass_log(void *context, enum log_level level, const char *line)
 {
     struct root *root = context;
-    if (root->network->options.log)
-        root->network->options.log(root->network->options.context, level, line);
+    struct status_tunnel tunnel;
+    char named[512];
+    if (!root->network->options.log)
+        return;
+    status_read_tunnel(root->network->engine, root->tunnel, &tunnel);
+    snprintf(named, sizeof(named), "%s: %s", tunnel.name, line);
+    root->network->options.log(root->network->options.context, level, named);
 }
 
 static int pass_protect(void *context, int fd)
