@@ -34,7 +34,8 @@ RELEASE_ONLY = ("aead_secret", "test_install")
 FINDING = re.compile(r"ERROR: \w*Sanitizer|runtime error|SUMMARY: \w*Sanitizer")
 SCENARIO_TIMEOUT_S = 600
 # The longest ones begin first, so that none is left alone at the end. Others may have any name.
-LONGEST_FIRST = ("test_dead_uplink", "test_rekey", "test_crash", "test_hosts")
+LONGEST_FIRST = ("test_dead_uplink", "test_rekey", "test_protocol", "test_crash", "test_hostile",
+                 "test_mtu", "test_no_leak", "test_side_by_side", "test_killswitch", "test_life")
 # They claim something about times or rates that a busy neighbour would spoil.
 ALONE = ("test_under_load",)
 GOOD = ("OK", "SKIP", "EXPECTEDFAIL")

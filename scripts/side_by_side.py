@@ -4,8 +4,8 @@ nothing of one behind, however it ends: no process, no network namespace, no fil
 
     for ended in run_all([Program(name, argv, environment), …], at_once, timeout_s): …
 
-They begin in the order of the list and are told in that order, so two runs can be compared. When the
-caller leaves the loop by an exception (a signal, Ctrl-C), all that runs is ended first."""
+They begin in the order of the list and are told in that order, so two runs can be compared. When
+the caller leaves the loop by an exception (a signal, Ctrl-C), all that runs is ended first."""
 
 import concurrent.futures
 import glob
@@ -66,8 +66,8 @@ def kill(pid):
 
 
 def sweep(pid, mark):
-    """What a program that was killed could not take down itself: processes that have its mark in their
-    environment, and the namespaces, which a lab names hwPID-HOST."""
+    """What a program that was killed could not take down itself: processes that have its mark in
+    their environment, and the namespaces, which a lab names hwPID-HOST."""
     for path in glob.glob("/proc/[0-9]*/environ"):
         try:
             with open(path, "rb") as file:
@@ -111,7 +111,8 @@ class Runner:
                 try:
                     status = popen.wait(self.timeout_s) if popen else 1
                 except subprocess.TimeoutExpired:
-                    status, late = end_group(popen) or 1, f"\n# took longer than {self.timeout_s} s\n"
+                    status = end_group(popen) or 1
+                    late = f"\n# took longer than {self.timeout_s} s\n"
             if popen:
                 sweep(popen.pid, f"{MARK}={directory}")
                 with self.lock:

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Checks that the program and the library, as people install them, are hardened: what their ELF files
-say, no matter which options the build was meant to have.
+"""Checks that the program and the library, as people install them, are hardened: what their ELF
+files say, no matter which options the build was meant to have.
 
     check_hardening.py [BUILD]        the program and the library of that build (build-release)
 
-Prints TAP. It begins with a program compiled without any of it, which every rule must complain about."""
+Prints TAP. It begins with a program compiled without any of it, which every rule must complain of."""
 
 import glob
 import os
@@ -21,8 +21,8 @@ DT_STRTAB, DT_SYMTAB, DT_STRSZ, DT_SYMENT, DT_FLAGS, DT_FLAGS_1, DT_BIND_NOW = 5
 DF_BIND_NOW, DF_1_NOW = 8, 1
 ET_DYN, PF_X = 3, 1
 
-UNHARDENED = "-O0 -fno-stack-protector -U_FORTIFY_SOURCE -no-pie -fno-pie -Wl,-z,norelro -Wl,-z,lazy " \
-             "-Wl,-z,execstack"
+UNHARDENED = "-O0 -fno-stack-protector -U_FORTIFY_SOURCE -no-pie -fno-pie -Wl,-z,norelro " \
+             "-Wl,-z,lazy -Wl,-z,execstack"
 SOURCE = """
 #include <stdio.h>
 #include <string.h>
@@ -120,8 +120,8 @@ def bad_program(directory):
 def main():
     root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     build = sys.argv[1] if len(sys.argv) > 1 else os.path.join(root, "build-release")
-    files = [os.path.join(build, "src/cli/hopwire"),
-             *filter(os.path.isfile, glob.glob(os.path.join(build, "src/library/libhopwire.so.*.*")))]
+    libraries = glob.glob(os.path.join(build, "src/library/libhopwire.so.*.*"))
+    files = [os.path.join(build, "src/cli/hopwire"), *filter(os.path.isfile, libraries)]
     if platform.architecture()[0] != "64bit":
         print("1..0 # SKIP it reads 64-bit ELF files")
         return

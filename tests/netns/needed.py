@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""What a lab may start of the system's programs: those of the Debian packages that scripts/common.sh
-names and of what these depend on. A machine keeps what was once installed by hand, so a package that no
-list names would be missed on a fresh one only; so it is missed everywhere.
+"""What a lab may start of the system's programs: those of the Debian packages that
+scripts/common.sh names and of what these depend on. A machine keeps what was once installed by hand,
+so a package that no list names would be missed on a fresh one only; so it is missed everywhere.
 
 Passed over where there is no dpkg."""
 
@@ -74,7 +74,8 @@ def packages():
         closure.add(package)
         for alternatives in known[package][2]:
             there = [name for name in alternatives if name in known]
-            waiting += there[:1] or [one for name in alternatives for one in providers.get(name, [])]
+            waiting += there[:1] or [one for name in alternatives
+                                     for one in providers.get(name, [])]
     return closure
 
 
@@ -102,7 +103,7 @@ def is_needed(path):
 
 @functools.cache
 def check_program(program, given):
-    """NotNeeded unless the program is one of those; `given`: trees that a host sees as installed."""
+    """NotNeeded unless the program is one of those; `given`: trees that a host has as installed."""
     path = shutil.which(program)
     if packages() is None or not path or ("/" in program and not program.startswith(SYSTEM)):
         return  # what is not there at all fails by itself; the rest the tree or the lab has made
@@ -110,14 +111,15 @@ def check_program(program, given):
     if is_needed(path) or any(os.path.lexists(tree + "/usr" + inside) for tree in given):
         return
     package = owner(os.path.realpath(path)) or owner(os.path.abspath(path))
+    source = f"the package {package}" if package else "no Debian package"
     raise NotNeeded(
-        f"{program} ({path}) is of " + (f"the package {package}" if package else "no Debian package")
-        + ", which nothing vouches for on a fresh machine: name its package in scripts/common.sh "
+        f"{program} ({path}) is of {source}"
+        ", which nothing vouches for on a fresh machine: name its package in scripts/common.sh "
         f"({', '.join(name + '_packages' for name in lists)}), or do without")
 
 
 def of_script(script):
-    """The first word of each simple command of a shell script, roughly: what is in quotes is text."""
+    """The first word of each simple command of a shell script, roughly: quoted words are text."""
     script = re.sub(r"'[^']*'|\"[^\"]*\"", '""', script)
     for part in re.split(r"[;&|\n(){}`]|\$\(|\b(?:do|then|else|if|while|until|exec)\b", script):
         words = [word for word in part.split() if not re.match(r"\w+=|[<>!]", word)]

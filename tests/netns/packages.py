@@ -36,7 +36,8 @@ def download(names, into):
                          text=True)
     files = glob.glob(os.path.join(into, "*.deb"))
     if got.returncode != 0 or len(files) != len(names):
-        raise Skip(f"{' '.join(names)}: not to be downloaded: {got.stderr.strip().splitlines()[-1:]}")
+        why = got.stderr.strip().splitlines()[-1:]
+        raise Skip(f"{' '.join(names)}: not to be downloaded: {why}")
     tree = os.path.join(into, "tree")
     for file in files:
         subprocess.run(["dpkg-deb", "-x", file, tree], check=True)

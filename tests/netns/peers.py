@@ -69,9 +69,9 @@ class Interface:
 
 
 class WireguardGo:
-    """wireguard-go in a host, up: addresses and MTU set, no routes. `segments`: whether it may hand the
-    kernel runs of datagrams. A newer one (Debian 13's) goes on with that after a packet-too-big, and
-    then loses all that it sends."""
+    """wireguard-go in a host, up: addresses and MTU set, no routes. `segments`: whether it may hand
+    the kernel runs of datagrams. A newer one (Debian 13's) goes on with that after a packet-too-big,
+    and then loses all that it sends."""
 
     def __init__(self, host, interface, binary="wireguard-go", env=None, segments=True):
         self.host, self.interface, name = host, interface, interface.name

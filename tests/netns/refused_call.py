@@ -14,7 +14,7 @@ ALLOW, REFUSE = 0x7fff0000, 0x00050000
 
 
 def run_without(numbers, arguments, error, argv):
-    """The call has the number of this machine's kind, and its arguments (place: value) are those."""
+    """The call's number is this machine's kind's, and its arguments (place: value) are those."""
     number = numbers.get(platform.machine())
     if number is None:
         sys.exit(77)

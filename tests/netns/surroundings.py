@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Of the machine that a lab runs on, its programs see the kernel and nothing else: not its settings in
-the environment and /etc, not what its shell limits or ignores, not the sysctls that a new network
+"""Of the machine that a lab runs on, its programs see the kernel and nothing else: not its settings
+in the environment and /etc, not what its shell limits or ignores, not the sysctls that a new network
 namespace takes over from the first one."""
 
 import os

@@ -73,7 +73,7 @@ def captures_see_what_the_entry_sees():
     tap.check(not any(p.concerns(OFFICE_NET) for p in seen), "no office address at the entry")
     tap.check(sent and all({p.src, p.dst} == {CLIENT, ENTRY} for p in sent if p.version == 4),
               "only datagrams between client and entry on the uplink")
-    # Those to the client are seen before the TUN's checksum offload, which a newer wireguard-go uses.
+    # Those to the client have the TUN's checksum offload before them, which a newer one uses.
     tap.check(all(p.checksum_is_right() for p in seen if p.dst == EXIT), "checksums")
 
 
@@ -102,8 +102,8 @@ def only_programs_of_the_packages_that_the_lists_name_are_started():
         client.run(*argv)
     # apt is on every Debian, but nothing that the labs use needs it.
     for argv in (["apt-get", "-v"], ["/usr/bin/apt-get", "-v"], ["timeout", "5", "apt-get", "-v"],
-                 ["sh", "-c", "for i in 1; do apt-get -v; done"], ["sh", "-c", 'exec "$@"', "sh", "apt-get"],
-                 ["env", "A=b", "apt-get", "-v"]):
+                 ["sh", "-c", "for i in 1; do apt-get -v; done"],
+                 ["sh", "-c", 'exec "$@"', "sh", "apt-get"], ["env", "A=b", "apt-get", "-v"]):
         tap.contains(refused(*argv), "the package apt,", " ".join(argv))
     try:
         client.start("apt-get", "-v")
@@ -113,8 +113,8 @@ def only_programs_of_the_packages_that_the_lists_name_are_started():
 
 
 # What a machine may have that a lab must not see.
-STRANGE = {"http_proxy": "http://192.0.2.9:1", "ALL_PROXY": "socks5://192.0.2.9:1", "TZ": "Asia/Tokyo",
-           "LC_ALL": "de_DE.ISO-8859-1", "LD_PRELOAD": "/nowhere.so", "PYTHONPATH": "/nowhere",
+STRANGE = {"http_proxy": "http://192.0.2.9:1", "ALL_PROXY": "socks5://192.0.2.9:1",
+           "TZ": "Asia/Tokyo", "LC_ALL": "de_DE.ISO-8859-1", "LD_PRELOAD": "/nowhere.so", "PYTHONPATH": "/nowhere",
            "HOME": "/nowhere"}
 
 
@@ -146,7 +146,8 @@ def what_a_program_in_a_lab_finds_is_always_the_same():
               "ignored signals")
     tap.equal(sorted(client.run("ls", "/etc").stdout.split()),
               sorted({*surroundings.ETC, "iproute2"} - {"iproute2/rt_tables"}
-                     | {name for name in surroundings.SHARED_ETC if os.path.exists("/etc/" + name)}),
+                     | {name for name in surroundings.SHARED_ETC
+                        if os.path.exists("/etc/" + name)}),
               "/etc")
     for key in ("all/rp_filter", "default/rp_filter", "all/forwarding", "default/src_valid_mark"):
         tap.equal(client.run("cat", "/proc/sys/net/ipv4/conf/" + key).stdout, "0\n", key)
