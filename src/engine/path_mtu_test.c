@@ -120,6 +120,7 @@ struct theatre {
     struct sim *sim;
     struct sim_host *client, *relay, *evil, *exit;
     bool is_ipv6;
+    bool is_one_tunnel; /* the exit is a peer beside the relay, and rides it (RULES A8) */
     uint8_t datagram[2000]; /* with its headers */
     size_t datagram_len;
 };
@@ -151,19 +152,41 @@ static void say_hello(struct theatre *theatre)
     sim_run(theatre->sim, 2 * SIM_S);
 }
 
-static void theatre_init(struct theatre *theatre, bool is_ipv6)
+/* The client's own part where the exit is a fellow's rider. */
+static void describe_one_tunnel(struct sim_network *network, const char *endpoint)
+{
+    sim_network_init(network);
+    sim_add_tunnel(network, "both", TUNNEL_NO_CARRIER, CHAIN_CLIENT_KEY, "10.100.0.2 fd00:100::2");
+    sim_add_peer(network, 0, CHAIN_RELAY_KEY + 1, "0.0.0.0/0 ::/0", endpoint);
+    sim_add_peer(network, 0, CHAIN_RELAY_KEY,
+                 "203.0.113.2/32 198.51.100.99/32 2001:db8:2::/48 2001:db8:ffff::/48",
+                 "203.0.113.1:51820");
+    sim_add_peer(network, 0, EVIL_KEY, "10.66.0.0/16 fd66::/32", "203.0.113.66:51820")
+        ->persistent_keepalive_s = 25;
+}
+
+static void describe_two_tunnels(struct sim_network *network, const char *endpoint)
+{
+    sim_network_init(network);
+    sim_add_tunnel(network, "entry", TUNNEL_NO_CARRIER, CHAIN_CLIENT_KEY, "10.100.0.2 fd00:100::2");
+    sim_add_peer(network, 0, CHAIN_RELAY_KEY, "0.0.0.0/0 ::/0", "203.0.113.1:51820");
+    sim_add_peer(network, 0, EVIL_KEY, "10.66.0.0/16 fd66::/32", "203.0.113.66:51820")
+        ->persistent_keepalive_s = 25;
+    sim_add_tunnel(network, "exit", 0, CHAIN_CLIENT_KEY + 1, "10.101.0.2 fd00:101::2");
+    sim_add_peer(network, 1, CHAIN_RELAY_KEY + 1, "0.0.0.0/0 ::/0", endpoint);
+}
+
+static void theatre_open(struct theatre *theatre, bool is_ipv6, bool is_one_tunnel)
 {
     struct sim_network network;
-    *theatre = (struct theatre){.sim = sim_new(), .is_ipv6 = is_ipv6};
+    *theatre = (struct theatre){
+        .sim = sim_new(), .is_ipv6 = is_ipv6, .is_one_tunnel = is_one_tunnel};
     struct sim *sim = theatre->sim;
-    sim_network_init(&network);
-    sim_add_tunnel(&network, "entry", TUNNEL_NO_CARRIER, CHAIN_CLIENT_KEY, "10.100.0.2 fd00:100::2");
-    sim_add_peer(&network, 0, CHAIN_RELAY_KEY, "0.0.0.0/0 ::/0", "203.0.113.1:51820");
-    sim_add_peer(&network, 0, EVIL_KEY, "10.66.0.0/16 fd66::/32", "203.0.113.66:51820")
-        ->persistent_keepalive_s = 25;
-    sim_add_tunnel(&network, "exit", 0, CHAIN_CLIENT_KEY + 1, "10.101.0.2 fd00:101::2");
-    sim_add_peer(&network, 1, CHAIN_RELAY_KEY + 1, "0.0.0.0/0 ::/0",
-                 is_ipv6 ? "[2001:db8:2::1]:51820" : "203.0.113.2:51820");
+    const char *endpoint = is_ipv6 ? "[2001:db8:2::1]:51820" : "203.0.113.2:51820";
+    if (is_one_tunnel)
+        describe_one_tunnel(&network, endpoint);
+    else
+        describe_two_tunnels(&network, endpoint);
     theatre->client = sim_add_host(sim, "client", "192.0.2.1", &network, 1500);
     sim_network_init(&network);
     sim_add_tunnel(&network, "relay", TUNNEL_NO_CARRIER, CHAIN_RELAY_KEY, "10.100.0.1 fd00:100::1");
@@ -174,8 +197,12 @@ static void theatre_init(struct theatre *theatre, bool is_ipv6)
     sim_add_peer(&network, 0, CHAIN_CLIENT_KEY, "10.100.0.2/32 fd00:100::2/128", NULL);
     theatre->evil = sim_add_host(sim, "evil", "203.0.113.66", &network, 1500);
     sim_network_init(&network);
-    sim_add_tunnel(&network, "exit", TUNNEL_NO_CARRIER, CHAIN_RELAY_KEY + 1, "10.101.0.1 fd00:101::1");
-    sim_add_peer(&network, 0, CHAIN_CLIENT_KEY + 1, "10.101.0.2/32 fd00:101::2/128", NULL);
+    sim_add_tunnel(&network, "exit", TUNNEL_NO_CARRIER, CHAIN_RELAY_KEY + 1,
+                   "10.101.0.1 fd00:101::1");
+    if (is_one_tunnel)
+        sim_add_peer(&network, 0, CHAIN_CLIENT_KEY, "10.100.0.2/32 fd00:100::2/128", NULL);
+    else
+        sim_add_peer(&network, 0, CHAIN_CLIENT_KEY + 1, "10.101.0.2/32 fd00:101::2/128", NULL);
     theatre->exit = sim_add_host(sim, "exit", "203.0.113.2 2001:db8:2::1", &network, 1500);
     theatre->relay->forwards = true;
     sim_route(theatre->relay, "10.100.0.2/32");
@@ -184,6 +211,11 @@ static void theatre_init(struct theatre *theatre, bool is_ipv6)
     sim->hook_context = theatre;
     say_hello(theatre);
     CHECK(theatre->datagram_len > 1200);
+}
+
+static void theatre_init(struct theatre *theatre, bool is_ipv6)
+{
+    theatre_open(theatre, is_ipv6, false);
 }
 
 /* Somebody in the first tunnel says that the kept datagram, of which `quoted` bytes are shown, is too
@@ -208,13 +240,15 @@ static void claim(struct theatre *theatre, uint32_t mtu)
 static uint32_t way_of(const struct theatre *theatre)
 {
     struct status_peer peer;
-    status_read_peer(theatre->client->engine, 1, 0, theatre->sim->now, &peer);
+    status_read_peer(theatre->client->engine, !theatre->is_one_tunnel, 0, theatre->sim->now, &peer);
     return peer.path_mtu_bytes;
 }
 
 static uint32_t inside_of(const struct theatre *theatre)
 {
-    return engine_mtu(theatre->client->engine, 1);
+    struct status_peer peer;
+    status_read_peer(theatre->client->engine, !theatre->is_one_tunnel, 0, theatre->sim->now, &peer);
+    return peer.mtu_bytes;
 }
 
 static void expect_all_arrives(struct theatre *theatre)
@@ -347,6 +381,27 @@ static void c6_super_packets_leave_in_fragments_in_order(void)
     sim_free(theatre.sim);
 }
 
+/* RULES A8: two hops in one tunnel. */
+static void c6_a8_the_way_of_a_fellows_rider(void)
+{
+    for (unsigned is_ipv6 = 0; is_ipv6 < 2; is_ipv6++) {
+        struct theatre theatre;
+        theatre_open(&theatre, is_ipv6, true);
+        claim_from(&theatre, theatre.evil, is_ipv6 ? "fd66::9" : "10.66.0.9", 1300, 100);
+        CHECK_EQUAL(way_of(&theatre), 0);
+        claim(&theatre, 1400);
+        CHECK_EQUAL(way_of(&theatre), 1400);
+        CHECK_EQUAL(inside_of(&theatre), is_ipv6 ? 1320 : 1340);
+        expect_all_arrives(&theatre);
+        claim(&theatre, 1290);
+        CHECK_EQUAL(inside_of(&theatre), 1280);
+        unsigned before = theatre.relay->fragments;
+        expect_all_arrives(&theatre);
+        CHECK_EQUAL(theatre.relay->fragments - before, is_ipv6 ? 20 : 0);
+        sim_free(theatre.sim);
+    }
+}
+
 /* An ICMP error about a carried datagram is told in words. */
 static void c6_an_error_on_the_way_is_shown_in_words(void)
 {
@@ -378,6 +433,7 @@ int main(int argc, char **argv)
     TAP_RUN(argc, argv, c6_a_flood_of_claims_costs_nothing);
     TAP_RUN(argc, argv, c6_another_endpoint_is_another_way);
     TAP_RUN(argc, argv, c6_super_packets_leave_in_fragments_in_order);
+    TAP_RUN(argc, argv, c6_a8_the_way_of_a_fellows_rider);
     TAP_RUN(argc, argv, c6_an_error_on_the_way_is_shown_in_words);
     return tap_done();
 }
