@@ -41,7 +41,10 @@ void peer_state_print(const json_t *peer)
         printf("unroutable: %s", ask_text(peer, "obstacle", "?"));
     } else if (strcmp(state, "no endpoint") == 0) {
         printf("no endpoint yet%s%s", cause ? ": " : "", cause ? cause : "");
+        return;
     } else {
         printf("%s", state);
     }
+    if (cause && strcmp(state, "up") != 0)
+        printf(" (%s)", cause);
 }

@@ -21,6 +21,7 @@
 #include "daemon/restore.h"
 #include "daemon/settle.h"
 #include "daemon/signals.h"
+#include "daemon/translation.h"
 #include "host/life.h"
 #include "host/state_lock.h"
 
@@ -256,16 +257,11 @@ static int open_doors(struct daemon *daemon)
     settle_start(daemon);
     if (result == 0)
         result = restore_start(daemon);
-    struct names_options options = {.loop = daemon->loop,
-                                    .network = &daemon->description,
-                                    .engine = network_engine(daemon->network),
-                                    .mark = daemon->state.routing.mark,
-                                    .has_route = settle_has_route,
-                                    .changed = settle_endpoint_changed,
-                                    .log = settle_event,
-                                    .context = daemon};
+    struct names_options options = settle_names_options(daemon);
     if (result == 0)
         result = names_start(&daemon->names, &options, &daemon->why);
+    if (result == 0)
+        result = translation_start(&daemon->translation, &options, &daemon->why);
     if (result == 0)
         result = host_dns_start(daemon);
     return result;
@@ -308,6 +304,7 @@ static void undo(struct daemon *daemon, bool keep_crash)
     text_init(&why, reason, sizeof(reason));
     reserve_give(&daemon->reserve);
     names_stop(daemon->names);
+    translation_stop(daemon->translation);
     if (daemon->has_dns && !daemon->is_orphaned)
         host_dns_undo(daemon);
     requests_close(daemon);

@@ -36,6 +36,7 @@ struct daemon {
     struct aead *aead;
     struct network *network;
     struct names *names;
+    struct translation *translation;
     struct ports ports;
     struct guard guard;
     struct control_socket *control;

@@ -231,7 +231,8 @@ static int lay(struct guard *guard, const struct endpoint *endpoints, size_t end
         .lan = guard->lan,
         .lan_count = guard->allowed_count,
         .allows_lan_multicast = guard->config->allows_lan,
-        .allows_dns = has_root_names(&guard->config->network),
+        .allows_dns =
+            has_root_names(&guard->config->network) || guard->is_translation_wanted,
         .has_kill_switch = guard->has_kill_switch,
         .has_dns_guard = system_dns_wants_guard(guard->config, is_inside, guard),
     };

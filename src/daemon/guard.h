@@ -19,6 +19,7 @@ struct guard {
     uint32_t mark;
     int interface_index;
     bool has_kill_switch; /* the configuration's; or a crashed run's, until ours stands */
+    bool is_translation_wanted; /* see translation.h: a question must be let out */
 
     /* Its own. */
     bool is_laid;

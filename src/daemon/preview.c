@@ -34,6 +34,21 @@ static struct root_way root_way(struct netlink *netlink, const struct config *co
     return way;
 }
 
+/* The host has a way to none of the root's endpoints. */
+static void append_wayless(const struct node *root, struct text *text)
+{
+    for (uint32_t i = 0; i < root->peer_count; i++) {
+        const struct address *to = &root->peers[i]->endpoint.address;
+        char address[ADDRESS_TEXT_BYTES];
+        if (to->family && !root->hops[i].carrier)
+            text_append(text, "warning: %s: this host has no way to %s now%s\n", root->name,
+                        address_format(to, address),
+                        to->family == FAMILY_IPV4
+                            ? "; on a network of IPv6 alone up asks for its NAT64 prefix"
+                            : "");
+    }
+}
+
 /* Reads the kernel's routes to the endpoints; where that is not possible the common MTU stands. */
 static void find_mtus(const struct config *config, struct tree *tree, struct text *text)
 {
@@ -54,6 +69,8 @@ static void find_mtus(const struct config *config, struct tree *tree, struct tex
         text_init(&warning, excess, sizeof(excess));
         if (roots_tell_excess(&config->network.tunnels[i], &way, &warning))
             text_append(text, "warning: %s\n", excess);
+        if (is_open && !way.link_mtu_bytes)
+            append_wayless(&tree->nodes[i], text);
     }
     netlink_close(&netlink);
 }

@@ -7,6 +7,7 @@
 #include "config/keytext.h"
 #include "engine/status.h"
 #include "daemon/names.h"
+#include "daemon/translation.h"
 #include "io/loop.h"
 #include "io/network.h"
 
@@ -95,6 +96,8 @@ static json_t *state_json(const struct report *report, uint32_t tunnel, uint32_t
 {
     const struct engine *engine = network_engine(report->network);
     const char *cause = names_cause(report->names, tunnel, index);
+    if (!cause)
+        cause = translation_cause(report->translation, tunnel, index);
     json_t *object = json_object();
     json_object_set_new(object, "endpoint", endpoint_json(&peer->endpoint));
     json_object_set_new(

@@ -7,6 +7,7 @@
 #include "engine/engine.h"
 
 struct names;
+struct translation;
 struct network;
 
 struct report {
@@ -17,6 +18,7 @@ struct report {
     uint32_t interface_mtu_bytes;
     uint32_t mark;
     const struct names *names; /* NULL: no endpoint is one */
+    const struct translation *translation; /* NULL: no root's endpoint is a literal IPv4 one */
     uint64_t log_lost; /* lines */
     instant_ns started;
 };

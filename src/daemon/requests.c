@@ -34,6 +34,7 @@ static void answer_request(void *context, const char *line, struct control_answe
                                 interface_mtu(daemon->config, network_engine(daemon->network)),
                             .mark = daemon->state.routing.mark,
                             .names = daemon->names,
+                            .translation = daemon->translation,
                             .log_lost = daemon->log.lost,
                             .started = daemon->started};
     struct address destination;

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "daemon/interface.h"
+#include "daemon/translation.h"
 #include "host/kernel_route.h"
 #include "daemon/own_link.h"
 #include "host/state_lock.h"
@@ -98,6 +99,8 @@ bool settle_roots(struct daemon *daemon, bool is_first)
 
 int settle_firewall(struct daemon *daemon)
 {
+    struct names_options options = settle_names_options(daemon);
+    daemon->guard.is_translation_wanted = translation_is_wanted(&options);
     guard_find_lan(&daemon->guard, daemon->ways, daemon->description.tunnel_count);
     int result = daemon->state.has_firewall ? guard_lay(&daemon->guard, &daemon->why) : 0;
     if (result == 0 || daemon->guard.is_laid)
@@ -231,7 +234,8 @@ static void settle(void *context, instant_ns now)
     look_at_own_link(daemon);
     /* Only when the host's network moved (F8): an endpoint that follows from an answer moves too, and
      * asking again then would never end. */
-    if (settle_roots(daemon, false) && is_event)
+    bool has_moved = settle_roots(daemon, false);
+    if (has_moved && is_event)
         names_ask_again(daemon->names);
     if (is_event)
         names_routes_changed(daemon->names);
@@ -239,6 +243,8 @@ static void settle(void *context, instant_ns now)
     look_for_ipv6(daemon);
     log_failure(daemon, settle_interface);
     log_failure(daemon, settle_firewall);
+    if (is_event) /* whose question the table lets out by now */
+        translation_routes_changed(daemon->translation, has_moved);
     log_failure(daemon, settle_routes);
     settle_switches(daemon);
     daemon->mtu_changes = engine_mtu_changes(network_engine(daemon->network));
@@ -288,6 +294,18 @@ bool settle_has_route(void *context, const struct address *address)
     text_init(&silent, unheard, sizeof(unheard));
     return kernel_route_towards(&daemon->netlink, address, daemon->state.routing.mark, &way,
                                 &silent) == 0;
+}
+
+struct names_options settle_names_options(struct daemon *daemon)
+{
+    return (struct names_options){.loop = daemon->loop,
+                                  .network = &daemon->description,
+                                  .engine = network_engine(daemon->network),
+                                  .mark = daemon->state.routing.mark,
+                                  .has_route = settle_has_route,
+                                  .changed = settle_endpoint_changed,
+                                  .log = settle_event,
+                                  .context = daemon};
 }
 
 void settle_endpoint_changed(void *context)

@@ -27,6 +27,8 @@ void settle_soon(struct daemon *daemon);
  * until then packets pass them by. */
 void settle_losses(struct daemon *daemon);
 void settle_endpoint_changed(void *context);
+/* What whoever finds endpoints needs. */
+struct names_options settle_names_options(struct daemon *daemon);
 /* The tunnels' own datagrams have a route to the address; `context` is the struct daemon. */
 bool settle_has_route(void *context, const struct address *address);
 

@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: MIT */
+#include "daemon/translation.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "host/nat64.h"
+
+#define RETRY_NS (10 * NS_PER_S)
+
+/* A peer with a literal IPv4 endpoint, and where we sent it last. */
+struct entry {
+    uint32_t tunnel;
+    uint32_t peer;
+    struct endpoint literal;
+    struct endpoint chosen;
+};
+
+struct translation {
+    struct names_options options;
+    struct resolver *resolver;
+    struct loop_source source;
+    struct loop_timer timer;
+    bool is_asking;
+    bool has_prefix;
+    char cause[NAMES_CAUSE_BYTES]; /* of there being none; "": told nobody yet */
+    struct prefix prefix;
+    size_t count;
+    struct entry entries[];
+};
+
+/* The next entry behind *tunnel and *peer (both UINT32_MAX: the first); false: there is none. */
+static bool find_next(const struct names_options *options, uint32_t *tunnel, uint32_t *peer)
+{
+    const struct network_description *network = options->network;
+    uint32_t p = *tunnel == UINT32_MAX ? 0 : *peer + 1;
+    for (uint32_t i = *tunnel == UINT32_MAX ? 0 : *tunnel; i < network->tunnel_count; i++, p = 0) {
+        const struct tunnel_description *root = &network->tunnels[i];
+        for (; root->carrier == TUNNEL_NO_CARRIER && p < root->peer_count; p++) {
+            const struct address *address = &root->peers[p].endpoint.address;
+            if (!root->peers[p].has_endpoint || address->family != FAMILY_IPV4 ||
+                engine_way(options->engine, i, p, address) != ENGINE_WAY_SOCKET)
+                continue;
+            *tunnel = i;
+            *peer = p;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool has_route(const struct names_options *options, const struct endpoint *endpoint)
+{
+    return options->has_route(options->context, &endpoint->address);
+}
+
+bool translation_is_wanted(const struct names_options *options)
+{
+    uint32_t tunnel = UINT32_MAX, peer = UINT32_MAX;
+    while (find_next(options, &tunnel, &peer))
+        if (!has_route(options, &options->network->tunnels[tunnel].peers[peer].endpoint))
+            return true;
+    return false;
+}
+
+static void log_entry(const struct translation *translation, const struct entry *entry,
+                      enum log_level level, const char *event)
+{
+    char line[512], literal[ENDPOINT_TEXT_BYTES];
+    const struct names_options *options = &translation->options;
+    snprintf(line, sizeof(line), "%s: endpoint %s: %s",
+             options->network->tunnels[entry->tunnel].name,
+             endpoint_format(&entry->literal, literal), event);
+    options->log(options->context, level, line);
+}
+
+/* One that roamed since is let be. */
+static void move(struct translation *translation, struct entry *entry,
+                 const struct endpoint *endpoint)
+{
+    const struct names_options *options = &translation->options;
+    struct status_peer peer;
+    char event[160], shown[ENDPOINT_TEXT_BYTES];
+    instant_ns now = loop_now();
+    status_read_peer(options->engine, entry->tunnel, entry->peer, now, &peer);
+    if (endpoint_is_equal(&entry->chosen, endpoint) ||
+        !endpoint_is_equal(&peer.endpoint, &entry->chosen))
+        return;
+    snprintf(event, sizeof(event), endpoint->address.family == FAMILY_IPV4
+                                       ? "the host has a way to it again"
+                                       : "this network translates (NAT64): it is at %s",
+             endpoint_format(endpoint, shown));
+    log_entry(translation, entry, LOG_LEVEL_NOTICE, event);
+    entry->chosen = *endpoint;
+    engine_set_endpoint(options->engine, entry->tunnel, entry->peer, endpoint, now);
+    options->changed(options->context);
+}
+
+static void ask(struct translation *translation);
+
+/* Each goes straight where it can, inside the prefix where it cannot. */
+static void look(struct translation *translation)
+{
+    const struct names_options *options = &translation->options;
+    bool is_wanted = false;
+    for (size_t i = 0; i < translation->count; i++) {
+        struct entry *entry = &translation->entries[i];
+        struct endpoint inside = entry->literal;
+        if (has_route(options, &entry->literal)) {
+            move(translation, entry, &entry->literal);
+            continue;
+        }
+        is_wanted = true;
+        if (!translation->has_prefix)
+            continue;
+        inside.address = nat64_synthesize(&translation->prefix, &entry->literal.address);
+        move(translation, entry, &inside);
+    }
+    if (!is_wanted || translation->has_prefix)
+        translation->cause[0] = '\0';
+    if (is_wanted && !translation->has_prefix)
+        ask(translation);
+}
+
+static void fail(struct translation *translation, const char *why)
+{
+    bool is_news = !translation->cause[0];
+    loop_set_timer(&translation->timer, instant_add(loop_now(), RETRY_NS));
+    snprintf(translation->cause, sizeof(translation->cause),
+             "the host has no way to it, and no NAT64 prefix is known: %s", why);
+    for (size_t i = 0; i < translation->count && is_news; i++)
+        if (!has_route(&translation->options, &translation->entries[i].literal))
+            log_entry(translation, &translation->entries[i], LOG_LEVEL_WARNING,
+                      translation->cause);
+}
+
+static void done(void *context, const struct address *addresses, size_t count, const char *why)
+{
+    struct translation *translation = context;
+    translation->is_asking = false;
+    for (size_t i = 0; i < count && !translation->has_prefix; i++)
+        translation->has_prefix = nat64_find_prefix(&addresses[i], &translation->prefix);
+    if (translation->has_prefix)
+        look(translation);
+    else
+        fail(translation, count ? "this network does not translate" : why);
+}
+
+static void ask(struct translation *translation)
+{
+    char reason[256];
+    struct text why;
+    text_init(&why, reason, sizeof(reason));
+    if (translation->is_asking)
+        return;
+    translation->is_asking = true;
+    if (resolve_start(translation->resolver, NAT64_QUESTION, done, translation, &why) != 0) {
+        translation->is_asking = false;
+        fail(translation, reason);
+    }
+}
+
+static void ring(void *context, instant_ns now)
+{
+    (void)now;
+    look(context);
+}
+
+static void ready(void *context, uint32_t events)
+{
+    struct translation *translation = context;
+    (void)events;
+    resolve_dispatch(translation->resolver);
+}
+
+static int open_resolver(struct translation *translation, struct text *why)
+{
+    const struct names_options *options = &translation->options;
+    struct resolve_options resolve = {.mark = options->mark};
+    int result = resolve_open(&resolve, &translation->resolver, why);
+    if (result != 0)
+        return result;
+    translation->source = (struct loop_source){.fd = resolve_fd(translation->resolver),
+                                               .events = EPOLLIN,
+                                               .ready = ready,
+                                               .context = translation};
+    return loop_add(options->loop, &translation->source);
+}
+
+int translation_start(struct translation **made, const struct names_options *options,
+                      struct text *why)
+{
+    uint32_t tunnel = UINT32_MAX, peer = UINT32_MAX;
+    size_t count = 0;
+    *made = NULL;
+    while (find_next(options, &tunnel, &peer))
+        count++;
+    if (count == 0)
+        return 0;
+    struct translation *translation =
+        calloc(1, sizeof(*translation) + count * sizeof(translation->entries[0]));
+    if (!translation)
+        return -ENOMEM;
+    translation->options = *options;
+    for (tunnel = peer = UINT32_MAX; find_next(options, &tunnel, &peer);) {
+        const struct endpoint *endpoint = &options->network->tunnels[tunnel].peers[peer].endpoint;
+        translation->entries[translation->count++] = (struct entry){
+            .tunnel = tunnel, .peer = peer, .literal = *endpoint, .chosen = *endpoint};
+    }
+    int result = open_resolver(translation, why);
+    if (result != 0) {
+        resolve_close(translation->resolver);
+        free(translation);
+        return result;
+    }
+    translation->timer = (struct loop_timer){
+        .deadline = INSTANT_NEVER, .ring = ring, .context = translation};
+    loop_add_timer(options->loop, &translation->timer);
+    *made = translation;
+    look(translation);
+    return 0;
+}
+
+void translation_stop(struct translation *translation)
+{
+    if (!translation)
+        return;
+    loop_remove_timer(translation->options.loop, &translation->timer);
+    loop_remove(translation->options.loop, &translation->source);
+    resolve_close(translation->resolver);
+    free(translation);
+}
+
+const char *translation_cause(const struct translation *translation, uint32_t tunnel,
+                              uint32_t peer)
+{
+    for (size_t i = 0; translation && translation->cause[0] && i < translation->count; i++) {
+        const struct entry *entry = &translation->entries[i];
+        if (entry->tunnel == tunnel && entry->peer == peer)
+            return has_route(&translation->options, &entry->literal) ? NULL : translation->cause;
+    }
+    return NULL;
+}
+
+void translation_routes_changed(struct translation *translation, bool has_moved)
+{
+    if (!translation)
+        return;
+    translation->has_prefix &= !has_moved;
+    look(translation);
+}
