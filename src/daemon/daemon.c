@@ -45,7 +45,10 @@ static void tell_event(void *context, const struct watch_event *event)
                         : event->is_gone;
     if (is_own && !is_taken)
         return;
-    settle_soon(daemon);
+    if (guests_have_bridge(&daemon->guard.guests, event->master_index))
+        settle_now(daemon); /* with this port it may lead elsewhere */
+    else
+        settle_soon(daemon);
 }
 
 static void watch_ready(void *context, uint32_t events)

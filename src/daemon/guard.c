@@ -5,16 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/lan.h"
 #include "daemon/system_dns.h"
 #include "host/dhcp.h"
 #include "host/kernel_route.h"
 #include "host/link.h"
 
 #define LINKS_MOST 16
-#define OWN_ADDRESSES_MOST 64 /* of a link; what only later ones lie in does not pass */
-/* No LAN is wider: the private block of IPv4, and what a site gets of IPv6 (RFC 6177 2). */
-#define LAN_LEAST_BITS_IPV4 8
-#define LAN_LEAST_BITS_IPV6 48
 
 struct links {
     int indices[LINKS_MOST];
@@ -48,8 +45,9 @@ static struct links find_uplinks(struct guard *guard, const struct root_way *way
     return links;
 }
 
-static void add_prefix(struct guard *guard, const struct prefix *prefix)
+static void add_prefix(void *context, const struct prefix *prefix)
 {
+    struct guard *guard = context;
     for (size_t i = 0; i < guard->lan_count; i++)
         if (prefix_is_equal(&guard->lan[i], prefix))
             return;
@@ -58,38 +56,6 @@ static void add_prefix(struct guard *guard, const struct prefix *prefix)
         return; /* less passes, never more */
     more[guard->lan_count++] = *prefix;
     guard->lan = more;
-}
-
-/* Whoever gives out addresses can put any prefix on the link: one that the host is not in, or half
- * of the Internet, is no LAN. */
-static bool is_lan(const struct prefix *prefix, const struct address *own, size_t own_count)
-{
-    bool is_ipv4 = prefix->address.family == FAMILY_IPV4;
-    if (prefix->len_bits < (is_ipv4 ? LAN_LEAST_BITS_IPV4 : LAN_LEAST_BITS_IPV6))
-        return false;
-    for (size_t i = 0; i < own_count; i++)
-        if (prefix_contains(prefix, &own[i]))
-            return true;
-    return false;
-}
-
-static void add_link_prefixes(struct guard *guard, int index, const struct kernel_route *routes,
-                              size_t count)
-{
-    char unheard[256];
-    struct text silent;
-    struct address own[OWN_ADDRESSES_MOST];
-    size_t own_count = 0;
-    text_init(&silent, unheard, sizeof(unheard));
-    if (link_list_addresses(guard->netlink, index, own, OWN_ADDRESSES_MOST, &own_count,
-                            &silent) < 0)
-        return;
-    if (own_count > OWN_ADDRESSES_MOST)
-        own_count = OWN_ADDRESSES_MOST;
-    for (size_t i = 0; i < count; i++)
-        if (routes[i].type == KERNEL_ROUTE_UNICAST && !routes[i].has_gateway &&
-            routes[i].interface_index == index && is_lan(&routes[i].prefix, own, own_count))
-            add_prefix(guard, &routes[i].prefix);
 }
 
 static void add_on_link(struct guard *guard, const struct links *links)
@@ -102,7 +68,7 @@ static void add_on_link(struct guard *guard, const struct links *links)
     if (kernel_route_list(guard->netlink, KERNEL_ROUTE_TABLE_MAIN, &routes, &count, &silent) < 0)
         return;
     for (size_t i = 0; i < links->count; i++)
-        add_link_prefixes(guard, links->indices[i], routes, count);
+        lan_walk_link(guard->netlink, links->indices[i], routes, count, add_prefix, guard);
     free(routes);
 }
 
@@ -134,6 +100,7 @@ void guard_find_lan(struct guard *guard, const struct root_way *ways, size_t way
     guard->allowed_count = guard->lan_count;
     if (guard->has_kill_switch)
         add_dhcp_servers(guard, &links);
+    guests_find(&guard->guests, guard->netlink, links.indices, links.count);
 }
 
 /* The current endpoints of all that the roots' sockets send to; *endpoints is malloc's. -ENOMEM. */
@@ -230,6 +197,10 @@ static int lay(struct guard *guard, const struct endpoint *endpoints, size_t end
         .endpoint_count = endpoint_count,
         .lan = guard->lan,
         .lan_count = guard->allowed_count,
+        .bridges = guard->guests.bridges,
+        .bridge_count = guard->guests.bridge_count,
+        .guests = guard->guests.prefixes,
+        .guest_count = guard->guests.prefix_count,
         .allows_lan_multicast = guard->config->allows_lan,
         .allows_dns =
             has_root_names(&guard->config->network) || guard->is_translation_wanted,
@@ -289,6 +260,7 @@ int guard_restore(struct guard *guard, enum firewall_state *found, struct text *
 void guard_wipe(struct guard *guard)
 {
     free(guard->lan);
+    guests_wipe(&guard->guests);
     free(guard->endpoints);
     *guard = (struct guard){0};
 }

@@ -5,6 +5,7 @@
 #define DAEMON_GUARD_H
 
 #include "config/config.h"
+#include "daemon/guests.h"
 #include "daemon/roots.h"
 #include "engine/engine.h"
 #include "host/firewall.h"
@@ -27,13 +28,15 @@ struct guard {
     struct prefix *lan; /* what goes the host's own way, as last looked for */
     size_t lan_count;
     size_t allowed_count; /* the first of them pass the kill switch, the rest are DHCP servers */
+    struct guests guests; /* found with it */
+    char told_guests[GUESTS_TEXT_BYTES]; /* as people were told of them */
     struct endpoint *endpoints; /* as last laid */
     size_t endpoint_count;
     bool has_told_of_switches; /* that they cannot be set: once is enough */
 };
 
 /* What `AllowLAN` means now, on the links of the default routes and of the roots' ways; with a kill
- * switch their DHCP servers too. */
+ * switch their DHCP servers too; and the host's guests. */
 void guard_find_lan(struct guard *guard, const struct root_way *ways, size_t way_count);
 /* Puts all of it into the table. 0, or -errno and a sentence. */
 int guard_lay(struct guard *guard, struct text *why);

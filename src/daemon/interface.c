@@ -130,27 +130,32 @@ static void collect(void *context, const struct prefix *prefix, int tunnel)
     entry->source = source_for(config, tunnel, family);
 }
 
-static void collect_lan(struct collection *collection, const struct prefix *prefix)
+static void collect_exception(struct collection *collection, const struct prefix *prefix,
+                              bool goes_before_tunnels)
 {
     for (size_t i = 0; i < collection->count; i++) {
         struct routing_entry *entry = &collection->entries[i];
-        if (prefix_is_equal(&entry->prefix, prefix)) {
+        if (!prefix_is_equal(&entry->prefix, prefix))
+            continue;
+        if (goes_before_tunnels)
             *entry = (struct routing_entry){.prefix = *prefix, .kind = ROUTING_THROW};
-            return;
-        }
+        return;
     }
     collect(collection, prefix, ROUTES_THROW);
 }
 
 int interface_routes(const struct config *config, const struct engine *engine,
-                     const struct prefix *lan, size_t lan_count, struct routing_entry **entries,
-                     size_t *count)
+                     const struct interface_exceptions *exceptions,
+                     struct routing_entry **entries, size_t *count)
 {
     struct collection collection = {
         .config = config, .engine = engine, .mtu_most_bytes = interface_mtu(config, engine)};
     engine_walk_routes(engine, collect, &collection);
-    for (size_t i = 0; i < lan_count && !config->table_is_off && !config->table; i++)
-        collect_lan(&collection, &lan[i]);
+    bool has_own_tables = !config->table_is_off && !config->table;
+    for (size_t i = 0; i < exceptions->lan_count && has_own_tables; i++)
+        collect_exception(&collection, &exceptions->lan[i], true);
+    for (size_t i = 0; i < exceptions->guest_count && has_own_tables; i++)
+        collect_exception(&collection, &exceptions->guests[i], false);
     if (collection.is_full) {
         free(collection.entries);
         return -ENOMEM;

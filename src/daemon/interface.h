@@ -16,11 +16,18 @@ int interface_configure(struct netlink *netlink, int index, const struct config 
 int interface_update(struct netlink *netlink, int index, const struct config *config,
                      const struct engine *engine, enum sysctl_ipv6 ipv6, struct text *why);
 
-/* The routes to lay out; what is the LAN's goes the host's own way, also where a tunnel has the same
- * prefix. *entries is malloc's, the caller frees it. -ENOMEM. */
+/* What goes the host's own way, past the tunnels; borrowed. */
+struct interface_exceptions {
+    const struct prefix *lan; /* also where a tunnel has the same prefix */
+    size_t lan_count;
+    const struct prefix *guests; /* where a tunnel has no more than a shorter one */
+    size_t guest_count;
+};
+
+/* The routes to lay out. *entries is malloc's, the caller frees it. -ENOMEM. */
 int interface_routes(const struct config *config, const struct engine *engine,
-                     const struct prefix *lan, size_t lan_count, struct routing_entry **entries,
-                     size_t *count);
+                     const struct interface_exceptions *exceptions,
+                     struct routing_entry **entries, size_t *count);
 
 /* The largest MTU of a routed path, or `[Network] MTU`. */
 uint32_t interface_mtu(const struct config *config, const struct engine *engine);

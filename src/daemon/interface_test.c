@@ -32,6 +32,7 @@ struct rig {
     struct pool *pool;
     struct aead *aead;
     struct engine *engine;
+    struct interface_exceptions exceptions;
     struct routing_entry *entries;
     size_t count;
 };
@@ -71,7 +72,9 @@ static void rig_lay(struct rig *rig)
 {
     free(rig->entries);
     rig->entries = NULL;
-    CHECK_EQUAL(interface_routes(rig->config, rig->engine, NULL, 0, &rig->entries, &rig->count), 0);
+    CHECK_EQUAL(interface_routes(rig->config, rig->engine, &rig->exceptions, &rig->entries,
+                                 &rig->count),
+                0);
 }
 
 static void rig_free(struct rig *rig)
@@ -225,6 +228,24 @@ static void test_A1_an_exception_that_no_other_tunnel_takes_is_left_to_the_host(
     rig_free(&rig);
 }
 
+static void test_F1_the_lan_goes_before_a_tunnel_s_prefix_and_guests_before_a_shorter_one(void)
+{
+    struct prefix prefixes[2];
+    struct rig rig;
+    CHECK(prefix_parse("10.20.0.0/16", &prefixes[0]) && prefix_parse("10.20.8.0/24", &prefixes[1]));
+    if (rig_make(&rig, two_hops)) {
+        rig.exceptions = (struct interface_exceptions){.guests = prefixes, .guest_count = 2};
+        rig_lay(&rig);
+        CHECK_EQUAL(entry_of(&rig, "10.20.0.0/16")->kind, ROUTING_TUNNEL);
+        CHECK_EQUAL(entry_of(&rig, "10.20.8.0/24")->kind, ROUTING_THROW);
+        rig.exceptions = (struct interface_exceptions){.lan = prefixes, .lan_count = 2};
+        rig_lay(&rig);
+        CHECK_EQUAL(entry_of(&rig, "10.20.0.0/16")->kind, ROUTING_THROW);
+        CHECK_EQUAL(entry_of(&rig, "10.20.8.0/24")->kind, ROUTING_THROW);
+    }
+    rig_free(&rig);
+}
+
 static void test_F2_a_family_that_nobody_has_is_unreachable(void)
 {
     static const char ipv4_only[] =
@@ -347,6 +368,8 @@ int main(int argc, char **argv)
     TAP_RUN(argc, argv, test_F2_routes_carry_the_nat_address_as_their_source);
     TAP_RUN(argc, argv, test_B3_a_tunnel_without_nat_has_its_own_address_as_source);
     TAP_RUN(argc, argv, test_A1_an_exception_that_no_other_tunnel_takes_is_left_to_the_host);
+    TAP_RUN(argc, argv,
+            test_F1_the_lan_goes_before_a_tunnel_s_prefix_and_guests_before_a_shorter_one);
     TAP_RUN(argc, argv, test_F2_a_family_that_nobody_has_is_unreachable);
     TAP_RUN(argc, argv, test_F2_a_prefix_whose_winner_lacks_the_family_is_unreachable);
     TAP_RUN(argc, argv, test_A1_a_written_prefix_beside_a_default_is_an_entry);

@@ -97,11 +97,32 @@ bool settle_roots(struct daemon *daemon, bool is_first)
     return any_moved;
 }
 
+/* When they are first found, and when that changes. */
+static void tell_guests(struct daemon *daemon)
+{
+    struct guard *guard = &daemon->guard;
+    char described[GUESTS_TEXT_BYTES], line[GUESTS_TEXT_BYTES + 128];
+    struct text text;
+    text_init(&text, described, sizeof(described));
+    guests_describe(&guard->guests, &text);
+    bool has_own_tables = !daemon->config->table_is_off && !daemon->config->table;
+    if ((!guard->has_kill_switch && !has_own_tables) || strcmp(described, guard->told_guests) == 0)
+        return;
+    memcpy(guard->told_guests, described, sizeof(described));
+    snprintf(line, sizeof(line), "guests of this host, reached past the tunnels: %s",
+             described[0] ? described : "none any more");
+    if (daemon->is_laid)
+        settle_log(daemon, line);
+    else
+        settle_tell(daemon, line);
+}
+
 int settle_firewall(struct daemon *daemon)
 {
     struct names_options options = settle_names_options(daemon);
     daemon->guard.is_translation_wanted = translation_is_wanted(&options);
     guard_find_lan(&daemon->guard, daemon->ways, daemon->description.tunnel_count);
+    tell_guests(daemon);
     int result = daemon->state.has_firewall ? guard_lay(&daemon->guard, &daemon->why) : 0;
     if (result == 0 || daemon->guard.is_laid)
         return result;
@@ -126,8 +147,13 @@ int settle_routes(struct daemon *daemon)
 {
     struct routing_entry *entries;
     size_t count;
-    int result = interface_routes(daemon->config, network_engine(daemon->network), daemon->guard.lan,
-                                  daemon->guard.lan_count, &entries, &count);
+    const struct interface_exceptions exceptions = {
+        .lan = daemon->guard.lan,
+        .lan_count = daemon->guard.lan_count,
+        .guests = daemon->guard.guests.prefixes,
+        .guest_count = daemon->guard.guests.prefix_count};
+    int result = interface_routes(daemon->config, network_engine(daemon->network), &exceptions,
+                                  &entries, &count);
     if (result != 0)
         return result;
     int lock = state_lock_rules();
@@ -194,6 +220,12 @@ void settle_soon(struct daemon *daemon)
     daemon->has_event = true;
     if (daemon->settle.deadline == INSTANT_NEVER)
         loop_set_timer(&daemon->settle, instant_add(loop_now(), SETTLE_NS));
+}
+
+void settle_now(struct daemon *daemon)
+{
+    daemon->has_event = true;
+    loop_set_timer(&daemon->settle, loop_now());
 }
 
 void settle_losses(struct daemon *daemon)

@@ -23,6 +23,8 @@ int settle_routes(struct daemon *daemon);
  * at once when settle_endpoint_changed is, and every second. */
 void settle_start(struct daemon *daemon);
 void settle_soon(struct daemon *daemon);
+/* At once: until then something passes that should not. */
+void settle_now(struct daemon *daemon);
 /* Lays again what was taken of the rules and routes, or what others now stand in front of, at once:
  * until then packets pass them by. */
 void settle_losses(struct daemon *daemon);

@@ -132,16 +132,16 @@ static void put_endpoint_set(FILE *to, const struct firewall *firewall, enum fam
     fprintf(to, "%s}\n", is_first ? "" : " }\n");
 }
 
-static void put_lan_set(FILE *to, const struct firewall *firewall, enum family family)
+static void put_prefix_set(FILE *to, const char *name, const struct prefix *prefixes, size_t count,
+                           enum family family)
 {
     bool is_first = true;
-    fprintf(to, "set lan%d { type ipv%d_addr; flags interval; auto-merge\n", family, family);
-    for (size_t i = 0; i < firewall->lan_count; i++) {
+    fprintf(to, "set %s%d { type ipv%d_addr; flags interval; auto-merge\n", name, family, family);
+    for (size_t i = 0; i < count; i++) {
         char text[PREFIX_TEXT_BYTES];
-        if (firewall->lan[i].address.family != family)
+        if (prefixes[i].address.family != family)
             continue;
-        fprintf(to, "%s%s", is_first ? "elements = { " : ", ",
-                prefix_format(&firewall->lan[i], text));
+        fprintf(to, "%s%s", is_first ? "elements = { " : ", ", prefix_format(&prefixes[i], text));
         is_first = false;
     }
     fprintf(to, "%s}\n", is_first ? "" : " }\n");
@@ -197,6 +197,40 @@ static void put_guard(FILE *to, const struct firewall *firewall)
             own, ~NETWORK_MARK_MASK);
 }
 
+/* "iif { 7, 9 } ", or of the other side. */
+static void put_bridges(FILE *to, const struct firewall *firewall, const char *side)
+{
+    fprintf(to, "%s { ", side);
+    for (size_t i = 0; i < firewall->bridge_count; i++)
+        fprintf(to, "%s%d", i ? ", " : "", firewall->bridges[i].index);
+    fprintf(to, " } ");
+}
+
+/* To guests, by their bridge and within its prefixes: it may become a way to others before that is
+ * heard of. `who` is what must hold of the sender, of each family. */
+static void put_to_guests(FILE *to, const struct firewall *firewall, const char *from_bridge,
+                          const char *who_ipv4, const char *who_ipv6)
+{
+    static const char *const daddr[] = {"ip daddr @guests4", "ip6 daddr @guests6"};
+    for (unsigned i = 0; firewall->bridge_count && i < 2; i++) {
+        if (from_bridge)
+            put_bridges(to, firewall, from_bridge);
+        put_bridges(to, firewall, "oif");
+        fprintf(to, "%s%s accept\n", i ? who_ipv6 : who_ipv4, daddr[i]);
+    }
+}
+
+/* What is for all on the link, as DHCP's and a router's answers are. */
+static void put_to_guests_links(FILE *to, const struct firewall *firewall)
+{
+    static const char *const groups[] = {"ip daddr { 224.0.0.0/4, 255.255.255.255 }",
+                                         "ip6 daddr { fe80::/10, ff00::/8 }"};
+    for (unsigned i = 0; firewall->bridge_count && i < 2; i++) {
+        put_bridges(to, firewall, "oif");
+        fprintf(to, "%s accept\n", groups[i]);
+    }
+}
+
 static void put_lan(FILE *to, const struct firewall *firewall)
 {
     fprintf(to, "ip daddr @lan4 accept\nip6 daddr @lan6 accept\n");
@@ -226,12 +260,16 @@ static void put_kill_switch(FILE *to, const struct firewall *firewall)
                 "ip6 daddr ff02::/16 icmpv6 type { mld-listener-report, mld-listener-done, "
                 "mld2-listener-report } accept\n");
     put_lan(to, firewall);
+    put_to_guests(to, firewall, NULL, "", "");
+    put_to_guests_links(to, firewall);
     fprintf(to,
             "meta l4proto tcp reject with tcp reset\nreject with icmpx admin-prohibited\n}\n"
             "chain forward { type filter hook forward priority filter; policy accept;\n"
             "oif lo accept\niifgroup %u accept\noifgroup %u accept\n",
             FIREWALL_LINK_GROUP, FIREWALL_LINK_GROUP);
     put_lan(to, firewall);
+    put_to_guests(to, firewall, "iif", "", "");
+    put_to_guests(to, firewall, NULL, "ip saddr @lan4 ", "ip6 saddr @lan6 ");
     fprintf(to, "meta l4proto tcp reject with tcp reset\nreject with icmpx admin-prohibited\n}\n");
 }
 
@@ -256,11 +294,13 @@ static void put_dns_guard(FILE *to, const struct firewall *firewall)
     fprintf(to, " ct mark ");
     put_marks(to, firewall);
     fprintf(to, " accept\n");
+    put_to_guests(to, firewall, NULL, "", "");
     put_queries_rejected(to);
     fprintf(to,
             "chain dns_forward { type filter hook forward priority filter; policy accept;\n"
             "iifgroup %u accept\noifgroup %u accept\n",
             FIREWALL_LINK_GROUP, FIREWALL_LINK_GROUP);
+    put_to_guests(to, firewall, "iif", "", "");
     put_queries_rejected(to);
 }
 
@@ -276,11 +316,14 @@ static char *write_table(const struct firewall *firewall)
     put_endpoint_set(to, firewall, FAMILY_IPV6);
     put_marking(to, firewall);
     put_guard(to, firewall);
-    if (firewall->has_kill_switch) {
-        put_lan_set(to, firewall, FAMILY_IPV4);
-        put_lan_set(to, firewall, FAMILY_IPV6);
-        put_kill_switch(to, firewall);
+    for (int family = FAMILY_IPV4; family <= FAMILY_IPV6; family += 2) {
+        if (firewall->has_kill_switch)
+            put_prefix_set(to, "lan", firewall->lan, firewall->lan_count, family);
+        if (firewall->has_kill_switch || firewall->has_dns_guard)
+            put_prefix_set(to, "guests", firewall->guests, firewall->guest_count, family);
     }
+    if (firewall->has_kill_switch)
+        put_kill_switch(to, firewall);
     if (firewall->has_dns_guard)
         put_dns_guard(to, firewall);
     bool is_whole = fclose(to) == 0;

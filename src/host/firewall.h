@@ -9,6 +9,7 @@
 
 #include "base/prefix.h"
 #include "base/text.h"
+#include "host/bridge.h"
 
 /* Of every network's interface: a kill switch knows them by it, whatever they are called. */
 #define FIREWALL_LINK_GROUP 51820u
@@ -25,6 +26,10 @@ struct firewall {
     size_t endpoint_count;
     const struct prefix *lan; /* masked; what passes the kill switch, both ways of forwarding too */
     size_t lan_count;
+    const struct bridge *bridges; /* to guests of this host */
+    size_t bridge_count;
+    const struct prefix *guests; /* their prefixes, masked */
+    size_t guest_count;
     bool allows_lan_multicast; /* and the LAN's link-local addresses and groups */
     bool allows_dns;           /* marked queries for the roots' names */
     bool has_kill_switch;

@@ -188,6 +188,32 @@ static void test_g3_a_dns_guard_rejects_queries_and_nothing_else(void)
     CHECK_EQUAL(firewall_remove("net", &why), 0);
 }
 
+static void test_f4_guests_are_reached_by_their_bridges_and_within_their_prefixes(void)
+{
+    static const struct bridge bridges[] = {{.index = 71}, {.index = 73}};
+    static char output[DUMP_BYTES];
+    struct firewall firewall = example();
+    if (!ruleset(output, sizeof(output)))
+        return;
+    firewall.bridges = bridges;
+    firewall.bridge_count = 2;
+    firewall.guests = lan;
+    firewall.guest_count = 2;
+    firewall.has_dns_guard = true;
+    CHECK_EQUAL(firewall_lay(&firewall, &laid, &why), 0);
+    ruleset(output, sizeof(output));
+    CHECK(strstr(output, "set guests4") && strstr(output, "set guests6"));
+    CHECK(strstr(output, "oif { 71, 73 } ip daddr @guests4 accept") &&
+          strstr(output, "iif { 71, 73 } oif { 71, 73 } ip6 daddr @guests6 accept") &&
+          strstr(output, "oif { 71, 73 } ip saddr @lan4 ip daddr @guests4 accept"));
+    CHECK(!strstr(output, "oif { 71, 73 } accept"));
+    firewall.bridge_count = firewall.guest_count = 0;
+    CHECK_EQUAL(firewall_lay(&firewall, &laid, &why), 0);
+    ruleset(output, sizeof(output));
+    CHECK(!strstr(output, "daddr @guests"));
+    CHECK_EQUAL(firewall_remove("net", &why), 0);
+}
+
 static void test_every_network_name_has_a_table_of_its_own(void)
 {
     static const char *const names[] = {"a+b", "a=b", "a-b_c.d", "0", "_", "-"};
@@ -233,6 +259,7 @@ int main(int argc, char **argv)
     TAP_RUN(argc, argv, test_f4_what_changes_nothing_lays_nothing_and_what_does_keeps_the_count);
     TAP_RUN(argc, argv, test_f4_without_a_kill_switch_nothing_is_rejected);
     TAP_RUN(argc, argv, test_g3_a_dns_guard_rejects_queries_and_nothing_else);
+    TAP_RUN(argc, argv, test_f4_guests_are_reached_by_their_bridges_and_within_their_prefixes);
     TAP_RUN(argc, argv, test_every_network_name_has_a_table_of_its_own);
     TAP_RUN(argc, argv, test_a_refusal_is_a_sentence_and_changes_nothing);
     return tap_done();

@@ -79,6 +79,9 @@ static bool link_event(const struct nlmsghdr *message, struct watch_event *event
         if (mnl_attr_get_type(attribute) == IFLA_GROUP &&
             mnl_attr_validate(attribute, MNL_TYPE_U32) >= 0)
             event->group = mnl_attr_get_u32(attribute);
+        if (mnl_attr_get_type(attribute) == IFLA_MASTER &&
+            mnl_attr_validate(attribute, MNL_TYPE_U32) >= 0)
+            event->master_index = (int)mnl_attr_get_u32(attribute);
         if (mnl_attr_get_type(attribute) == IFLA_IFNAME &&
             mnl_attr_validate(attribute, MNL_TYPE_NUL_STRING) >= 0)
             strncpy(event->name, mnl_attr_get_str(attribute), sizeof(event->name) - 1);

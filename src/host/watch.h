@@ -23,9 +23,10 @@ struct watch_event {
     enum watch_kind kind;
     int interface_index; /* 0: none */
     bool is_gone;
-    bool is_up;       /* of a link, as are the next two */
+    bool is_up;       /* of a link, as are the next three */
     uint32_t group;
     char name[IF_NAMESIZE];
+    int master_index; /* of the bridge that it is a port of; 0: none */
     bool is_hopwires; /* of a route or rule: a Hopwire network made it, which one is not told */
 };
 
