@@ -178,7 +178,7 @@ static int prepare(struct daemon *daemon)
 static int succeed_earlier(struct daemon *daemon)
 {
     const char *name = daemon->config->name;
-    int result = daemon->options->replaces ? replace_check(daemon, &daemon->why) : 0;
+    int result = daemon->options->replaces ? replace_check(daemon->config, &daemon->why) : 0;
     if (result == 0 && daemon->options->replaces)
         result = replace_end(name, &daemon->has_replaced, &daemon->why);
     if (result != 0)

@@ -26,12 +26,13 @@ static void note(struct search *search, int result, const struct text *why)
     search->has_found = true;
 }
 
-static void look_at_interface(struct search *search, const struct config *config)
+static void look_at_interface(struct search *search, const struct config *config, int held_index)
 {
+    unsigned index = if_nametoindex(config->interface_name);
     char reason[256];
     struct text why;
     text_init(&why, reason, sizeof(reason));
-    if (if_nametoindex(config->interface_name) == 0)
+    if (index == 0 || index == (unsigned)held_index)
         return;
     text_append(&why, "%s: there is such an interface already: remove it, or choose another name, "
                       "%s",
@@ -40,13 +41,23 @@ static void look_at_interface(struct search *search, const struct config *config
     note(search, -EEXIST, &why);
 }
 
-static void look_at_ports(struct search *search, const struct network_description *network)
+static bool is_held(const struct obstacles_held *held, uint16_t port)
+{
+    for (size_t i = 0; i < held->port_count; i++)
+        if (held->ports[i] == port)
+            return true;
+    return false;
+}
+
+static void look_at_ports(struct search *search, const struct network_description *network,
+                          const struct obstacles_held *held)
 {
     for (size_t i = 0; i < network->tunnel_count; i++) {
         const struct tunnel_description *tunnel = &network->tunnels[i];
         char reason[256];
         struct text why;
-        if (tunnel->carrier != TUNNEL_NO_CARRIER || !tunnel->listen_port)
+        if (tunnel->carrier != TUNNEL_NO_CARRIER || !tunnel->listen_port ||
+            is_held(held, tunnel->listen_port))
             continue;
         text_init(&why, reason, sizeof(reason));
         int result = ports_try(tunnel->listen_port);
@@ -88,6 +99,16 @@ bool obstacles_is_up(const struct config *config)
     return state_read(config->name, &state, &why) == 0 && state_process_is_alive(&state);
 }
 
+bool obstacles_beside(const struct config *config, const struct obstacles_held *held,
+                      struct text *text)
+{
+    struct search search = {.text = text};
+    look_at_kernel(&search, config);
+    look_at_interface(&search, config, held->interface_index);
+    look_at_ports(&search, &config->network, held);
+    return !search.has_found;
+}
+
 bool obstacles_append(const struct config *config, struct text *text)
 {
     struct search search = {.text = text};
@@ -99,8 +120,6 @@ bool obstacles_append(const struct config *config, struct text *text)
         return true;
     text_init(&why, reason, sizeof(reason));
     note(&search, earlier_read(config->name, &crashed, &has_crashed, &why), &why);
-    look_at_kernel(&search, config);
-    look_at_interface(&search, config);
-    look_at_ports(&search, &config->network);
-    return !search.has_found;
+    bool is_free = obstacles_beside(config, &(struct obstacles_held){0}, text);
+    return is_free && !search.has_found;
 }

@@ -3,16 +3,16 @@
 
 #include <errno.h>
 #include <jansson.h>
-#include <netinet/in.h>
 #include <stdlib.h>
-#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "daemon/obstacles.h"
 #include "daemon/preview.h"
 #include "host/control_client.h"
+#include "host/control_socket.h"
 #include "host/life.h"
-#include "host/link.h"
+#include "host/state.h"
 #include "io/loop.h"
 
 #define ANSWER_TIMEOUT_MS 5000
@@ -43,65 +43,21 @@ static json_t *ask(const char *network, const char *request, int *result, struct
     return NULL;
 }
 
-/* Of a root of the running network: its port will be free. */
-static bool is_its_port(const json_t *status, uint16_t port)
+/* The ports of the running network's roots. */
+static void read_ports(const json_t *status, struct obstacles_held *held)
 {
     size_t i;
     json_t *tunnel;
     json_array_foreach(json_object_get(status, "tunnels"), i, tunnel) {
         if (json_is_null(json_object_get(tunnel, "via")) &&
-            json_integer_value(json_object_get(tunnel, "listen_port")) == port)
-            return true;
+            held->port_count < OBSTACLES_PORTS_MOST)
+            held->ports[held->port_count++] =
+                (uint16_t)json_integer_value(json_object_get(tunnel, "listen_port"));
     }
-    return false;
 }
 
-static bool is_taken(sa_family_t family, uint16_t port)
-{
-    struct sockaddr_in6 address = {.sin6_family = family, .sin6_port = htons(port)};
-    int on = 1, fd = socket(family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        return false; /* the kernel has no such family */
-    if (family == AF_INET6)
-        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
-    /* A sockaddr_in has its port at the same place, and its address is 0 as well. */
-    bool is_taken = bind(fd, (struct sockaddr *)&address, sizeof(address)) != 0 &&
-                    errno == EADDRINUSE;
-    close(fd);
-    return is_taken;
-}
-
-static int check_ports(const struct network_description *network, const json_t *status,
-                       struct text *why)
-{
-    for (size_t i = 0; i < network->tunnel_count; i++) {
-        const struct tunnel_description *tunnel = &network->tunnels[i];
-        uint16_t port = tunnel->listen_port;
-        if (tunnel->carrier != TUNNEL_NO_CARRIER || !port || is_its_port(status, port) ||
-            (!is_taken(AF_INET, port) && !is_taken(AF_INET6, port)))
-            continue;
-        text_append(why, "UDP port %u is taken by another program: choose another ListenPort",
-                    port);
-        return -EADDRINUSE;
-    }
-    return 0;
-}
-
-static int check_interface(struct daemon *daemon, const struct state *running, struct text *why)
-{
-    struct link link;
-    char unheard[256];
-    struct text silent;
-    text_init(&silent, unheard, sizeof(unheard));
-    if (link_by_name(&daemon->netlink, daemon->config->interface_name, &link, &silent) != 0 ||
-        link.index == running->routing.interface_index)
-        return 0;
-    text_append(why, "the interface %s is another's: choose another name for Interface",
-                daemon->config->interface_name);
-    return -EBUSY;
-}
-
-static int check_configuration(const struct config *config, struct text *why)
+/* As `check` would find it. */
+static int check(const struct config *config, const struct obstacles_held *held, struct text *why)
 {
     char *bytes = malloc(PREVIEW_BYTES);
     struct text text;
@@ -109,22 +65,18 @@ static int check_configuration(const struct config *config, struct text *why)
         return -ENOMEM;
     text_init(&text, bytes, PREVIEW_BYTES);
     bool is_fine = preview_append(config, &text);
+    if (is_fine) {
+        text_init(&text, bytes, PREVIEW_BYTES);
+        is_fine = obstacles_beside(config, held, &text);
+    }
     if (!is_fine)
         text_append(why, "%.*s", (int)strcspn(bytes, "\n"), bytes);
     free(bytes);
     return is_fine ? 0 : -EINVAL;
 }
 
-static int check_kill_switch(const struct config *config, struct text *why)
+int replace_check(const struct config *config, struct text *why)
 {
-    static const struct firewall_laid nothing;
-    int state = config->has_kill_switch ? firewall_look(config->name, &nothing, why) : 0;
-    return state < 0 ? state : 0;
-}
-
-int replace_check(struct daemon *daemon, struct text *why)
-{
-    const struct config *config = daemon->config;
     struct state running;
     char unheard[256];
     struct text silent;
@@ -132,16 +84,11 @@ int replace_check(struct daemon *daemon, struct text *why)
     if (!life_goes_on(config->name) || state_read(config->name, &running, &silent) != 0)
         return 0;
     int asked;
+    struct obstacles_held held = {.interface_index = running.routing.interface_index};
     json_t *status = ask(config->name, "status", &asked, &silent);
-    int result = check_configuration(config, why);
-    if (result == 0)
-        result = check_interface(daemon, &running, why);
-    if (result == 0)
-        result = check_ports(&config->network, status, why);
-    if (result == 0)
-        result = check_kill_switch(config, why);
+    read_ports(status, &held);
     json_decref(status);
-    return result;
+    return check(config, &held, why);
 }
 
 static int refuse_leaving(const char *network, int asked, const char *said, struct text *why)
