@@ -87,7 +87,7 @@ def rename(*steps, network={}):
             wait_reachable(client, place)
         client.run("nft", "flush", "ruleset")  # what is laid again is for the new name too
         wait_until(has_table, 5, "the table")
-    client.ip("route", "flush", "table", "51820")
+    client.ip("route", "flush", "table", "4800")
     wait_reachable(client, OFFICE)
     client.ip("link", "set", "vpn0", "group", "default")  # what the kill switch knows it by
     for place in (OFFICE, OFFICE6):
