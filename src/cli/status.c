@@ -89,6 +89,19 @@ static void print_tunnel(const json_t *tunnel)
     print_drops(json_object_get(tunnel, "drops"), indent);
 }
 
+/* Others' rules that came in front of the network's since it is up. */
+static void print_rules(const json_t *rules)
+{
+    size_t index;
+    json_t *rule;
+    json_array_foreach(rules, index, rule)
+        if (json_is_true(json_object_get(rule, "came_later")))
+            printf("  in front of the tunnels: IPv%lld rule %lld (%s): what it decides never reaches "
+                   "them\n",
+                   ask_number(rule, "family"), ask_number(rule, "priority"),
+                   ask_text(rule, "rule", "?"));
+}
+
 static void print_network(const json_t *status)
 {
     size_t index;
@@ -99,6 +112,7 @@ static void print_network(const json_t *status)
     if (ask_number(status, "lost_log_lines"))
         printf("  log: %lld lines were lost, syslog or standard error did not take them\n",
                ask_number(status, "lost_log_lines"));
+    print_rules(json_object_get(status, "rules_in_front"));
     print_drops(json_object_get(status, "drops"), "  ");
     json_array_foreach(json_object_get(status, "tunnels"), index, tunnel)
         print_tunnel(tunnel);

@@ -240,6 +240,7 @@ static int lay(struct daemon *daemon)
     text_init(&why, reason, sizeof(reason));
     if (!guard_switch_on(&daemon->state, &why))
         settle_tell(daemon, reason);
+    settle_tell_beside(daemon);
     const char *notice = sysctl_ipv6_notice(routing->ipv6);
     if (notice)
         settle_tell(daemon, notice);
@@ -315,6 +316,7 @@ static void undo(struct daemon *daemon, bool keep_crash)
         settle_log(daemon, reason); /* and `down` may try again */
     ports_release(&daemon->ports);
     guard_wipe(&daemon->guard);
+    beside_wipe(&daemon->beside);
     network_stop(daemon->network);
     tun_close(&daemon->tun);
     aead_free(daemon->aead);

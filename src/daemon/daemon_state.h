@@ -4,6 +4,7 @@
 #define DAEMON_DAEMON_STATE_H
 
 #include "config/config.h"
+#include "daemon/beside.h"
 #include "daemon/guard.h"
 #include "daemon/keeper.h"
 #include "daemon/log.h"
@@ -39,6 +40,7 @@ struct daemon {
     struct translation *translation;
     struct ports ports;
     struct guard guard;
+    struct beside beside;
     struct control_socket *control;
     bool is_socket_missing; /* its file, when it was looked for last */
     struct reserve reserve;

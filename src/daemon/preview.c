@@ -2,8 +2,10 @@
 #include "daemon/preview.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "config/keytext.h"
+#include "daemon/beside.h"
 #include "daemon/roots.h"
 #include "daemon/system_dns.h"
 #include "engine/network_routes.h"
@@ -12,6 +14,7 @@
 #include "io/loop.h"
 
 #define COMMON_ROOT_MTU_BYTES 1420
+#define BESIDE_BYTES 16384
 
 struct preview {
     const struct tree *tree;
@@ -194,6 +197,19 @@ static void append_dns(struct preview *preview, const struct config *config)
     system_dns_tell_unused(config, append_unused_dns, preview);
 }
 
+static void append_beside(const struct config *config, struct text *text)
+{
+    struct netlink netlink = {0};
+    char lines[BESIDE_BYTES], *rest = lines;
+    struct text beside;
+    text_init(&beside, lines, sizeof(lines));
+    if (netlink_open(&netlink, &beside) == 0)
+        beside_append(config, NULL, &netlink, &beside);
+    netlink_close(&netlink);
+    for (char *line; (line = strsep(&rest, "\n")) && *line;)
+        text_append(text, "warning: %s\n", line);
+}
+
 bool preview_append(const struct config *config, struct text *text)
 {
     char why[512];
@@ -212,6 +228,7 @@ bool preview_append(const struct config *config, struct text *text)
     routes_walk(&tree.routes, append_route, &preview);
     network_routes_walk_losses(tree.memory, &config->network, append_loss, &preview);
     append_dns(&preview, config);
+    append_beside(config, text);
     tree_wipe(&tree);
     return true;
 }

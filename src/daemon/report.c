@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "config/keytext.h"
+#include "daemon/beside.h"
 #include "engine/status.h"
 #include "daemon/names.h"
 #include "daemon/translation.h"
@@ -183,6 +184,22 @@ static char *print(json_t *object)
     return text;
 }
 
+/* Others' rules that decide before the network's (RULES F1). */
+static json_t *in_front_json(const struct beside *beside)
+{
+    json_t *rules = json_array();
+    for (size_t i = 0; i < beside->count; i++) {
+        const struct kernel_rule *rule = &beside->rules[i].rule;
+        json_t *object = json_object();
+        json_object_set_new(object, "family", json_integer(rule->family));
+        json_object_set_new(object, "priority", json_integer(rule->priority));
+        json_object_set_new(object, "rule", json_string(rule->text));
+        json_object_set_new(object, "came_later", json_boolean(beside->are_new[i]));
+        json_array_append_new(rules, object);
+    }
+    return rules;
+}
+
 char *report_status(const struct report *report, instant_ns now)
 {
     const struct engine *engine = network_engine(report->network);
@@ -200,6 +217,7 @@ char *report_status(const struct report *report, instant_ns now)
     json_object_set_new(object, "aead", json_string(report->aead_name));
     json_object_set_new(object, "fwmark", json_integer(report->mark));
     json_object_set_new(object, "lost_log_lines", json_integer((json_int_t)report->log_lost));
+    json_object_set_new(object, "rules_in_front", in_front_json(report->beside));
     json_object_set_new(object, "drops", drops_json(drops));
     json_object_set_new(object, "tunnels", tunnels);
     return print(object);

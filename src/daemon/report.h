@@ -6,6 +6,7 @@
 #include "config/config.h"
 #include "engine/engine.h"
 
+struct beside;
 struct names;
 struct translation;
 struct network;
@@ -19,6 +20,7 @@ struct report {
     uint32_t mark;
     const struct names *names; /* NULL: no endpoint is one */
     const struct translation *translation; /* NULL: no root's endpoint is a literal IPv4 one */
+    const struct beside *beside;
     uint64_t log_lost; /* lines */
     instant_ns started;
 };

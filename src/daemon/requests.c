@@ -35,6 +35,7 @@ static void answer_request(void *context, const char *line, struct control_answe
                             .mark = daemon->state.routing.mark,
                             .names = daemon->names,
                             .translation = daemon->translation,
+                            .beside = &daemon->beside,
                             .log_lost = daemon->log.lost,
                             .started = daemon->started};
     struct address destination;

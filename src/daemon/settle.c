@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "daemon/interface.h"
@@ -20,6 +21,7 @@
 /* Whoever takes them again and again does not get all of the time: then every SETTLE_NS. */
 #define RESTORING_NS (1 * NS_PER_S)
 #define RESTORINGS_MOST 10
+#define BESIDE_BYTES 16384
 
 void settle_log(void *context, const char *line)
 {
@@ -166,8 +168,21 @@ int settle_routes(struct daemon *daemon)
     if (lock >= 0)
         close(lock);
     daemon->is_laid |= result != -EEXIST; /* half-way is to be undone as well */
+    if (result == 0)
+        beside_look(&daemon->beside, &daemon->state.routing, &daemon->netlink, settle_log, daemon);
     free(entries);
     return result;
+}
+
+void settle_tell_beside(struct daemon *daemon)
+{
+    char lines[BESIDE_BYTES];
+    struct text text;
+    char *rest = lines;
+    text_init(&text, lines, sizeof(lines));
+    beside_append(daemon->config, &daemon->state.routing, &daemon->netlink, &text);
+    for (char *line; (line = strsep(&rest, "\n")) && *line;)
+        settle_tell(daemon, line);
 }
 
 /* Others set filters too, after us: a sysctl service that hears late of a new interface, or somebody

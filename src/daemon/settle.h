@@ -15,6 +15,8 @@ void settle_tell(struct daemon *daemon, const char *line);
 /* Reads every root's way again: true when one leads elsewhere now. The first time no root is told that
  * its network changed. */
 bool settle_roots(struct daemon *daemon, bool is_first);
+/* What the host has beside it, as `check` says it. */
+void settle_tell_beside(struct daemon *daemon);
 /* 0, or -errno and a sentence in daemon->why. Without nftables only a kill switch is refused. */
 int settle_firewall(struct daemon *daemon);
 int settle_routes(struct daemon *daemon);

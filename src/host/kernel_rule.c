@@ -6,6 +6,7 @@
 #include <linux/fib_rules.h>
 #include <linux/rtnetlink.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "host/kernel_route.h"
 
@@ -25,6 +26,8 @@ static int change_rule(struct netlink *netlink, uint16_t type, uint16_t flags,
         mnl_attr_put_u32(request, FRA_FWMARK, rule->mark);
         mnl_attr_put_u32(request, FRA_FWMASK, rule->mask);
     }
+    if (rule->is_of_host)
+        mnl_attr_put_strz(request, FRA_IIFNAME, "lo");
     if (rule->suppresses_default)
         mnl_attr_put_u32(request, FRA_SUPPRESS_PREFIXLEN, 0);
     return netlink_ask(netlink, request, NULL, NULL);
@@ -172,6 +175,9 @@ static struct kernel_rule get_rule(const struct nlmsghdr *message)
         .is_selective = parts.has_unknown || parts.header->tos ||
                         number_of(&parts, FRA_IP_PROTO, 0) || number_of(&parts, FRA_L3MDEV, 0),
     };
+    const struct nlattr *input = parts.attributes[FRA_IIFNAME];
+    rule.is_of_host = input && mnl_attr_validate(input, MNL_TYPE_NUL_STRING) >= 0 &&
+                      strcmp(mnl_attr_get_str(input), "lo") == 0;
     for (size_t i = 0; i < sizeof(selectors) / sizeof(*selectors); i++)
         rule.is_selective |= parts.attributes[selectors[i]] != NULL;
     if (parts.header->action != FR_ACT_TO_TBL || number_of(&parts, FRA_L3MDEV, 0))

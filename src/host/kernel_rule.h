@@ -20,6 +20,7 @@ struct kernel_rule {
     uint32_t mask; /* 0: the rule looks at no mark */
     bool is_inverted;
     bool suppresses_default; /* suppress_prefixlength 0 */
+    bool is_of_host;         /* iif lo: only what this host itself sends */
     uint8_t protocol;        /* who made it, as a route's */
     /* Read only. */
     bool is_selective; /* it looks at more than marks: addresses, interfaces, ports, … */
@@ -34,7 +35,8 @@ static inline bool kernel_rule_is_hopwires(uint8_t protocol)
 /* Behind all of its priority; one of the same content may stand already. `is_first`: then -EEXIST. */
 int kernel_rule_add(struct netlink *netlink, const struct kernel_rule *rule, bool is_first,
                     struct text *why);
-/* The first of this content. One that does not stand is fine. */
+/* The first that has this content, and perhaps more: the kernel compares neither the inversion nor
+ * what is not named. One that does not stand is fine. */
 int kernel_rule_remove(struct netlink *netlink, const struct kernel_rule *rule, struct text *why);
 /* In the order in which the kernel asks them. *rules is malloc's, the caller frees it. A family the
  * kernel does not have is empty. */

@@ -58,7 +58,8 @@ static bool is_same(const struct kernel_rule *a, const struct kernel_rule *b)
 {
     return a->priority == b->priority && a->table == b->table && a->mark == b->mark &&
            a->mask == b->mask && a->is_inverted == b->is_inverted &&
-           a->suppresses_default == b->suppresses_default && a->protocol == b->protocol;
+           a->suppresses_default == b->suppresses_default && a->is_of_host == b->is_of_host &&
+           a->protocol == b->protocol;
 }
 
 static bool holds(const struct kernel_rule *rules, size_t count, const struct kernel_rule *rule)
@@ -157,6 +158,7 @@ static size_t own_rules(const struct order *order, struct kernel_rule rules[OWN_
                                               .table = KERNEL_ROUTE_TABLE_MAIN,
                                               .mark = network->mark,
                                               .mask = UINT32_MAX,
+                                              .is_of_host = true,
                                               .protocol = KERNEL_RULE_PROTOCOL};
     return count;
 }

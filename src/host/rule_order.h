@@ -24,7 +24,9 @@
  * The last rule, for the tunnels' own datagrams: a wg-quick that takes 0.0.0.0/0 too has a rule for
  * all that is not marked by it, and would send ours into its interface, whose datagrams are ours to
  * send: for ever. So ours go by main, and wg-quick rides the tunnel. Where the host steers packets
- * by other rules than such, the rule is left out: those decide about our datagrams as before.
+ * by other rules than such, the rule is left out: those decide about our datagrams as before. It names
+ * iif lo, or the kernel would take it for main's when it removes one of them: with a mark under all
+ * bits nothing else that it compares differs.
  *
  * A change adds all new rules before it takes the old ones. Others' rules are never touched: where
  * one of the same priority came between ours, what stands in front of it stays there, and what is

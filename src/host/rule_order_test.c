@@ -384,6 +384,34 @@ static void test_f3_split_tunnels_ride_a_full_wg_quick(void)
     close_networks(&networks);
 }
 
+/* With a mark under all bits two of its rules are alike to the kernel. */
+static void test_f3_a_mark_of_the_users_is_undone_exactly(void)
+{
+    static struct networks networks;
+    if (!open_networks(&networks))
+        return;
+    struct host *host = &networks.host;
+    struct routing *routing = &networks.routing[networks.count++];
+    struct routing_choice choice = {.interface_name = "hop0", .interface_index = host->tun_index,
+                                    .mark = 0x51, .mask = UINT32_MAX};
+    const struct routing_entry entries[] = {entry("0.0.0.0/0", ROUTING_TUNNEL),
+                                            entry("::/0", ROUTING_TUNNEL)};
+    CHECK_EQUAL(routing_choose(&host->netlink, &choice, routing, &host->why), 0);
+    CHECK_EQUAL(routing_lay(&host->netlink, routing, entries, 2, &host->why), 0);
+    expect(&networks, "0:L 0:A1 0:m 0:A2 0:o" TAIL);
+    run(&networks, "for f in -4 -6; do ip $f rule add pref 100 lookup local; ip $f rule del pref 0; "
+                   "done");
+    keep(&networks);
+    expect(&networks, "100:L 100:A1 100:m 100:A2 100:o" TAIL);
+    CHECK_TEXT(way_of(host, "198.51.100.1", 0x51), "up0");
+    CHECK_TEXT(way_of(host, "198.51.100.1", 0x48000001), "hop0");
+    CHECK_EQUAL(routing_undo(&host->netlink, routing, &host->why), 0);
+    expect(&networks, "100:L" TAIL);
+    run(&networks, "for f in -4 -6; do ip $f rule add pref 0 lookup local; ip $f rule del pref 100; "
+                   "done");
+    close_networks(&networks);
+}
+
 /* The rules of an earlier version are undone by their tables, and "main" only where it is the last. */
 static void test_f7_rules_of_the_earlier_kind_are_undone(void)
 {
@@ -422,6 +450,7 @@ int main(int argc, char **argv)
     TAP_RUN(argc, argv, test_f1_a_priority_of_the_users_lets_others_go_first);
     TAP_RUN(argc, argv, test_f3_own_datagrams_go_past_a_wg_quick_but_not_past_policy_routing);
     TAP_RUN(argc, argv, test_f3_split_tunnels_ride_a_full_wg_quick);
+    TAP_RUN(argc, argv, test_f3_a_mark_of_the_users_is_undone_exactly);
     TAP_RUN(argc, argv, test_f7_rules_of_the_earlier_kind_are_undone);
     return tap_done();
 }
