@@ -264,8 +264,10 @@ static void warn_of_families(struct loader *loader, size_t index)
         if (sent)
             config_messages_add(loader->messages, CONFIG_WARNING, place,
                                 "no IPv%d address, but %s is routed into \"%s\": every packet to "
-                                "it is refused; add an address, or write Routes without it",
-                                families[f], prefix_format(sent, text), tunnel->name);
+                                "it is refused; add an address, or %s",
+                                families[f], prefix_format(sent, text), tunnel->name,
+                                notes->is_plain ? "remove it from AllowedIPs"
+                                                : "write Routes without it");
     }
 }
 

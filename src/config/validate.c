@@ -150,13 +150,22 @@ static void check_mtu(struct loader *loader, size_t index)
         return;
     const struct tunnel_description *carrier = &config->network.tunnels[tunnel->carrier];
     uint32_t cost = overhead_bytes(tunnel);
-    if (carrier->mtu_bytes && tunnel->mtu_bytes + cost > carrier->mtu_bytes && tunnel->mtu_bytes)
-        config_messages_add(loader->messages, CONFIG_ERROR,
-                            place_of(&config->tunnels[index], KEYWORD_MTU),
+    if (!carrier->mtu_bytes || tunnel->mtu_bytes + cost <= carrier->mtu_bytes || !tunnel->mtu_bytes)
+        return;
+    const struct config_place *place = place_of(&config->tunnels[index], KEYWORD_MTU);
+    if (carrier->mtu_bytes < CONFIG_MTU_LEAST_BYTES + cost)
+        config_messages_add(loader->messages, CONFIG_ERROR, place,
+                            "%u does not fit into \"%s\", whose MTU is %u and which needs %u of it "
+                            "for itself; write at least %u there, or remove both lines: they are "
+                            "computed",
+                            tunnel->mtu_bytes, carrier->name, carrier->mtu_bytes, cost,
+                            tunnel->mtu_bytes + cost);
+    else
+        config_messages_add(loader->messages, CONFIG_ERROR, place,
                             "%u does not fit into \"%s\", whose MTU is %u and which needs %u of it "
                             "for itself; write at most %u or remove the line: it is computed",
                             tunnel->mtu_bytes, carrier->name, carrier->mtu_bytes, cost,
-                            carrier->mtu_bytes > cost ? carrier->mtu_bytes - cost : 0);
+                            carrier->mtu_bytes - cost);
 }
 
 /* E4, as far as the file tells the interface's MTU: the largest of the routed tunnels'. */

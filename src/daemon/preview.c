@@ -10,6 +10,7 @@
 #include "daemon/system_dns.h"
 #include "engine/network_routes.h"
 #include "engine/tree.h"
+#include "host/dns_way.h"
 #include "host/routing.h"
 #include "io/loop.h"
 
@@ -179,6 +180,7 @@ static bool is_inside(void *context, const struct address *server)
 static void append_dns(struct preview *preview, const struct config *config)
 {
     struct system_dns dns = system_dns_choose(config);
+    struct dns_way way = dns_way_find();
     char address[ADDRESS_TEXT_BYTES];
     text_append(preview->text, "the system's DNS: ");
     for (size_t i = 0; i < dns.server_count; i++)
@@ -187,10 +189,13 @@ static void append_dns(struct preview *preview, const struct config *config)
     if (dns.server_count == 0)
         text_append(preview->text, "its own, as it is\n");
     else
-        text_append(preview->text, ", of %s%s\n",
+        text_append(preview->text, ", of %s, by %s%s\n",
                     dns.tunnel < config->network.tunnel_count
                         ? config->network.tunnels[dns.tunnel].name
                         : "[Network]",
+                    way.is_resolved     ? "systemd-resolved"
+                    : way.is_resolvconf ? "resolvconf"
+                                        : "/etc/resolv.conf",
                     system_dns_wants_guard(config, is_inside, preview)
                         ? "; queries past the tunnels are rejected (DNSGuard)"
                         : "");
