@@ -3,9 +3,11 @@
 hosts have a /etc/resolv.conf that is a mount of its own, as containers have."""
 
 import os
+import signal
 
 import tap
-from peers import Hopwire
+from lab import wait_until
+from peers import Hopwire, is_dead
 from scene import main, scene
 
 BEFORE = "# the host's own\nsearch lan.example\nnameserver 192.0.2.1\n"
@@ -168,6 +170,76 @@ def G3_a_manager_that_fails_refuses_up():
     tap.equal(result.returncode, 1, "the exit status")
     tap.contains(result.stderr, "resolvconf -a did not set the system's DNS", "the sentence")
     tap.same_lines(scene.client.network_state(), scene.before, "the host's network")
+
+
+def failing(answer):
+    """A resolvconf that is told of servers and does not let go of them."""
+    return stand_in("resolvconf", f'case "$1" in -d) {answer};; esac')
+
+
+def left():
+    return sorted(n for n in os.listdir(scene.client.run_path("hopwire")) if not n.endswith("lock"))
+
+
+@tap.test
+def F7_a_manager_that_does_not_let_go_is_named_and_asked_again():
+    for answer in "echo 'no bus' >&2; exit 1", "kill -9 $$", "exec sleep 1000":
+        _, environment = failing(answer)
+        hopwire = Hopwire(scene.client, "multihop", environment)
+        scene.networks.append(hopwire)
+        text = scene.world.client_text(network={"DNS": "10.64.0.1"})
+        hopwire.up(text=text)
+        result = hopwire.down(check=False)
+        tap.equal(result.returncode, 1, f"down's exit status where -d does {answer}")
+        tap.contains(result.stderr, "resolvconf -d did not put the system's DNS back: it ", "the sentence")
+        tap.equal(scene.client.run("pgrep", "-f", "sleep 1000", check=False).stdout.split(), [],
+                  "nothing of it goes on")
+        tap.equal(resolv_conf(), BEFORE, "what could be put back is")
+        tap.check("multihop.dns" in left() and "multihop.state" in left(), "it is noted")
+        hopwire.up(text=text)
+        tap.equal(servers(), ["10.64.0.1"], "the next run is not refused for it")
+        tap.equal(hopwire.down(check=False).returncode, 1, "nor is it forgotten")
+        tap.equal(hopwire.down(check=False).returncode, 1, "however often")
+        stand_in("resolvconf")
+        hopwire.down()
+        tap.equal(left(), [], "files left once it lets go")
+    os.remove(os.path.join(scene.client.dir, "bin", "resolvconf"))
+
+
+@tap.test
+def F7_what_SIGTERM_could_not_put_back_down_does():
+    _, environment = failing("exit 1")
+    hopwire = Hopwire(scene.client, "multihop", environment)
+    scene.networks.append(hopwire)
+    hopwire.up(text=scene.world.client_text(network={"DNS": "10.64.0.1"}))
+    pid = hopwire.daemon()
+    os.kill(pid, signal.SIGTERM)
+    wait_until(lambda: is_dead(pid), 30, "the daemon to end")
+    tap.check("multihop.dns" in left() and "multihop.state" in left(), "it is noted")
+    told, _ = stand_in("resolvconf")
+    hopwire.down()
+    with open(told) as file:
+        tap.contains(file.read(), "-d ", "what resolvconf was told by `down`")
+    tap.equal(left(), [], "files left")
+    os.remove(os.path.join(scene.client.dir, "bin", "resolvconf"))
+
+
+@tap.test
+def I5_it_is_told_with_the_same_rights_at_the_end():
+    told, environment = stand_in("resolvconf", "grep -E '^(Cap(Eff|Prm)|NoNewPrivs|SigBlk)' "
+                                               "/proc/self/status >> $0.rights")
+    hopwire = Hopwire(scene.client, "multihop", environment)
+    scene.networks.append(hopwire)
+    hopwire.up(text=scene.world.client_text(network={"DNS": "10.64.0.1"}))
+    pid = hopwire.daemon()
+    os.kill(pid, signal.SIGTERM)
+    wait_until(lambda: is_dead(pid), 30, "the daemon to end")
+    path = os.path.join(scene.client.dir, "bin", "resolvconf")
+    with open(path + ".rights") as file:
+        lines = file.read().splitlines()
+    tap.equal(len(lines), 8, "lines of two calls")
+    tap.equal(lines[4:], lines[:4], "the rights of -d, expected those of -a")
+    os.remove(path)
 
 
 if __name__ == "__main__":

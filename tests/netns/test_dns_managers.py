@@ -3,14 +3,17 @@
 systemd-resolved, from their packages, each in the client alone."""
 
 import os
+import signal
 
 import packages
 import tap
 from lab import HERE, wait_until
+from peers import Hopwire, is_dead
 from scene import main, scene
 from world import CLIENT, ENTRY, OFFICE, wait_reachable
 
 ENTRY_NAME, MOVED = "entry.example.net", "192.0.2.77"
+NAME, SHORT_PATH = "www.example.net", "/usr/bin:/bin"
 
 BEFORE = "# the host's own\nsearch lan.example\nnameserver 192.0.2.1\n"
 WITH_DNS = {"network": {"DNS": "10.64.0.1, fc00:bbbb::1, corp.example"}}
@@ -74,17 +77,22 @@ def G3_openresolv_that_has_the_uplink_s_servers():
     tap.equal(read(resolv_conf), before, "resolv.conf after down")
 
 
-@tap.test
-def G3_debian_s_resolvconf():
+def set_up_debian_s(etc):
+    """As the package's own scripts do when it is installed and the machine boots."""
     client = scene.client
-    etc = given("resolvconf")
     client.run("mkdir", "-p", "/run/resolvconf/interface")
     client.run("touch", "/run/resolvconf/enable-updates")
     os.remove(place(etc, ""))
     os.symlink("/run/resolvconf/resolv.conf", os.path.join(etc, "resolv.conf"))
-    resolv_conf = client.run_path("resolvconf", "resolv.conf")
     client.run("resolvconf", "-a", "uplink.dhclient",
                input="search lan.example\nnameserver 192.0.2.1\n")
+
+
+@tap.test
+def G3_debian_s_resolvconf():
+    client = scene.client
+    set_up_debian_s(given("resolvconf"))
+    resolv_conf = client.run_path("resolvconf", "resolv.conf")
     before = read(resolv_conf)
     tap.contains(before, "192.0.2.1", "resolv.conf before")
     hopwire = scene.up(**WITH_DNS)
@@ -99,7 +107,7 @@ class Resolved:
 
     def __init__(self):
         client = self.client = scene.client
-        etc = given("systemd-resolved")
+        etc = self.etc = given("systemd-resolved")
         with open(os.path.join(etc, "passwd"), "a") as file:
             file.write("systemd-resolve:x:996:996::/:/usr/sbin/nologin\n")
         with open(os.path.join(etc, "group"), "a") as file:
@@ -141,6 +149,160 @@ def G3_systemd_resolved():
     hopwire.down()
     tap.equal((read(stub), read(uplink), resolved.links()), before, "all of it after down")
     resolved.stop()
+
+
+def ask_libc(name):
+    """As programs do: by resolv.conf. The address, or nothing."""
+    return scene.client.run("python3", "-c", "import socket, sys\n"
+                            "print(socket.getaddrinfo(sys.argv[1], 80)[0][4][0])", name,
+                            check=False, timeout=60).stdout.strip()
+
+
+def uplink_server():
+    """An uplink's DNS server that knows a name."""
+    server = scene.world.internet.start("python3", os.path.join(HERE, "dns.py"), f"{NAME}={MOVED}",
+                                        name="dns")
+    server.wait_output("ready")
+    return server
+
+
+def queries(capture):
+    return [p for p in capture.stop() if p.dport in (53, 853)]
+
+
+@tap.test
+def G3_systemd_resolved_runs_beside_a_plain_file():
+    server, resolved, client = uplink_server(), Resolved(), scene.client
+    client.run("resolvectl", "dns", "uplink", "192.0.2.1")
+    resolv_conf = place(resolved.etc, BEFORE)
+    tap.equal(ask_libc(NAME), MOVED, "the name without a network")
+    hopwire = scene.up(**WITH_DNS)
+    check_servers(read(resolv_conf))
+    uplink = client.capture("uplink")
+    tap.equal(ask_libc(NAME), "", "the name is asked inside, where nobody answers")
+    client.run("resolvectl", "--legend=no", "query", NAME, check=False)
+    tap.equal(queries(uplink), [], "seen on the uplink")
+    hopwire.down()
+    tap.equal(read(resolv_conf), BEFORE, "resolv.conf after down")
+    tap.equal(ask_libc(NAME), MOVED, "the name after down")
+    resolved.stop()
+    server.stop()
+
+
+@tap.test
+def G3_a_plain_file_that_names_the_stub_leads_to_systemd_resolved():
+    resolved, client = Resolved(), scene.client
+    client.run("resolvectl", "dns", "uplink", "192.0.2.1")
+    text = "# static\nnameserver 127.0.0.53\noptions edns0\n"
+    resolv_conf = place(resolved.etc, text)
+    hopwire = scene.up(**WITH_DNS)
+    tap.equal(read(resolv_conf), text, "resolv.conf")
+    tap.contains(resolved.links(), "(hop0): 10.64.0.1 fc00:bbbb::1", "the servers of each link")
+    hopwire.down()
+    tap.equal(read(resolv_conf), text, "resolv.conf after down")
+    resolved.stop()
+
+
+@tap.test
+def A7_under_systemd_resolved_a_crash_sends_no_name_to_the_uplink():
+    server, resolved, client = uplink_server(), Resolved(), scene.client
+    client.run("resolvectl", "dns", "uplink", "192.0.2.1")
+    client.run("resolvectl", "domain", "uplink", "~.")
+    tap.equal(ask_libc(NAME), MOVED, "the name without a network")
+    hopwire = scene.up(**WITH_DNS)
+    hopwire.kill()
+    client.run("resolvectl", "flush-caches")
+    uplink = client.capture("uplink")
+    tap.equal(ask_libc("other." + NAME), "", "a name after the crash")
+    tap.equal(ask_libc(NAME), "", "a known one")
+    tap.equal(queries(uplink), [], "seen on the uplink")
+    hopwire.down()
+    client.run("resolvectl", "flush-caches")
+    client.run("resolvectl", "reset-server-features")
+    wait_until(lambda: ask_libc(NAME) == MOVED, 30, "the name after down")
+    resolved.stop()
+    server.stop()
+
+
+def two_networks():
+    one, two = (Hopwire(scene.client, name, {"PATH": SHORT_PATH}) for name in ("one", "two"))
+    scene.networks.extend((one, two))
+    one.up(text=scene.world.entry_quick_text(DNS="10.64.0.1"))
+    two.up(text=scene.world.office_quick_text(DNS="10.20.0.53"))
+    return one, two
+
+
+@tap.test
+def F7_two_networks_end_in_any_order_under_each_manager():
+    """Its PATH is a cron job's, without /usr/sbin."""
+    client = scene.client
+    for manager in "openresolv", "resolvconf", "systemd-resolved":
+        resolved = Resolved() if manager == "systemd-resolved" else None
+        etc = resolved.etc if resolved else given(manager)
+        path = os.path.join(etc, "resolv.conf")
+        if resolved:
+            client.run("resolvectl", "dns", "uplink", "192.0.2.1")
+        elif manager == "resolvconf":
+            set_up_debian_s(etc)
+        else:
+            place(etc, "")
+            client.run("resolvconf", "-a", "uplink", input="nameserver 192.0.2.1\n")
+
+        def now():
+            if resolved:
+                return resolved.links()
+            return client.run("cat", "/etc/resolv.conf").stdout
+        before = now()
+        link = os.readlink(path) if os.path.islink(path) else None
+        for is_crash in False, True:
+            for first in 0, 1:
+                pair = two_networks()
+                for server in "10.64.0.1", "10.20.0.53":
+                    tap.check(manager == "openresolv" or server in now(), f"{manager} has {server}")
+                if is_crash:
+                    pid = pair[first].daemon()  # it alone
+                    os.kill(pid, signal.SIGKILL)
+                    wait_until(lambda: is_dead(pid), 10, "the daemon to go")
+                pair[first].down()
+                tap.check(("10.20.0.53", "10.64.0.1")[first] in now(), f"{manager}: the other's stays")
+                tap.check(("10.64.0.1", "10.20.0.53")[first] not in now(), f"{manager}: its own goes")
+                pair[1 - first].down()
+                tap.equal(now(), before, f"{manager} after down of {first} and the other")
+        tap.equal(os.readlink(path) if os.path.islink(path) else None, link, "the link")
+        if resolved:
+            resolved.stop()
+
+
+@tap.test
+def F7_a_crash_and_another_interface_leaves_no_record():
+    for manager in "openresolv", "resolvconf":
+        client, etc = scene.client, given(manager)
+        if manager == "resolvconf":
+            set_up_debian_s(etc)
+        else:
+            place(etc, "")
+            client.run("resolvconf", "-a", "uplink", input="nameserver 192.0.2.1\n")
+        before = client.run("cat", "/etc/resolv.conf").stdout
+        hopwire = scene.up(**WITH_DNS)
+        hopwire.kill()
+        hopwire.up(text=scene.world.client_text(network={**WITH_DNS["network"], "Interface": "hop9",
+                                                         "DNS": "10.64.0.7"}))
+        now = client.run("cat", "/etc/resolv.conf").stdout
+        tap.check("10.64.0.7" in now and "10.64.0.1\n" not in now, f"{manager}: the second run's: {now!r}")
+        hopwire.down()
+        tap.equal(client.run("cat", "/etc/resolv.conf").stdout, before, f"{manager} after down")
+        tap.equal([n for n in os.listdir(client.run_path("hopwire")) if not n.endswith("lock")], [],
+                  "files left")
+
+
+@tap.test
+def G3_a_manager_that_does_not_keep_the_file_is_passed_over():
+    """Installed, but resolv.conf was made a file by hand."""
+    resolv_conf = place(given("resolvconf"), BEFORE)
+    hopwire = scene.up(**WITH_DNS)
+    check_servers(read(resolv_conf))
+    hopwire.down()
+    tap.equal(read(resolv_conf), BEFORE, "resolv.conf after down")
 
 
 @tap.test
