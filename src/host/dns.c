@@ -206,8 +206,9 @@ static int set(const struct dns_wish *wish, struct dns_record *record,
     struct text silent;
     text_init(&silent, unheard, sizeof(unheard));
     untell_resolvconf(record, way.is_resolvconf ? name : NULL, &silent);
-    if (earlier->file[0] && strcmp(earlier->file, record->file) != 0)
-        dns_file_settle(earlier->file, NULL, &silent);
+    if (earlier->file[0] && strcmp(earlier->file, record->file) != 0 &&
+        dns_file_settle(earlier->file, NULL, &silent) == -EXDEV)
+        dns_file_forget(earlier->file);
     dns_record_write(wish->network, record, &silent);
     return 0;
 }
@@ -239,8 +240,17 @@ static int undo(const char *network, struct dns_record *record, bool may_forget,
     text_init(&silent, unheard, sizeof(unheard));
     int first = untell_resolvconf(record, NULL, why);
     int result = record->file[0] ? dns_file_settle(record->file, network, first ? &silent : why) : 0;
-    if (result >= 0 || (result == -EXDEV && may_forget))
+    bool is_forgotten = result == -EXDEV && may_forget;
+    if (is_forgotten) {
+        char key[DNS_RECORD_KEY_BYTES];
+        strcpy(key, record->file);
         record->file[0] = '\0';
+        dns_record_write(network, record, &silent);
+        dns_file_forget(key);
+        result = 0;
+    } else if (result >= 0) {
+        record->file[0] = '\0';
+    }
     first = first ? first : result;
     if (!record->file[0] && !record->resolvconf_count)
         return dns_record_remove(network, why);

@@ -246,6 +246,16 @@ static int settle(const char *key, const struct found *now, const struct top *to
     return result;
 }
 
+void dns_file_forget(const char *key)
+{
+    char kept[STATE_PATH_BYTES];
+    struct top top = {.key = key};
+    dns_record_walk(note_top, &top);
+    kept_path(key, kept);
+    if (!top.order && !is_plain(key))
+        unlink(kept);
+}
+
 int dns_file_settle(const char *key, const char *leaving, struct text *why)
 {
     char here[DNS_RECORD_KEY_BYTES];

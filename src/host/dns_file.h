@@ -22,6 +22,9 @@ bool dns_file_is_ours(const char *text);
  * if `key` names another file than the one here. */
 int dns_file_settle(const char *key, const char *leaving, struct text *why);
 
+/* Drops what was kept of a mount that is not here any more, if no record needs it. */
+void dns_file_forget(const char *key);
+
 /* The path of what others had there, while ours stands in it. */
 void dns_file_before(char path[STATE_PATH_BYTES]);
 

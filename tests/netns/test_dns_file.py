@@ -2,8 +2,10 @@
 """G3, F7: a resolv.conf that nobody keeps, as an ordinary file and as a mount of its own: it shows the
 network's servers, also when others write it, and comes back as it was, in whatever order networks end."""
 
+import base64
 import itertools
 import os
+import shutil
 import signal
 
 import packages
@@ -222,6 +224,46 @@ def F7_what_a_power_cut_left_is_put_right():
 
 
 @tap.test
+def F7_a_mount_that_is_another_one_now_hinders_nobody():
+    """A container made anew, with a /run that stayed."""
+    for own in {"DNS": A_DNS}, {}:
+        file = File(False)
+        hopwire = scene.up(entry={"DNS": A_DNS})
+        hopwire.kill()
+        os.rename(file.path, file.path + ".gone")  # so that the new one has another inode
+        file.place(THEIRS)
+        result = hopwire.down(check=False)
+        tap.equal(result.returncode, 1, "down's exit status")
+        tap.contains(result.stderr, "is another file here than the one that was set", "the sentence")
+        tap.equal(file.text(), THEIRS, "resolv.conf")
+        hopwire.up(text=scene.world.client_text(entry=own))
+        tap.equal(file.servers(), [A_DNS] if own else ["192.0.2.9"], "the name servers")
+        hopwire.down()
+        file.check_back(text=THEIRS)
+
+
+@tap.test
+def F7_a_record_without_a_state_is_undone_too():
+    for file in both():
+        hopwire = scene.up(entry={"DNS": A_DNS})
+        run, kept = scene.client.run_path("hopwire"), scene.client.run_path("kept")
+        hopwire.kill()
+        shutil.copytree(run, kept, ignore=shutil.ignore_patterns("*.state", "*.sock", ".lock", "*.lock"))
+        if file.is_plain:
+            aside = shutil.copy(file.path + ".before-hopwire", kept)
+        text = file.text()
+        hopwire.down()
+        if file.is_plain:
+            os.rename(aside, file.path + ".before-hopwire")
+        shutil.copytree(kept, run, dirs_exist_ok=True)
+        shutil.rmtree(kept)
+        with open(file.path, "w") as opened:
+            opened.write(text)
+        hopwire.down()
+        file.check_back("after down without a state")
+
+
+@tap.test
 def F7_a_damaged_record_is_told_and_keeps_nobody_down():
     file = File(False)
     hopwire = scene.up(entry={"DNS": A_DNS})
@@ -295,6 +337,11 @@ def I5_the_keeper_ends_with_the_daemon_and_keeps_nothing_of_the_caller_s():
     with open(f"/proc/{keepers[0]}/status") as opened:
         status = opened.read()
     tap.check("CapEff:\t0000000000001000" not in status, "its rights are those of `up`")
+    keys = [scene.world.keys[name].private for name in ("client", "office")]
+    tap.check(holds(daemon, base64.b64decode(keys[0])), "the daemon's memory has the key")
+    for key in keys:
+        tap.check(not holds(keepers[0], key.encode()) and not holds(keepers[0], base64.b64decode(key)),
+                  "nothing of a key is in the keeper's memory")
     for pid in kill_daemon(hopwire):
         wait_until(lambda: is_dead(pid), 10, "the keeper to end by itself")
     tap.equal(file.servers(), [A_DNS], "the name servers after the crash")
@@ -330,6 +377,23 @@ def I6_PID_1_of_a_container_leaves_nothing():
         for pid in inside:
             wait_until(lambda: not os.path.exists(f"/proc/{pid}"), 10, "no zombie, no keeper")
         file.check_back()
+
+
+def holds(pid, needle):
+    """The bytes are somewhere in what the process may write."""
+    with open(f"/proc/{pid}/maps") as maps, open(f"/proc/{pid}/mem", "rb", 0) as memory:
+        for line in maps:
+            words = line.split()
+            first, last = (int(text, 16) for text in words[0].split("-"))
+            if "w" not in words[1] or last - first > 1 << 30:
+                continue
+            try:
+                memory.seek(first)
+                if needle in memory.read(last - first):
+                    return True
+            except OSError:
+                pass
+    return False
 
 
 def status_of(pid, key):
