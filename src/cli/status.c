@@ -79,9 +79,11 @@ static void print_tunnel(const json_t *tunnel)
     printf("%s%s: ", indent + 2, ask_text(tunnel, "name", "?"));
     const char *via = ask_text(tunnel, "via", NULL);
     printf(via ? "via %s, " : "root, ", via);
-    printf("port %lld, MTU %lld, NAT %s, addresses", ask_number(tunnel, "listen_port"),
-           ask_number(tunnel, "mtu"), json_is_true(json_object_get(tunnel, "nat")) ? "on" : "off");
-    json_array_foreach(json_object_get(tunnel, "addresses"), index, item)
+    const json_t *addresses = json_object_get(tunnel, "addresses");
+    printf("port %lld, MTU %lld, NAT %s, %s", ask_number(tunnel, "listen_port"),
+           ask_number(tunnel, "mtu"), json_is_true(json_object_get(tunnel, "nat")) ? "on" : "off",
+           json_array_size(addresses) ? "addresses" : "no address");
+    json_array_foreach(addresses, index, item)
         printf(" %s", json_is_string(item) ? json_string_value(item) : "?");
     printf("\n");
     json_array_foreach(json_object_get(tunnel, "peers"), index, item)

@@ -352,6 +352,11 @@ def an_answer_that_is_not_ours_is_shown_as_far_as_it_goes():
         tap.equal(result.stdout.splitlines()[1], "one: root, port 0, MTU 0, NAT off, addresses ?",
                   f"a tunnel at depth {depth}")
         tap.equal(result.stderr, "", "no complaint")
+    path = os.path.join(directory, "odd.sock")
+    with answer_once(path, json.dumps({"tunnels": [{"name": "bare", "addresses": []}]})):
+        shown = hopwire.command("status", "odd").stdout
+    os.unlink(path)
+    tap.contains(shown, "bare: root, port 0, MTU 0, NAT off, no address\n", "a bare tunnel")
 
 
 @tap.test
