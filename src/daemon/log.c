@@ -20,7 +20,7 @@
 
 #include "io/loop.h"
 
-#define REPEATS_SAID 3
+#define REPEATS_SAID 20
 #define REPEATS_NS (60 * NS_PER_S)
 #define SYSLOG_PATH "/dev/log"
 #define LINE_BYTES 2048 /* below PIPE_BUF, and what syslog daemons take; longer ones are cut */

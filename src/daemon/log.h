@@ -2,7 +2,8 @@
 /* The daemon's lines for people: to syslog (RFC 3164, by /dev/log), in the foreground to standard
  * error. It never waits (RULES H3): a line that is not taken at once is lost and counted, and how
  * many were is said when lines are taken again. The same line again and again (a kernel that refuses
- * a route at each event) is said three times, then counted. A machine without a syslog has no log. */
+ * a route at each event) is said twenty times in a minute, then counted. A machine without a syslog
+ * has no log. */
 #ifndef DAEMON_LOG_H
 #define DAEMON_LOG_H
 
