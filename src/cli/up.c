@@ -107,8 +107,8 @@ static int run(char **names, int count, struct daemon_options *options)
     if (!config)
         return COMMAND_REFUSED;
     int result = COMMAND_REFUSED;
-    capng_get_caps_process();
-    if (!capng_have_capability(CAPNG_EFFECTIVE, CAP_NET_ADMIN)) {
+    if (capng_get_caps_process() != 0 ||
+        !capng_have_capability(CAPNG_EFFECTIVE, CAP_NET_ADMIN)) {
         fprintf(stderr, "hopwire: %s: making an interface needs the right CAP_NET_ADMIN; run it as "
                         "root, for example with sudo\n",
                 config->name);
