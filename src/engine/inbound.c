@@ -71,10 +71,6 @@ static bool sort(struct engine *engine, struct inbound_entry *entry, size_t desc
     uint64_t counter = message_counter(packet->data);
     entry->session =
         tunnel_find_session(&entry->node->tunnel, message_receiver_index(packet->data));
-    /* One whose peer is reached through a carrier is none of the socket's, nor the reverse (RULES C3,
-     * A8). */
-    if (entry->session && hop_of(entry->session->peer)->carrier != entry->carrier)
-        entry->session = NULL;
     if (!entry->session || !session_may_receive(entry->session, counter, now)) {
         refuse(engine, entry, entry->session ? VERDICT_SESSION_EXPIRED : VERDICT_UNKNOWN_INDEX);
         return false;
@@ -95,6 +91,11 @@ struct opening {
     struct peer *peer;
     bool is_data;
     bool sessions_changed;
+    /* Of the last packet: its peer, out of whose plaintext it came, and whether the peer is reached
+     * another way. */
+    struct peer *judged_peer;
+    struct node *judged_carrier;
+    bool is_astray;
     struct accept_source source;
 };
 
@@ -112,6 +113,18 @@ static void tell_timers(struct engine *engine, struct opening *opening, instant_
     opening->is_data = false;
 }
 
+/* A session whose peer is reached through a carrier is none of the root's socket's, nor the reverse
+ * (RULES C3, A8): asked once for a run of packets. */
+static bool is_astray(struct opening *opening, struct peer *peer, struct node *carrier)
+{
+    if (peer != opening->judged_peer || carrier != opening->judged_carrier) {
+        opening->judged_peer = peer;
+        opening->judged_carrier = carrier;
+        opening->is_astray = hop_of(peer)->carrier != carrier;
+    }
+    return opening->is_astray;
+}
+
 /* The packet is authentic: what that means for its peer. False: refused. */
 static bool authenticate(struct engine *engine, struct inbound_entry *entry,
                          struct opening *opening, instant_ns now)
@@ -127,6 +140,10 @@ static bool authenticate(struct engine *engine, struct inbound_entry *entry,
     }
     struct session *session = entry->session;
     struct peer *peer = session->peer;
+    if (is_astray(opening, peer, entry->carrier)) {
+        refuse(engine, entry, VERDICT_UNKNOWN_INDEX);
+        return false;
+    }
     if (!replay_accept(&session->replay, message_counter(packet->data))) {
         refuse(engine, entry, VERDICT_REPLAYED);
         return false;

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""G2: a literal IPv4 endpoint on a network that has only IPv6 and translates. The prefix is asked for,
-and asked again in the next network; with IPv4 the peer is reached straight again."""
+"""G2: a literal IPv4 endpoint on a network that has only IPv6 and translates. The prefix is asked
+for, and asked again in the next network; with IPv4 the peer is reached straight again."""
 
 import os
 
