@@ -4,7 +4,7 @@
 #ifndef ENGINE_MTU_H
 #define ENGINE_MTU_H
 
-#include "engine/tree.h"
+#include "engine/node.h"
 
 /* Computes the node's, and those of all that it carries. */
 void mtu_update(struct tree *tree, struct node *node);
