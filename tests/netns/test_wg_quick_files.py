@@ -14,8 +14,8 @@ import re
 import subprocess
 
 import tap
-from lab import Lab, NotPossible, reexec_unprivileged
-from peers import Interface, Key, WireguardGo, hopwire_binary
+from lab import Lab, NotPossible, reexec_unprivileged, wait_until
+from peers import Hopwire, Interface, Key, WireguardGo, hopwire_binary, sections
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 CORPUS = os.path.join(os.path.dirname(HERE), "corpus", "wg-quick")
@@ -274,6 +274,29 @@ def I1_random_changes_mean_what_wg_quick_and_wg_make_of_them():
                            for i in range(CHANGED_FILES)])
     print(f"# {both} of {CHANGED_FILES} were taken by all three")
     tap.check(both > CHANGED_FILES // 4, f"changes that all three take: {both}")
+
+
+@tap.test
+def I1_an_endpoint_that_only_its_interface_tells_is_reached():
+    relay, client, own = lab.host("relay"), lab.host("client"), Key()
+    lab.link(client, "eth0", relay, "eth0")
+
+    def on_link():
+        addresses = relay.ip_json("-6", "addr", "show", "dev", "eth0")[0]["addr_info"]
+        return [address["local"] for address in addresses
+                if address["scope"] == "link" and not address.get("tentative")]
+    there = wait_until(on_link, 10, "the relay's link-local address")[0]
+    interface = Interface("wg0", Key(), ["10.5.0.1/24"]).peer(own, ["10.5.0.2/32"])
+    WireguardGo(relay, interface)
+    hopwire = Hopwire(client, "plain")
+    hopwire.up(text=sections(
+        ("Interface", {"PrivateKey": own.private, "Address": "10.5.0.2/24"}),
+        ("Peer", {"PublicKey": interface.key.public, "Endpoint": f"[{there}%eth0]:51820",
+                  "AllowedIPs": "10.5.0.0/24"})))
+    try:
+        wait_until(lambda: client.ping("10.5.0.1"), 20, "an answer through the tunnel")
+    finally:
+        hopwire.down()
 
 
 if __name__ == "__main__":
