@@ -142,7 +142,8 @@ static void choose_edge(struct sum *sum)
 
 /* Ciphertext that makes the accumulator an edge behind this block or, where it is the packet's last
  * one, behind the lengths too. A block has 128 bits, the sums 130: about one edge in four has one.
- */
+ * Behind the first block the bits of 1/r may leave none of them one, for one r in some hundreds: then
+ * it is any block. */
 static void choose_block(struct sum *sum, uint8_t bytes[BLOCK_BYTES], bool is_last, size_t len)
 {
     bool is_found = false;
@@ -160,7 +161,11 @@ static void choose_block(struct sum *sum, uint8_t bytes[BLOCK_BYTES], bool is_la
         BN_mod_sub(sum->block, sum->block, sum->h, sum->p, sum->context);
         is_found = BN_num_bits(sum->block) <= 128;
     }
-    CHECK(is_found && BN_bn2lebinpad(sum->block, bytes, BLOCK_BYTES) == BLOCK_BYTES);
+    if (!is_found) {
+        tap_random_bytes(bytes, BLOCK_BYTES);
+        BN_lebin2bn(bytes, BLOCK_BYTES, sum->block);
+    }
+    CHECK(BN_bn2lebinpad(sum->block, bytes, BLOCK_BYTES) == BLOCK_BYTES);
     BN_add(sum->h, sum->h, sum->block);
     BN_add(sum->h, sum->h, sum->top);
     BN_mod_mul(sum->h, sum->h, sum->r, sum->p, sum->context);
