@@ -12,6 +12,13 @@
 #define KEY_BYTES 32
 #define MAPPING_MOST_BYTES (64ul << 20) /* larger ones are a sanitizer's own */
 
+/* Compilers from gcc 13 on keep the sanitizer's stacks in the heap otherwise. */
+__attribute__((visibility("default"))) const char *__asan_default_options(void);
+const char *__asan_default_options(void)
+{
+    return "detect_stack_use_after_return=0";
+}
+
 struct hoard {
     uint8_t masked[KEYS_MOST][KEY_BYTES];
     size_t count;
