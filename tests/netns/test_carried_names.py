@@ -66,6 +66,9 @@ def G2_of_several_addresses_one_whose_family_the_carrier_has():
 def G2_an_address_that_the_carrier_s_relay_does_not_reach_makes_room():
     """The carrier has both families, its relay's network one: the next address has its turn before a
     handshake is repeated."""
+    # Debian 13's wireguard-go loses its first IPv6 answer after an IPv4 one.
+    scene.make(relays="hopwire")
+    resolver_is_mute()
     entry = scene.world.entry
     for dead in (EXIT, EXIT6):
         server = NameServer(EXIT6, EXIT)

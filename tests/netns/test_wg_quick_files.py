@@ -110,7 +110,8 @@ def truth(quick, shown):
         elif key == "AllowedIPs":
             own["allowed_ips"] = " ".join(sorted(value.split(", ")))
         elif key == "Endpoint":
-            own["endpoint"] = re.sub(r"^\[::ffff:([\d.]+)\]", r"\1", value)
+            # A newer wireguard-go (Debian 13's) shows the zone, an older one does not.
+            own["endpoint"] = re.sub(r"^\[::ffff:([\d.]+)\]|%[\w.-]+", r"\1", value)
         elif key == "PresharedKey":
             own["preshared_key"] = value
         elif key == "PersistentKeepalive":
