@@ -70,8 +70,8 @@ class Interface:
 
 class WireguardGo:
     """wireguard-go in a host, up: addresses and MTU set, no routes. `segments`: whether it may hand
-    the kernel runs of datagrams. A newer one (Debian 13's) goes on with that after a packet-too-big,
-    and then loses all that it sends."""
+    the kernel runs of datagrams. A newer one (Debian 13's) goes on with that after a packet-too-big
+    and after EMSGSIZE (a datagram of the run would need fragments), and loses every such run."""
 
     def __init__(self, host, interface, binary="wireguard-go", env=None, segments=True):
         self.host, self.interface, name = host, interface, interface.name

@@ -71,6 +71,7 @@ def G2_an_address_that_the_carrier_s_relay_does_not_reach_makes_room():
     resolver_is_mute()
     entry = scene.world.entry
     for dead in (EXIT, EXIT6):
+        scene.world.renew_relays()
         server = NameServer(EXIT6, EXIT)
         entry.run("nft", "-f", "-", input=f"""
             table inet blocked {{

@@ -157,6 +157,7 @@ def G2_an_address_of_a_family_without_a_route_is_passed_over():
     client = scene.client
     for family in ("-4", "-6"):
         for records in (BOTH, BOTH[::-1]):
+            scene.world.renew_relays()
             server = name_server(*records)
             resolver_is(RESOLVER if family == "-6" else RESOLVER6)
             client.ip(family, "route", "del", "default")
@@ -172,6 +173,7 @@ def G2_an_address_of_a_family_without_a_route_is_passed_over():
 
 @tap.test
 def G2_when_the_way_of_one_family_goes_the_other_takes_over_at_once():
+    scene.world.renew_relays()
     client, server = scene.client, name_server(*BOTH)
     resolver_is(RESOLVER)
     hopwire = scene.up(entry_peer=NAMED)
@@ -193,6 +195,7 @@ def G2_an_address_that_does_not_answer_makes_room_within_one_repetition():
     """A route that leads nowhere, of either family."""
     internet = scene.world.internet
     for dead in (ENTRY, ENTRY6):
+        scene.world.renew_relays()
         server = name_server(*BOTH)
         resolver_is(RESOLVER)
         block = "ip6" if ":" in dead else "ip"

@@ -54,7 +54,7 @@ class World:
             self.connect(host, interface, inner, address, address6)
         self.make_office()
         self.keys = {name: Key() for name in ("entry", "exit", "client", "office")}
-        self.entry_relay = self.exit_relay = None
+        self.entry_relay = self.exit_relay = self.relays = None
 
     def connect(self, host, interface, router_interface, address, address6):
         self.lab.link(host, interface, self.internet, router_interface, self.mtu)
@@ -88,12 +88,26 @@ class World:
 
     def start_relays(self, binary="wireguard-go", psk=None):
         """wireguard-go, or `hopwire`, on both relays; both masquerade towards the internet."""
-        entry, exit = self.relay_interfaces(psk)
-        self.entry_relay = self.start_relay(self.entry, entry, binary)
-        self.exit_relay = self.start_relay(self.exit, exit, binary)
+        for host in (self.entry, self.exit):
+            host.masquerade("public")
+        self.relays = (binary, psk)
+        self.run_relays()
 
-    def start_relay(self, host, interface, binary):
-        host.masquerade("public")
+    def renew_relays(self):
+        """The same relays, started anew. A newer wireguard-go (Debian 13's) answers the first IPv6
+        messages that come after IPv4 ones at a cut-off address (TRAPS 40): at each hop a handshake
+        or two are lost, 5 s each. Where a case changes the family, its relays have seen no other."""
+        self.entry_relay.down()
+        self.exit_relay.down()
+        self.run_relays()
+
+    def run_relays(self):
+        binary, psk = self.relays
+        entry, exit = self.relay_interfaces(psk)
+        self.entry_relay = self.run_relay(self.entry, entry, binary)
+        self.exit_relay = self.run_relay(self.exit, exit, binary)
+
+    def run_relay(self, host, interface, binary):
         if binary != "hopwire":
             return WireguardGo(host, interface, binary, segments=self.segments)
         relay = Hopwire(host, interface.name)
