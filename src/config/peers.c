@@ -76,33 +76,81 @@ static void join(struct loader *loader, struct peer_description *peer, struct co
             notes->given[i] = given[i];
 }
 
-void peers_join(struct loader *loader, struct draft *draft)
+/* For each of `prefixes`: the peers from `first` up to `end` lose it to the peer whose section names it
+ * later, or who had it until a section of its own takes its AllowedIPs away. */
+static void take_from(struct loader *loader, struct draft *draft, size_t first, size_t end,
+                      const struct prefix *prefixes, size_t count,
+                      const struct config_place *taker)
 {
-    struct tunnel_description *tunnel = &draft->tunnel;
+    for (size_t p = first; p < end; p++) {
+        struct peer_description *peer = &draft->tunnel.peers[p];
+        struct config_peer *notes = &draft->notes.peers[p];
+        for (size_t i = 0; i < count; i++) {
+            size_t before = peer->allowed_ips_count;
+            char text[PREFIX_TEXT_BYTES], where[CONFIG_PLACE_BYTES];
+            peers_withdraw(peer, notes, &prefixes[i]);
+            if (peer->allowed_ips_count < before)
+                config_messages_add(
+                    loader->messages, CONFIG_WARNING, taker,
+                    "%s is allowed to the peer of %s already; this later peer takes it",
+                    prefix_format(&prefixes[i], text),
+                    config_messages_place(&notes->given[KEYWORD_PUBLIC_KEY], where));
+        }
+    }
+}
+
+/* The section `from` into the one of the same peer, `to`; those of other peers stand between. As an
+ * interface takes them in turn: of two peers with one prefix the one of the later section has it. */
+static void join_in_turn(struct loader *loader, struct draft *draft, size_t to, size_t from)
+{
+    struct peer_description *peers = draft->tunnel.peers;
     struct config_peer *notes = draft->notes.peers;
-    size_t keyed = 0, kept = 0;
-    struct part *parts =
-        arena_take(&loader->config->arena, (tunnel->peer_count + 1) * sizeof(*parts));
-    bool *is_joined = arena_take(&loader->config->arena, tunnel->peer_count + 1);
-    if (!parts || !is_joined)
-        return;
+    const struct config_place taker = notes[to].given[KEYWORD_PUBLIC_KEY];
+    take_from(loader, draft, 0, to, peers[to].allowed_ips, peers[to].allowed_ips_count, &taker);
+    join(loader, &peers[to], &notes[to], &peers[from], &notes[from]);
+    take_from(loader, draft, to + 1, from, peers[from].allowed_ips, peers[from].allowed_ips_count,
+              &notes[from].given[KEYWORD_PUBLIC_KEY]);
+    peers[from].allowed_ips_count = 0;
+}
+
+/* For each section the first one of its peer: itself, if there is none before. NULL: no memory. */
+static size_t *find_first_sections(struct loader *loader, const struct tunnel_description *tunnel)
+{
+    struct arena *arena = &loader->config->arena;
+    struct part *parts = arena_take(arena, (tunnel->peer_count + 1) * sizeof(*parts));
+    size_t *first_of = arena_take(arena, (tunnel->peer_count + 1) * sizeof(*first_of)), keyed = 0;
+    if (!parts || !first_of)
+        return NULL;
     for (size_t i = 0; i < tunnel->peer_count; i++) {
+        first_of[i] = i;
         /* A key that was refused is all zero. */
         if (!bytes_are_zero(tunnel->peers[i].public_key, 32))
             parts[keyed++] = (struct part){tunnel->peers[i].public_key, i};
     }
     qsort(parts, keyed, sizeof(*parts), compare);
     for (size_t first = 0, i = 1; i < keyed; i++) {
-        if (memcmp(parts[first].public_key, parts[i].public_key, 32) != 0) {
+        if (memcmp(parts[first].public_key, parts[i].public_key, 32) == 0)
+            first_of[parts[i].index] = parts[first].index;
+        else
             first = i;
-            continue;
-        }
-        size_t to = parts[first].index, from = parts[i].index;
-        join(loader, &tunnel->peers[to], &notes[to], &tunnel->peers[from], &notes[from]);
-        is_joined[from] = true;
+    }
+    return first_of;
+}
+
+void peers_join(struct loader *loader, struct draft *draft)
+{
+    struct tunnel_description *tunnel = &draft->tunnel;
+    struct config_peer *notes = draft->notes.peers;
+    size_t kept = 0;
+    const size_t *first_of = find_first_sections(loader, tunnel);
+    if (!first_of)
+        return;
+    for (size_t i = 0; i < tunnel->peer_count; i++) {
+        if (first_of[i] != i)
+            join_in_turn(loader, draft, first_of[i], i);
     }
     for (size_t i = 0; i < tunnel->peer_count; i++) {
-        if (is_joined[i])
+        if (first_of[i] != i)
             continue;
         if (kept != i) {
             tunnel->peers[kept] = tunnel->peers[i];

@@ -225,6 +225,28 @@ static void test_i1_one_peer_in_two_sections_is_joined_as_wg_setconf_does(void)
     done(config);
 }
 
+static void test_i1_of_two_peers_with_one_prefix_that_of_the_later_section_has_it(void)
+{
+    struct config *config = load(HEAD PEER "AllowedIPs = 10.5.0.0/16\n" OTHER
+                                           "AllowedIPs = 10.5.0.0/16, 10.6.0.0/16\n" PEER
+                                           "AllowedIPs = 10.5.0.0/16\n");
+    if (config) {
+        CHECK_TEXT(allowed(config, 0), "10.5.0.0/16");
+        CHECK_TEXT(allowed(config, 1), "10.6.0.0/16");
+        CHECK(said(CONFIG_WARNING, "10.5.0.0/16 is allowed to the peer of n.conf:7 already; this "
+                                   "later peer takes it"));
+    }
+    done(config);
+    /* What a peer took from another does not go back with the section that takes it away. */
+    config = load(HEAD PEER "AllowedIPs = 10.5.0.0/16, 10.6.0.0/16\n" OTHER
+                            "AllowedIPs = 10.5.0.0/16\n" OTHER "AllowedIPs = 10.7.0.0/16\n");
+    if (config) {
+        CHECK_TEXT(allowed(config, 0), "10.6.0.0/16");
+        CHECK_TEXT(allowed(config, 1), "10.7.0.0/16");
+    }
+    done(config);
+}
+
 static void test_i1_the_last_of_repeated_keys_counts(void)
 {
     struct config *config =
@@ -345,6 +367,7 @@ int main(int argc, char **argv)
     TAP_RUN(argc, argv, test_i1_lists_by_commas_and_blanks);
     TAP_RUN(argc, argv, test_i1_allowed_ips_as_wg_reads_them);
     TAP_RUN(argc, argv, test_i1_one_peer_in_two_sections_is_joined_as_wg_setconf_does);
+    TAP_RUN(argc, argv, test_i1_of_two_peers_with_one_prefix_that_of_the_later_section_has_it);
     TAP_RUN(argc, argv, test_i1_the_last_of_repeated_keys_counts);
     TAP_RUN(argc, argv, test_i1_an_empty_value_is_as_if_it_were_not_there);
     TAP_RUN(argc, argv, test_i1_the_shape_of_lines);
