@@ -11,6 +11,7 @@ import ipaddress
 import os
 import random
 import re
+import socket
 import subprocess
 
 import tap
@@ -23,16 +24,41 @@ CHANGED_FILES = 120
 STAND_IN = "192.0.2.250"  # for a name: `wg` would ask for its address
 HOOKS = re.compile(r"^\s*(Pre|Post)(Up|Down)\s*=|^\s*SaveConfig\s*=\s*true", re.I | re.M)
 
-# wg-quick's own functions read the file; what follows them would start something.
-QUICK = """
+# wg-quick's own functions read each file and set the interface, as far as that is the file's meaning:
+# what wg-quick only hands on, `wg` and `ip` judge. `had` has the addresses after each one that was
+# added; the route stands for all that go into the table. For a name `wg` would ask: STAND_IN.
+QUICK = r"""
 source <(sed '/^# ~~ function override insertion point ~~/,$d' "$(command -v wg-quick)")
 set +e
+export WG_ENDPOINT_RESOLUTION_RETRIES=0
+route=192.0.2.251/32
+without_names() {
+    sed -E 's/^(\s*endpoint\s*=\s*)[[:alnum:]_.-]*[a-z][[:alnum:]_.-]*(\s*:[^:#]*(#.*)?)$/\1'"$1"'\2/I'
+}
+understand() {
+    parse_options "$1"
+    INTERFACE=wgt
+    echo "dns=${DNS[*]}"; echo "domains=${DNS_SEARCH[*]}"; echo "wg=$(base64 -w0 <<< "$WG_CONFIG")"
+    wg setconf wgt /dev/stdin < <(without_names "$2" <<< "$WG_CONFIG") || return
+    echo "shown=$(wg showconf wgt | base64 -w0)"
+    local had="" address
+    for address in "${ADDRESSES[@]}"; do
+        add_addr "$address" || return
+        had+=" $(ip -br address show dev wgt)"
+    done
+    echo "addresses=$had"
+    [[ -z $MTU ]] || { set_mtu_up && echo "mtu=$(< /sys/class/net/wgt/mtu)"; } || return
+    if [[ -n $TABLE && $TABLE != auto ]]; then
+        add_route "$route" || return
+        echo "route=$(ip -N -d route show table all "$route")"
+    fi
+    echo "table=$TABLE"
+}
+ip link set wgt addrgenmode none
 while read -r file; do
     echo "file=$file"
-    ( parse_options "$file" || exit
-      echo "addresses=${ADDRESSES[*]}"; echo "dns=${DNS[*]}"; echo "domains=${DNS_SEARCH[*]}"
-      echo "mtu=$MTU"; echo "table=$TABLE"
-      echo "wg=$(base64 -w0 <<< "$WG_CONFIG")" ) 2>/dev/null || echo refused
+    ip link set wgt mtu 1420 && ip address flush dev wgt && ip route flush table all "$route"
+    ( understand "$file" "$1" && echo taken=yes ) 2> /dev/null || echo refused
 done
 """
 
@@ -70,35 +96,52 @@ class Readers:
         return [answer.splitlines() for answer in answers], result.stderr
 
     def quick(self, paths):
-        """For each a dict of wg-quick's variables, or None: refused."""
-        result = self.host.run("bash", "-c", QUICK, "wg-quick", input="\n".join(paths) + "\n")
+        """For each a dict of what wg-quick, `wg` and `ip` made of it, or None: one of them refused."""
+        result = self.host.run("bash", "-c", QUICK, "wg-quick", STAND_IN, input="\n".join(paths) + "\n")
         answers = []
         for part in result.stdout.split("file=")[1:]:
             lines = dict(line.split("=", 1) for line in part.splitlines()[1:] if "=" in line)
-            answers.append(lines if "wg" in lines else None)
+            is_taken = "taken" in lines and all(map(name_server, lines["dns"].split()))
+            answers.append(lines if is_taken else None)
+        tap.equal(len(answers), len(paths), f"answers of wg-quick: {result.stderr}")
         return answers
 
-    def wg(self, text):
-        """What `wg showconf` says after `wg setconf`, or None: refused."""
-        tried = self.host.run("wg", "setconf", "wgt", "/dev/stdin", input=text, check=False,
-                              env={"WG_ENDPOINT_RESOLUTION_RETRIES": "0"})
-        if tried.returncode != 0:
-            return None
-        return self.host.run("wg", "showconf", "wgt").stdout
+    def interfaces(self):
+        """Name by number."""
+        return {str(link["ifindex"]): link["ifname"] for link in self.host.ip_json("link", "show")}
 
 
-def numbers(words):
-    """Addresses without their lengths, each once, as Hopwire uses them."""
-    return list(dict.fromkeys(str(ipaddress.ip_address(word.split("/")[0])) for word in words.split()))
+def name_server(word):
+    """As the C library reads the line that wg-quick has resolvconf write; None: it skips that line."""
+    try:
+        return str(ipaddress.ip_address(word if ":" in word else socket.inet_aton(word)))
+    except (OSError, ValueError):
+        return None
 
 
-def truth(quick, shown):
-    """wg-quick's and `wg`'s answers as config_print writes them; the port only where one was given."""
-    lines = {"addresses": " ".join(numbers(quick["addresses"])),
-             "dns": " ".join(dict.fromkeys(quick["dns"].split())), "domains": quick["domains"],
-             "mtu": str(int(quick["mtu"] or 0)), "table": quick["table"] or "auto"}
+def hosts(words):
+    """The addresses among the words, without their lengths, each once, as Hopwire uses them."""
+    return list(dict.fromkeys(str(ipaddress.ip_interface(word).ip)
+                              for word in words.split() if "/" in word))
+
+
+def decoded(base64_text):
+    return base64.b64decode(base64_text).decode("utf-8", "replace")
+
+
+def table(quick):
+    route = quick.get("route")
+    return re.search(r" table (\d+)", route)[1] if route else quick["table"] or "auto"
+
+
+def truth(quick):
+    """wg-quick's, `wg`'s and `ip`'s answers as config_print writes them; the port only where one was
+    given."""
+    lines = {"addresses": " ".join(hosts(quick["addresses"])),
+             "dns": " ".join(dict.fromkeys(map(name_server, quick["dns"].split()))),
+             "domains": quick["domains"], "mtu": quick.get("mtu", "0"), "table": table(quick)}
     peers, own = {}, None
-    for line in shown.splitlines():
+    for line in decoded(quick["shown"]).splitlines():
         key, _, value = line.partition(" = ")
         if key == "PublicKey":
             own = peers[value] = {"preshared_key": "A" * 43 + "=", "allowed_ips": "", "endpoint": "",
@@ -128,16 +171,17 @@ def meaning(lines):
         if key == "peer":
             into = peers[value] = {}
         else:
-            into[key] = re.sub(r"%\d+", "", stand_in(value)) if key == "endpoint" else value
+            into[key] = stand_in(value) if key == "endpoint" else value
+    taken = set()
+    for peer in reversed(peers.values()):  # of two peers with one prefix the later one takes it
+        prefixes = [prefix for prefix in peer["allowed_ips"].split() if prefix not in taken]
+        taken.update(prefixes)
+        peer["allowed_ips"] = " ".join(prefixes)
     return own, peers
 
 
 def stand_in(endpoint):
     return re.sub(r"^[\w.-]*[a-z][\w.-]*(?=:\d+$)", STAND_IN, endpoint)
-
-
-def without_names(text):
-    return re.sub(r"(?im)^(\s*endpoint\s*=\s*)[\w.-]*[a-z][\w.-]*(\s*:)", rf"\g<1>{STAND_IN}\2", text)
 
 
 def clamped(key):
@@ -148,11 +192,20 @@ def clamped(key):
     return base64.b64encode(raw).decode()
 
 
-def compare(what, text, lines, quick, shown, port_given):
+def same_zones(peers, expected_peers, interfaces):
+    """Hopwire's zones by name as `wg` has them; gone where a wireguard-go shows none (Debian 12's)."""
+    for key, peer in peers.items():
+        has_zone = "%" in expected_peers.get(key, {}).get("endpoint", "")
+        peer["endpoint"] = re.sub(r"%(\d+)", lambda zone: f"%{interfaces[zone[1]]}" if has_zone else "",
+                                  peer["endpoint"])
+
+
+def compare(what, text, lines, quick, interfaces):
     """Fails where wg-quick and `wg` accept a file, and Hopwire does not or takes it for another."""
     own, peers = meaning(lines)
-    expected, expected_peers = truth(quick, shown)
-    if not port_given:
+    expected, expected_peers = truth(quick)
+    same_zones(peers, expected_peers, interfaces)
+    if not re.search(r"(?im)^\s*listen\s*port\s*=\s*[^\s#]", decoded(quick["wg"])):
         expected["listen_port"] = own.get("listen_port")
     own["private_key"] = clamped(own["private_key"])
     # What only one of the two orders or names differently.
@@ -161,17 +214,13 @@ def compare(what, text, lines, quick, shown, port_given):
     tap.equal((own, peers), (expected, expected_peers), f"{what}:\n{text}\n")
 
 
-def judge(readers, named_texts, is_random=False):
+def judge(readers, named_texts):
     """For (name, text): Hopwire's meaning against theirs; how many both accepted."""
     paths = [readers.write(text) for _, text in named_texts]
     answers, messages = readers.hopwire(paths)
-    both = 0
+    interfaces, both = readers.interfaces(), 0
     for (name, text), path, lines, quick in zip(named_texts, paths, answers, readers.quick(paths)):
         if not quick:
-            continue
-        wg_text = without_names(base64.b64decode(quick["wg"]).decode("utf-8", "replace"))
-        shown = readers.wg(wg_text)
-        if shown is None:
             continue
         if lines == ["refused"]:
             said = [line for line in messages.splitlines() if path + ":" in line and "error" in line]
@@ -179,8 +228,7 @@ def judge(readers, named_texts, is_random=False):
                            "all zero" in line for line in said)
             tap.check(is_known, f"{name} is refused, wg-quick and wg take it: {said}\n{text}")
             continue
-        port_given = re.search(r"(?im)^\s*listen\s*port\s*=\s*[^\s#]", wg_text)
-        compare(name, text, lines, quick, shown, port_given)
+        compare(name, text, lines, quick, interfaces)
         both += 1
     return both
 
