@@ -106,10 +106,17 @@ def run_unit_tests(build, words, count, path, only=None, without=()):
         return
     environment = {**os.environ, "PATH": path,
                    "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1"}
-    subprocess.run(["meson", "test", "-C", build, "--no-rebuild", "--print-errorlogs", *names],
-                   env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    run = subprocess.run(["meson", "test", "-C", build, "--no-rebuild", "--print-errorlogs", *names],
+                         env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                         stderr=subprocess.STDOUT, text=True, errors="replace")
     with open(os.path.join(build, "meson-logs", "testlog.json")) as log:
-        for entry in map(json.loads, log):
+        entries = [json.loads(entry) for entry in log]
+        ran = {entry["name"].split(" / ")[-1] for entry in entries}
+        for missing in sorted(set(names) - ran):
+            count.fail(f"{missing}: did not run, since meson ended with status {run.returncode}")
+        if set(names) - ran:
+            print(run.stdout[-4000:], flush=True)
+        for entry in entries:
             before, name, text = count.total(), entry["name"], entry.get("stdout") or ""
             if POINT.search(text) or text.startswith("1..0"):
                 is_good = count.tap(name, text, 0 if entry["result"] in GOOD else 1)
