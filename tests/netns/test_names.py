@@ -173,7 +173,7 @@ def G2_an_address_of_a_family_without_a_route_is_passed_over():
 
 @tap.test
 def G2_when_the_way_of_one_family_goes_the_other_takes_over_at_once():
-    scene.world.renew_relays()
+    scene.world.renew_relays("hopwire")
     client, server = scene.client, name_server(*BOTH)
     resolver_is(RESOLVER)
     hopwire = scene.up(entry_peer=NAMED)

@@ -54,7 +54,7 @@ class World:
             self.connect(host, interface, inner, address, address6)
         self.make_office()
         self.keys = {name: Key() for name in ("entry", "exit", "client", "office")}
-        self.entry_relay = self.exit_relay = self.relays = None
+        self.entry_relay = self.exit_relay = None
 
     def connect(self, host, interface, router_interface, address, address6):
         self.lab.link(host, interface, self.internet, router_interface, self.mtu)
@@ -90,19 +90,18 @@ class World:
         """wireguard-go, or `hopwire`, on both relays; both masquerade towards the internet."""
         for host in (self.entry, self.exit):
             host.masquerade("public")
-        self.relays = (binary, psk)
-        self.run_relays()
+        self.run_relays(binary, psk)
 
-    def renew_relays(self):
-        """The same relays, started anew. A newer wireguard-go (Debian 13's) answers the first IPv6
-        messages that come after IPv4 ones at a cut-off address (TRAPS 40): at each hop a handshake
-        or two are lost, 5 s each. Where a case changes the family, its relays have seen no other."""
+    def renew_relays(self, binary="wireguard-go"):
+        """The relays started anew. A newer wireguard-go (Debian 13's) answers the first IPv6 messages
+        that come after IPv4 ones at a cut-off address (TRAPS 40): at each hop a handshake or two are
+        lost, 5 s each. So each case has relays that saw no other family; and where the family changes
+        within a case, they are `hopwire`."""
         self.entry_relay.down()
         self.exit_relay.down()
-        self.run_relays()
+        self.run_relays(binary)
 
-    def run_relays(self):
-        binary, psk = self.relays
+    def run_relays(self, binary, psk=None):
         entry, exit = self.relay_interfaces(psk)
         self.entry_relay = self.run_relay(self.entry, entry, binary)
         self.exit_relay = self.run_relay(self.exit, exit, binary)
