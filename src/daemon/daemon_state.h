@@ -42,7 +42,7 @@ struct daemon {
     struct guard guard;
     struct beside beside;
     struct control_socket *control;
-    bool is_socket_missing; /* its file, when it was looked for last */
+    bool is_file_missing;   /* the socket's or the state's, when they were looked for last */
     struct reserve reserve;
     int life; /* a lock, until the process ends */
     struct root_way *ways; /* by tunnel; roots only */
@@ -59,7 +59,7 @@ struct daemon {
     instant_ns started;
 
     struct loop_source watch_source, table_source, control_source, signal_source, keeper_source;
-    struct loop_timer settle, follow, restore, socket_look;
+    struct loop_timer settle, follow, restore, file_look;
     bool is_interface_down;
     bool has_event; /* the host told of a change since the last settling */
     bool has_loss;  /* rules changed, or a Hopwire network's route was taken: it may be ours */

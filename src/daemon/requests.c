@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "daemon/interface.h"
 #include "daemon/report.h"
@@ -91,21 +92,41 @@ static void close_socket(struct daemon *daemon)
     daemon->control = NULL;
 }
 
-/* Missing twice in a row: who moves it away for a moment puts it back himself. */
-static void look_after_socket(void *context, instant_ns now)
+/* The socket leads to the daemon, and the state file to what a crash of it leaves behind. */
+static bool files_stand(const struct daemon *daemon)
+{
+    char path[STATE_PATH_BYTES], reason[WHY_BYTES];
+    struct text why;
+    text_init(&why, reason, sizeof(reason));
+    return daemon->control && control_socket_stands(daemon->control) &&
+           state_path(daemon->config->name, ".state", path, &why) == 0 && access(path, F_OK) == 0;
+}
+
+static int make_files(struct daemon *daemon, struct text *why)
+{
+    int result = state_make_directory(why);
+    if (result == 0)
+        result = state_write(daemon->config->name, &daemon->state, why);
+    if (result != 0 || (daemon->control && control_socket_stands(daemon->control)))
+        return result;
+    close_socket(daemon);
+    return open_socket(daemon, why);
+}
+
+/* Missing twice in a row: who moves them away for a moment puts them back himself. */
+static void look_after_files(void *context, instant_ns now)
 {
     struct daemon *daemon = context;
-    bool was_missing = daemon->is_socket_missing;
+    bool was_missing = daemon->is_file_missing;
     char reason[WHY_BYTES];
     struct text why;
     text_init(&why, reason, sizeof(reason));
-    loop_set_timer(&daemon->socket_look, instant_add(now, LOOK_NS));
-    daemon->is_socket_missing = !daemon->control || !control_socket_stands(daemon->control);
-    if (!daemon->is_socket_missing || !was_missing)
+    loop_set_timer(&daemon->file_look, instant_add(now, LOOK_NS));
+    daemon->is_file_missing = !files_stand(daemon);
+    if (!daemon->is_file_missing || !was_missing)
         return;
-    close_socket(daemon);
-    settle_log(daemon, open_socket(daemon, &why) == 0
-                           ? "somebody removed its control socket: it listens again"
+    settle_log(daemon, make_files(daemon, &why) == 0
+                           ? "somebody removed its control socket or its state file: made again"
                            : reason);
 }
 
@@ -114,10 +135,10 @@ int requests_open(struct daemon *daemon)
     int result = open_socket(daemon, &daemon->why);
     if (result != 0)
         return result;
-    daemon->socket_look = (struct loop_timer){.deadline = instant_add(loop_now(), LOOK_NS),
-                                              .ring = look_after_socket,
+    daemon->file_look = (struct loop_timer){.deadline = instant_add(loop_now(), LOOK_NS),
+                                              .ring = look_after_files,
                                               .context = daemon};
-    loop_add_timer(daemon->loop, &daemon->socket_look);
+    loop_add_timer(daemon->loop, &daemon->file_look);
     return 0;
 }
 

@@ -4,6 +4,7 @@
 import fcntl
 import json
 import os
+import shutil
 import select
 import signal
 import socket
@@ -340,6 +341,24 @@ def F7_a_socket_that_was_removed_is_made_again_and_down_finds_it():
                  "status")
     os.unlink(scene.client.run_path("hopwire", "small.state"))
     check_gone(hopwire, pids, hopwire.down(check=False))
+
+
+@tap.test
+def F7_a_directory_that_was_emptied_is_made_again_and_a_crash_can_be_undone():
+    """A cleaner of /run, or a container whose /run is gone: the state file alone tells what a crash
+    leaves."""
+    directory = scene.client.run_path("hopwire")
+    for remove in (lambda: shutil.rmtree(directory),
+                   lambda: os.unlink(os.path.join(directory, "small.state"))):
+        hopwire = small()
+        hopwire.up(path_of(hopwire))
+        pids = hopwire.pids()
+        remove()
+        wait_until(lambda: all(os.path.exists(os.path.join(directory, "small." + end))
+                               for end in ("state", "sock")), 15, "socket and state file again")
+        hopwire.command("status", "small")
+        hopwire.kill()
+        check_gone(hopwire, pids, hopwire.down(check=False))
 
 
 def everything():
