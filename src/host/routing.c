@@ -377,6 +377,43 @@ static int lay_routes(struct netlink *netlink, const struct routing *routing,
     return result;
 }
 
+static void remove_at(struct route_set *set, size_t at)
+{
+    set->count--;
+    memmove(&set->routes[at], &set->routes[at + 1], (set->count - at) * sizeof(set->routes[0]));
+}
+
+/* In a table of the user's somebody else's route may stand where one of ours would: it stays, and
+ * ours goes out of `wanted`. 0, or -EADDRINUSE and a sentence about the first of them. */
+static int leave_others(struct netlink *netlink, const struct routing *routing,
+                        struct route_set *wanted, struct text *why)
+{
+    struct route_set table;
+    int result = 0;
+    if (routing->mode != ROUTING_TABLE)
+        return 0;
+    int listed =
+        kernel_route_list(netlink, routing->tables[0], &table.routes, &table.count, why);
+    if (listed < 0)
+        return listed;
+    qsort(wanted->routes, wanted->count, sizeof(*wanted->routes), kernel_route_compare);
+    for (size_t i = 0; i < table.count; i++) {
+        char text[PREFIX_TEXT_BYTES];
+        const struct kernel_route *ours = find(wanted, &table.routes[i]);
+        if (!ours || is_ours(routing, &table.routes[i]))
+            continue;
+        if (result == 0)
+            text_append(why,
+                        "table %u has a route for %s already, which is not Hopwire's: remove it, "
+                        "except the prefix (Routes = !%s), or use Table = auto",
+                        routing->tables[0], prefix_format(&ours->prefix, text), text);
+        result = -EADDRINUSE;
+        remove_at(wanted, (size_t)(ours - wanted->routes));
+    }
+    free(table.routes);
+    return result;
+}
+
 int routing_update(struct netlink *netlink, struct routing *routing,
                    const struct routing_entry *entries, size_t count, struct text *why)
 {
@@ -389,10 +426,11 @@ int routing_update(struct netlink *netlink, struct routing *routing,
     if (result < 0)
         return result;
     result = routing_keep_rules(netlink, routing, why);
-    if (result == 0)
+    int left = result == 0 ? leave_others(netlink, routing, &wanted, why) : 0;
+    if (result == 0 && (left == 0 || left == -EADDRINUSE))
         result = lay_routes(netlink, routing, &wanted, why);
     free(wanted.routes);
-    return result;
+    return result ? result : left;
 }
 
 int routing_lay(struct netlink *netlink, struct routing *routing,

@@ -237,6 +237,49 @@ close:
     close_host(&host);
 }
 
+/* As with wg-quick, whose `ip route add` fails: what the user wrote there is no business of ours. */
+static void test_f3_a_table_of_the_users_keeps_the_routes_of_others(void)
+{
+    struct host host;
+    struct routing routing;
+    static char before[DUMP_BYTES], after[DUMP_BYTES];
+    if (!open_host(&host))
+        goto close;
+    const struct routing_entry entries[] = {
+        entry("10.1.0.0/16", ROUTING_TUNNEL), entry("10.2.0.0/16", ROUTING_TUNNEL),
+        entry("fd01::/32", ROUTING_TUNNEL), entry("fd02::/32", ROUTING_TUNNEL)};
+    static const char *const others[] = {"route add 10.2.0.0/16 dev up0",
+                                         "-6 route add fd02::/32 dev up0"};
+    static const uint32_t tables[] = {77, KERNEL_ROUTE_TABLE_MAIN};
+    for (size_t i = 0; i < 4; i++) {
+        char add[128], take_away[160];
+        snprintf(add, sizeof(add), "ip %s table %u", others[i / 2], tables[i % 2]);
+        namespace_run(after, sizeof(after), add);
+        namespace_run(before, sizeof(before), DUMP);
+        CHECK_EQUAL(choose(&host, ROUTING_TABLE, tables[i % 2], &routing, &host.why), 0);
+        CHECK_EQUAL(routing_lay(&host.netlink, &routing, entries, 4, &host.why), -EADDRINUSE);
+        CHECK(strstr(host.said, "is not Hopwire's") != NULL);
+        text_init(&host.why, host.said, sizeof(host.said));
+        CHECK_TEXT(namespace_run(after, sizeof(after), DUMP), before);
+        /* One that comes later stays too, and the others are looked after. */
+        snprintf(take_away, sizeof(take_away), "ip %s table %u", others[i / 2], tables[i % 2]);
+        memcpy(strstr(take_away, "add"), "del", 3);
+        namespace_run(after, sizeof(after), take_away);
+        CHECK_EQUAL(routing_lay(&host.netlink, &routing, entries, 4, &host.why), 0);
+        snprintf(add, sizeof(add), "ip %s table %u", i / 2 ? "-6 route replace fd02::/32 dev up0"
+                                                           : "route replace 10.2.0.0/16 dev up0",
+                 tables[i % 2]);
+        namespace_run(after, sizeof(after), add);
+        CHECK_EQUAL(routing_update(&host.netlink, &routing, entries, 4, &host.why), -EADDRINUSE);
+        text_init(&host.why, host.said, sizeof(host.said));
+        CHECK_EQUAL(routing_undo(&host.netlink, &routing, &host.why), 0);
+        CHECK_TEXT(namespace_run(after, sizeof(after), DUMP), before);
+        namespace_run(after, sizeof(after), take_away);
+    }
+close:
+    close_host(&host);
+}
+
 static void test_f3_table_off_changes_nothing(void)
 {
     struct host host;
@@ -315,6 +358,7 @@ int main(int argc, char **argv)
     TAP_RUN(argc, argv, test_a_failure_midway_undoes_everything);
     TAP_RUN(argc, argv, test_f3_numbers_in_use_are_never_taken);
     TAP_RUN(argc, argv, test_f3_a_table_of_the_users_is_shared_and_cleaned);
+    TAP_RUN(argc, argv, test_f3_a_table_of_the_users_keeps_the_routes_of_others);
     TAP_RUN(argc, argv, test_f3_table_off_changes_nothing);
     TAP_RUN(argc, argv, test_i6_ipv6_switched_off_is_unreachable_not_leaked);
     TAP_RUN(argc, argv, test_thousands_of_routes_come_and_go);
