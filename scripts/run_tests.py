@@ -99,6 +99,8 @@ def run_unit_tests(build, words, count, path, only=None, without=()):
     listed = subprocess.run(["meson", "test", "-C", build, "--list", "--no-rebuild"],
                             capture_output=True, text=True).stdout.splitlines()
     names = [name.rsplit("/", 1)[-1].split(" / ")[-1].strip() for name in listed if name.strip()]
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        count.fail(f"{name}: two rooms have a test of this name, which meson takes for one")
     if words:
         names = [name for name in names if any(word in name for word in words)]
     names = [name for name in names if (not only or name in only) and name not in without]
