@@ -405,8 +405,8 @@ static int leave_others(struct netlink *netlink, const struct routing *routing,
         if (result == 0)
             text_append(why,
                         "table %u has a route for %s already, which is not Hopwire's: remove it, "
-                        "except the prefix (Routes = !%s), or use Table = auto",
-                        routing->tables[0], prefix_format(&ours->prefix, text), text);
+                        "or use Table = auto",
+                        routing->tables[0], prefix_format(&ours->prefix, text));
         result = -EADDRINUSE;
         remove_at(wanted, (size_t)(ours - wanted->routes));
     }
