@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+/* What may change in a living network, as plain data: one shape for reload, `wg set` and the library.
+ * Tunnels are called by name, peers by public key. Everything pointed to is the caller's and may go
+ * once the changes are applied. */
+#ifndef ENGINE_CHANGE_H
+#define ENGINE_CHANGE_H
+
+#include "engine/network.h"
+
+enum change_kind {
+    CHANGE_TUNNEL_ADD,    /* `tunnel` whole, with its peers; in front of what it carries */
+    CHANGE_TUNNEL_REMOVE, /* nothing may be left that it carries */
+    CHANGE_TUNNEL_SET,    /* the `fields` of `tunnel` */
+    CHANGE_PEER_SET,      /* the `fields` of `peer`; one that is not known yet is added */
+    CHANGE_PEER_REMOVE,   /* one that is not known is no error, as in `wg set` */
+    CHANGE_PEERS_REMOVE,  /* all of the tunnel: `replace_peers` */
+};
+
+/* Of CHANGE_TUNNEL_SET. */
+enum change_tunnel_fields {
+    CHANGE_PRIVATE_KEY = 1 << 0, /* all zero: none; the tunnel is silent then */
+    CHANGE_LISTEN_PORT = 1 << 1, /* 0: chosen anew */
+    CHANGE_FWMARK = 1 << 2,      /* roots only */
+    CHANGE_CARRIER = 1 << 3,     /* `carrier` */
+    CHANGE_ADDRESSES = 1 << 4,
+    CHANGE_DNS = 1 << 5,
+    CHANGE_MTU = 1 << 6,         /* with mtu_is_upper_bound */
+    CHANGE_NAT = 1 << 7,
+    CHANGE_ROUTES = 1 << 8,      /* with routes_are_default and the exceptions */
+};
+
+/* Of CHANGE_PEER_SET. */
+enum change_peer_fields {
+    CHANGE_PRESHARED_KEY = 1 << 0,        /* all zero: none */
+    CHANGE_ENDPOINT = 1 << 1,             /* a literal, a name (with the port), or neither: none */
+    CHANGE_KEEPALIVE = 1 << 2,            /* 0: off */
+    CHANGE_REPLACE_ALLOWED_IPS = 1 << 3,  /* those that it has go first */
+    CHANGE_ONLY_UPDATE = 1 << 4,          /* one that is not known is passed over */
+};
+
+struct change_allowed_ip {
+    struct prefix prefix; /* masked */
+    bool is_removed;      /* `-PREFIX`: of this peer; no error where it has none such */
+};
+
+struct change {
+    enum change_kind kind;
+    unsigned fields;
+    const char *where;    /* for refusals: "office.conf:12"; NULL: the tunnel's name alone */
+    const char *tunnel;   /* its name */
+    const char *carrier;  /* the carrier's name; NULL: a root. For ADD and CHANGE_CARRIER */
+    const struct tunnel_description *description; /* for ADD and TUNNEL_SET; its `carrier` is not read */
+    /* For PEER_SET and PEER_REMOVE: its public key, and what `fields` name. Its allowed_ips are not
+     * read but these: in order, the last of one prefix holds. */
+    const struct peer_description *peer;
+    const struct change_allowed_ip *allowed_ips;
+    size_t allowed_ips_count;
+};
+
+struct changes {
+    const struct change *list; /* applied as one: all or nothing */
+    size_t count;
+    /* The interface's NAT addresses (RULES B1) after it; `has_nat` false: as they are. */
+    bool has_nat;
+    struct address nat_ipv4;
+    struct address nat_ipv6;
+};
+
+#endif
