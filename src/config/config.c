@@ -157,9 +157,10 @@ static void check_network(struct loader *loader, const char *last_path)
         return;
     }
     for (struct draft *draft = loader->first; draft; draft = draft->next) {
-        peers_join(loader, draft);
         if (draft->notes.included)
             include_read(loader, draft);
+        else
+            peers_join(loader, draft, draft->tunnel.private_key);
     }
     assemble(loader);
     if (loader->config->arena.is_exhausted)

@@ -92,12 +92,13 @@ void include_read(struct loader *loader, struct draft *draft)
         return;
     dialect_read(loader, draft->notes.included, &draft->notes.given[KEYWORD_CONFIG], ROLE_PART,
                  draft->tunnel.name, included);
-    peers_join(loader, included);
     struct config_place *given = draft->notes.given;
     const struct config_place *there = included->notes.given;
     struct tunnel_description *tunnel = &draft->tunnel;
     if (takes_key(given, there, KEYWORD_PRIVATE_KEY, KEYWORD_PRIVATE_KEY_FILE))
         memcpy(tunnel->private_key, included->tunnel.private_key, sizeof(tunnel->private_key));
+    peers_join(loader, draft, tunnel->private_key);
+    peers_join(loader, included, tunnel->private_key);
     if (takes(given, there, KEYWORD_ADDRESS)) {
         tunnel->addresses = included->tunnel.addresses;
         tunnel->address_count = included->tunnel.address_count;

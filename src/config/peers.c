@@ -6,6 +6,7 @@
 
 #include "base/bytes.h"
 #include "config/settings.h"
+#include "crypto/x25519.h"
 
 /* One section, for sorting those of a key together in file order. */
 struct part {
@@ -137,11 +138,39 @@ static size_t *find_first_sections(struct loader *loader, const struct tunnel_de
     return first_of;
 }
 
-void peers_join(struct loader *loader, struct draft *draft)
+/* An interface passes over a peer with its own key, as it stands in files that list each node of a
+ * mesh, this one too. Before anything is joined: such a peer takes no prefix from another. */
+static void leave_out_own(struct loader *loader, struct draft *draft, const uint8_t private_key[32])
+{
+    struct tunnel_description *tunnel = &draft->tunnel;
+    struct config_peer *notes = draft->notes.peers;
+    uint8_t own[32];
+    size_t kept = 0;
+    if (tunnel->peer_count == 0 || bytes_are_zero(private_key, sizeof(own)))
+        return;
+    x25519_public(own, private_key);
+    for (size_t i = 0; i < tunnel->peer_count; i++) {
+        if (notes[i].given[KEYWORD_PUBLIC_KEY].file &&
+            memcmp(tunnel->peers[i].public_key, own, sizeof(own)) == 0) {
+            config_messages_add(loader->messages, CONFIG_WARNING,
+                                &notes[i].given[KEYWORD_PUBLIC_KEY],
+                                "belongs to the tunnel's own PrivateKey: this [Peer] is passed over, "
+                                "as `wg` does; if it is to be another, write the key that the other "
+                                "end has");
+            continue;
+        }
+        tunnel->peers[kept] = tunnel->peers[i];
+        notes[kept++] = notes[i];
+    }
+    tunnel->peer_count = kept;
+}
+
+void peers_join(struct loader *loader, struct draft *draft, const uint8_t private_key[32])
 {
     struct tunnel_description *tunnel = &draft->tunnel;
     struct config_peer *notes = draft->notes.peers;
     size_t kept = 0;
+    leave_out_own(loader, draft, private_key);
     const size_t *first_of = find_first_sections(loader, tunnel);
     if (!first_of)
         return;

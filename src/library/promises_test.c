@@ -11,6 +11,7 @@
 #define WALL_NS (1700000000ull * S_NS)
 #define KEY "ERERERERERERERERERERERERERERERERERERERERERE="
 #define PUBLIC "D6poTtKIZ7l/Smot7l34zpdOdrcBjj8iocTPJnhXDyA="
+#define OWN_PUBLIC "e06Qm75//kTEZaIgA31gjuNYl9Me+XLwf3SJLLD3PxM="
 #define OWN "PrivateKey = " KEY "\nAddress = 10.9.0.1/32\n"
 #define PEER                                                                                       \
     "[Peer]\nPublicKey = " PUBLIC "\nEndpoint = 192.0.2.2:51820\nAllowedIPs = 10.9.0.2/32\n"
@@ -187,6 +188,18 @@ static void test_what_asks_something_of_the_host_is_told(void)
     hopwire_engine_free(engine);
 }
 
+static void test_a_peer_with_the_tunnel_s_own_key_is_passed_over(void)
+{
+    struct hopwire_engine *engine = make("[Interface]\nMTU = 1400\n" OWN "[Peer]\nPublicKey = "
+                                         OWN_PUBLIC "\nAllowedIPs = 10.9.0.2/32\n" PEER);
+    CHECK(strstr(warnings, ":6: PublicKey: belongs to the tunnel's own PrivateKey") != NULL);
+    if (!engine)
+        return;
+    hopwire_engine_set_up(engine, true, S_NS);
+    CHECK_EQUAL(send_packet(engine, S_NS), 1);
+    hopwire_engine_free(engine);
+}
+
 int main(int argc, char **argv)
 {
     TAP_RUN(argc, argv, test_a_configured_mtu_holds_from_the_start);
@@ -194,5 +207,6 @@ int main(int argc, char **argv)
     TAP_RUN(argc, argv, test_what_comes_while_down_is_refused_and_never_sent);
     TAP_RUN(argc, argv, test_a_down_ends_the_count_of_attempts);
     TAP_RUN(argc, argv, test_what_asks_something_of_the_host_is_told);
+    TAP_RUN(argc, argv, test_a_peer_with_the_tunnel_s_own_key_is_passed_over);
     return tap_done();
 }

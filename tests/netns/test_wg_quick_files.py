@@ -263,6 +263,11 @@ def I1_what_wg_quick_and_wg_make_of_the_corpus():
     tap.equal(judge(readers, bare), len(bare), "files of which only the hooks are left out")
 
 
+def public_of(private):
+    return subprocess.run(["wg", "pubkey"], input=private, capture_output=True, text=True,
+                          check=True).stdout.strip()
+
+
 def change_line(rng, line):
     """One line, written otherwise; `wg` and wg-quick decide what it means."""
     key, equals, value = line.partition("=")
@@ -292,6 +297,9 @@ def change_line(rng, line):
 def changed(rng, text):
     """Some lines otherwise, sections in another order or twice, one line less, other line ends."""
     parts = re.split(r"(?m)^(?=\s*\[)", text)
+    key = re.search(r"(?im)^\s*PrivateKey\s*=\s*([\w+/]{43}=)", text)
+    if key and rng.randrange(8) == 0:  # itself, among the nodes of a mesh
+        parts.append(f"[Peer]\nPublicKey = {public_of(key[1])}\nAllowedIPs = 10.0.0.0/8, fd00::/8\n")
     for _ in range(rng.randrange(1, 4)):
         what = rng.randrange(6)
         if what == 0 and len(parts) > 2:
