@@ -67,8 +67,8 @@ static enum accept_road take_fragment(struct engine *engine, struct inbound_entr
         *verdict = enter_child(entry, child, &source, &destination);
         return *verdict == VERDICT_OK ? ACCEPT_CARRIED : ACCEPT_REFUSED;
     }
-    int own = own_datagram_at(engine, node, port);
-    *verdict = own_datagram_deliver(engine, own, &source, result.whole->data,
+    int own = own_socket_at(engine, node, port);
+    *verdict = own_socket_deliver(engine, own, &source, result.whole->data,
                                     result.whole->len_bytes);
     return *verdict == VERDICT_OK ? ACCEPT_CONSUMED : ACCEPT_REFUSED;
 }
@@ -80,7 +80,7 @@ static int route_of(const struct engine *engine, enum family family, const uint8
 
 static bool is_virtual_port(const struct engine *engine, const struct node *node, uint16_t port)
 {
-    return node_child_at_port(node, port) || own_datagram_at(engine, node, port) >= 0;
+    return node_child_at_port(node, port) || own_socket_at(engine, node, port) >= 0;
 }
 
 static void find_source(const struct engine *engine, const struct node *node, enum family family,
@@ -220,7 +220,7 @@ enum accept_road accept_packet(struct engine *engine, struct inbound_entry *entr
     }
     uint16_t port = virtual_port(node, bytes, view);
     struct node *child = port ? node_child_at_port(node, port) : NULL;
-    int own = port && !child ? own_datagram_at(engine, node, port) : -1;
+    int own = port && !child ? own_socket_at(engine, node, port) : -1;
     if (reassembly_concerns(view) && engine->reassemblies[node->index] &&
         is_own_address(node, family, bytes + view->destination_offset)) {
         enum accept_road road = take_fragment(engine, entry, view, child != NULL || own >= 0, now,
@@ -234,7 +234,7 @@ enum accept_road accept_packet(struct engine *engine, struct inbound_entry *entr
         packet_pull(packet, view->transport_offset);
         if (*verdict == VERDICT_OK)
             *verdict = child ? enter_child(entry, child, &from, &to)
-                             : own_datagram_deliver(engine, own, &from, packet->data,
+                             : own_socket_deliver(engine, own, &from, packet->data,
                                                     packet->len_bytes);
         if (*verdict != VERDICT_OK)
             return ACCEPT_REFUSED;

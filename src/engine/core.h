@@ -7,7 +7,7 @@
 #include "base/log_level.h"
 #include "crypto/aead.h"
 #include "engine/actions.h"
-#include "engine/own_datagram.h"
+#include "engine/own_socket.h"
 #include "engine/train.h"
 #include "engine/tree.h"
 #include "packet/offload.h"
@@ -58,7 +58,7 @@ struct inbound_entry {
 struct own_socket {
     struct node *node; /* NULL: never used */
     uint16_t port;
-    own_datagram_receive receive; /* NULL: closed; the port stays taken */
+    own_socket_receive receive; /* NULL: closed; the port stays taken */
     void *context;
 };
 
@@ -104,7 +104,7 @@ struct engine {
 
     struct backlog backlog;
 
-    struct own_socket own_sockets[OWN_DATAGRAM_SOCKETS];
+    struct own_socket own_sockets[OWN_SOCKETS];
     unsigned next_own_socket;
 
     struct aead_desc seals[OUTBOUND_MOST];

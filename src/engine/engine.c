@@ -158,7 +158,7 @@ void engine_tick(struct engine *engine, instant_ns now, uint64_t wall_ns, struct
 
 instant_ns engine_deadline(const struct engine *engine)
 {
-    /* Outside of a turn the batch holds what own_datagram_send put there. */
+    /* Outside of a turn the batch holds what own_socket_send put there. */
     if (engine->backlog.count || engine->outbound_count ||
         !list_is_empty(&engine->wants_handshake) || !list_is_empty(&engine->releasing))
         return 0;

@@ -263,7 +263,7 @@ static void c5_an_answer_to_a_query_of_the_program_s_own_is_joined(void)
     };
     for (size_t i = 0; i < 4; i++) {
         size_t header = i % 2 ? 48 : 28;
-        int own = own_datagram_open(office.client->engine, ways[i].tunnel, keep, &answers);
+        int own = own_socket_open(office.client->engine, ways[i].tunnel, keep, &answers);
         answers.count = 0;
         send_answer(&office, ways[i].server, ways[i].source, ways[i].destination, own, 4000,
                     &pieces, bytes);
@@ -276,7 +276,7 @@ static void c5_an_answer_to_a_query_of_the_program_s_own_is_joined(void)
         sim_run(office.sim, SIM_S / 5);
         CHECK_EQUAL(answers.count, 1);
         CHECK_EQUAL(sim_drops(office.client, VERDICT_MALFORMED), i + 1);
-        own_datagram_close(office.client->engine, own);
+        own_socket_close(office.client->engine, own);
         send_answer(&office, ways[i].server, ways[i].source, ways[i].destination, own, 4000,
                     &pieces, bytes);
         CHECK_EQUAL(answers.count, 1);

@@ -5,7 +5,7 @@
 
 #include "base/bytes.h"
 #include "engine/outbound.h"
-#include "engine/own_datagram.h"
+#include "engine/own_socket.h"
 #include "simulation/chain.h"
 #include "simulation/office.h"
 #include "wireguard/message.h"
@@ -298,9 +298,9 @@ static void c7_data_do_not_push_out_a_carried_initiation(void)
     struct engine *engine = chain.client->engine;
     sim_send(chain.client, &sample);
     const struct endpoint to = sample_endpoint("198.51.100.53:53");
-    int own = own_datagram_open(engine, 0, NULL, NULL);
+    int own = own_socket_open(engine, 0, NULL, NULL);
     for (unsigned i = 0; i < 300; i++) {
-        CHECK_EQUAL(own_datagram_send(engine, own, &to, (const uint8_t *)"query", 5), VERDICT_OK);
+        CHECK_EQUAL(own_socket_send(engine, own, &to, (const uint8_t *)"query", 5), VERDICT_OK);
         sim_flush(chain.client);
     }
     CHECK_EQUAL(sim_drops(chain.client, VERDICT_STAGE_FULL), 300 - 128);

@@ -78,7 +78,7 @@ static bool port_is_taken(const struct engine *engine, const struct node *node,
                                                     family_bytes(own->family)) != 0))
         return false;
     uint16_t port = load_be16(bytes + view->transport_offset);
-    return node_child_at_port(node, port) || own_datagram_at(engine, node, port) >= 0;
+    return node_child_at_port(node, port) || own_socket_at(engine, node, port) >= 0;
 }
 
 /* Asked again for what is left of a super-packet: the path may have narrowed since the last turn. */

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "base/bytes.h"
-#include "engine/own_datagram.h"
+#include "engine/own_socket.h"
 
 #define SOCKETS_MOST 8
 #define DATAGRAM_MOST_BYTES RESOLVE_INSIDE_ROOM_MOST_BYTES
@@ -71,7 +71,7 @@ static ares_socket_t open_socket(int family, int type, int protocol, void *conte
         return ARES_SOCKET_BAD;
     }
     int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    int number = fd < 0 ? -1 : own_datagram_open(sockets->engine, sockets->tunnel, keep, socket);
+    int number = fd < 0 ? -1 : own_socket_open(sockets->engine, sockets->tunnel, keep, socket);
     if (number < 0) {
         if (fd >= 0)
             close(fd);
@@ -88,7 +88,7 @@ static int close_socket(ares_socket_t fd, void *context)
     struct inside_socket *socket = find(sockets, fd);
     if (!socket)
         return 0;
-    own_datagram_close(sockets->engine, socket->number);
+    own_socket_close(sockets->engine, socket->number);
     socket->fd = -1;
     return close(fd);
 }
@@ -166,7 +166,7 @@ static ares_ssize_t send_parts(ares_socket_t fd, const struct iovec *parts, int 
         memcpy(bytes + len, parts[i].iov_base, parts[i].iov_len);
         len += parts[i].iov_len;
     }
-    if (own_datagram_send(sockets->engine, socket->number, &socket->to, bytes, len) != VERDICT_OK) {
+    if (own_socket_send(sockets->engine, socket->number, &socket->to, bytes, len) != VERDICT_OK) {
         errno = ENETUNREACH;
         return -1;
     }

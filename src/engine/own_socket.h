@@ -3,8 +3,8 @@
  * tunnel's first address of each family, as a carried tunnel has one (C1), for the queries of names.
  * What the tunnel accepts for such a socket goes to `receive` and never to the TUN (C4); fragments are
  * joined as a carried tunnel's are (C5). What is larger than the tunnel's MTU is not sent. */
-#ifndef ENGINE_OWN_DATAGRAM_H
-#define ENGINE_OWN_DATAGRAM_H
+#ifndef ENGINE_OWN_SOCKET_H
+#define ENGINE_OWN_SOCKET_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -12,32 +12,32 @@
 #include "base/address.h"
 #include "base/verdict.h"
 
-#define OWN_DATAGRAM_SOCKETS 32
+#define OWN_SOCKETS 32
 
 struct engine;
 struct node;
 
 /* An answer, from anybody inside the tunnel: whoever asked compares `source`. The bytes are borrowed
  * for the call, which must not enter the engine: it keeps a copy and returns. */
-typedef void (*own_datagram_receive)(void *context, const struct endpoint *source,
+typedef void (*own_socket_receive)(void *context, const struct endpoint *source,
                                      const uint8_t *bytes, size_t len);
 
 /* A socket at a random port outside the host's ephemeral range; its number, or -1: all are open, or
  * there is no memory. */
-int own_datagram_open(struct engine *engine, uint32_t tunnel, own_datagram_receive receive,
+int own_socket_open(struct engine *engine, uint32_t tunnel, own_socket_receive receive,
                       void *context);
 /* The port stays taken until its place is needed, so a late answer reaches nobody else. */
-void own_datagram_close(struct engine *engine, int number);
+void own_socket_close(struct engine *engine, int number);
 /* Goes out with the next engine_tick or engine_flush, staged while there is no session like any other
  * packet. Not OK: refused and not sent (no_address, no_peer, narrow_path, too_big, pool_empty). */
-enum verdict own_datagram_send(struct engine *engine, int number, const struct endpoint *to,
+enum verdict own_socket_send(struct engine *engine, int number, const struct endpoint *to,
                                const uint8_t *bytes, size_t len);
 
 /* The number of the socket at that port of the tunnel, closed ones too, or -1. */
-int own_datagram_at(const struct engine *engine, const struct node *node, uint16_t port);
+int own_socket_at(const struct engine *engine, const struct node *node, uint16_t port);
 /* Hands a datagram (its UDP header and all behind it) to that socket; `number` may be -1: closed since.
  * Its checksum must be right: unlike a carried tunnel's, these bytes have nothing else. */
-enum verdict own_datagram_deliver(struct engine *engine, int number, const struct address *source,
+enum verdict own_socket_deliver(struct engine *engine, int number, const struct address *source,
                                   const uint8_t *udp, size_t len);
 
 #endif

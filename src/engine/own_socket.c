@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "engine/own_datagram.h"
+#include "engine/own_socket.h"
 
 #include "engine/core.h"
 #include "packet/checksum.h"
@@ -9,11 +9,11 @@
 #define PORT_FIRST 61000u
 #define PORTS (65536u - PORT_FIRST)
 
-int own_datagram_at(const struct engine *engine, const struct node *node, uint16_t port)
+int own_socket_at(const struct engine *engine, const struct node *node, uint16_t port)
 {
     if (port < PORT_FIRST) /* nearly every packet */
         return -1;
-    for (int i = 0; i < OWN_DATAGRAM_SOCKETS; i++) {
+    for (int i = 0; i < OWN_SOCKETS; i++) {
         if (engine->own_sockets[i].port == port && engine->own_sockets[i].node == node)
             return i;
     }
@@ -24,7 +24,7 @@ static uint16_t choose_port(const struct engine *engine, const struct node *node
 {
     for (;;) {
         uint16_t port = (uint16_t)(PORT_FIRST + random_u32(engine->random) % PORTS);
-        if (!node_child_at_port(node, port) && own_datagram_at(engine, node, port) < 0)
+        if (!node_child_at_port(node, port) && own_socket_at(engine, node, port) < 0)
             return port;
     }
 }
@@ -38,12 +38,12 @@ static bool prepare_reassembly(struct engine *engine, const struct node *node)
     return *reassembly;
 }
 
-int own_datagram_open(struct engine *engine, uint32_t tunnel, own_datagram_receive receive,
+int own_socket_open(struct engine *engine, uint32_t tunnel, own_socket_receive receive,
                       void *context)
 {
-    for (unsigned i = 0; i < OWN_DATAGRAM_SOCKETS; i++) {
+    for (unsigned i = 0; i < OWN_SOCKETS; i++) {
         /* In turn, so that the one that was closed last is taken last. */
-        unsigned number = engine->next_own_socket++ % OWN_DATAGRAM_SOCKETS;
+        unsigned number = engine->next_own_socket++ % OWN_SOCKETS;
         struct own_socket *own = &engine->own_sockets[number];
         struct node *node = &engine->tree.nodes[tunnel];
         if (own->receive)
@@ -57,12 +57,12 @@ int own_datagram_open(struct engine *engine, uint32_t tunnel, own_datagram_recei
     return -1;
 }
 
-void own_datagram_close(struct engine *engine, int number)
+void own_socket_close(struct engine *engine, int number)
 {
     engine->own_sockets[number].receive = NULL;
 }
 
-enum verdict own_datagram_send(struct engine *engine, int number, const struct endpoint *to,
+enum verdict own_socket_send(struct engine *engine, int number, const struct endpoint *to,
                                const uint8_t *bytes, size_t len)
 {
     const struct own_socket *own = &engine->own_sockets[number];
@@ -107,7 +107,7 @@ static bool checksum_is_right(const struct node *node, const struct address *sou
     return checksum_finish(checksum_add(sum, udp, len)) == 0;
 }
 
-enum verdict own_datagram_deliver(struct engine *engine, int number, const struct address *source,
+enum verdict own_socket_deliver(struct engine *engine, int number, const struct address *source,
                                   const uint8_t *udp, size_t len)
 {
     if (number < 0)
