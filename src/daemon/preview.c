@@ -8,7 +8,7 @@
 #include "daemon/beside.h"
 #include "daemon/roots.h"
 #include "daemon/system_dns.h"
-#include "engine/network_routes.h"
+#include "engine/tree_routes.h"
 #include "engine/tree.h"
 #include "host/dns_way.h"
 #include "host/routing.h"
@@ -231,7 +231,7 @@ bool preview_append(const struct config *config, struct text *text)
     append_mtus(&preview);
     append_fellows(&preview);
     routes_walk(&tree.routes, append_route, &preview);
-    network_routes_walk_losses(tree.memory, &config->network, append_loss, &preview);
+    tree_routes_walk_losses(tree.memory, &config->network, append_loss, &preview);
     append_dns(&preview, config);
     append_beside(config, text);
     tree_wipe(&tree);

@@ -10,7 +10,7 @@
 
 #include "engine/fellows.h"
 #include "engine/mtu.h"
-#include "engine/network_routes.h"
+#include "engine/tree_routes.h"
 
 /* Ports outside the usual ephemeral range (32768 to 60999): RULES C1. */
 #define VIRTUAL_PORT_FIRST 61000
@@ -305,7 +305,7 @@ bool tree_init(struct tree *tree, const struct memory *memory, const struct rand
     }
     if (built) {
         link_nodes(tree, random, network);
-        built = network_routes_init(&tree->routes, memory, network, why, why_bytes);
+        built = tree_routes_init(&tree->routes, memory, network, why, why_bytes);
     }
     if (!built)
         tree_wipe(tree);

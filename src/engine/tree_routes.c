@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "engine/network_routes.h"
+#include "engine/tree_routes.h"
 
 #include <stdio.h>
 
@@ -97,7 +97,7 @@ static void give_lists(const struct memory *memory, struct route_lists *lists)
     memory_give(memory, lists->includes, lists->capacity * sizeof(*lists->includes));
 }
 
-bool network_routes_walk_losses(const struct memory *memory,
+bool tree_routes_walk_losses(const struct memory *memory,
                                 const struct network_description *network,
                                 void (*visit)(void *context, const struct routes_loss *loss),
                                 void *context)
@@ -109,7 +109,7 @@ bool network_routes_walk_losses(const struct memory *memory,
     return done;
 }
 
-bool network_routes_init(struct routes *routes, const struct memory *memory,
+bool tree_routes_init(struct routes *routes, const struct memory *memory,
                          const struct network_description *network, char *why, size_t why_bytes)
 {
     struct route_lists lists;

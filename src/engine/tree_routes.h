@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /* A description's routes, as route/ takes them: Routes, the AllowedIPs that stand for them, and a host
  * route for each name server (RULES A1, A2, G3). */
-#ifndef ENGINE_NETWORK_ROUTES_H
-#define ENGINE_NETWORK_ROUTES_H
+#ifndef ENGINE_TREE_ROUTES_H
+#define ENGINE_TREE_ROUTES_H
 
 #include "engine/network.h"
 #include "route/routes.h"
 
 /* False: refused, `why` says what, and there is nothing to wipe. */
-bool network_routes_init(struct routes *routes, const struct memory *memory,
+bool tree_routes_init(struct routes *routes, const struct memory *memory,
                          const struct network_description *network, char *why, size_t why_bytes);
 /* What each carrier loses to those it carries (RULES A3): see routes_walk_losses. */
-bool network_routes_walk_losses(const struct memory *memory,
+bool tree_routes_walk_losses(const struct memory *memory,
                                 const struct network_description *network,
                                 void (*visit)(void *context, const struct routes_loss *loss),
                                 void *context);
