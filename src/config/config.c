@@ -124,7 +124,8 @@ static void tell_unused_addresses(struct loader *loader)
     const struct config *config = loader->config;
     for (size_t i = 0; i < config->network.tunnel_count; i++) {
         const struct tunnel_description *tunnel = &config->network.tunnels[i];
-        bool has_ipv4 = false, has_ipv6 = false, has_nat = network_nat_is_on(&config->network, i);
+        bool has_ipv4 = false, has_ipv6 = false;
+        bool has_nat = description_nat_is_on(&config->network, i);
         for (size_t a = 0; a < tunnel->address_count && has_nat; a++) {
             char text[ADDRESS_TEXT_BYTES];
             const struct address *address = &tunnel->addresses[a];

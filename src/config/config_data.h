@@ -9,7 +9,7 @@
 #include "config/config_messages.h"
 #include "config/keyword.h"
 #include "config/value.h"
-#include "engine/network.h"
+#include "engine/description.h"
 
 #define CONFIG_FILE_MOST_BYTES (16u << 20)
 #define CONFIG_TUNNELS_MOST 128

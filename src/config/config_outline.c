@@ -85,7 +85,7 @@ static void outline_way(const struct config *config, struct line *line, size_t i
     const struct tunnel_description *tunnel = &config->network.tunnels[index];
     const struct peer_description *from = &tunnel->peers[peer];
     int fellow = from->has_endpoint
-                     ? network_fellow_of(tunnel, peer, &from->endpoint.address)
+                     ? description_fellow_of(tunnel, peer, &from->endpoint.address)
                      : NETWORK_FELLOW_NONE;
     if (fellow >= 0) {
         char key[KEYTEXT_CHARACTERS + 1];
@@ -96,7 +96,7 @@ static void outline_way(const struct config *config, struct line *line, size_t i
     } else {
         put(line, "inside %s", config->network.tunnels[tunnel->carrier].name);
     }
-    if (from->endpoint_name && network_levels_of(tunnel) > 1)
+    if (from->endpoint_name && description_levels_of(tunnel) > 1)
         put(line, "or inside the peer that has its address in AllowedIPs");
 }
 
@@ -132,7 +132,7 @@ static void outline_below(const struct config *config, struct text *text, int ca
         const struct tunnel_description *tunnel = &config->network.tunnels[i];
         if (tunnel->carrier != carrier)
             continue;
-        bool has_nat = network_nat_is_on(&config->network, i);
+        bool has_nat = description_nat_is_on(&config->network, i);
         struct line line = line_begin(text, 2 * depth);
         put(&line, "%s:", tunnel->name);
         for (size_t a = 0; a < tunnel->address_count; a++) {

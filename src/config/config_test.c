@@ -368,7 +368,8 @@ static void test_b1_nat_addresses(void)
     check_address(&config->network.nat_ipv6, "fd00::1");
     CHECK(said(CONFIG_NOTICE, "n.conf:12: Address: 10.1.0.2 is unused: \"b\" has NAT and needs one "
                               "address of a family"));
-    CHECK(!network_nat_is_on(&config->network, 0) && network_nat_is_on(&config->network, 1));
+    CHECK(!description_nat_is_on(&config->network, 0));
+    CHECK(description_nat_is_on(&config->network, 1));
     done(config);
 }
 
@@ -382,8 +383,9 @@ static void test_b2_the_first_root_need_not_be_the_first_tunnel(void)
     struct config *config = load(&files, 1);
     if (!config)
         return;
-    CHECK_EQUAL(network_first_root(&config->network), 1);
-    CHECK(network_nat_is_on(&config->network, 0) && !network_nat_is_on(&config->network, 1));
+    CHECK_EQUAL(description_first_root(&config->network), 1);
+    CHECK(description_nat_is_on(&config->network, 0));
+    CHECK(!description_nat_is_on(&config->network, 1));
     check_address(&config->network.nat_ipv4, "10.1.0.1");
     done(config);
 }

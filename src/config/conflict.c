@@ -124,8 +124,8 @@ static void check_group(struct loader *loader, const struct claim *group, size_t
             continue;
         }
         for (size_t j = 0; j < taken_count; j++) {
-            if (network_rides(network, claim->tunnel, taken[j]->tunnel) ||
-                network_rides(network, taken[j]->tunnel, claim->tunnel))
+            if (description_rides(network, claim->tunnel, taken[j]->tunnel) ||
+                description_rides(network, taken[j]->tunnel, claim->tunnel))
                 continue;
             config_messages_add(loader->messages, CONFIG_ERROR, &claim->place,
                                 "%s of \"%s\" belongs to \"%s\" already (%s), and neither tunnel "
@@ -232,7 +232,7 @@ static bool find_others(struct loader *loader, size_t index, struct ranges *othe
     if (!ranges_of_exceptions(others, arena, &network->tunnels[index]))
         return false;
     for (size_t i = 0; i < network->tunnel_count; i++) {
-        if (i == index || !network_rides(network, i, index))
+        if (i == index || !description_rides(network, i, index))
             continue;
         if (!ranges_of_routes(&routes, arena, &network->tunnels[i]) ||
             !ranges_unite(&united, arena, others, &routes))
@@ -274,7 +274,7 @@ static void warn_of_families(struct loader *loader, size_t index)
 static bool is_inside_fellow(const struct tunnel_description *tunnel,
                              const struct peer_description *peer)
 {
-    return network_fellow_of(tunnel, (size_t)(peer - tunnel->peers),
+    return description_fellow_of(tunnel, (size_t)(peer - tunnel->peers),
                                   &peer->endpoint.address) != NETWORK_FELLOW_NONE;
 }
 

@@ -20,7 +20,7 @@ static const struct address *address_of(const struct tunnel_description *tunnel,
 static int fellow_of(const struct tunnel_description *tunnel, size_t peer)
 {
     return tunnel->peers[peer].has_endpoint
-               ? network_fellow_of(tunnel, peer, address_of(tunnel, peer))
+               ? description_fellow_of(tunnel, peer, address_of(tunnel, peer))
                : NETWORK_FELLOW_NONE;
 }
 
@@ -87,8 +87,8 @@ static void tell_of_tunnel(const struct spot *spot, size_t other)
 {
     const struct network_description *network = &spot->loader->config->network;
     const struct tunnel_description *owner = &network->tunnels[other];
-    if (other == spot->index || network_rides(network, other, spot->index) ||
-        network_fellow_of(owner, owner->peer_count, address_of(spot->tunnel, spot->peer)) < 0)
+    if (other == spot->index || description_rides(network, other, spot->index) ||
+        description_fellow_of(owner, owner->peer_count, address_of(spot->tunnel, spot->peer)) < 0)
         return;
     config_messages_add(spot->loader->messages, CONFIG_NOTICE, spot->place,
                         "%s is in the AllowedIPs of \"%s\" as well, and is reached past it all the "

@@ -5,7 +5,7 @@
 #define CONFIG_NAMING_H
 
 #include "config/value.h"
-#include "engine/network.h"
+#include "engine/description.h"
 
 /* Of a file's path: what stands between the last slash and ".conf". Where that cannot be a network's
  * name (blanks, '#', more than 63 bytes), one that is like it and always the same, with a few digits

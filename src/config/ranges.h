@@ -5,7 +5,7 @@
 #define CONFIG_RANGES_H
 
 #include "config/arena.h"
-#include "engine/network.h"
+#include "engine/description.h"
 
 struct range;
 

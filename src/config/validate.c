@@ -93,7 +93,7 @@ bool validate_tree(struct loader *loader)
         }
     }
     for (size_t i = 0; i < network->tunnel_count; i++) {
-        size_t depth = network_depth_of(network, i);
+        size_t depth = description_depth_of(network, i);
         const struct config_place *place = place_of(&config->tunnels[i], KEYWORD_VIA);
         can_be_walked &= depth > 0;
         if (opens_loop(network, i))

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "engine/network.h"
+#include "engine/description.h"
 
 #define HOST_NAME_CHARACTERS 253
 #define LABEL_CHARACTERS 63

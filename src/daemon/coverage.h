@@ -3,7 +3,7 @@
 #ifndef DAEMON_COVERAGE_H
 #define DAEMON_COVERAGE_H
 
-#include "engine/network.h"
+#include "engine/description.h"
 
 /* Its Routes (by default its peers' AllowedIPs) without their exceptions, the longest deciding, are
  * more than half of all addresses of the family: /0, "everything but private prefixes" (RULES G3). */

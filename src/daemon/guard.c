@@ -142,7 +142,7 @@ static size_t list_addresses(const struct config *config, struct address **addre
     (*addresses)[count++] = network->nat_ipv6;
     for (size_t i = 0; i < network->tunnel_count; i++)
         for (size_t a = 0; a < network->tunnels[i].address_count; a++)
-            if (!network_nat_is_on(&config->network, i))
+            if (!description_nat_is_on(&config->network, i))
                 (*addresses)[count++] = network->tunnels[i].addresses[a];
     return count;
 }

@@ -34,7 +34,7 @@ static int add_addresses(struct netlink *netlink, int index, const struct config
     }
     for (size_t i = 0; i < network->tunnel_count && result == 0; i++) {
         const struct tunnel_description *tunnel = &network->tunnels[i];
-        if (network_nat_is_on(&config->network, i))
+        if (description_nat_is_on(&config->network, i))
             continue;
         for (size_t a = 0; a < tunnel->address_count && result == 0; a++) {
             const struct address *address = &tunnel->addresses[a];
@@ -81,7 +81,7 @@ static struct address source_for(const struct config *config, int tunnel, enum f
 {
     const struct network_description *network = &config->network;
     const struct tunnel_description *from = &network->tunnels[tunnel];
-    if (network_nat_is_on(&config->network, (size_t)tunnel))
+    if (description_nat_is_on(&config->network, (size_t)tunnel))
         return family == FAMILY_IPV4 ? network->nat_ipv4 : network->nat_ipv6;
     for (size_t i = 0; i < from->address_count; i++) {
         if (from->addresses[i].family == family)

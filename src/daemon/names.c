@@ -6,7 +6,6 @@
 #include <stdlib.h>
 
 #include "config/value.h"
-#include "engine/tree.h"
 
 #define RETRY_FIRST_NS (1 * NS_PER_S)
 #define RETRY_MOST_NS (10 * NS_PER_S)

@@ -62,7 +62,7 @@ static const struct address *first_address(const struct tunnel_description *tunn
 static bool is_on_interface(const struct config *config, size_t carrier,
                             const struct address *address)
 {
-    return !network_nat_is_on(&config->network, carrier) ||
+    return !description_nat_is_on(&config->network, carrier) ||
            address_is_equal(address, &config->network.nat_ipv4) ||
            address_is_equal(address, &config->network.nat_ipv6);
 }

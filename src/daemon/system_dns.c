@@ -12,7 +12,7 @@ static size_t deepest_of_most(const struct network_description *network)
 {
     size_t chosen = network->tunnel_count, deepest = 0;
     for (size_t i = 0; i < network->tunnel_count; i++) {
-        size_t depth = network_depth_of(network, i);
+        size_t depth = description_depth_of(network, i);
         if (network->tunnels[i].dns_count && depth > deepest && takes_most(&network->tunnels[i])) {
             chosen = i;
             deepest = depth;

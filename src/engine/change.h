@@ -5,7 +5,7 @@
 #ifndef ENGINE_CHANGE_H
 #define ENGINE_CHANGE_H
 
-#include "engine/network.h"
+#include "engine/description.h"
 
 enum change_kind {
     CHANGE_TUNNEL_ADD,    /* `tunnel` whole, with its peers; in front of what it carries */

@@ -20,7 +20,7 @@
 
 void engine_pool_shape(const struct network_description *network, struct pool_shape *shape)
 {
-    size_t depth = network_longest_path(network), payload = POOL_PAYLOAD_LEAST_BYTES;
+    size_t depth = description_longest_path(network), payload = POOL_PAYLOAD_LEAST_BYTES;
     if (network->link_mtu_bytes > payload)
         payload = network->link_mtu_bytes;
     for (size_t i = 0; i < network->tunnel_count; i++) {

@@ -9,7 +9,7 @@
 #include "base/random.h"
 #include "crypto/aead.h"
 #include "engine/actions.h"
-#include "engine/network.h"
+#include "engine/description.h"
 #include "engine/status.h"
 #include "engine/train.h"
 #include "packet/pool.h"

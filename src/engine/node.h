@@ -7,7 +7,7 @@
 #include "engine/backlog.h"
 #include "engine/endpoints.h"
 #include "engine/hop.h"
-#include "engine/network.h"
+#include "engine/description.h"
 #include "route/bucket.h"
 #include "route/routes.h"
 #include "wireguard/tunnel.h"

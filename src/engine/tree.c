@@ -22,18 +22,6 @@
 #define CALLERS_PER_S 128
 #define CALLERS_BURST 256
 
-uint32_t tree_description_depth(const struct network_description *network)
-{
-    uint32_t deepest = 0;
-    for (size_t i = 0; i < network->tunnel_count; i++) {
-        uint32_t depth = (uint32_t)network_depth_of(network, i);
-        if (depth == 0 || depth > NETWORK_DEPTH_MOST)
-            return 0;
-        deepest = depth > deepest ? depth : deepest;
-    }
-    return deepest;
-}
-
 /* ---- MTU ---- */
 
 void tree_set_root_mtu(struct tree *tree, struct node *root, uint32_t mtu_bytes)
@@ -221,9 +209,9 @@ static bool init_node(struct tree *tree, const struct random_source *random,
     node->tunnel.owner = node;
     if (from->carrier != TUNNEL_NO_CARRIER)
         node->carrier = &tree->nodes[from->carrier];
-    node->nat_is_on = network_nat_is_on(network, index);
+    node->nat_is_on = description_nat_is_on(network, index);
     node->listen_port = from->listen_port;
-    node->levels = network_levels_of(from);
+    node->levels = description_levels_of(from);
     node->next_ip_id = (uint16_t)random_u32(random);
     node->next_fragment_id = random_u32(random);
     node->configured_mtu_bytes = from->mtu_bytes;
@@ -244,7 +232,7 @@ static void link_nodes(struct tree *tree, const struct random_source *random,
 {
     for (uint32_t i = 0; i < tree->count; i++) {
         struct node *node = &tree->nodes[i];
-        node->depth = (uint32_t)network_depth_of(network, i);
+        node->depth = (uint32_t)description_depth_of(network, i);
         if (!node->carrier)
             continue;
         node->next_sibling = node->carrier->first_child;
@@ -283,7 +271,7 @@ bool tree_init(struct tree *tree, const struct memory *memory, const struct rand
     trie_init(&tree->addresses, memory);
     trie_init(&tree->host_addresses, memory);
     trie_init(&tree->routes.trie, memory);
-    if (network->tunnel_count == 0 || tree_description_depth(network) == 0) {
+    if (network->tunnel_count == 0 || description_depth(network) == 0) {
         snprintf(why, why_bytes, "the tunnels do not form a tree of depth 1 to %d",
                  NETWORK_DEPTH_MOST);
         return false;

@@ -21,9 +21,6 @@ bool tree_is_of_this_host(const struct tree *tree, const struct address *address
 bool tree_is_out_of_scope(const struct tree *tree, const struct node *node,
                           const struct address *address);
 
-/* The deepest path of a description, 1 to NETWORK_DEPTH_MOST; 0: a loop, a missing carrier, deeper. */
-uint32_t tree_description_depth(const struct network_description *network);
-
 /* The peer's endpoint moved: finds its way out again. Children's MTU may change with it. */
 void tree_set_endpoint(struct tree *tree, struct peer *peer, const struct endpoint *endpoint);
 /* A root's MTU; those that it carries follow. 0: unknown. */

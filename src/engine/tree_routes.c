@@ -42,13 +42,13 @@ static bool has_name_server_route(const struct network_description *network, siz
         bool is_named = false;
         for (size_t d = 0; d < other->dns_count; d++)
             is_named |= address_is_equal(&other->dns[d], server);
-        size_t depth = network_depth_of(network, tunnel);
-        size_t other_depth = network_depth_of(network, i);
+        size_t depth = description_depth_of(network, tunnel);
+        size_t other_depth = description_depth_of(network, i);
         if (i != tunnel && is_named &&
             (other_depth > depth || (other_depth == depth && i < tunnel)))
             return false;
         bool are_related =
-            network_rides(network, i, tunnel) || network_rides(network, tunnel, i);
+            description_rides(network, i, tunnel) || description_rides(network, tunnel, i);
         if (!are_related && routes_prefix(other, &host))
             return false;
     }

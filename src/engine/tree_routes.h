@@ -4,7 +4,7 @@
 #ifndef ENGINE_TREE_ROUTES_H
 #define ENGINE_TREE_ROUTES_H
 
-#include "engine/network.h"
+#include "engine/description.h"
 #include "route/routes.h"
 
 /* False: refused, `why` says what, and there is nothing to wipe. */

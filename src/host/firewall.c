@@ -24,7 +24,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "engine/network.h"
+#include "engine/description.h"
 #include "host/nft_table.h"
 
 #define TABLE_NAME_BYTES 256

@@ -8,7 +8,7 @@
 #define HOST_ROUTING_H
 
 #include "base/prefix.h"
-#include "engine/network.h"
+#include "engine/description.h"
 #include "host/netlink.h"
 #include "host/sysctl.h"
 

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/network.h"
+#include "engine/description.h"
 #include "host/kernel_route.h"
 
 #define OWN_RULES_MOST 4

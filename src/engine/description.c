@@ -1,8 +1,20 @@
 /* SPDX-License-Identifier: MIT */
-#include "engine/network.h"
+#include "engine/description.h"
 
 /* Beyond this many comparisons of endpoints with prefixes the deepest path is taken for possible. */
 #define COMPARISONS_MOST (UINT64_C(1) << 22)
+
+uint32_t description_depth(const struct network_description *network)
+{
+    uint32_t deepest = 0;
+    for (size_t i = 0; i < network->tunnel_count; i++) {
+        uint32_t depth = (uint32_t)description_depth_of(network, i);
+        if (depth == 0 || depth > NETWORK_DEPTH_MOST)
+            return 0;
+        deepest = depth > deepest ? depth : deepest;
+    }
+    return deepest;
+}
 
 /* A /0, or one of both halves (RULES A1). */
 static bool is_default(const struct tunnel_description *tunnel, const struct prefix *prefix)
@@ -21,8 +33,8 @@ static bool is_default(const struct tunnel_description *tunnel, const struct pre
     return prefix->len_bits == 0 || (has_low && has_high);
 }
 
-int network_fellow_of(const struct tunnel_description *tunnel, size_t peer,
-                           const struct address *address)
+int description_fellow_of(const struct tunnel_description *tunnel, size_t peer,
+                          const struct address *address)
 {
     int longest = NETWORK_FELLOW_NONE, other = NETWORK_FELLOW_NONE;
     unsigned longest_bits = 0;
@@ -50,14 +62,14 @@ static uint32_t count_levels(const struct tunnel_description *tunnel, size_t pee
     uint32_t levels = 1;
     int at = (int)peer;
     for (; levels < NETWORK_LEVELS_MOST && tunnel->peers[at].has_endpoint; levels++) {
-        at = network_fellow_of(tunnel, (size_t)at, &tunnel->peers[at].endpoint.address);
+        at = description_fellow_of(tunnel, (size_t)at, &tunnel->peers[at].endpoint.address);
         if (at < 0)
             break;
     }
     return levels;
 }
 
-uint32_t network_levels_of(const struct tunnel_description *tunnel)
+uint32_t description_levels_of(const struct tunnel_description *tunnel)
 {
     uint64_t literals = 0, names = 0, prefixes = 0, narrow_peers = 0;
     for (size_t p = 0; p < tunnel->peer_count; p++) {
@@ -84,15 +96,15 @@ uint32_t network_levels_of(const struct tunnel_description *tunnel)
     return (uint32_t)(levels < most ? levels : most);
 }
 
-uint32_t network_longest_path(const struct network_description *network)
+uint32_t description_longest_path(const struct network_description *network)
 {
     uint32_t longest = 0;
     for (size_t i = 0; i < network->tunnel_count; i++) {
         uint32_t hops = 0;
-        if (network_depth_of(network, i) == 0)
+        if (description_depth_of(network, i) == 0)
             return 0;
         for (int at = (int)i; at != TUNNEL_NO_CARRIER; at = network->tunnels[at].carrier)
-            hops += network_levels_of(&network->tunnels[at]);
+            hops += description_levels_of(&network->tunnels[at]);
         longest = hops > longest ? hops : longest;
     }
     return longest;

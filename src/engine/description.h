@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* What a network is, as plain data: config/ writes it from text, the engine builds its tree from it.
  * Everything pointed to belongs to whoever made the description and may go once the engine has it. */
-#ifndef ENGINE_NETWORK_H
-#define ENGINE_NETWORK_H
+#ifndef ENGINE_DESCRIPTION_H
+#define ENGINE_DESCRIPTION_H
 
 #include "base/prefix.h"
 
@@ -62,7 +62,7 @@ struct network_description {
 
 /* The tunnels from this one down to its root, both counted; 0: the way never ends, or leaves the
  * array. */
-static inline size_t network_depth_of(const struct network_description *network, size_t tunnel)
+static inline size_t description_depth_of(const struct network_description *network, size_t tunnel)
 {
     size_t depth = 1;
     int at = network->tunnels[tunnel].carrier;
@@ -75,7 +75,7 @@ static inline size_t network_depth_of(const struct network_description *network,
 }
 
 /* The first tunnel in file order without a carrier (RULES A6). */
-static inline size_t network_first_root(const struct network_description *network)
+static inline size_t description_first_root(const struct network_description *network)
 {
     size_t root = 0;
     while (root + 1 < network->tunnel_count && network->tunnels[root].carrier != TUNNEL_NO_CARRIER)
@@ -84,13 +84,13 @@ static inline size_t network_first_root(const struct network_description *networ
 }
 
 /* RULES B2: `NAT = off` and the first root have none. */
-static inline bool network_nat_is_on(const struct network_description *network, size_t tunnel)
+static inline bool description_nat_is_on(const struct network_description *network, size_t tunnel)
 {
-    return !network->tunnels[tunnel].nat_is_off && tunnel != network_first_root(network);
+    return !network->tunnels[tunnel].nat_is_off && tunnel != description_first_root(network);
 }
 
 /* `tunnel` is `carrier`, or carried by it, directly or further in. Only where its way ends. */
-static inline bool network_rides(const struct network_description *network, size_t tunnel,
+static inline bool description_rides(const struct network_description *network, size_t tunnel,
                                  size_t carrier)
 {
     int at = (int)tunnel;
@@ -98,6 +98,9 @@ static inline bool network_rides(const struct network_description *network, size
         at = network->tunnels[at].carrier;
     return at == (int)carrier;
 }
+
+/* The deepest path, in tunnels, 1 to NETWORK_DEPTH_MOST; 0: a loop, a missing carrier, deeper. */
+uint32_t description_depth(const struct network_description *network);
 
 /* ---- one interface, several hops (RULES A8): see fellows.h ---- */
 
@@ -111,12 +114,12 @@ enum {
 
 /* The peer of the tunnel that would carry this peer's datagrams to the address, or one of these.
  * `peer` may be the peers' count: then anybody's. */
-int network_fellow_of(const struct tunnel_description *tunnel, size_t peer,
-                      const struct address *address);
+int description_fellow_of(const struct tunnel_description *tunnel, size_t peer,
+                          const struct address *address);
 /* The hops that a path may have within the tunnel: what the literal endpoints need, and one for each
  * name, whose address is not known yet. A peer beyond them is unroutable. */
-uint32_t network_levels_of(const struct tunnel_description *tunnel);
+uint32_t description_levels_of(const struct tunnel_description *tunnel);
 /* The hops of the longest path, in all its tunnels; 0: one never ends. */
-uint32_t network_longest_path(const struct network_description *network);
+uint32_t description_longest_path(const struct network_description *network);
 
 #endif

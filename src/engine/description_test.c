@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The ways inside a tunnel (RULES A8): what the description says is what the tree does. */
-#include "engine/network.h"
+#include "engine/description.h"
 
 #include <stdio.h>
 
@@ -51,7 +51,7 @@ static void a8_description_and_tree_agree(void)
         for (uint32_t p = 0; p < node->peer_count; p++) {
             const struct peer_description *from = &network.tunnels[0].peers[p];
             const struct hop *hop = &node->hops[p];
-            int fellow = network_fellow_of(&network.tunnels[0], p, &from->endpoint.address);
+            int fellow = description_fellow_of(&network.tunnels[0], p, &from->endpoint.address);
             if (!from->has_endpoint) {
                 CHECK(!hop->carrier);
                 continue;
@@ -63,7 +63,7 @@ static void a8_description_and_tree_agree(void)
             CHECK_EQUAL(hop->carrier == node, fellow != NETWORK_FELLOW_NONE);
             CHECK(!hop->carrier_peer || (int)hop->carrier_peer->index == fellow);
         }
-        CHECK(node->levels <= network_longest_path(&network.description));
+        CHECK(node->levels <= description_longest_path(&network.description));
         tree_wipe(&tree);
     }
     CHECK_EQUAL(tap_memory_balance_bytes(), 0);
@@ -95,10 +95,10 @@ static void a8_ordinary_peers_go_straight(void)
         sim_add_peer(&network, 0, 11, cases[i].exit, "203.0.113.1:1");
         sim_add_peer(&network, 0, 12, cases[i].entry, "203.0.113.2:1");
         for (size_t p = 0; p < 2; p++)
-            CHECK_EQUAL(network_fellow_of(&network.tunnels[0], p,
+            CHECK_EQUAL(description_fellow_of(&network.tunnels[0], p,
                                                &network.tunnels[0].peers[p].endpoint.address),
                         p ? cases[i].entrys_fellow : cases[i].exits_fellow);
-        CHECK_EQUAL(network_levels_of(&network.tunnels[0]), cases[i].levels);
+        CHECK_EQUAL(description_levels_of(&network.tunnels[0]), cases[i].levels);
     }
 }
 
