@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "engine/mtu.h"
 
-#define IPV6_MTU_LEAST_BYTES 1280
 #define LOOP_BYTES 240 /* of its members' names */
 
 static const struct config_place *place_of(const struct config_tunnel *notes, enum keyword keyword)
@@ -138,8 +138,8 @@ static uint32_t overhead_bytes(const struct tunnel_description *tunnel)
     for (size_t i = 0; i < tunnel->peer_count; i++)
         if (tunnel->peers[i].has_endpoint &&
             tunnel->peers[i].endpoint.address.family == FAMILY_IPV6)
-            return 80;
-    return 60;
+            return mtu_cost_bytes(FAMILY_IPV6);
+    return mtu_cost_bytes(FAMILY_IPV4);
 }
 
 static void check_mtu(struct loader *loader, size_t index)
@@ -187,11 +187,11 @@ static void check_interface_mtu(struct loader *loader)
             place = place_of(&config->tunnels[i], KEYWORD_MTU);
         }
     }
-    if (has_ipv6 && mtu_bytes && mtu_bytes < IPV6_MTU_LEAST_BYTES)
+    if (has_ipv6 && mtu_bytes && mtu_bytes < IPV6_LEAST_MTU_BYTES)
         config_messages_add(loader->messages, CONFIG_ERROR, place,
                             "%u is too small for IPv6, and the interface has an IPv6 address; "
                             "write at least %d or remove the IPv6 addresses",
-                            mtu_bytes, IPV6_MTU_LEAST_BYTES);
+                            mtu_bytes, IPV6_LEAST_MTU_BYTES);
 }
 
 /* Its own datagrams would be routed into the tunnel again (TRAPS 18). */

@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "engine/tree.h"
+#include "engine/mtu.h"
 #include "host/firewall.h"
 #include "route/routes.h"
 

@@ -1,17 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/roots.h"
 
+#include "engine/mtu.h"
 #include "host/kernel_route.h"
 #include "host/link.h"
 
 #define COMMON_MTU_BYTES 1500
 #define LOOPBACK_MTU_LEAST_BYTES 16384
-#define IPV4_COST_BYTES 60 /* IP 20, UDP 8, header 16, tag 16 */
-#define IPV6_COST_BYTES 80
 
 static uint32_t tunnel_mtu(uint32_t link_bytes, enum family family)
 {
-    uint32_t cost = family == FAMILY_IPV4 ? IPV4_COST_BYTES : IPV6_COST_BYTES;
+    uint32_t cost = mtu_cost_bytes(family);
     uint32_t mtu = link_bytes > cost ? link_bytes - cost : 0;
     return mtu < NETWORK_MTU_MOST_BYTES ? mtu : NETWORK_MTU_MOST_BYTES;
 }

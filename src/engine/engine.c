@@ -8,6 +8,7 @@
 #include "engine/fragments.h"
 #include "engine/handshakes.h"
 #include "engine/inbound.h"
+#include "engine/mtu.h"
 #include "engine/outbound.h"
 #include "engine/path_mtu.h"
 #include "engine/plan.h"

@@ -1,15 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "engine/mtu.h"
 
+#include "engine/node.h"
 #include "route/fragment.h"
-
-#define DATA_COST_BYTES 32 /* header and tag of a data message */
-
-/* IP, UDP and data header, and the tag. */
-static uint32_t cost_bytes(enum family family)
-{
-    return (uint32_t)ip_outer_bytes(family) + DATA_COST_BYTES;
-}
 
 /* Of at most `most_bytes`: the least MTU that takes IPv6 from nobody, neither this node's peer (NULL: any)
  * nor any that it carries (RULES E4), `depth` levels more at most; 0: not even its own fits. */
@@ -28,7 +21,7 @@ static uint32_t least_for_riders(const struct node *carrier, const struct peer *
             has[inside->peers[i]->endpoint.address.family == FAMILY_IPV6] = true;
     }
     for (unsigned ipv6 = 0; ipv6 < 2; ipv6++) {
-        uint32_t cost = cost_bytes(ipv6 ? FAMILY_IPV6 : FAMILY_IPV4);
+        uint32_t cost = mtu_cost_bytes(ipv6 ? FAMILY_IPV6 : FAMILY_IPV4);
         uint32_t rest = has[ipv6] && most_bytes > cost
                             ? least_for_ipv6(inside, NULL, most_bytes - cost, depth - 1)
                             : 0;
@@ -69,7 +62,7 @@ void mtu_update_cut(struct hop *hop)
 {
     const struct hop *carrier = hop->carrier_peer ? hop_of(hop->carrier_peer) : NULL;
     uint32_t way = hop->path_mtu.mtu_bytes;
-    uint32_t largest = hop->mtu_bytes + cost_bytes(FAMILY_IPV6);
+    uint32_t largest = hop->mtu_bytes + mtu_cost_bytes(FAMILY_IPV6);
     bool is_cut = carrier && way && hop->source.family == FAMILY_IPV6 && largest > way;
     hop->cut_bytes = is_cut ? way : 0;
     hop->turn_packets = carrier ? carrier->turn_packets : HOP_TURN_PACKETS;
@@ -95,7 +88,7 @@ static uint32_t carried_mtu_bytes(const struct node *node, const struct node *ca
         return 0;
     if (family == FAMILY_NONE)
         family = is_wide && carrier->ipv6.family ? FAMILY_IPV6 : FAMILY_IPV4;
-    uint32_t cost = cost_bytes(family);
+    uint32_t cost = mtu_cost_bytes(family);
     return path > cost ? behind_way(node, hop, path, cost) : 0;
 }
 

@@ -1,10 +1,27 @@
 /* SPDX-License-Identifier: MIT */
 /* What fits where (RULES E1, E4): from a root's MTU down to every peer's, less the headers of each hop,
- * and less what a way that was learnt leaves (path_mtu.h). For tree.c. */
+ * and less what a way that was learnt leaves (path_mtu.h). Nobody else knows what a hop costs, nor what
+ * IPv6 needs at least. */
 #ifndef ENGINE_MTU_H
 #define ENGINE_MTU_H
 
-#include "engine/node.h"
+#include "crypto/aead.h"
+#include "packet/ip.h"
+#include "wireguard/message.h"
+
+/* RFC 8200 5: a path under it carries no IPv6 (RULES E4). */
+#define IPV6_LEAST_MTU_BYTES 1280
+
+struct hop;
+struct node;
+struct tree;
+
+/* What a hop takes of a datagram's path: the outer IP and UDP header, and the header and tag of a data
+ * message. 60 over IPv4, 80 over IPv6. */
+static inline uint32_t mtu_cost_bytes(enum family family)
+{
+    return (uint32_t)ip_outer_bytes(family) + MESSAGE_DATA_HEADER_BYTES + AEAD_TAG_BYTES;
+}
 
 /* Computes the node's, and those of all that it carries. */
 void mtu_update(struct tree *tree, struct node *node);

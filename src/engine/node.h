@@ -15,7 +15,6 @@
 /* Per hop: an IPv6 and a UDP header and the data header in front, padding and the tag behind. */
 #define TREE_HEADROOM_PER_HOP_BYTES 64
 #define TREE_TAILROOM_PER_HOP_BYTES 31
-#define IPV6_LEAST_MTU_BYTES 1280
 
 struct node {
     struct tunnel tunnel; /* its owner is this node */

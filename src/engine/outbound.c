@@ -6,6 +6,7 @@
  * the array, which is the order of the flow, is the order of sending. */
 #include "engine/outbound.h"
 
+#include "engine/mtu.h"
 #include "route/fragment.h"
 
 /* What one pass remembers of the last peer: runs of one flow are the rule. */

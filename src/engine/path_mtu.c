@@ -2,6 +2,7 @@
 #include "engine/path_mtu.h"
 
 #include "engine/events.h"
+#include "engine/mtu.h"
 #include "engine/riding.h"
 #include "route/icmp.h"
 

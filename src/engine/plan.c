@@ -5,6 +5,7 @@
  * of a payload byte; it stops when the turn's batch is full and goes on in the next turn. */
 #include "engine/plan.h"
 
+#include "engine/mtu.h"
 #include "engine/refusal.h"
 #include "engine/riding.h"
 #include "route/fragment.h"
