@@ -107,15 +107,29 @@ void name_servers_tunnel(struct loader *loader, const struct config_place *place
     read_items(loader, place, rest, false, &lists);
 }
 
-/* The tunnel can ask it: its peers take the address, and it has one of the family. */
-static bool is_within_reach(const struct tunnel_description *tunnel, const struct ranges *allowed,
+/* The tunnel can ask it: its peers take the address, and it has one of the family. Else that is told. */
+static bool is_within_reach(struct loader *loader, size_t index, const struct ranges *allowed,
                             const struct address *server)
 {
+    const struct tunnel_description *tunnel = &loader->config->network.tunnels[index];
+    const struct config_place *place = &loader->config->tunnels[index].given[KEYWORD_DNS];
     struct prefix host = prefix_host(server);
-    bool has_family = false;
+    char address[ADDRESS_TEXT_BYTES], prefix[PREFIX_TEXT_BYTES];
+    bool has_family = false, is_allowed = ranges_cover(allowed, &host);
     for (size_t i = 0; i < tunnel->address_count; i++)
         has_family |= tunnel->addresses[i].family == server->family;
-    return has_family && ranges_cover(allowed, &host);
+    address_format(server, address);
+    if (!has_family)
+        config_messages_add(loader->messages, CONFIG_WARNING, place,
+                            "\"%s\" cannot ask %s: it has no IPv%d address; add its Address, or "
+                            "remove the server",
+                            tunnel->name, address, (int)server->family);
+    else if (!is_allowed)
+        config_messages_add(loader->messages, CONFIG_WARNING, place,
+                            "\"%s\" cannot ask %s: no peer has it in AllowedIPs, so that queries to "
+                            "it go past the tunnel; to ask inside, add %s to AllowedIPs",
+                            tunnel->name, address, prefix_format(&host, prefix));
+    return has_family && is_allowed;
 }
 
 /* The number of servers that can be asked inside the tunnel; the others are told. */
@@ -127,15 +141,7 @@ static size_t check_servers(struct loader *loader, size_t index)
     if (tunnel->dns_count == 0 || !ranges_of_peers(&allowed, &loader->config->arena, tunnel))
         return 0;
     for (size_t i = 0; i < tunnel->dns_count; i++) {
-        char text[ADDRESS_TEXT_BYTES];
-        if (is_within_reach(tunnel, &allowed, &tunnel->dns[i]))
-            count++;
-        else
-            config_messages_add(loader->messages, CONFIG_WARNING,
-                                &loader->config->tunnels[index].given[KEYWORD_DNS],
-                                "\"%s\" does not reach %s: it has no address of the family, or "
-                                "the peers' AllowedIPs lack it",
-                                tunnel->name, address_format(&tunnel->dns[i], text));
+        count += is_within_reach(loader, index, &allowed, &tunnel->dns[i]);
     }
     return count;
 }
@@ -164,16 +170,18 @@ void name_servers_check(struct loader *loader)
         const struct tunnel_description *tunnel = &network->tunnels[i];
         if (tunnel->carrier == TUNNEL_NO_CARRIER || can_ask[tunnel->carrier])
             continue;
+        const struct tunnel_description *carrier = &network->tunnels[tunnel->carrier];
         for (size_t p = 0; p < tunnel->peer_count; p++) {
             if (!tunnel->peers[p].endpoint_name)
                 continue;
             config_messages_add(loader->messages, CONFIG_ERROR,
                                 &config->tunnels[i].peers[p].given[KEYWORD_ENDPOINT],
-                                "%.100s can only be asked for inside \"%s\", which has no name "
-                                "server; write DNS = ADDRESS there, of one that it reaches, or "
-                                "the endpoint's address here",
-                                tunnel->peers[p].endpoint_name,
-                                network->tunnels[tunnel->carrier].name);
+                                "%.100s can only be asked for inside \"%s\", which %s; write DNS "
+                                "= ADDRESS there, of one that it reaches, or the endpoint's "
+                                "address here",
+                                tunnel->peers[p].endpoint_name, carrier->name,
+                                carrier->dns_count ? "cannot ask the name servers of its DNS"
+                                                   : "has no name server");
         }
     }
 }

@@ -239,6 +239,11 @@ static const struct refusal promises[] = {
     {CARRIER RIDER("a") PEER "Endpoint = relay.example:1\n",
      "n.conf:13: Endpoint: relay.example can only be asked for inside \"a\", which has no name "
      "server; write DNS = ADDRESS there, of one that it reaches, or the endpoint's address here"},
+    {HEAD "DNS = 9.9.9.9\n" PEER "AllowedIPs = 10.0.0.0/8\n" RIDER("a") PEER
+     "Endpoint = relay.example:1\n",
+     "n.conf:14: Endpoint: relay.example can only be asked for inside \"a\", which cannot ask the "
+     "name servers of its DNS; write DNS = ADDRESS there, of one that it reaches, or the endpoint's "
+     "address here"},
     /* C1 */
     {ROOT("a") "ListenPort = 7\n" ROOT("b") "ListenPort = 7\n",
      "n.conf:8: ListenPort: port 7 is \"a\"'s already, beside which this tunnel stands; write "

@@ -4,10 +4,19 @@
 #include "daemon/settle.h"
 #include "daemon/system_dns.h"
 #include "host/dns.h"
+#include "host/dns_way.h"
 
 static void tell_line(void *context, const char *line)
 {
     settle_tell(context, line);
+}
+
+static bool is_inside(void *context, const struct address *server)
+{
+    const struct daemon *daemon = context;
+    struct engine_route route;
+    engine_route(network_engine(daemon->network), server, &route);
+    return route.tunnel >= 0;
 }
 
 static void keeper_ready(void *context, uint32_t events)
@@ -37,7 +46,7 @@ static void undo_earlier_dns(struct daemon *daemon)
 int host_dns_start(struct daemon *daemon)
 {
     struct keeper *keeper = daemon->keeper;
-    system_dns_tell_unused(daemon->config, tell_line, daemon);
+    system_dns_tell(daemon->config, dns_way_find().is_resolved, is_inside, tell_line, daemon);
     if (keeper->socket < 0) {
         undo_earlier_dns(daemon);
         return 0;

@@ -166,7 +166,7 @@ static void append_loss(void *context, const struct routes_loss *loss)
                 prefix_format(&loss->prefix, text), preview->tree->nodes[loss->winner].name);
 }
 
-static void append_unused_dns(void *context, const char *line)
+static void append_dns_warning(void *context, const char *line)
 {
     const struct preview *preview = context;
     text_append(preview->text, "warning: %s\n", line);
@@ -185,8 +185,9 @@ static void append_dns(struct preview *preview, const struct config *config)
     char address[ADDRESS_TEXT_BYTES];
     text_append(preview->text, "the system's DNS: ");
     for (size_t i = 0; i < dns.server_count; i++)
-        text_append(preview->text, "%s%s", i ? ", " : "",
-                    address_format(&dns.servers[i], address));
+        text_append(preview->text, "%s%s%s", i ? ", " : "",
+                    address_format(&dns.servers[i], address),
+                    is_inside(preview, &dns.servers[i]) ? "" : " (past the tunnels)");
     if (dns.server_count == 0)
         text_append(preview->text, "its own, as it is\n");
     else
@@ -200,7 +201,7 @@ static void append_dns(struct preview *preview, const struct config *config)
                     system_dns_wants_guard(config, is_inside, preview)
                         ? "; queries past the tunnels are rejected (DNSGuard)"
                         : "");
-    system_dns_tell_unused(config, append_unused_dns, preview);
+    system_dns_tell(config, way.is_resolved, is_inside, append_dns_warning, preview);
 }
 
 static void append_beside(const struct config *config, struct text *text)

@@ -54,8 +54,24 @@ struct system_dns system_dns_choose(const struct config *config)
                                .tunnel = chosen};
 }
 
-void system_dns_tell_unused(const struct config *config,
-                            void (*tell)(void *context, const char *line), void *context)
+bool system_dns_wants_guard(const struct config *config,
+                            bool (*is_inside)(void *context, const struct address *server),
+                            void *context)
+{
+    const struct network_description *network = &config->network;
+    struct system_dns dns = system_dns_choose(config);
+    bool take_most = false, is_any_inside = false;
+    if (config->dns_guard_is_off || config->table_is_off || config->table)
+        return false;
+    for (size_t i = 0; i < network->tunnel_count && !take_most; i++)
+        take_most = takes_most(&network->tunnels[i]);
+    for (size_t i = 0; take_most && i < dns.server_count && !is_any_inside; i++)
+        is_any_inside = is_inside(context, &dns.servers[i]);
+    return is_any_inside;
+}
+
+static void tell_unused(const struct config *config,
+                        void (*tell)(void *context, const char *line), void *context)
 {
     const struct network_description *network = &config->network;
     struct system_dns dns = system_dns_choose(config);
@@ -79,18 +95,41 @@ void system_dns_tell_unused(const struct config *config,
     }
 }
 
-bool system_dns_wants_guard(const struct config *config,
-                            bool (*is_inside)(void *context, const struct address *server),
-                            void *context)
+/* AllowLAN may let it through. */
+static bool may_be_on_lan(const struct config *config, const struct address *server)
 {
-    const struct network_description *network = &config->network;
+    bool is_let = config->allows_lan;
+    for (size_t i = 0; i < config->lan_count && !is_let; i++)
+        is_let = prefix_contains(&config->lan[i], server);
+    return is_let;
+}
+
+void system_dns_tell(const struct config *config, bool is_resolved,
+                     bool (*is_inside)(void *context, const struct address *server),
+                     void (*tell)(void *context, const char *line), void *context)
+{
     struct system_dns dns = system_dns_choose(config);
-    bool take_most = false, is_any_inside = false;
-    if (config->dns_guard_is_off || config->table_is_off || config->table)
-        return false;
-    for (size_t i = 0; i < network->tunnel_count && !take_most; i++)
-        take_most = takes_most(&network->tunnels[i]);
-    for (size_t i = 0; take_most && i < dns.server_count && !is_any_inside; i++)
-        is_any_inside = is_inside(context, &dns.servers[i]);
-    return is_any_inside;
+    bool has_guard = system_dns_wants_guard(config, is_inside, context);
+    tell_unused(config, tell, context);
+    for (size_t i = 0; i < dns.server_count; i++) {
+        const struct address *server = &dns.servers[i];
+        struct prefix host = prefix_host(server);
+        char line[512], address[ADDRESS_TEXT_BYTES], prefix[PREFIX_TEXT_BYTES];
+        const char *why = NULL;
+        if (is_inside(context, server) || address_is_loopback(server))
+            continue;
+        if (config->has_kill_switch && !may_be_on_lan(config, server))
+            why = "and KillSwitch lets no query out to it";
+        else if (has_guard)
+            why = "and DNSGuard lets no query out to it";
+        else if (is_resolved)
+            why = "but systemd-resolved sends queries to it into the interface, where none is taken";
+        if (!why)
+            continue;
+        snprintf(line, sizeof(line), "the system's name server %s is outside of the tunnels, %s: no "
+                                     "name is answered by it; add %s to the AllowedIPs of a tunnel, "
+                                     "or remove it from DNS",
+                 address_format(server, address), why, prefix_format(&host, prefix));
+        tell(context, line);
+    }
 }

@@ -18,14 +18,17 @@ struct system_dns {
  * family's addresses, the first of them in the file; else, where a single tunnel names any, its. */
 struct system_dns system_dns_choose(const struct config *config);
 
-/* Calls `tell` with a sentence for each tunnel whose servers the system does not use. */
-void system_dns_tell_unused(const struct config *config,
-                            void (*tell)(void *context, const char *line), void *context);
-
 /* True: a query that leaves past the tunnels is a leak: tunnels take most of a family's addresses, by
  * routes of ours, and `is_inside` says of one of the system's servers that a tunnel has it. */
 bool system_dns_wants_guard(const struct config *config,
                             bool (*is_inside)(void *context, const struct address *server),
                             void *context);
+
+/* Calls `tell` with a sentence for each tunnel whose servers the system does not use, and for each
+ * server that the system gets and cannot ask: it is outside, and what is asked there is rejected, or,
+ * by systemd-resolved (`is_resolved`), sent into the interface all the same. */
+void system_dns_tell(const struct config *config, bool is_resolved,
+                     bool (*is_inside)(void *context, const struct address *server),
+                     void (*tell)(void *context, const char *line), void *context);
 
 #endif

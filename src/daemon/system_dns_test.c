@@ -59,6 +59,12 @@ static void tell(void *context, const char *line)
     strcat(strcat(told, line), "\n");
 }
 
+static bool is_in_ten(void *context, const struct address *server)
+{
+    (void)context;
+    return server->bytes[0] == 10;
+}
+
 /* The first server, and whose it is. */
 static void check_choice(const char *text, const char *server, size_t tunnel)
 {
@@ -72,7 +78,7 @@ static void check_choice(const char *text, const char *server, size_t tunnel)
     CHECK_TEXT(found, server);
     CHECK_EQUAL(dns.tunnel, tunnel == NOBODY ? config->network.tunnel_count : tunnel);
     told[0] = '\0';
-    system_dns_tell_unused(config, tell, NULL);
+    system_dns_tell(config, false, is_in_ten, tell, NULL);
     config_free(config);
 }
 
@@ -109,18 +115,10 @@ static void test_g3_else_the_only_one_that_names_any(void)
     CHECK(strstr(told, "DNS of entry: several") && strstr(told, "DNS of office: several"));
 }
 
-static bool is_inside(void *context, const struct address *server)
-{
-    unsigned *asked = context;
-    (*asked)++;
-    return server->bytes[0] == 10;
-}
-
 static bool wants_guard(const char *text)
 {
-    unsigned asked = 0;
     struct config *config = load(text);
-    bool is_wanted = config && system_dns_wants_guard(config, is_inside, &asked);
+    bool is_wanted = config && system_dns_wants_guard(config, is_in_ten, NULL);
     config_free(config);
     return is_wanted;
 }
@@ -139,11 +137,40 @@ static void test_g3_a_guard_where_the_servers_are_inside_of_most_addresses(void)
     CHECK(!wants_guard("[Network]\nDNS = 192.0.2.1\n" ENTRY("10.64.0.1", ALL)));
 }
 
+static const char *what_is_told(const char *text, bool is_resolved)
+{
+    struct config *config = load(text);
+    told[0] = '\0';
+    if (config)
+        system_dns_tell(config, is_resolved, is_in_ten, tell, NULL);
+    config_free(config);
+    return told;
+}
+
+static void test_g3_a_server_outside_that_nobody_can_ask_is_told(void)
+{
+    static const char split[] = "[Interface]\n" KEYS "DNS = 1.1.1.1\n" PEER SPLIT;
+    CHECK_TEXT(what_is_told(split, false), ""); /* as the host routes; config/ has told it */
+    CHECK(strstr(what_is_told(split, true), "1.1.1.1 is outside of the tunnels, but systemd-resolved"));
+    CHECK(strstr(what_is_told("[Network]\nKillSwitch = on\nDNS = 1.1.1.1, 10.0.0.1\n"
+                              SILENT_ENTRY(SPLIT), false),
+                 "1.1.1.1 is outside of the tunnels, and KillSwitch lets no query out"));
+    CHECK(strstr(told, "add 1.1.1.1/32 to the AllowedIPs") && !strstr(told, "10.0.0.1"));
+    CHECK_TEXT(what_is_told("[Network]\nKillSwitch = on\nAllowLAN = 1.1.1.0/24\nDNS = 1.1.1.1\n"
+                            SILENT_ENTRY(SPLIT), false), "");
+    CHECK_TEXT(what_is_told("[Network]\nKillSwitch = on\nAllowLAN = on\nDNS = 192.0.2.1\n"
+                            SILENT_ENTRY(SPLIT), false), "");
+    CHECK(strstr(what_is_told("[Network]\nDNS = 10.0.0.1, fc00::1\n" SILENT_ENTRY(ALL), false),
+                 "fc00::1 is outside of the tunnels, and DNSGuard"));
+    CHECK_TEXT(what_is_told("[Network]\nDNS = 192.0.2.1\n" SILENT_ENTRY(ALL), false), "");
+}
+
 int main(int argc, char **argv)
 {
     TAP_RUN(argc, argv, test_g3_a_plain_file_s_own_always);
     TAP_RUN(argc, argv, test_g3_the_deepest_that_takes_most_goes_before);
     TAP_RUN(argc, argv, test_g3_else_the_only_one_that_names_any);
     TAP_RUN(argc, argv, test_g3_a_guard_where_the_servers_are_inside_of_most_addresses);
+    TAP_RUN(argc, argv, test_g3_a_server_outside_that_nobody_can_ask_is_told);
     return tap_done();
 }

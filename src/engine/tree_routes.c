@@ -31,20 +31,33 @@ static bool routes_prefix(const struct tunnel_description *tunnel, const struct 
     return is_routed;
 }
 
-/* RULES G3: of those that name a server the deepest has its host route, then the first in file order;
- * and a route that somebody wrote goes before one that follows from DNS. So no two ever tie (A2). */
+/* It names the server, and a peer of its would take a query: a route to one that nobody takes would
+ * end every name there. */
+static bool can_ask(const struct tunnel_description *tunnel, const struct address *server)
+{
+    bool is_named = false, is_allowed = false;
+    for (size_t d = 0; d < tunnel->dns_count; d++)
+        is_named |= address_is_equal(&tunnel->dns[d], server);
+    for (size_t p = 0; p < tunnel->peer_count && is_named && !is_allowed; p++)
+        for (size_t a = 0; a < tunnel->peers[p].allowed_ips_count && !is_allowed; a++)
+            is_allowed = prefix_contains(&tunnel->peers[p].allowed_ips[a], server);
+    return is_allowed;
+}
+
+/* RULES G3: of those that can ask a server that they name the deepest has its host route, then the
+ * first in file order; and a route that somebody wrote goes before one that follows from DNS. So no
+ * two ever tie (A2). */
 static bool has_name_server_route(const struct network_description *network, size_t tunnel,
                                   const struct address *server)
 {
     struct prefix host = prefix_host(server);
+    if (!can_ask(&network->tunnels[tunnel], server))
+        return false;
     for (size_t i = 0; i < network->tunnel_count; i++) {
         const struct tunnel_description *other = &network->tunnels[i];
-        bool is_named = false;
-        for (size_t d = 0; d < other->dns_count; d++)
-            is_named |= address_is_equal(&other->dns[d], server);
         size_t depth = description_depth_of(network, tunnel);
         size_t other_depth = description_depth_of(network, i);
-        if (i != tunnel && is_named &&
+        if (i != tunnel && can_ask(other, server) &&
             (other_depth > depth || (other_depth == depth && i < tunnel)))
             return false;
         bool are_related =

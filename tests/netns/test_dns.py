@@ -6,9 +6,10 @@ import os
 import signal
 
 import tap
-from lab import wait_until
+from lab import HERE, wait_until
 from peers import Hopwire, is_dead
 from scene import main, scene
+from world import EXIT_INNER, EXIT_INNER6, OFFICE_NET, WORLD, WORLD6
 
 BEFORE = "# the host's own\nsearch lan.example\nnameserver 192.0.2.1\n"
 ENTRY_DNS, OFFICE_DNS = "10.64.0.1", "10.20.0.53"
@@ -82,6 +83,77 @@ def G3_each_server_is_a_host_route_of_its_tunnel():
     told = hopwire.command("route", "multihop", "10.77.0.53").stdout
     tap.contains(told, "office", "the way to the office's name server")
     tap.contains(scene.client.ip("route", "get", "10.77.0.53"), "hop0", "the kernel's route")
+    hopwire.down()
+
+
+NAME, MOVED = "www.example.net", "192.0.2.77"
+
+
+def ask_libc():
+    return scene.client.run("python3", "-c", "import socket\n"
+                            f"print(socket.getaddrinfo('{NAME}', 80)[0][4][0])",
+                            check=False, timeout=60).stdout.strip()
+
+
+@tap.test
+def G3_a_server_that_no_peer_allows_is_asked_as_the_host_routes():
+    """As with wg-quick: inside nobody takes it. The line that the warning says brings it in."""
+    client, office, exit_ = scene.client, scene.world.office_quick_text, scene.world.exit
+    programs = [host.start("python3", os.path.join(HERE, "dns.py"), f"{NAME}={MOVED}", name="dns")
+                for host in (scene.world.world, exit_)]
+    for program in programs:
+        program.wait_output("ready")
+    for server, bits, inner in (WORLD, 32, EXIT_INNER), (WORLD6, 128, EXIT_INNER6):
+        hopwire = Hopwire(client, "split")
+        scene.networks.append(hopwire)
+        for command in "check", "up":
+            result = hopwire.command(command, hopwire.write(office(DNS=server)))
+            tap.contains(result.stdout + result.stderr, f"add {server}/{bits} to AllowedIPs", command)
+        hopwire.is_up = True
+        tap.contains(client.ip("route", "get", server), "dev uplink", f"the way to {server}")
+        tap.equal(ask_libc(), MOVED, f"the name, asked of {server}")
+        tap.equal(client.ip("-o", "route", "show", "table", "4800", "match", server).strip(), "", "our routes")
+        hopwire.down()
+        exit_.ip("address", "add", f"{server}/{bits}", "dev", "lo")
+        exit_.ip("route", "add", inner, "dev", "wg0", "src", server)  # what the answers come from
+        result = hopwire.up(text=office(DNS=server).replace(OFFICE_NET + ",",
+                                                            f"{server}/{bits}, {OFFICE_NET},"))
+        tap.check("cannot ask" not in result.stdout + result.stderr, "nothing is said once it is allowed")
+        uplink = client.capture("uplink")
+        tap.equal(ask_libc(), MOVED, "the name, asked inside")
+        tap.equal([p for p in uplink.stop() if p.dport == 53], [], "queries on the uplink")
+        hopwire.down()
+        exit_.ip("route", "del", inner, "dev", "wg0")
+        exit_.ip("address", "del", f"{server}/{bits}", "dev", "lo")
+    for program in programs:
+        program.stop()
+
+
+@tap.test
+def G3_or_by_the_tunnel_that_takes_it():
+    hopwire = scene.up(office={"DNS": WORLD})
+    told = hopwire.command("route", "multihop", WORLD).stdout
+    tap.contains(told, "entry", "the way to a server that the office's peer does not allow")
+    tap.check("office" not in told, f"not the office: {told}")
+    hopwire.down()
+
+
+@tap.test
+def G3_a_kill_switch_before_such_a_server_is_said():
+    hopwire = Hopwire(scene.client, "multihop")
+    scene.networks.append(hopwire)
+    text = scene.world.client_text(network={"DNS": WORLD, "KillSwitch": "on"},
+                                   entry={"Routes": "10.64.0.0/24"})
+    for command in "check", "up":
+        result = hopwire.command(command, hopwire.write(text))
+        tap.contains(result.stdout + result.stderr,
+                     f"name server {WORLD} is outside of the tunnels, and KillSwitch lets no query out",
+                     command)
+    hopwire.is_up = True
+    tap.equal(ask_libc(), "", "the name")
+    hopwire.down()
+    result = hopwire.up(text=scene.world.client_text(network={"DNS": WORLD, "KillSwitch": "on"}))
+    tap.check("outside" not in result.stderr, f"nothing where it is inside: {result.stderr}")
     hopwire.down()
 
 

@@ -10,7 +10,7 @@ import tap
 from lab import HERE, wait_until
 from peers import Hopwire, is_dead
 from scene import main, scene
-from world import CLIENT, ENTRY, OFFICE, wait_reachable
+from world import CLIENT, ENTRY, OFFICE, OFFICE_NET, WORLD, wait_reachable
 
 ENTRY_NAME, MOVED = "entry.example.net", "192.0.2.77"
 NAME, SHORT_PATH = "www.example.net", "/usr/bin:/bin"
@@ -148,6 +148,26 @@ def G3_systemd_resolved():
     tap.contains(resolved.links(), "(hop0): 10.64.0.1 fc00:bbbb::1", "the servers of each link")
     hopwire.down()
     tap.equal((read(stub), read(uplink), resolved.links()), before, "all of it after down")
+    resolved.stop()
+
+
+@tap.test
+def G3_systemd_resolved_and_a_server_that_no_peer_allows():
+    """It sends what it asks of a link's server into the link, whatever the routes say; so do those of
+    wg-quick's interfaces."""
+    resolved, hopwire = Resolved(), Hopwire(scene.client, "split")
+    scene.networks.append(hopwire)
+    for command in "check", "up":
+        result = hopwire.command(command, hopwire.write(scene.world.office_quick_text(DNS=WORLD)))
+        tap.contains(result.stdout + result.stderr,
+                     f"server {WORLD} is outside of the tunnels, but systemd-resolved sends", command)
+    inside = scene.client.capture("split")
+    ask_libc(NAME)
+    tap.check([p for p in inside.stop() if p.dst == WORLD], "that is so: seen in the interface")
+    hopwire.down()
+    text = scene.world.office_quick_text(DNS=WORLD).replace(OFFICE_NET + ",", f"{WORLD}/32, {OFFICE_NET},")
+    result = hopwire.command("check", hopwire.write(text))
+    tap.check("outside" not in result.stdout + result.stderr, "not where a peer allows it")
     resolved.stop()
 
 
