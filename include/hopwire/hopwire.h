@@ -270,11 +270,12 @@ HOPWIRE_API enum hopwire_status hopwire_engine_read_tunnel(const struct hopwire_
                                                            struct hopwire_tunnel *out);
 
 enum hopwire_peer_state {
-    HOPWIRE_PEER_IDLE,        /* no session, none wanted */
+    HOPWIRE_PEER_IDLE,        /* no session, none wanted; with attempts: given up */
     HOPWIRE_PEER_NO_ENDPOINT, /* waits for a name, or for the peer to speak first */
     HOPWIRE_PEER_UNROUTABLE,  /* its endpoint lies outside of what the carrier reaches */
-    HOPWIRE_PEER_HANDSHAKE,   /* a handshake is under way */
-    HOPWIRE_PEER_UP,          /* a session works */
+    HOPWIRE_PEER_HANDSHAKE,   /* not answered: a handshake is under way; beside a session that still
+                               * lives, a second one at least */
+    HOPWIRE_PEER_UP,          /* a session works, and the peer answers */
 };
 
 struct hopwire_peer {
@@ -286,7 +287,7 @@ struct hopwire_peer {
     uint16_t endpoint_name_port;
     enum hopwire_peer_state state;
     uint64_t since_ns; /* UP: age of the session; HANDSHAKE: since the first attempt */
-    uint32_t attempts; /* HANDSHAKE */
+    uint32_t attempts; /* handshakes begun since the last session began */
     uint64_t sent_bytes;
     uint64_t received_bytes;
     uint64_t last_handshake_wall_ns; /* 0: never */

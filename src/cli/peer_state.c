@@ -25,13 +25,8 @@ void peer_state_print(const json_t *peer)
 {
     const char *state = ask_text(peer, "state", "?");
     const char *cause = ask_text(peer, "endpoint_error", NULL);
-    long long tries = ask_number(peer, "attempts");
     if (strcmp(state, "up") == 0) {
         printf("up %lld s", ask_number(peer, "since_s"));
-        if (tries > 1) { /* one is an ordinary renewal that is under way */
-            printf(", but ");
-            print_unanswered(peer);
-        }
     } else if (strcmp(state, "no answer") == 0) {
         print_unanswered(peer);
     } else if (strcmp(state, "gave up") == 0) {

@@ -43,7 +43,7 @@ static json_t *drops_json(const uint64_t drops[VERDICT_COUNT])
 }
 
 /* Whoever carries the peer's datagrams, where that does not answer: a tunnel, or (RULES A8) the fellow
- * by its key; else null. One attempt beside a session is an ordinary renewal. */
+ * by its key; else null. */
 static json_t *carrier_that_fails(const struct engine *engine, uint32_t tunnel,
                                   const struct status_peer *peer, instant_ns now)
 {
@@ -52,7 +52,7 @@ static json_t *carrier_that_fails(const struct engine *engine, uint32_t tunnel,
     if (peer->carrier_peer < 0)
         return json_null();
     status_read_peer(engine, (uint32_t)peer->carrier, (uint32_t)peer->carrier_peer, now, &carrying);
-    if (carrying.state == STATUS_PEER_UP && carrying.attempts <= 1)
+    if (carrying.state == STATUS_PEER_UP)
         return json_null();
     status_read_tunnel(engine, (uint32_t)peer->carrier, &carrier);
     return peer->carrier == (int)tunnel ? key_json(carrying.public_key) : json_string(carrier.name);

@@ -97,8 +97,7 @@ void events_no_answer(struct engine *engine, struct peer *peer, instant_ns since
         return;
     int len = snprintf(event, sizeof(event), "no answer for %u s",
                        (unsigned)(instant_since(since, now) / NS_PER_S));
-    /* One attempt beside a session is an ordinary renewal. */
-    bool is_carriers = carrier && hop_of(carrier)->attempts > 1;
+    bool is_carriers = carrier && hop_is_unanswered(hop_of(carrier));
     if (is_carriers && hop_of(peer)->carrier == node_of(peer))
         snprintf(event + len, sizeof(event) - (size_t)len,
                  ": peer %u, which carries it, does not work", carrier->index);

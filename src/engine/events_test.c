@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What is said of hops that fail, come back and move: once, and a bounded number of times. */
+#include "engine/core.h"
+#include "engine/status.h"
 #include "simulation/office.h"
 
 /* Datagrams from or to this host are lost. */
@@ -68,6 +70,42 @@ static void a_carried_hop_names_the_carrier_that_fails(void)
     office_wipe(&office);
 }
 
+static struct status_peer peer_of_home(const struct office *office)
+{
+    struct status_peer peer;
+    status_read_peer(office->client->engine, OFFICE_HOME, 0, office->sim->now, &peer);
+    return peer;
+}
+
+/* A session that still lives makes no peer "up" that answers nothing: not while it is asked, nor when
+ * that was given up. One attempt is an ordinary renewal. */
+static void a_peer_that_does_not_answer_is_not_up_by_its_old_session(void)
+{
+    struct office office;
+    office_init_connected(&office);
+    office.sim->hook = is_cut_off;
+    office.sim->hook_context = office.home;
+    talk(&office, "192.168.0.1", 17);
+    struct status_peer peer = peer_of_home(&office);
+    CHECK_EQUAL(peer.attempts, 1);
+    CHECK_EQUAL(peer.state, STATUS_PEER_UP);
+    talk(&office, "192.168.0.1", 10);
+    peer = peer_of_home(&office);
+    CHECK(peer.attempts > 1);
+    CHECK_EQUAL(peer.state, STATUS_PEER_HANDSHAKE);
+    CHECK_TEXT(status_peer_word(&peer), "no answer");
+    CHECK_EQUAL(peer.since_ns, peer.unanswered_ns);
+    sim_run(office.sim, 100 * SIM_S);
+    peer = peer_of_home(&office);
+    CHECK(peer_sending_session(office.client->engine->tree.nodes[OFFICE_HOME].peers[0], office.sim->now) != NULL);
+    CHECK_TEXT(status_peer_word(&peer), "gave up");
+    office.sim->hook_context = NULL;
+    talk(&office, "192.168.0.1", 10);
+    peer = peer_of_home(&office);
+    CHECK_TEXT(status_peer_word(&peer), "up");
+    office_wipe(&office);
+}
+
 static void an_idle_peer_and_one_that_is_told_of_a_new_network_are_not_missed(void)
 {
     struct office office;
@@ -123,6 +161,7 @@ int main(int argc, char **argv)
     TAP_RUN(argc, argv, a_hop_that_never_answers_is_told_once_with_a_name);
     TAP_RUN(argc, argv, a_hop_that_dies_is_told_within_16_s_each_time);
     TAP_RUN(argc, argv, a_carried_hop_names_the_carrier_that_fails);
+    TAP_RUN(argc, argv, a_peer_that_does_not_answer_is_not_up_by_its_old_session);
     TAP_RUN(argc, argv, an_idle_peer_and_one_that_is_told_of_a_new_network_are_not_missed);
     TAP_RUN(argc, argv, h3_who_readdresses_10000_datagrams_gets_a_handful_of_lines);
     return tap_done();

@@ -82,6 +82,12 @@ struct hop {
     struct list releasing;     /* in the engine's list of peers with a session whose stage empties */
 };
 
+/* Of several attempts none was answered; a single one beside a session is an ordinary renewal. */
+static inline bool hop_is_unanswered(const struct hop *hop)
+{
+    return hop->attempts > 1;
+}
+
 static inline struct hop *hop_of(const struct peer *peer)
 {
     return peer->hop;

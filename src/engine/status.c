@@ -48,7 +48,7 @@ static enum status_peer_state state_of(const struct peer *peer, instant_ns now)
         return STATUS_PEER_NO_ENDPOINT;
     if (hop_of(peer)->carrier && (!hop_of(peer)->carrier_peer || !hop_of(peer)->mtu_bytes))
         return STATUS_PEER_UNROUTABLE;
-    if (peer_sending_session(peer, now))
+    if (peer_sending_session(peer, now) && !hop_is_unanswered(hop_of(peer)))
         return STATUS_PEER_UP;
     return peer->timers.retransmit != INSTANT_NEVER ? STATUS_PEER_HANDSHAKE : STATUS_PEER_IDLE;
 }

@@ -26,12 +26,12 @@ struct status_tunnel {
 };
 
 enum status_peer_state {
-    STATUS_PEER_IDLE,        /* no session, none wanted */
+    STATUS_PEER_IDLE,        /* no session, none wanted; with attempts: given up */
     STATUS_PEER_NO_ENDPOINT, /* waits for a name, or for the peer to speak first */
     STATUS_PEER_UNROUTABLE,  /* its endpoint lies outside the carrier, or it would ride itself, or
                               * (MTU 0) the path there is too narrow */
-    STATUS_PEER_HANDSHAKE,   /* an initiation is under way */
-    STATUS_PEER_UP,          /* a session works */
+    STATUS_PEER_HANDSHAKE,   /* an initiation is under way; beside a session, not the first */
+    STATUS_PEER_UP,          /* a session works, and the peer answers */
 };
 
 struct status_peer {
@@ -49,7 +49,7 @@ struct status_peer {
     duration_ns error_ns;
     duration_ns since_ns; /* UP: age of the session; else as unanswered_ns */
     duration_ns unanswered_ns; /* since the first of the attempts; 0: none */
-    uint32_t attempts;    /* handshakes begun since the last session, also with one that still works */
+    uint32_t attempts;    /* handshakes begun since the last session began */
     uint64_t sent_bytes;
     uint64_t received_bytes;
     uint64_t last_handshake_wall_ns;

@@ -6,7 +6,8 @@ from lab import wait_until
 from peers import Interface, Key, WireguardGo, at, sections
 from scene import main, scene
 from world import (CLIENT, CLIENT6, ENTRY, ENTRY6, ENTRY_INNER, EVERYTHING, EXIT, EXIT6, EXIT_INNER,
-                   EXIT_INNER6, OFFICE, OFFICE_NET, OFFICE_NET6, WORLD, WORLD6)
+                   EXIT_INNER6, OFFICE, OFFICE_NET, OFFICE_NET6, WORLD, WORLD6,
+                   wait_reachable)
 
 # Further WireGuard servers, made once: name → (endpoint, net behind it, a server there).
 HOME, HOME_NET, HOME_INNER = "10.30.0.80", "10.30.0.0/16", "10.80.0.2"
@@ -103,6 +104,33 @@ def status_and_route_name_the_hop_that_fails():
     for text in ("198.51.100.10:51820 · up ", "203.0.113.99:51820 · no answer for ",
                  "(its carrier office does not work)"):
         tap.contains(status, text, "status")
+
+
+@tap.test
+def a_relay_that_dies_is_not_up_in_text_nor_in_json_while_its_session_lives():
+    hopwire = scene.up()
+    wait_reachable(scene.client, OFFICE)
+
+    def states():
+        scene.client.ping(OFFICE, wait=0.2)
+        return [tunnel["peers"][0]["state"] for tunnel in hopwire.status()["tunnels"]]
+
+    tap.equal(states(), ["up", "up"], "at first")
+    internet = scene.world.internet
+    internet.run("nft", "-f", "-", input=f"""
+        table ip dead {{
+            chain pre {{ type filter hook prerouting priority -350
+                         ip daddr {ENTRY} drop; ip saddr {ENTRY} drop; }}
+        }}""")
+    try:
+        wait_until(lambda: states() == ["no answer"] * 2, 40, "the silence to be told")
+        carried = hopwire.status()["tunnels"][1]["peers"][0]
+        tap.equal(carried["waits_for"], "entry", "what the exit waits for")
+        for command in (("status", "multihop"), ("route", "multihop", OFFICE)):
+            shown = hopwire.command(*command).stdout
+            tap.equal((shown.count(" · no answer for "), shown.count(" · up ")), (2, 0), shown)
+    finally:
+        internet.run("nft", "delete", "table", "ip", "dead")
 
 
 @tap.test
