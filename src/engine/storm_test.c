@@ -73,6 +73,14 @@ static void wander(struct chain *chain)
     }
 }
 
+static bool is_up(const struct chain *chain)
+{
+    for (uint32_t i = 0; i < chain->depth; i++)
+        if (sim_peer_state(chain->client, i, 0) != STATUS_PEER_UP)
+            return false;
+    return true;
+}
+
 static void check_verdicts(const struct sim_host *host)
 {
     static const enum verdict possible[] = {VERDICT_OK,
@@ -101,6 +109,7 @@ static void a_storm(unsigned depth, bool wanders)
 {
     struct chain chain;
     char translated[48];
+    unsigned sent_up = 0; /* before a session stands much may be lost */
     const char *client = "10.100.0.2", *world = "198.51.100.9";
     const struct chain_shape shape = {
         .depth = depth, .families = 2, .link_mtu_bytes = 1500, .keepalive_s = 20};
@@ -114,6 +123,7 @@ static void a_storm(unsigned depth, bool wanders)
     for (uint32_t serial = 0; serial < PACKETS; serial++) {
         const struct sample out = echo(client, world, serial);
         const struct sample in = echo(world, translated, serial);
+        sent_up += is_up(&chain);
         sim_send(chain.client, &out);
         sim_send(chain.exit, &in);
         sim_run(chain.sim, tap_random_below(50) * NS_PER_MS);
@@ -125,8 +135,9 @@ static void a_storm(unsigned depth, bool wanders)
     collect(chain.exit, there, &like, translated, world);
     collect(chain.client, back, &like, world, client);
     if (!wanders) {
-        CHECK(there->count > PACKETS / 2);
-        CHECK(back->count > PACKETS / 2);
+        CHECK(sent_up > 0);
+        CHECK(there->count > sent_up / 2);
+        CHECK(back->count > sent_up / 2);
     }
 
     chain.sim->link = (struct sim_link){.delay_ns = 20 * NS_PER_MS};
@@ -136,8 +147,7 @@ static void a_storm(unsigned depth, bool wanders)
         sim_run(chain.sim, 10 * SIM_S);
     }
     sim_forget_inbox(chain.exit);
-    for (uint32_t i = 0; i < depth; i++)
-        CHECK_EQUAL(sim_peer_state(chain.client, i, 0), STATUS_PEER_UP);
+    CHECK(is_up(&chain));
     const struct sample last = echo(client, world, 7);
     sim_send(chain.client, &last);
     sim_run(chain.sim, SIM_S);
