@@ -113,6 +113,8 @@ static const struct row trees[] = {
     {ROOT "MTU = 600\n" PEER RIDER "MTU = 576\n" PEER, "write at least 636 there", "600", "636"},
     {"[Network]\nMTU = 1279\n" ROOT "Address = fd00::1\n" PEER, "write at least 1280", "1279",
      "1280"},
+    {ROOT "MTU = 1339\nRoutes = none\n" PEER RIDER "Address = fd00::1\n" PEER, "write at least 1340",
+     "1339", "1340"},
     {PLAIN PEER "AllowedIPs = ::/0\n", "add an address", "Address = 10.0.0.1",
      "Address = 10.0.0.1, fd00::1"},
     {PLAIN PEER "AllowedIPs = 10.0.0.0/8, ::/0\n", "remove it from AllowedIPs", ", ::/0", ""},

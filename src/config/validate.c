@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "config/ranges.h"
 #include "engine/mtu.h"
 
 #define LOOP_BYTES 240 /* of its members' names */
@@ -168,30 +169,104 @@ static void check_mtu(struct loader *loader, size_t index)
                             carrier->mtu_bytes - cost);
 }
 
-/* E4, as far as the file tells the interface's MTU: the largest of the routed tunnels'. */
+/* What the file lets the tunnel's MTU be at most, by its own line or a carrier's, in `decider`; 0: it does
+ * not say. */
+static uint32_t widest_bytes(const struct network_description *network, size_t index,
+                             size_t *decider)
+{
+    uint32_t widest = 0, cost = 0;
+    for (int at = (int)index; at != TUNNEL_NO_CARRIER; at = network->tunnels[at].carrier) {
+        const struct tunnel_description *tunnel = &network->tunnels[at];
+        if (tunnel->mtu_bytes && (!widest || tunnel->mtu_bytes - cost < widest)) {
+            widest = tunnel->mtu_bytes - cost; /* the least MTU is more than a whole path costs */
+            *decider = (size_t)at;
+        }
+        cost += overhead_bytes(tunnel);
+    }
+    return widest;
+}
+
+static bool covers_all(const struct ranges *ranges, const struct prefix *prefixes, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (!ranges_cover(ranges, &prefixes[i]))
+            return false;
+    return true;
+}
+
+/* False: what it carries takes all that it routes (RULES A2). */
+static bool may_have_route(struct loader *loader, size_t index)
+{
+    const struct network_description *network = &loader->config->network;
+    struct arena *arena = &loader->config->arena;
+    const struct tunnel_description *tunnel = &network->tunnels[index];
+    struct ranges inside = {0}, routes, united;
+    for (size_t i = 0; i < network->tunnel_count; i++) {
+        if (i == index || network->tunnels[i].route_exception_count ||
+            !description_rides(network, i, index))
+            continue;
+        if (!ranges_of_routes(&routes, arena, &network->tunnels[i]) ||
+            !ranges_unite(&united, arena, &inside, &routes))
+            return true;
+        inside = united;
+    }
+    if (inside.count == 0)
+        return tunnel->routes_are_default || tunnel->route_count || tunnel->dns_count;
+    bool is_taken = covers_all(&inside, tunnel->routes, tunnel->route_count);
+    for (size_t p = 0; tunnel->routes_are_default && is_taken && p < tunnel->peer_count; p++)
+        is_taken = covers_all(&inside, tunnel->peers[p].allowed_ips,
+                              tunnel->peers[p].allowed_ips_count);
+    for (size_t i = 0; i < tunnel->dns_count && is_taken; i++) {
+        struct prefix host = prefix_host(&tunnel->dns[i]);
+        is_taken = ranges_cover(&inside, &host);
+    }
+    return !is_taken;
+}
+
+/* The tunnel that gives the interface its MTU, the largest of those that have a route (E2), as far as
+ * the file tells; its number in `decider`, or that of the carrier whose line decides. 0: it does not. */
+static uint32_t interface_bytes(struct loader *loader, size_t *decider)
+{
+    const struct network_description *network = &loader->config->network;
+    uint32_t largest = 0;
+    bool is_any_narrow = false;
+    size_t at = 0;
+    for (size_t i = 0; i < network->tunnel_count; i++) {
+        uint32_t widest = widest_bytes(network, i, &at);
+        is_any_narrow |= widest && widest < IPV6_LEAST_MTU_BYTES;
+    }
+    for (size_t i = 0; i < network->tunnel_count && is_any_narrow; i++) {
+        uint32_t widest = widest_bytes(network, i, &at);
+        bool is_narrow = widest && widest < IPV6_LEAST_MTU_BYTES;
+        if ((is_narrow && widest <= largest) || !may_have_route(loader, i))
+            continue;
+        if (!is_narrow)
+            return 0;
+        largest = widest;
+        *decider = at;
+    }
+    return largest;
+}
+
+/* RULES E4. */
 static void check_interface_mtu(struct loader *loader)
 {
     const struct config *config = loader->config;
     const struct network_description *network = &config->network;
     const struct config_place *place = &config->given[KEYWORD_MTU];
-    uint32_t mtu_bytes = config->mtu_bytes;
-    bool has_ipv6 = network->nat_ipv6.family != FAMILY_NONE;
-    for (size_t i = 0; i < network->tunnel_count && !config->mtu_bytes; i++) {
-        const struct tunnel_description *tunnel = &network->tunnels[i];
-        if (!tunnel->routes_are_default && tunnel->route_count == 0)
-            continue;
-        if (tunnel->mtu_bytes == 0)
-            return;
-        if (tunnel->mtu_bytes > mtu_bytes) {
-            mtu_bytes = tunnel->mtu_bytes;
-            place = place_of(&config->tunnels[i], KEYWORD_MTU);
-        }
+    uint32_t mtu_bytes = config->mtu_bytes, written_bytes = mtu_bytes;
+    size_t decider = 0;
+    if (network->nat_ipv6.family == FAMILY_NONE)
+        return;
+    if (!mtu_bytes && (mtu_bytes = interface_bytes(loader, &decider))) {
+        place = place_of(&config->tunnels[decider], KEYWORD_MTU);
+        written_bytes = network->tunnels[decider].mtu_bytes;
     }
-    if (has_ipv6 && mtu_bytes && mtu_bytes < IPV6_LEAST_MTU_BYTES)
+    if (mtu_bytes && mtu_bytes < IPV6_LEAST_MTU_BYTES)
         config_messages_add(loader->messages, CONFIG_ERROR, place,
                             "%u is too small for IPv6, and the interface has an IPv6 address; "
-                            "write at least %d or remove the IPv6 addresses",
-                            mtu_bytes, IPV6_LEAST_MTU_BYTES);
+                            "write at least %u or remove the IPv6 addresses",
+                            written_bytes, IPV6_LEAST_MTU_BYTES + written_bytes - mtu_bytes);
 }
 
 /* Its own datagrams would be routed into the tunnel again (TRAPS 18). */

@@ -48,6 +48,7 @@ struct root_way roots_find(struct netlink *netlink, uint32_t mark,
         uint32_t mtu = tunnel_mtu(link, family);
         if (!found.mtu_bytes || mtu < found.mtu_bytes)
             found = (struct root_way){.mtu_bytes = mtu, .link_mtu_bytes = link,
+                                      .family = family,
                                       .interface_index = way.interface_index,
                                       .source = way.source};
     }
@@ -56,16 +57,28 @@ struct root_way roots_find(struct netlink *netlink, uint32_t mark,
     return found;
 }
 
+/* As the kernel cuts a datagram: all pieces but the last hold a multiple of 8 bytes. */
+static uint32_t pieces(uint32_t payload_bytes, const struct root_way *way)
+{
+    uint32_t header = way->family == FAMILY_IPV4 ? IPV4_HEADER_BYTES
+                                                 : IPV6_HEADER_BYTES + IPV6_FRAGMENT_BYTES;
+    uint32_t last = way->link_mtu_bytes - header, room = last / 8 * 8;
+    return payload_bytes > last ? 1 + (payload_bytes - last + room - 1) / room : 1;
+}
+
 bool roots_tell_excess(const struct tunnel_description *root, const struct root_way *way,
                        struct text *text)
 {
     if (!root->mtu_bytes || root->mtu_is_upper_bound || !way->link_mtu_bytes ||
         root->mtu_bytes <= way->mtu_bytes)
         return false;
+    uint32_t payload_bytes = root->mtu_bytes + mtu_cost_bytes(way->family) -
+                             (uint32_t)ip_outer_bytes(way->family) + UDP_HEADER_BYTES;
     text_append(text,
                 "%s: MTU = %u is more than its way takes: of the link's %u a hop leaves %u, so that "
-                "each full datagram goes out in two fragments; write MTU = %u, or leave the line "
+                "each full datagram goes out in %u fragments; write MTU = %u, or leave the line "
                 "out: it is computed",
-                root->name, root->mtu_bytes, way->link_mtu_bytes, way->mtu_bytes, way->mtu_bytes);
+                root->name, root->mtu_bytes, way->link_mtu_bytes, way->mtu_bytes,
+                pieces(payload_bytes, way), way->mtu_bytes);
     return true;
 }

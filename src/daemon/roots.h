@@ -10,6 +10,7 @@
 struct root_way {
     uint32_t mtu_bytes; /* of the tunnel */
     uint32_t link_mtu_bytes; /* that follows from; 0: no way is known */
+    enum family family;      /* of the endpoint at its end */
     int interface_index;
     struct address source;
 };

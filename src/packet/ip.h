@@ -16,6 +16,7 @@ enum {
 
 #define IPV4_HEADER_BYTES 20
 #define IPV6_HEADER_BYTES 40
+#define IPV6_FRAGMENT_BYTES 8 /* the header of a piece */
 #define UDP_HEADER_BYTES 8
 #define TCP_HEADER_BYTES 20
 

@@ -82,8 +82,6 @@ void fragment_next(struct fragment *fragment, struct packet *packet)
     fragment->is_finished = is_last;
 }
 
-#define IPV6_FRAGMENT_BYTES 8
-
 static size_t ipv6_room(uint32_t mtu_bytes)
 {
     return (mtu_bytes - IPV6_HEADER_BYTES - IPV6_FRAGMENT_BYTES) & ~7u;

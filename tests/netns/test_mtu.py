@@ -7,11 +7,12 @@ import time
 
 import tap
 from lab import HERE, wait_until
+from packets import UDP
 from pattern import pattern
 from peers import Hopwire, at
 from scene import IS_SANITIZED, main, scene
-from world import (ENTRY, ENTRY6, ENTRY_INNER, EVERYTHING, EXIT_INNER, OFFICE, OFFICE6, OFFICE_NET,
-                   OFFICE_NET6, WORLD, WORLD6, wait_reachable)
+from world import (CLIENT, CLIENT6, ENTRY, ENTRY6, ENTRY_INNER, EVERYTHING, EXIT_INNER, OFFICE,
+                   OFFICE6, OFFICE_NET, OFFICE_NET6, WORLD, WORLD6, wait_reachable)
 
 # Behind the exit: a router outside `Routes`, then a link of 1300 bytes to a server.
 FAR, FAR6, NARROW = "10.20.200.80", "fd20:20:0:200::80", 1300
@@ -95,6 +96,24 @@ def B2_a_lan_client_behind_this_machine():
     check_unfragmented(uplink)
 
 
+def pieces_of_a_full_datagram(mtu):
+    """Into how many the largest of those that carry a packet of this size is cut on the uplink."""
+    wait_reachable(scene.client, WORLD)
+    uplink = scene.client.capture("uplink", 100)
+    scene.client.run("ping", "-c", 1, "-W", 1, "-M", "do", "-s", mtu - 28, WORLD, check=False)
+
+    def longest():
+        lengths = {}
+        for piece in uplink.so_far():
+            if piece.protocol == UDP and piece.src in (CLIENT, CLIENT6):
+                mine = lengths.setdefault(piece.identification or object(), [])
+                mine.append(piece.length)
+        return max(lengths.values(), key=sum, default=[])
+    wait_until(lambda: sum(longest()) > mtu, 5, "the datagram on the uplink")
+    uplink.stop()
+    return len(longest())
+
+
 @tap.test
 def E1_an_MTU_that_the_way_cannot_take_in_one_piece_is_told():
     """By check and by up, with the number to write; what fits, and a file's upper bound, without a
@@ -102,17 +121,19 @@ def E1_an_MTU_that_the_way_cannot_take_in_one_piece_is_told():
     world = scene.world
     hopwire = Hopwire(scene.client, "multihop")
     for endpoint, fits in ((ENTRY, 1440), (ENTRY6, 1420)):
-        for mtu in (1500, fits + 1, fits, 1300):
+        for mtu, pieces in ((9000, 7), (1500, 2), (fits + 1, 2), (fits, 1), (1300, 1)):
             text = world.client_text(entry={"MTU": mtu}, entry_peer={"Endpoint": at(endpoint)})
             check = hopwire.command("check", hopwire.write(text))
             scene.networks.append(hopwire)
             up = hopwire.up(text=text)
             tap.equal(hopwire.status()["tunnels"][0]["mtu"], mtu, "the entry's MTU")
+            tap.equal(pieces_of_a_full_datagram(mtu), pieces, f"pieces to {endpoint} at {mtu}")
             hopwire.down()
             for said in (check.stdout, up.stderr):
                 if mtu > fits:
                     tap.contains(said, f"entry: MTU = {mtu} is more than its way takes: of the "
                                        f"link's 1500 a hop leaves {fits}", endpoint)
+                    tap.contains(said, f"goes out in {pieces} fragments", endpoint)
                     tap.contains(said, f"write MTU = {fits}, or", "what to do")
                 else:
                     tap.check("MTU =" not in said, said)
