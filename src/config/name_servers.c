@@ -127,7 +127,7 @@ static bool is_within_reach(struct loader *loader, size_t index, const struct ra
     else if (!is_allowed)
         config_messages_add(loader->messages, CONFIG_WARNING, place,
                             "\"%s\" cannot ask %s: no peer has it in AllowedIPs, so that queries to "
-                            "it go past the tunnel; to ask inside, add %s to AllowedIPs",
+                            "it do not enter the tunnel; to ask inside, add %s to AllowedIPs",
                             tunnel->name, address, prefix_format(&host, prefix));
     return has_family && is_allowed;
 }

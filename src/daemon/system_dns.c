@@ -60,16 +60,15 @@ bool system_dns_wants_guard(const struct config *config,
 {
     const struct network_description *network = &config->network;
     struct system_dns dns = system_dns_choose(config);
-    bool take_most = false, is_any_inside = false;
+    bool take_most = false, is_meant_inside = dns.tunnel < network->tunnel_count;
     if (config->dns_guard_is_off || config->table_is_off || config->table)
         return false;
     for (size_t i = 0; i < network->tunnel_count && !take_most; i++)
         take_most = takes_most(&network->tunnels[i]);
-    for (size_t i = 0; take_most && i < dns.server_count && !is_any_inside; i++)
-        is_any_inside = is_inside(context, &dns.servers[i]);
-    return is_any_inside;
+    for (size_t i = 0; take_most && i < dns.server_count && !is_meant_inside; i++)
+        is_meant_inside = is_inside(context, &dns.servers[i]);
+    return take_most && is_meant_inside;
 }
-
 static void tell_unused(const struct config *config,
                         void (*tell)(void *context, const char *line), void *context)
 {
@@ -115,21 +114,23 @@ void system_dns_tell(const struct config *config, bool is_resolved,
         const struct address *server = &dns.servers[i];
         struct prefix host = prefix_host(server);
         char line[512], address[ADDRESS_TEXT_BYTES], prefix[PREFIX_TEXT_BYTES];
-        const char *why = NULL;
+        const char *why = NULL, *otherwise = "or remove it from DNS";
         if (is_inside(context, server) || address_is_loopback(server))
             continue;
-        if (config->has_kill_switch && !may_be_on_lan(config, server))
+        if (config->has_kill_switch && !may_be_on_lan(config, server)) {
             why = "and KillSwitch lets no query out to it";
-        else if (has_guard)
+        } else if (has_guard) {
             why = "and DNSGuard lets no query out to it";
-        else if (is_resolved)
+            otherwise = "or write DNSGuard = off in [Network] to ask it in clear";
+        } else if (is_resolved) {
             why = "but systemd-resolved sends queries to it into the interface, where none is taken";
+        }
         if (!why)
             continue;
         snprintf(line, sizeof(line), "the system's name server %s is outside of the tunnels, %s: no "
                                      "name is answered by it; add %s to the AllowedIPs of a tunnel, "
-                                     "or remove it from DNS",
-                 address_format(server, address), why, prefix_format(&host, prefix));
+                                     "%s",
+                 address_format(server, address), why, prefix_format(&host, prefix), otherwise);
         tell(context, line);
     }
 }

@@ -19,7 +19,8 @@ struct system_dns {
 struct system_dns system_dns_choose(const struct config *config);
 
 /* True: a query that leaves past the tunnels is a leak: tunnels take most of a family's addresses, by
- * routes of ours, and `is_inside` says of one of the system's servers that a tunnel has it. */
+ * routes of ours, and the system's servers are a tunnel's, who may have forgotten to allow them, or
+ * `is_inside` says of one of [Network]'s that a tunnel has it. */
 bool system_dns_wants_guard(const struct config *config,
                             bool (*is_inside)(void *context, const struct address *server),
                             void *context);

@@ -135,6 +135,9 @@ static void test_g3_a_guard_where_the_servers_are_inside_of_most_addresses(void)
     CHECK(!wants_guard("[Network]\nDNSGuard = off\n" ENTRY("10.64.0.1", ALL)));
     CHECK(wants_guard("[Network]\nDNSGuard = on\n" ENTRY("10.64.0.1", ALL)));
     CHECK(!wants_guard("[Network]\nDNS = 192.0.2.1\n" ENTRY("10.64.0.1", ALL)));
+    /* Nobody allows it: "everything but private prefixes" and a provider's 10.64.0.1. */
+    CHECK(wants_guard("[Interface]\n" KEYS "DNS = 172.16.0.1\n" PEER NOT_PRIVATE));
+    CHECK(!wants_guard("[Interface]\n" KEYS "DNS = 172.16.0.1\n" PEER SPLIT));
 }
 
 static const char *what_is_told(const char *text, bool is_resolved)
@@ -162,6 +165,10 @@ static void test_g3_a_server_outside_that_nobody_can_ask_is_told(void)
                             SILENT_ENTRY(SPLIT), false), "");
     CHECK(strstr(what_is_told("[Network]\nDNS = 10.0.0.1, fc00::1\n" SILENT_ENTRY(ALL), false),
                  "fc00::1 is outside of the tunnels, and DNSGuard"));
+    CHECK(strstr(what_is_told("[Interface]\n" KEYS "DNS = 172.16.0.1\n" PEER NOT_PRIVATE, false),
+                 "172.16.0.1 is outside of the tunnels, and DNSGuard lets no query out to it: no name "
+                 "is answered by it; add 172.16.0.1/32 to the AllowedIPs of a tunnel, or write "
+                 "DNSGuard = off in [Network]"));
     CHECK_TEXT(what_is_told("[Network]\nDNS = 192.0.2.1\n" SILENT_ENTRY(ALL), false), "");
 }
 
