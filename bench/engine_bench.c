@@ -9,7 +9,7 @@
 #include <stdlib.h>
 
 #include "base/bytes.h"
-#include "engine/core.h"
+#include "engine/lanes.h"
 #include "measure.h"
 #include "simulation/chain.h"
 #include "turn.h"
@@ -83,7 +83,7 @@ static struct measure_burst outbound_burst(void *context)
     else
         for (size_t i = 0; i < SINGLES_A_TURN; i++)
             memcpy(singles[i], bench->single, SINGLE_BYTES);
-    engine->aead = row->aead;
+    engine->core.aead = row->aead;
     double start_ns = measure_now_ns();
     if (row->is_bulk)
         engine_from_tun(engine, &bench->vnet, bytes, SUPER_BYTES, now, &bench->actions);
@@ -102,8 +102,8 @@ static struct measure_burst outbound_burst(void *context)
 /* Otherwise no datagram would be accepted twice. */
 static void forget_received(struct engine *engine)
 {
-    for (uint32_t i = 0; i < engine->tree.count; i++)
-        engine->tree.nodes[i].peers[0]->current->replay = (struct replay){0};
+    for (uint32_t i = 0; i < engine->core.tree.count; i++)
+        engine->core.tree.nodes[i].peers[0]->current->replay = (struct replay){0};
 }
 
 static struct udp_train receive(struct bench *bench, const struct recording *recording,
@@ -137,7 +137,7 @@ static struct measure_burst inbound_burst(void *context)
         trains[i] = receive(bench, recording, train);
         packets += train->packets;
     }
-    engine->aead = row->aead;
+    engine->core.aead = row->aead;
     double start_ns = measure_now_ns();
     for (size_t i = 0; i < count; i++)
         engine_from_udp(engine, 0, &trains[i], now, 0, &bench->actions);
@@ -190,7 +190,7 @@ static struct sample sample_of(const char *source, const char *destination, bool
 static void set_aead(struct bench *bench, struct aead *aead)
 {
     for (size_t i = 0; i < bench->chain.sim->host_count; i++)
-        bench->chain.sim->hosts[i].engine->aead = aead;
+        bench->chain.sim->hosts[i].engine->core.aead = aead;
 }
 
 /* The relays send with this AEAD what the world answers. */
@@ -247,7 +247,7 @@ static struct bench *bench_new(unsigned depth, struct aead *none)
     struct pool_shape pool_shape_of_daemon = *pool_shape(client->pool);
     pool_shape_of_daemon.slots = POOL_SLOTS;
     pool_shape_of_daemon.receive_block_bytes = POOL_BLOCK_BYTES;
-    bench->pool = client->engine->pool = pool_new(tap_memory(), &pool_shape_of_daemon);
+    bench->pool = client->engine->core.pool = pool_new(tap_memory(), &pool_shape_of_daemon);
     return bench;
 }
 

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 
 #include "base/bytes.h"
-#include "engine/core.h"
+#include "engine/lanes.h"
 #include "engine/engine.h"
 #include "measure.h"
 #include "packet/split.h"
@@ -187,8 +187,8 @@ static struct cost make_engine(struct world *world, const struct shape *shape)
     forget(&network);
     cost.idle_bytes = tap_memory_balance_bytes() - before_bytes;
     engine_set_root_mtu(world->engine, 0, network.link_mtu_bytes - 60);
-    for (uint32_t i = 0; i < world->engine->tree.count; i++) {
-        world->inner = &world->engine->tree.nodes[i];
+    for (uint32_t i = 0; i < world->engine->core.tree.count; i++) {
+        world->inner = &world->engine->core.tree.nodes[i];
         for (uint32_t p = 0; p < world->inner->peer_count; p++)
             set_session(world->inner->peers[p]);
     }
@@ -278,7 +278,7 @@ static struct measure_burst outbound_burst(void *context)
         for (size_t i = 0; i < SINGLES_A_TURN; i++)
             memcpy(singles[i], from[i].bytes, SINGLE_BYTES);
     }
-    world->engine->aead = row->aead;
+    world->engine->core.aead = row->aead;
     double start_ns = measure_now_ns();
     if (row->is_bulk)
         engine_from_tun(world->engine, &world->vnet, super, SUPER_BYTES, NOW, &world->actions);
@@ -300,7 +300,7 @@ static struct measure_burst outbound_burst(void *context)
 static void seal_level(struct world *world, struct aead *aead, unsigned level,
                        struct datagram *datagrams, size_t count)
 {
-    const struct node *node = &world->engine->tree.nodes[level];
+    const struct node *node = &world->engine->core.tree.nodes[level];
     struct aead_desc descs[SINGLES_A_TURN];
     for (size_t i = 0; i < count; i++) {
         struct datagram *datagram = &datagrams[i];
@@ -340,7 +340,7 @@ static size_t front_bytes(const struct world *world)
 static size_t datagram_bytes(const struct world *world, size_t len)
 {
     for (unsigned level = world->shape.depth; level-- > 0;) {
-        len = message_padded_bytes(len, world->engine->tree.nodes[level].mtu_bytes) +
+        len = message_padded_bytes(len, world->engine->core.tree.nodes[level].mtu_bytes) +
               MESSAGE_DATA_HEADER_BYTES + AEAD_TAG_BYTES;
         len += level ? ip_outer_bytes(FAMILY_IPV4) : 0;
     }
@@ -361,7 +361,7 @@ static size_t make_trains(struct row *row, struct udp_train *trains, size_t coun
                 .block = pool_take_block(world->pool),
                 .len_bytes = (uint32_t)(stride * in_each),
                 .segment_bytes = in_each > 1 ? (uint32_t)stride : 0,
-                .source = world->engine->tree.nodes[0].peers[0]->endpoint,
+                .source = world->engine->core.tree.nodes[0].peers[0]->endpoint,
             };
         uint8_t *data =
             trains[made - 1].block->bytes + i % in_each * stride + front_bytes(world);
@@ -383,7 +383,7 @@ static struct measure_burst inbound_burst(void *context)
     size_t packets = row->is_bulk ? BULK_SEGMENTS : SINGLES_A_TURN;
     size_t count =
         make_trains(row, trains, packets, row->is_bulk ? BULK_SEGMENTS / TRAINS_A_TURN : 1);
-    world->engine->aead = row->aead;
+    world->engine->core.aead = row->aead;
     double start_ns = measure_now_ns();
     for (size_t i = 0; i < count; i++)
         engine_from_udp(world->engine, 0, &trains[i], NOW, 0, &world->actions);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "engine/accept.h"
 
-#include "engine/fragments.h"
+#include "engine/own_socket.h"
 #include "engine/path_mtu.h"
 #include "route/icmp.h"
 #include "route/mss.h"
@@ -45,47 +45,50 @@ static enum verdict enter_child(struct inbound_entry *entry, struct node *child,
 }
 
 /* RULES C5: the fragment is kept, makes a datagram whole, or (ACCEPT_TUN) is for no virtual socket. */
-static enum accept_road take_fragment(struct engine *engine, struct inbound_entry *entry,
-                                      const struct ip_view *view, bool is_carried, instant_ns now,
-                                      struct packet_queue *released, enum verdict *verdict)
+static enum accept_road take_fragment(struct accept *accept, bool is_carried)
 {
+    struct inbound *inbound = accept->inbound;
+    struct inbound_entry *entry = accept->entry;
     struct node *node = entry->node;
-    const struct address source = ip_source(entry->packet->data, view);
-    const struct address destination = ip_destination(entry->packet->data, view);
-    struct reassembly_result result =
-        fragments_add(engine, node, entry->packet, view, is_carried, now);
-    *released = result.released;
+    const struct address source = ip_source(entry->packet->data, &accept->view);
+    const struct address destination = ip_destination(entry->packet->data, &accept->view);
+    struct reassembly_result result = fragments_add(&inbound->fragments, node, entry->packet,
+                                                    &accept->view, is_carried, accept->now);
+    accept->released = result.released;
     if (result.road == REASSEMBLY_PASSES)
         return ACCEPT_TUN;
     if (result.road == REASSEMBLY_KEPT)
         return ACCEPT_CONSUMED;
-    pool_give_packet(engine->pool, entry->packet);
+    pool_give_packet(inbound->core->pool, entry->packet);
     entry->packet = result.whole;
     uint16_t port = load_be16(result.whole->data + 2);
     struct node *child = node_child_at_port(node, port);
     if (child) {
-        *verdict = enter_child(entry, child, &source, &destination);
-        return *verdict == VERDICT_OK ? ACCEPT_CARRIED : ACCEPT_REFUSED;
+        accept->verdict = enter_child(entry, child, &source, &destination);
+        return accept->verdict == VERDICT_OK ? ACCEPT_CARRIED : ACCEPT_REFUSED;
     }
-    int own = own_socket_at(engine, node, port);
-    *verdict = own_socket_deliver(engine, own, &source, result.whole->data,
-                                    result.whole->len_bytes);
-    return *verdict == VERDICT_OK ? ACCEPT_CONSUMED : ACCEPT_REFUSED;
+    int own = own_socket_at(inbound->own_sockets, node, port);
+    accept->verdict = own_socket_deliver(inbound->own_sockets, own, &source, result.whole->data,
+                                         result.whole->len_bytes);
+    return accept->verdict == VERDICT_OK ? ACCEPT_CONSUMED : ACCEPT_REFUSED;
 }
 
-static int route_of(const struct engine *engine, enum family family, const uint8_t *bytes)
+static int route_of(const struct accept *accept, enum family family, const uint8_t *bytes)
 {
-    return routes_lookup_bytes(&engine->tree.routes, family, bytes);
+    return routes_lookup_bytes(&accept->inbound->core->tree.routes, family, bytes);
 }
 
-static bool is_virtual_port(const struct engine *engine, const struct node *node, uint16_t port)
+static bool is_virtual_port(const struct accept *accept, const struct node *node, uint16_t port)
 {
-    return node_child_at_port(node, port) || own_socket_at(engine, node, port) >= 0;
+    return node_child_at_port(node, port) ||
+           own_socket_at(accept->inbound->own_sockets, node, port) >= 0;
 }
 
-static void find_source(const struct engine *engine, const struct node *node, enum family family,
-                        const uint8_t *bytes, struct accept_source *source)
+static void find_source(struct accept *accept, const struct node *node, const uint8_t *packet)
 {
+    struct accept_source *source = &accept->source;
+    enum family family = (enum family)accept->view.family;
+    const uint8_t *bytes = packet + accept->view.source_offset;
     if (source->node == node && address_has_bytes(&source->address, family, bytes))
         return;
     const struct address address = address_from_bytes(family, bytes);
@@ -93,16 +96,16 @@ static void find_source(const struct engine *engine, const struct node *node, en
         .node = node,
         .address = address,
         .peer = trie_lookup_bytes(&node->tunnel.allowed_ips, family, bytes),
-        .route = route_of(engine, family, bytes),
-        .is_out_of_scope = tree_is_out_of_scope(&engine->tree, node, &address),
+        .route = route_of(accept, family, bytes),
+        .is_out_of_scope = tree_is_out_of_scope(&accept->inbound->core->tree, node, &address),
     };
 }
 
 /* RULES C6: an error is judged by what it quotes. */
-static enum verdict judge_icmp_error(const struct engine *engine, const struct node *node,
-                                     const struct accept_source *source, uint8_t *bytes,
-                                     const struct ip_view *view)
+static enum verdict judge_icmp_error(const struct accept *accept, const struct node *node,
+                                     uint8_t *bytes)
 {
+    const struct ip_view *view = &accept->view;
     struct icmp_error error;
     if (!icmp_parse_error(bytes, view, &error))
         return VERDICT_ICMP_REFUSED;
@@ -114,15 +117,15 @@ static enum verdict judge_icmp_error(const struct engine *engine, const struct n
     if (quote_is_ours && error.quote.protocol == IP_PROTOCOL_UDP &&
         !error.quote.is_later_fragment &&
         error.quote.transport_offset + 2u <= error.quote_len_bytes &&
-        is_virtual_port(engine, node, load_be16(quote + error.quote.transport_offset)))
+        is_virtual_port(accept, node, load_be16(quote + error.quote.transport_offset)))
         return VERDICT_ICMP_CONSUMED;
     if ((node->nat_is_on && !quote_is_ours) ||
-        route_of(engine, family, quoted_destination) != (int)node->index)
+        route_of(accept, family, quoted_destination) != (int)node->index)
         return VERDICT_ICMP_REFUSED;
     if (node->nat_is_on && !is_own_address(node, family, bytes + view->destination_offset))
         return VERDICT_MISDIRECTED;
     /* A router outside the tunnel's routes would fail rp_filter: the socket's peer stands for it. */
-    if (source->route != (int)node->index) {
+    if (accept->source.route != (int)node->index) {
         struct address stand_in = address_from_bytes(family, quoted_destination);
         icmp_replace_source(bytes, view, &stand_in);
     }
@@ -140,10 +143,10 @@ static inline bool goes_inside_this_host(const struct node *node, enum family fa
     return address_is_inside_a_host(&address);
 }
 
-static enum verdict judge(const struct engine *engine, const struct node *node,
-                          const struct accept_source *source, uint8_t *bytes,
-                          const struct ip_view *view)
+static enum verdict judge(const struct accept *accept, const struct node *node, uint8_t *bytes)
 {
+    const struct accept_source *source = &accept->source;
+    const struct ip_view *view = &accept->view;
     enum family family = (enum family)view->family;
     if (goes_inside_this_host(node, family, bytes + view->destination_offset))
         return VERDICT_SCOPE;
@@ -153,7 +156,7 @@ static enum verdict judge(const struct engine *engine, const struct node *node,
         if (icmp_is_error(bytes, view) && source->is_out_of_scope)
             return VERDICT_SCOPE;
         if (icmp_is_error(bytes, view))
-            return judge_icmp_error(engine, node, source, bytes, view);
+            return judge_icmp_error(accept, node, bytes);
     }
     if (node->nat_is_on && !is_own_address(node, family, bytes + view->destination_offset))
         return VERDICT_MISDIRECTED;
@@ -165,83 +168,89 @@ static enum verdict judge(const struct engine *engine, const struct node *node,
 }
 
 /* What is nobody's inside goes to the TUN, if it may. */
-static enum verdict accept_for_tun(const struct engine *engine, const struct node *node,
-                                   const struct accept_source *source, struct packet *packet,
-                                   const struct ip_view *view)
+static enum verdict accept_for_tun(const struct accept *accept, const struct node *node,
+                                   struct packet *packet)
 {
+    const struct ip_view *view = &accept->view;
     enum family family = (enum family)view->family;
-    enum verdict verdict = judge(engine, node, source, packet->data, view);
+    enum verdict verdict = judge(accept, node, packet->data);
     if (verdict == VERDICT_OK && node->nat_is_on)
         verdict = nat_rewrite(packet->data, packet->len_bytes, view, NAT_DESTINATION,
-                              tree_nat_address(&engine->tree, family), 0);
+                              tree_nat_address(&accept->inbound->core->tree, family), 0);
     if (verdict == VERDICT_OK && mss_is_negotiated(packet->data, view))
         mss_clamp(packet->data, view, mss_of_mtu(family, node->mtu_bytes), false);
     return verdict;
 }
 
-enum verdict accept_released(const struct engine *engine, const struct node *node,
-                             struct accept_source *source, struct packet *packet,
-                             struct ip_view *view)
+enum verdict accept_released(struct accept *accept, const struct node *node, struct packet *packet)
 {
-    enum verdict verdict = ip_parse(packet->data, packet->len_bytes, view);
+    enum verdict verdict = ip_parse(packet->data, packet->len_bytes, &accept->view);
     if (verdict != VERDICT_OK)
         return verdict;
-    find_source(engine, node, (enum family)view->family, packet->data + view->source_offset,
-                source);
-    return accept_for_tun(engine, node, source, packet, view);
+    find_source(accept, node, packet->data);
+    return accept_for_tun(accept, node, packet);
 }
 
-enum accept_road accept_packet(struct engine *engine, struct inbound_entry *entry,
-                               const struct peer *peer, instant_ns now,
-                               struct accept_source *source, struct ip_view *view,
-                               struct packet_queue *released, enum verdict *verdict)
+/* The datagram is for a virtual socket of the node's: a carried tunnel's, or one of our own. */
+static enum accept_road enter(struct accept *accept, struct node *child, int own)
 {
-    struct packet *packet = entry->packet;
-    struct node *node = entry->node;
-    *verdict = ip_parse(packet->data, packet->len_bytes, view);
-    if (*verdict != VERDICT_OK)
+    struct packet *packet = accept->entry->packet;
+    const struct ip_view *view = &accept->view;
+    const struct address from = ip_source(packet->data, view);
+    const struct address to = ip_destination(packet->data, view);
+    accept->verdict = view->is_fragment ? VERDICT_FRAGMENT_REFUSED : VERDICT_OK;
+    packet->tos = view->tos;
+    packet_pull(packet, view->transport_offset);
+    if (accept->verdict == VERDICT_OK)
+        accept->verdict = child ? enter_child(accept->entry, child, &from, &to)
+                                : own_socket_deliver(accept->inbound->own_sockets, own, &from,
+                                                     packet->data, packet->len_bytes);
+    if (accept->verdict != VERDICT_OK)
+        return ACCEPT_REFUSED;
+    return child ? ACCEPT_CARRIED : ACCEPT_CONSUMED;
+}
+
+static enum accept_road refuse(struct accept *accept, enum verdict verdict)
+{
+    accept->verdict = verdict;
+    return ACCEPT_REFUSED;
+}
+
+enum accept_road accept_packet(struct accept *accept)
+{
+    struct inbound *inbound = accept->inbound;
+    struct packet *packet = accept->entry->packet;
+    struct node *node = accept->entry->node;
+    struct ip_view *view = &accept->view;
+    accept->released = (struct packet_queue){0};
+    accept->verdict = ip_parse(packet->data, packet->len_bytes, view);
+    if (accept->verdict != VERDICT_OK)
         return ACCEPT_REFUSED;
     packet_trim(packet, view->len_bytes); /* padding */
     uint8_t *bytes = packet->data;
-    enum family family = (enum family)view->family;
-    find_source(engine, node, family, bytes + view->source_offset, source);
-    if (source->peer != peer) {
-        *verdict = VERDICT_SOURCE_NOT_ALLOWED;
-        return ACCEPT_REFUSED;
-    }
+    find_source(accept, node, bytes);
+    if (accept->source.peer != accept->peer)
+        return refuse(accept, VERDICT_SOURCE_NOT_ALLOWED);
     uint8_t tos = view->tos;
-    if (!ip_decapsulate_ecn(packet->tos, view->tos, &tos)) {
-        *verdict = VERDICT_MALFORMED; /* congestion was marked on a flow that cannot answer it */
-        return ACCEPT_REFUSED;
-    }
+    if (!ip_decapsulate_ecn(packet->tos, view->tos, &tos))
+        return refuse(accept, VERDICT_MALFORMED); /* congestion on a flow that cannot answer it */
     if (tos != view->tos) {
         ip_set_tos(bytes, view, tos);
         view->tos = tos;
     }
     uint16_t port = virtual_port(node, bytes, view);
     struct node *child = port ? node_child_at_port(node, port) : NULL;
-    int own = port && !child ? own_socket_at(engine, node, port) : -1;
-    if (reassembly_concerns(view) && engine->reassemblies[node->index] &&
-        is_own_address(node, family, bytes + view->destination_offset)) {
-        enum accept_road road = take_fragment(engine, entry, view, child != NULL || own >= 0, now,
-                                              released, verdict);
+    int own = port && !child ? own_socket_at(inbound->own_sockets, node, port) : -1;
+    if (reassembly_concerns(view) && fragments_has(&inbound->fragments, node) &&
+        is_own_address(node, (enum family)view->family, bytes + view->destination_offset)) {
+        enum accept_road road = take_fragment(accept, child != NULL || own >= 0);
         if (road != ACCEPT_TUN)
             return road;
     } else if (child || own >= 0) {
-        const struct address from = ip_source(bytes, view), to = ip_destination(bytes, view);
-        *verdict = view->is_fragment ? VERDICT_FRAGMENT_REFUSED : VERDICT_OK;
-        packet->tos = tos;
-        packet_pull(packet, view->transport_offset);
-        if (*verdict == VERDICT_OK)
-            *verdict = child ? enter_child(entry, child, &from, &to)
-                             : own_socket_deliver(engine, own, &from, packet->data,
-                                                    packet->len_bytes);
-        if (*verdict != VERDICT_OK)
-            return ACCEPT_REFUSED;
-        return child ? ACCEPT_CARRIED : ACCEPT_CONSUMED;
+        return enter(accept, child, own);
     }
-    *verdict = accept_for_tun(engine, node, source, packet, view);
-    if (*verdict == VERDICT_ICMP_CONSUMED)
-        path_mtu_hear(engine, peer, bytes, view, now);
-    return *verdict == VERDICT_OK ? ACCEPT_TUN : ACCEPT_REFUSED;
+    accept->verdict = accept_for_tun(accept, node, packet);
+    if (accept->verdict == VERDICT_ICMP_CONSUMED)
+        path_mtu_hear(inbound->core, accept->peer, bytes, view, accept->now);
+    return accept->verdict == VERDICT_OK ? ACCEPT_TUN : ACCEPT_REFUSED;
 }

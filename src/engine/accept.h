@@ -3,7 +3,7 @@
 #ifndef ENGINE_ACCEPT_H
 #define ENGINE_ACCEPT_H
 
-#include "engine/core.h"
+#include "engine/inbound.h"
 
 enum accept_road {
     ACCEPT_REFUSED,  /* see the verdict */
@@ -23,17 +23,24 @@ struct accept_source {
     bool is_out_of_scope;    /* RULES F6 */
 };
 
-/* Judges the plaintext of `peer` in entry->packet (opened, header and tag gone, not empty, `tos` that of the
- * datagram it came in). Changes the packet in place. `source` is zero at a batch's start.
- * `released` (empty before) is the caller's then: fragments that waited for this one and go to the
- * TUN before it (RULES C5). */
-enum accept_road accept_packet(struct engine *engine, struct inbound_entry *entry,
-                               const struct peer *peer, instant_ns now,
-                               struct accept_source *source, struct ip_view *view,
-                               struct packet_queue *released, enum verdict *verdict);
-/* The same for a released fragment, whose way to the TUN is decided. */
-enum verdict accept_released(const struct engine *engine, const struct node *node,
-                             struct accept_source *source, struct packet *packet,
-                             struct ip_view *view);
+/* A pass's acceptance, packet by packet. */
+struct accept {
+    struct inbound *inbound; /* these and `source` (zero): set at the pass's start */
+    instant_ns now;
+    struct accept_source source;
+    struct inbound_entry *entry; /* these two for each packet: whose plaintext it is */
+    const struct peer *peer;
+    /* What was found out: */
+    struct ip_view view;
+    enum verdict verdict;
+    struct packet_queue released; /* the caller's then: fragments that waited for this one, and go
+                                   * to the TUN before it (RULES C5) */
+};
+
+/* Judges the plaintext in entry->packet (opened, header and tag gone, not empty, `tos` that of the
+ * datagram it came in). Changes the packet in place. */
+enum accept_road accept_packet(struct accept *accept);
+/* The same for a released fragment of the node, whose way to the TUN is decided. */
+enum verdict accept_released(struct accept *accept, const struct node *node, struct packet *packet);
 
 #endif

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "base/bytes.h"
-#include "engine/core.h"
+#include "engine/lanes.h"
 #include "packet/checksum.h"
 #include "simulation/office.h"
 #include "wireguard/message.h"
@@ -295,12 +295,11 @@ static void refuse_unruly(struct office *office, struct sim_host *host, size_t l
 {
     struct engine *engine = host->engine;
     uint64_t before = sim_drops(office->client, verdict), sent = office->client->datagrams_sent;
-    struct packet *packet = pool_take_packet(engine->pool);
+    struct packet *packet = pool_take_packet(engine->core.pool);
     memcpy(packet_put(packet, len), bytes, len);
     packet->tos = 0;
     packet->kind = PACKET_DATA;
-    engine->outbound[engine->outbound_count++] =
-        (struct outbound_entry){.packet = packet, .peer = engine->tree.nodes[0].peers[0]};
+    outbound_append(&engine->outbound, packet, engine->core.tree.nodes[0].peers[0]);
     sim_flush(host);
     settle(office);
     CHECK_EQUAL(sim_drops(office->client, verdict), before + 1);

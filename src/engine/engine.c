@@ -3,15 +3,10 @@
 
 #include <stdio.h>
 
-#include "engine/core.h"
 #include "engine/events.h"
-#include "engine/fragments.h"
-#include "engine/handshakes.h"
-#include "engine/inbound.h"
+#include "engine/lanes.h"
 #include "engine/mtu.h"
-#include "engine/outbound.h"
 #include "engine/path_mtu.h"
-#include "engine/plan.h"
 
 /* Slots: a turn's batch, what is staged (a quarter of them), what waits at the sockets. */
 #define POOL_SLOTS 4096
@@ -38,11 +33,43 @@ void engine_pool_shape(const struct network_description *network, struct pool_sh
 
 static void insert_peers(struct engine *engine)
 {
-    for (uint32_t i = 0; i < engine->tree.count; i++) {
-        struct node *node = &engine->tree.nodes[i];
+    for (uint32_t i = 0; i < engine->core.tree.count; i++) {
+        struct node *node = &engine->core.tree.nodes[i];
         for (uint32_t p = 0; p < node->peer_count; p++)
             node->peers[p]->deadline.deadline = INSTANT_NEVER;
     }
+}
+
+static void init_core(struct core *core, const struct engine_options *options)
+{
+    core->memory = options->secrets;
+    core->pool = options->pool;
+    core->aead = options->aead;
+    core->random = options->random;
+    core->log = options->log;
+    core->log_context = options->log_context;
+    core->path_mtu_deadline = INSTANT_NEVER;
+    list_init(&core->wants_handshake);
+    heap_init(&core->deadlines, core->memory);
+}
+
+/* Who reaches whom. */
+static void join_lanes(struct engine *engine)
+{
+    struct core *core = &engine->core;
+    struct outbound *outbound = &engine->outbound;
+    struct own_sockets *sockets = &engine->own_sockets;
+    engine->plan = (struct plan){.core = core, .outbound = outbound, .own_sockets = sockets};
+    outbound->core = core;
+    list_init(&outbound->releasing);
+    engine->inbound.core = core;
+    engine->inbound.handshakes = &engine->handshakes;
+    engine->inbound.own_sockets = sockets;
+    engine->handshakes.core = core;
+    engine->handshakes.outbound = outbound;
+    sockets->core = core;
+    sockets->outbound = outbound;
+    sockets->fragments = &engine->inbound.fragments;
 }
 
 struct engine *engine_new(const struct engine_options *options,
@@ -53,29 +80,21 @@ struct engine *engine_new(const struct engine_options *options,
         snprintf(why, why_bytes, "no memory for the engine");
         return NULL;
     }
-    engine->memory = options->secrets;
-    engine->pool = options->pool;
-    engine->aead = options->aead;
-    engine->random = options->random;
-    engine->log = options->log;
-    engine->log_context = options->log_context;
-    list_init(&engine->wants_handshake);
-    list_init(&engine->releasing);
-    engine->path_mtu_deadline = INSTANT_NEVER;
-    heap_init(&engine->deadlines, engine->memory);
-    coalesce_init(&engine->coalesce, options->tun_takes_tcp4, options->tun_takes_tcp6,
+    struct core *core = &engine->core;
+    init_core(core, options);
+    join_lanes(engine);
+    coalesce_init(&engine->inbound.coalesce, options->tun_takes_tcp4, options->tun_takes_tcp6,
                   options->tun_takes_udp);
-    uint32_t packet_most = (uint32_t)pool_shape(engine->pool)->payload_bytes;
-    if (!tree_init(&engine->tree, engine->memory, engine->random, network, packet_most, why,
-                   why_bytes)) {
-        memory_give(engine->memory, engine, sizeof(*engine));
+    uint32_t packet_most = (uint32_t)pool_shape(core->pool)->payload_bytes;
+    if (!tree_init(&core->tree, core->memory, core->random, network, packet_most, why, why_bytes)) {
+        memory_give(core->memory, engine, sizeof(*engine));
         return NULL;
     }
     insert_peers(engine);
-    if (!backlog_init(&engine->backlog, engine->memory) ||
-        !heap_reserve(&engine->deadlines, engine->tree.peer_count + 1) ||
-        !fragments_init(engine)) {
-        snprintf(why, why_bytes, "no memory for %u peers", engine->tree.peer_count);
+    if (!backlog_init(&engine->handshakes.backlog, core->memory) ||
+        !heap_reserve(&core->deadlines, core->tree.peer_count + 1) ||
+        !fragments_init(&engine->inbound.fragments, core)) {
+        snprintf(why, why_bytes, "no memory for %u peers", core->tree.peer_count);
         engine_free(engine);
         return NULL;
     }
@@ -96,23 +115,23 @@ void engine_free(struct engine *engine)
 {
     if (!engine)
         return;
-    for (size_t i = 0; i < engine->outbound_count; i++)
-        pool_give_packet(engine->pool, engine->outbound[i].packet);
-    for (size_t i = 0; i < engine->inbound_count; i++)
-        pool_give_packet(engine->pool, engine->inbound[i].packet);
-    struct coalesce_sink sink = {.emit = discard, .context = engine->pool};
-    coalesce_flush(&engine->coalesce, &sink);
-    for (uint32_t i = 0; i < engine->tree.count; i++) {
-        struct node *node = &engine->tree.nodes[i];
+    for (size_t i = 0; i < engine->outbound.count; i++)
+        pool_give_packet(engine->core.pool, engine->outbound.entries[i].packet);
+    for (size_t i = 0; i < engine->inbound.count; i++)
+        pool_give_packet(engine->core.pool, engine->inbound.entries[i].packet);
+    struct coalesce_sink sink = {.emit = discard, .context = engine->core.pool};
+    coalesce_flush(&engine->inbound.coalesce, &sink);
+    for (uint32_t i = 0; i < engine->core.tree.count; i++) {
+        struct node *node = &engine->core.tree.nodes[i];
         for (uint32_t p = 0; p < node->peer_count; p++)
-            pool_give_queue(engine->pool, &node->peers[p]->stage);
+            pool_give_queue(engine->core.pool, &node->peers[p]->stage);
     }
-    fragments_wipe(engine);
-    aead_forget(engine->aead); /* it may live on */
-    tree_wipe(&engine->tree);
-    heap_wipe(&engine->deadlines);
-    const struct memory *memory = engine->memory;
-    backlog_wipe(&engine->backlog, memory);
+    fragments_wipe(&engine->inbound.fragments);
+    aead_forget(engine->core.aead); /* it may live on */
+    tree_wipe(&engine->core.tree);
+    heap_wipe(&engine->core.deadlines);
+    const struct memory *memory = engine->core.memory;
+    backlog_wipe(&engine->handshakes.backlog, memory);
     bytes_wipe(engine, sizeof(*engine));
     memory_give(memory, engine, sizeof(*engine));
 }
@@ -122,55 +141,60 @@ void engine_free(struct engine *engine)
 bool engine_from_tun(struct engine *engine, const struct vnet_header *vnet, uint8_t *bytes,
                      size_t len, instant_ns now, struct actions *actions)
 {
-    return plan_packet(engine, vnet, bytes, len, now, actions);
+    return plan_packet(&engine->plan, vnet, bytes, len, now, actions);
 }
 
 void engine_from_udp(struct engine *engine, uint32_t root, const struct udp_train *train,
                      instant_ns now, uint64_t wall_ns, struct actions *actions)
 {
     (void)wall_ns;
-    inbound_add(engine, &engine->tree.nodes[root], train, now, actions);
+    plan_end_turn(&engine->plan);
+    inbound_add(&engine->inbound, &engine->core.tree.nodes[root], train, now, actions);
 }
 
 void engine_flush(struct engine *engine, instant_ns now, uint64_t wall_ns, struct actions *actions)
 {
-    outbound_run(engine, now, actions);
-    if (engine->inbound_count) {
-        inbound_run(engine, now, actions);
-        inbound_end_receive(engine, actions);
+    plan_end_turn(&engine->plan);
+    outbound_run(&engine->outbound, now, actions);
+    if (engine->inbound.count) {
+        inbound_run(&engine->inbound, now, actions);
+        inbound_end_receive(&engine->inbound, actions);
     }
-    handshakes_run(engine, now, wall_ns, actions);
-    handshakes_initiate_wanted(engine, now, wall_ns, actions);
+    handshakes_run(&engine->handshakes, now, wall_ns, actions);
+    handshakes_initiate_wanted(&engine->handshakes, now, wall_ns, actions);
 }
 
 void engine_idle(struct engine *engine, struct actions *actions)
 {
-    inbound_idle(engine, actions);
+    inbound_idle(&engine->inbound, actions);
 }
 
 void engine_tick(struct engine *engine, instant_ns now, uint64_t wall_ns, struct actions *actions)
 {
-    fragments_tick(engine, now);
-    path_mtu_tick(engine, now);
-    handshakes_tick(engine, TICK_PEERS, now, wall_ns, actions);
-    handshakes_run(engine, now, wall_ns, actions);
-    handshakes_initiate_wanted(engine, now, wall_ns, actions);
+    plan_end_turn(&engine->plan);
+    fragments_tick(&engine->inbound.fragments, now);
+    path_mtu_tick(&engine->core, now);
+    handshakes_tick(&engine->handshakes, TICK_PEERS, now, wall_ns, actions);
+    handshakes_run(&engine->handshakes, now, wall_ns, actions);
+    handshakes_initiate_wanted(&engine->handshakes, now, wall_ns, actions);
 }
 
 instant_ns engine_deadline(const struct engine *engine)
 {
+    const struct core *core = &engine->core;
+    const struct outbound *outbound = &engine->outbound;
     /* Outside of a turn the batch holds what own_socket_send put there. */
-    if (engine->backlog.count || engine->outbound_count ||
-        !list_is_empty(&engine->wants_handshake) || !list_is_empty(&engine->releasing))
+    if (engine->handshakes.backlog.count || outbound->count ||
+        !list_is_empty(&core->wants_handshake) || !list_is_empty(&outbound->releasing))
         return 0;
-    struct heap_node *first = heap_first(&engine->deadlines);
-    instant_ns other = instant_min(engine->fragments_deadline, engine->path_mtu_deadline);
+    struct heap_node *first = heap_first(&core->deadlines);
+    instant_ns other = instant_min(engine->inbound.fragments.deadline, core->path_mtu_deadline);
     return first ? instant_min(first->deadline, other) : other;
 }
 
 void engine_count(struct engine *engine, uint32_t tunnel, enum verdict verdict, uint64_t packets)
 {
-    engine->tree.nodes[tunnel].drops[verdict] += packets;
+    engine->core.tree.nodes[tunnel].drops[verdict] += packets;
 }
 
 /* ---- commands ---- */
@@ -179,57 +203,57 @@ void engine_count(struct engine *engine, uint32_t tunnel, enum verdict verdict, 
 static void hurry(struct engine *engine, struct peer *peer, instant_ns *timer, instant_ns at)
 {
     *timer = at;
-    core_touch_deadline(engine, peer);
+    core_touch_deadline(&engine->core, peer);
 }
 
 void engine_set_up(struct engine *engine, bool is_up, instant_ns now)
 {
-    if (engine->is_up == is_up)
+    if (engine->core.is_up == is_up)
         return;
-    engine->is_up = is_up;
-    while (backlog_take(&engine->backlog))
+    engine->core.is_up = is_up;
+    while (backlog_take(&engine->handshakes.backlog))
         ; /* they were for the link as it was */
-    for (uint32_t i = 0; i < engine->tree.count; i++) {
-        struct node *node = &engine->tree.nodes[i];
+    for (uint32_t i = 0; i < engine->core.tree.count; i++) {
+        struct node *node = &engine->core.tree.nodes[i];
         for (uint32_t p = 0; p < node->peer_count; p++) {
             struct peer *peer = node->peers[p];
             if (!is_up) {
-                outbound_drop_staged(engine, peer, VERDICT_NO_SESSION);
+                outbound_drop_staged(&engine->outbound, peer, VERDICT_NO_SESSION);
                 peer_forget_sessions(peer);
                 timers_stop(&peer->timers);
                 hop_of(peer)->attempts = 0;
                 events_forget(peer);
                 list_remove(&hop_of(peer)->wanting);
-                heap_set(&engine->deadlines, &peer->deadline, INSTANT_NEVER);
+                heap_set(&engine->core.deadlines, &peer->deadline, INSTANT_NEVER);
             } else if (peer->timers.persistent_interval) {
                 hurry(engine, peer, &peer->timers.persistent_keepalive, now);
             }
         }
     }
     if (!is_up)
-        aead_forget(engine->aead);
+        aead_forget(engine->core.aead);
 }
 
 void engine_set_endpoint(struct engine *engine, uint32_t tunnel, uint32_t peer_index,
                          const struct endpoint *endpoint, instant_ns now)
 {
-    struct peer *peer = engine->tree.nodes[tunnel].peers[peer_index];
+    struct peer *peer = engine->core.tree.nodes[tunnel].peers[peer_index];
     /* That one was asked elsewhere a moment ago is no reason to wait. */
     if (!endpoint_is_equal(&peer->endpoint, endpoint))
         peer->timers.last_initiation = INSTANT_NEVER;
-    tree_set_endpoint(&engine->tree, peer, endpoint);
+    tree_set_endpoint(&engine->core.tree, peer, endpoint);
     if (peer->stage.count || peer->timers.persistent_interval)
         hurry(engine, peer, &peer->timers.new_handshake, now);
 }
 
 void engine_set_root_mtu(struct engine *engine, uint32_t root, uint32_t mtu_bytes)
 {
-    tree_set_root_mtu(&engine->tree, &engine->tree.nodes[root], mtu_bytes);
+    tree_set_root_mtu(&engine->core.tree, &engine->core.tree.nodes[root], mtu_bytes);
 }
 
 void engine_network_changed(struct engine *engine, uint32_t root, instant_ns now)
 {
-    struct node *node = &engine->tree.nodes[root];
+    struct node *node = &engine->core.tree.nodes[root];
     for (uint32_t p = 0; p < node->peer_count; p++) {
         struct hop *hop = &node->hops[p];
         hop->path.source = (struct address){0};
@@ -244,6 +268,11 @@ void engine_network_changed(struct engine *engine, uint32_t root, instant_ns now
     }
 }
 
+struct own_sockets *engine_own_sockets(struct engine *engine)
+{
+    return &engine->own_sockets;
+}
+
 /* ---- questions ---- */
 
 void engine_route(const struct engine *engine, const struct address *destination,
@@ -253,7 +282,7 @@ void engine_route(const struct engine *engine, const struct address *destination
     struct peer *peer;
     enum family family = (enum family)destination->family;
     *route = (struct engine_route){.tunnel = -1, .peer = -1};
-    route->verdict = plan_destination(engine, family, destination->bytes, &node, &peer);
+    route->verdict = plan_destination(&engine->core, family, destination->bytes, &node, &peer);
     if (!node)
         return;
     route->tunnel = (int)node->index;
@@ -265,7 +294,7 @@ void engine_route(const struct engine *engine, const struct address *destination
 enum engine_way engine_way(const struct engine *engine, uint32_t tunnel, uint32_t index,
                            const struct address *address)
 {
-    struct node *node = &engine->tree.nodes[tunnel];
+    struct node *node = &engine->core.tree.nodes[tunnel];
     struct peer *fellow, *carrying;
     const struct node *carrier = tree_carrier_for(node->peers[index], address, &fellow);
     if (!carrier)
@@ -283,19 +312,19 @@ enum engine_way engine_way(const struct engine *engine, uint32_t tunnel, uint32_
 
 uint32_t engine_mtu(const struct engine *engine, uint32_t tunnel)
 {
-    return engine->tree.nodes[tunnel].mtu_bytes;
+    return engine->core.tree.nodes[tunnel].mtu_bytes;
 }
 
 uint32_t engine_mtu_changes(const struct engine *engine)
 {
-    return engine->tree.mtu_changes;
+    return engine->core.tree.mtu_changes;
 }
 
 void engine_walk_routes(const struct engine *engine,
                         void (*visit)(void *context, const struct prefix *prefix, int tunnel),
                         void *context)
 {
-    routes_walk(&engine->tree.routes, visit, context);
+    routes_walk(&engine->core.tree.routes, visit, context);
 }
 
 struct widest {

@@ -15,6 +15,7 @@
 #include "packet/pool.h"
 
 struct engine;
+struct own_sockets;
 
 struct engine_options {
     const struct memory *secrets; /* keys and sessions live here */
@@ -71,6 +72,9 @@ void engine_set_endpoint(struct engine *engine, uint32_t tunnel, uint32_t peer,
 void engine_set_root_mtu(struct engine *engine, uint32_t root, uint32_t mtu_bytes);
 /* The network under a root changed (F8): sticky sources dropped, one handshake at once. */
 void engine_network_changed(struct engine *engine, uint32_t root, instant_ns now);
+
+/* The sockets of the program's own inside its tunnels: see own_socket.h. */
+struct own_sockets *engine_own_sockets(struct engine *engine);
 
 /* ---- questions ---- */
 

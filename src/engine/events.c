@@ -25,10 +25,10 @@ static void format_key_start(const struct peer *peer, char text[KEY_START_CHARAC
     text[KEY_START_CHARACTERS] = '\0';
 }
 
-static bool may_say(struct engine *engine, struct peer *peer, enum event_kind kind, instant_ns now)
+static bool may_say(struct core *core, struct peer *peer, enum event_kind kind, instant_ns now)
 {
     struct event_limit *limit = &hop_of(peer)->events.limits[kind];
-    if (!engine->log)
+    if (!core->log)
         return false;
     if (limit->said == 0 || instant_is_reached(instant_add(limit->since, EVENTS_WINDOW_NS), now)) {
         limit->since = now;
@@ -42,8 +42,8 @@ static bool may_say(struct engine *engine, struct peer *peer, enum event_kind ki
     return true;
 }
 
-static void say(struct engine *engine, struct peer *peer, enum event_kind kind,
-                enum log_level level, const char *event)
+static void say(struct core *core, struct peer *peer, enum event_kind kind, enum log_level level,
+                const char *event)
 {
     struct event_limit *limit = &hop_of(peer)->events.limits[kind];
     char line[384], unsaid[48] = "", endpoint[ENDPOINT_TEXT_BYTES], key[KEY_START_CHARACTERS + 1];
@@ -55,41 +55,41 @@ static void say(struct engine *engine, struct peer *peer, enum event_kind kind,
              peer->endpoint.address.family ? endpoint_format(&peer->endpoint, endpoint)
                                            : "no endpoint",
              event, unsaid);
-    engine->log(engine->log_context, level, line);
+    core->log(core->log_context, level, line);
 }
 
-void events_moved(struct engine *engine, struct peer *peer, instant_ns now)
+void events_moved(struct core *core, struct peer *peer, instant_ns now)
 {
-    if (may_say(engine, peer, EVENT_MOVED, now))
-        say(engine, peer, EVENT_MOVED, LOG_LEVEL_NOTICE, "is here now");
+    if (may_say(core, peer, EVENT_MOVED, now))
+        say(core, peer, EVENT_MOVED, LOG_LEVEL_NOTICE, "is here now");
 }
 
-void events_gave_up(struct engine *engine, struct peer *peer, instant_ns now)
+void events_gave_up(struct core *core, struct peer *peer, instant_ns now)
 {
-    if (may_say(engine, peer, EVENT_GAVE_UP, now))
-        say(engine, peer, EVENT_GAVE_UP, LOG_LEVEL_NOTICE, "gave up: no answer to its handshakes");
+    if (may_say(core, peer, EVENT_GAVE_UP, now))
+        say(core, peer, EVENT_GAVE_UP, LOG_LEVEL_NOTICE, "gave up: no answer to its handshakes");
 }
 
-void events_loop(struct engine *engine, struct peer *peer, instant_ns now)
+void events_loop(struct core *core, struct peer *peer, instant_ns now)
 {
-    if (may_say(engine, peer, EVENT_LOOP, now))
-        say(engine, peer, EVENT_LOOP, LOG_LEVEL_WARNING,
+    if (may_say(core, peer, EVENT_LOOP, now))
+        say(core, peer, EVENT_LOOP, LOG_LEVEL_WARNING,
             "the host routes its datagrams into the interface again; they are dropped: give its "
             "endpoint a route past the interface");
 }
 
-static void fail(struct engine *engine, struct peer *peer, instant_ns since, const char *event,
+static void fail(struct core *core, struct peer *peer, instant_ns since, const char *event,
                  instant_ns now)
 {
     struct events *events = &hop_of(peer)->events;
     events->is_failing = true;
     events->failing_since = since;
-    events->is_told = may_say(engine, peer, EVENT_OUTAGE, now);
+    events->is_told = may_say(core, peer, EVENT_OUTAGE, now);
     if (events->is_told)
-        say(engine, peer, EVENT_OUTAGE, LOG_LEVEL_WARNING, event);
+        say(core, peer, EVENT_OUTAGE, LOG_LEVEL_WARNING, event);
 }
 
-void events_no_answer(struct engine *engine, struct peer *peer, instant_ns since, instant_ns now)
+void events_no_answer(struct core *core, struct peer *peer, instant_ns since, instant_ns now)
 {
     const struct peer *carrier = hop_of(peer)->carrier_peer;
     char event[TUNNEL_NAME_BYTES + 64];
@@ -104,28 +104,28 @@ void events_no_answer(struct engine *engine, struct peer *peer, instant_ns since
     else if (is_carriers)
         snprintf(event + len, sizeof(event) - (size_t)len, ": its carrier %s does not work",
                  node_of(carrier)->name);
-    fail(engine, peer, since, event, now);
+    fail(core, peer, since, event, now);
 }
 
-void events_no_way(struct engine *engine, struct peer *peer, const char *reason, instant_ns now)
+void events_no_way(struct core *core, struct peer *peer, const char *reason, instant_ns now)
 {
     if (!hop_of(peer)->events.is_failing)
-        fail(engine, peer, now, reason, now);
+        fail(core, peer, now, reason, now);
 }
 
-void events_ready(struct engine *engine, struct peer *peer, instant_ns now)
+void events_ready(struct core *core, struct peer *peer, instant_ns now)
 {
     struct events *events = &hop_of(peer)->events;
     char event[64];
     if (!events->is_failing) {
-        if (may_say(engine, peer, EVENT_READY, now))
-            say(engine, peer, EVENT_READY, LOG_LEVEL_INFO, "session is ready");
+        if (may_say(core, peer, EVENT_READY, now))
+            say(core, peer, EVENT_READY, LOG_LEVEL_INFO, "session is ready");
         return;
     }
     snprintf(event, sizeof(event), "back after %u s",
              (unsigned)(instant_since(events->failing_since, now) / NS_PER_S));
     if (events->is_told)
-        say(engine, peer, EVENT_OUTAGE, LOG_LEVEL_NOTICE, event);
+        say(core, peer, EVENT_OUTAGE, LOG_LEVEL_NOTICE, event);
     events->is_failing = events->is_told = false;
 }
 
@@ -134,12 +134,12 @@ void events_forget(struct peer *peer)
     hop_of(peer)->events.is_failing = hop_of(peer)->events.is_told = false;
 }
 
-void events_narrow(struct engine *engine, struct peer *peer, instant_ns now)
+void events_narrow(struct core *core, struct peer *peer, instant_ns now)
 {
     char event[120];
-    if (!may_say(engine, peer, EVENT_NARROW, now))
+    if (!may_say(core, peer, EVENT_NARROW, now))
         return;
     snprintf(event, sizeof(event), "its datagrams' way takes %u bytes: MTU %u inside",
              hop_of(peer)->path_mtu.mtu_bytes, hop_of(peer)->mtu_bytes);
-    say(engine, peer, EVENT_NARROW, LOG_LEVEL_NOTICE, event);
+    say(core, peer, EVENT_NARROW, LOG_LEVEL_NOTICE, event);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What is said of hops that fail, come back and move: once, and a bounded number of times. */
-#include "engine/core.h"
+#include "engine/lanes.h"
 #include "engine/status.h"
 #include "simulation/office.h"
 
@@ -97,7 +97,8 @@ static void a_peer_that_does_not_answer_is_not_up_by_its_old_session(void)
     CHECK_EQUAL(peer.since_ns, peer.unanswered_ns);
     sim_run(office.sim, 100 * SIM_S);
     peer = peer_of_home(&office);
-    CHECK(peer_sending_session(office.client->engine->tree.nodes[OFFICE_HOME].peers[0], office.sim->now) != NULL);
+    CHECK(peer_sending_session(office.client->engine->core.tree.nodes[OFFICE_HOME].peers[0],
+                               office.sim->now) != NULL);
     CHECK_TEXT(status_peer_word(&peer), "gave up");
     office.sim->hook_context = NULL;
     talk(&office, "192.168.0.1", 10);

@@ -1,58 +1,63 @@
 /* SPDX-License-Identifier: MIT */
 #include "engine/fragments.h"
 
-bool fragments_init(struct engine *engine)
+bool fragments_init(struct fragments *fragments, struct core *core)
 {
-    struct tree *tree = &engine->tree;
-    engine->fragments_deadline = INSTANT_NEVER;
-    engine->reassemblies =
-        memory_take(engine->memory, tree->count * sizeof(*engine->reassemblies));
-    if (!engine->reassemblies)
+    const struct tree *tree = &core->tree;
+    *fragments = (struct fragments){.core = core, .deadline = INSTANT_NEVER};
+    fragments->reassemblies =
+        memory_take(core->memory, tree->count * sizeof(*fragments->reassemblies));
+    if (!fragments->reassemblies)
         return false;
     for (uint32_t i = 0; i < tree->count; i++) {
-        if (!tree->nodes[i].first_child && !tree->nodes[i].inner_port)
-            continue;
-        engine->reassemblies[i] = reassembly_new(engine->memory, engine->pool);
-        if (!engine->reassemblies[i])
+        const struct node *node = &tree->nodes[i];
+        if ((node->first_child || node->inner_port) && !fragments_prepare(fragments, node))
             return false;
     }
     return true;
 }
 
-void fragments_wipe(struct engine *engine)
+void fragments_wipe(struct fragments *fragments)
 {
-    if (!engine->reassemblies)
+    if (!fragments->reassemblies)
         return;
-    for (uint32_t i = 0; i < engine->tree.count; i++)
-        reassembly_free(engine->reassemblies[i]);
-    memory_give(engine->memory, engine->reassemblies,
-                engine->tree.count * sizeof(*engine->reassemblies));
+    uint32_t count = fragments->core->tree.count;
+    for (uint32_t i = 0; i < count; i++)
+        reassembly_free(fragments->reassemblies[i]);
+    memory_give(fragments->core->memory, fragments->reassemblies,
+                count * sizeof(*fragments->reassemblies));
 }
 
-void fragments_tick(struct engine *engine, instant_ns now)
+bool fragments_prepare(struct fragments *fragments, const struct node *node)
 {
-    if (!instant_is_reached(engine->fragments_deadline, now))
+    struct reassembly **reassembly = &fragments->reassemblies[node->index];
+    if (!*reassembly)
+        *reassembly = reassembly_new(fragments->core->memory, fragments->core->pool);
+    return *reassembly;
+}
+
+void fragments_tick(struct fragments *fragments, instant_ns now)
+{
+    if (!instant_is_reached(fragments->deadline, now))
         return;
-    engine->fragments_deadline = INSTANT_NEVER;
-    for (uint32_t i = 0; i < engine->tree.count; i++) {
-        struct reassembly *reassembly = engine->reassemblies[i];
+    fragments->deadline = INSTANT_NEVER;
+    struct tree *tree = &fragments->core->tree;
+    for (uint32_t i = 0; i < tree->count; i++) {
+        struct reassembly *reassembly = fragments->reassemblies[i];
         if (!reassembly)
             continue;
-        engine->tree.nodes[i].drops[VERDICT_FRAGMENT_REFUSED] +=
-            reassembly_expire(reassembly, now);
-        engine->fragments_deadline =
-            instant_min(engine->fragments_deadline, reassembly_deadline(reassembly));
+        tree->nodes[i].drops[VERDICT_FRAGMENT_REFUSED] += reassembly_expire(reassembly, now);
+        fragments->deadline = instant_min(fragments->deadline, reassembly_deadline(reassembly));
     }
 }
 
-struct reassembly_result fragments_add(struct engine *engine, struct node *node,
+struct reassembly_result fragments_add(struct fragments *fragments, struct node *node,
                                        const struct packet *packet, const struct ip_view *view,
                                        bool is_carried, instant_ns now)
 {
-    struct reassembly *reassembly = engine->reassemblies[node->index];
+    struct reassembly *reassembly = fragments->reassemblies[node->index];
     struct reassembly_result result = reassembly_add(reassembly, packet, view, is_carried, now);
     node->drops[VERDICT_FRAGMENT_REFUSED] += result.dropped;
-    engine->fragments_deadline =
-        instant_min(engine->fragments_deadline, reassembly_deadline(reassembly));
+    fragments->deadline = instant_min(fragments->deadline, reassembly_deadline(reassembly));
     return result;
 }

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "base/bytes.h"
-#include "engine/core.h"
+#include "engine/lanes.h"
 #include "packet/checksum.h"
 #include "route/reassembly.h"
 #include "simulation/chain.h"
@@ -235,7 +235,7 @@ static void send_answer(struct office *office, struct sim_host *server, const ch
                         uint8_t *bytes)
 {
     struct sample answer = from(source, destination, len);
-    answer.destination_port = office->client->engine->own_sockets[own].port;
+    answer.destination_port = office->client->engine->own_sockets.items[own].port;
     cut(bytes, sample_write(&answer, bytes), 1300, 9, pieces);
     shuffle(pieces);
     for (size_t i = 0; i < pieces->count; i++)
@@ -263,7 +263,8 @@ static void c5_an_answer_to_a_query_of_the_program_s_own_is_joined(void)
     };
     for (size_t i = 0; i < 4; i++) {
         size_t header = i % 2 ? 48 : 28;
-        int own = own_socket_open(office.client->engine, ways[i].tunnel, keep, &answers);
+        int own = own_socket_open(engine_own_sockets(office.client->engine), ways[i].tunnel, keep,
+                                  &answers);
         answers.count = 0;
         send_answer(&office, ways[i].server, ways[i].source, ways[i].destination, own, 4000,
                     &pieces, bytes);
@@ -276,7 +277,7 @@ static void c5_an_answer_to_a_query_of_the_program_s_own_is_joined(void)
         sim_run(office.sim, SIM_S / 5);
         CHECK_EQUAL(answers.count, 1);
         CHECK_EQUAL(sim_drops(office.client, VERDICT_MALFORMED), i + 1);
-        own_socket_close(office.client->engine, own);
+        own_socket_close(engine_own_sockets(office.client->engine), own);
         send_answer(&office, ways[i].server, ways[i].source, ways[i].destination, own, 4000,
                     &pieces, bytes);
         CHECK_EQUAL(answers.count, 1);

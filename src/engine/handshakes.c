@@ -4,6 +4,10 @@
 #include "engine/events.h"
 #include "engine/outbound.h"
 
+#define BACKLOG_UNDER_LOAD 512
+#define UNDER_LOAD_NS NS_PER_S
+#define HANDSHAKES_PER_TURN 4          /* that cost a Diffie-Hellman */
+#define HANDSHAKE_MESSAGES_PER_TURN 64 /* those that are answered with a cookie, too */
 /* Of the second repetition: one that is lost is no news. */
 #define NO_ANSWER_NS (2 * REKEY_TIMEOUT_NS)
 
@@ -16,82 +20,83 @@ static bool is_astray(const struct peer *peer, const struct address *source,
     return tree_carrier_for(peer, source, &fellow) != carrier;
 }
 
-bool handshakes_move(struct engine *engine, struct peer *peer, const struct inbound_entry *entry,
-                     instant_ns now)
+bool handshakes_move(struct handshakes *handshakes, struct peer *peer,
+                     const struct inbound_entry *entry, instant_ns now)
 {
     if (is_astray(peer, &entry->source.address, entry->carrier))
         return false;
-    tree_set_endpoint(&engine->tree, peer, &entry->source);
-    events_moved(engine, peer, now);
+    tree_set_endpoint(&handshakes->core->tree, peer, &entry->source);
+    events_moved(handshakes->core, peer, now);
     return true;
 }
 
 /* Without a way out: a new endpoint starts it at once, and what waits gives up as if it had been sent. */
-static void try_later(struct engine *engine, struct peer *peer, instant_ns now)
+static void try_later(struct handshakes *handshakes, struct peer *peer, instant_ns now)
 {
     instant_ns last = peer->timers.last_initiation;
-    timers_handshake_initiated(&peer->timers, engine->random, now);
+    timers_handshake_initiated(&peer->timers, handshakes->core->random, now);
     peer->timers.last_initiation = last;
-    core_touch_deadline(engine, peer);
+    core_touch_deadline(handshakes->core, peer);
 }
 
-static void initiate(struct engine *engine, struct peer *peer, instant_ns now, uint64_t wall_ns,
-                     struct actions *actions)
+static void initiate(struct handshakes *handshakes, struct peer *peer, instant_ns now,
+                     uint64_t wall_ns, struct actions *actions)
 {
     uint8_t message[MESSAGE_INITIATION_BYTES];
     struct hop *hop = hop_of(peer);
     /* A timer tries again once the last initiation is old enough. */
-    if (!engine->is_up || !timers_may_initiate(&peer->timers, now))
+    if (!handshakes->core->is_up || !timers_may_initiate(&peer->timers, now))
         return;
     bool is_stuck = hop->carrier && (!hop->carrier_peer || !hop->mtu_bytes);
     if (!peer->endpoint.address.family || is_stuck) {
         if (is_stuck && peer->endpoint.address.family)
-            events_no_way(engine, peer, "its carrier cannot reach this endpoint", now);
-        try_later(engine, peer, now);
+            events_no_way(handshakes->core, peer, "its carrier cannot reach this endpoint", now);
+        try_later(handshakes, peer, now);
         return;
     }
     if (tunnel_create_initiation(peer, now, wall_ns, message) != VERDICT_OK) {
-        events_no_way(engine, peer, "its public key can never work: it is no key", now);
-        try_later(engine, peer, now);
+        events_no_way(handshakes->core, peer, "its public key can never work: it is no key", now);
+        try_later(handshakes, peer, now);
         return;
     }
     peer->sent_bytes += sizeof(message);
     if (hop->attempts++ == 0)
         hop->attempting_since = now;
     else if (hop->attempts > 2 && instant_since(hop->attempting_since, now) >= NO_ANSWER_NS)
-        events_no_answer(engine, peer, hop->attempting_since, now);
+        events_no_answer(handshakes->core, peer, hop->attempting_since, now);
     timers_any_authenticated_packet_sent(&peer->timers);
     timers_any_authenticated_packet_traversal(&peer->timers, now);
-    core_touch_deadline(engine, peer);
-    outbound_message(engine, node_of(peer), hop->carrier, &peer->endpoint, &hop->path, message,
-                     sizeof(message), actions);
+    core_touch_deadline(handshakes->core, peer);
+    outbound_message(handshakes->outbound, node_of(peer), hop->carrier, &peer->endpoint, &hop->path,
+                     message, sizeof(message), actions);
 }
 
-void handshakes_initiate_wanted(struct engine *engine, instant_ns now, uint64_t wall_ns,
+void handshakes_initiate_wanted(struct handshakes *handshakes, instant_ns now, uint64_t wall_ns,
                                 struct actions *actions)
 {
     /* A carried tunnel's initiation may find its carrier without a session, which then wants one of
      * its own: at most one round a level of the tree. */
-    while (!list_is_empty(&engine->wants_handshake) &&
+    while (!list_is_empty(&handshakes->core->wants_handshake) &&
            actions->send_count + OUTBOUND_MOST <= ACTIONS_MOST) {
-        while (!list_is_empty(&engine->wants_handshake) &&
-               engine->outbound_count < OUTBOUND_MOST / 2) {
-            struct hop *hop = CONTAINER_OF(engine->wants_handshake.next, struct hop, wanting);
+        while (!list_is_empty(&handshakes->core->wants_handshake) &&
+               handshakes->outbound->count < OUTBOUND_MOST / 2) {
+            struct hop *hop =
+                CONTAINER_OF(handshakes->core->wants_handshake.next, struct hop, wanting);
             struct peer *peer = hop->peer;
             list_remove(&hop->wanting);
-            initiate(engine, peer, now, wall_ns, actions);
+            initiate(handshakes, peer, now, wall_ns, actions);
         }
-        outbound_run(engine, now, actions);
+        outbound_run(handshakes->outbound, now, actions);
     }
 }
 
-void handshakes_session_is_ready(struct engine *engine, struct peer *peer, instant_ns now,
+void handshakes_session_is_ready(struct handshakes *handshakes, struct peer *peer, instant_ns now,
                                  struct actions *actions)
 {
     hop_of(peer)->attempts = 0;
-    events_ready(engine, peer, now);
-    outbound_release(engine, peer);
-    outbound_run(engine, now, actions);
+    events_ready(handshakes->core, peer, now);
+    outbound_release(handshakes->outbound, peer);
+    outbound_run(handshakes->outbound, now, actions);
 }
 
 /* ---- the backlog ----
@@ -122,23 +127,24 @@ static bool asks_for_cookie(struct node *node, instant_ns now)
     return true;
 }
 
-void handshakes_enqueue(struct engine *engine, const struct inbound_entry *entry, instant_ns now)
+void handshakes_enqueue(struct handshakes *handshakes, const struct inbound_entry *entry,
+                        instant_ns now)
 {
     const struct packet *packet = entry->packet;
     struct node *node = entry->node, *evicted = NULL;
     bool is_proven = false;
     enum verdict verdict = VERDICT_HANDSHAKE_REFUSED;
-    if (engine->is_up)
+    if (handshakes->core->is_up)
         verdict = tunnel_vet_handshake(&node->tunnel, packet->data, packet->len_bytes,
                                        &entry->source, is_under_load(node, now), now, &is_proven);
     if (verdict != VERDICT_OK) {
-        core_count(engine, node, verdict);
+        core_count(handshakes->core, node, verdict);
         return;
     }
     struct backlog_message *message =
-        backlog_add(&engine->backlog, &node->backlog, is_proven, &evicted);
+        backlog_add(&handshakes->backlog, &node->backlog, is_proven, &evicted);
     if (!message || evicted)
-        core_count(engine, message ? evicted : node, VERDICT_BACKLOG_FULL);
+        core_count(handshakes->core, message ? evicted : node, VERDICT_BACKLOG_FULL);
     if (!message)
         return;
     message->node = node;
@@ -150,13 +156,13 @@ void handshakes_enqueue(struct engine *engine, const struct inbound_entry *entry
     memcpy(message->bytes, packet->data, packet->len_bytes);
 }
 
-static void reply(struct engine *engine, const struct backlog_message *message,
+static void reply(struct handshakes *handshakes, const struct backlog_message *message,
                   const struct handshake_result *result, struct actions *actions)
 {
     struct udp_path *path = NULL;
     if (!message->carrier) {
         if (actions->reply_path_count == ACTIONS_REPLY_PATHS) {
-            core_count(engine, message->node, VERDICT_SOCKET_FULL);
+            core_count(handshakes->core, message->node, VERDICT_SOCKET_FULL);
             return;
         }
         path = &actions->reply_paths[actions->reply_path_count++];
@@ -165,13 +171,13 @@ static void reply(struct engine *engine, const struct backlog_message *message,
                                   .source_interface = message->interface,
                                   .root = message->node->index};
     }
-    outbound_message(engine, message->node, message->carrier, &message->source, path,
+    outbound_message(handshakes->outbound, message->node, message->carrier, &message->source, path,
                      result->reply, result->reply_bytes, actions);
 }
 
 /* False: it cost no Diffie-Hellman. */
-static bool consume(struct engine *engine, const struct backlog_message *message, instant_ns now,
-                    uint64_t wall_ns, struct actions *actions)
+static bool consume(struct handshakes *handshakes, const struct backlog_message *message,
+                    instant_ns now, uint64_t wall_ns, struct actions *actions)
 {
     struct handshake_result result = {0};
     bool is_under_load = !message->is_proven && asks_for_cookie(message->node, now);
@@ -179,96 +185,97 @@ static bool consume(struct engine *engine, const struct backlog_message *message
         &message->node->tunnel, message->bytes, message->len_bytes, &message->source, is_under_load,
         now, wall_ns, &result);
     if (verdict != VERDICT_OK)
-        core_count(engine, message->node, verdict);
+        core_count(handshakes->core, message->node, verdict);
     struct peer *peer = result.peer;
     /* Nothing goes straight to where a fellow should carry it: not even an answer (RULES A8). */
     bool is_refused = peer ? is_astray(peer, &message->source.address, message->carrier)
                            : !message->carrier &&
                                  tree_hides(message->node, &message->source.address);
     if (is_refused && verdict == VERDICT_OK)
-        core_count(engine, message->node, VERDICT_HANDSHAKE_REFUSED);
+        core_count(handshakes->core, message->node, VERDICT_HANDSHAKE_REFUSED);
     if (peer && result.moves_endpoint && !is_refused) {
         struct inbound_entry from = {.carrier = message->carrier,
                                      .source = message->source,
                                      .destination = message->destination,
                                      .interface = message->interface};
-        handshakes_roam(engine, peer, &from, now);
+        handshakes_roam(handshakes, peer, &from, now);
         peer->received_bytes += message->len_bytes;
         peer->last_received = now;
     }
     if (result.reply_bytes && !is_refused) {
         if (peer)
             peer->sent_bytes += result.reply_bytes;
-        reply(engine, message, &result, actions);
+        reply(handshakes, message, &result, actions);
     }
     if (peer && result.session_is_ready) {
-        events_ready(engine, peer, now);
+        events_ready(handshakes->core, peer, now);
         hop_of(peer)->attempts = 0;
         /* The responder may send only after it has heard from us: a keepalive when nothing waits. */
         if (peer->stage.count == 0)
-            outbound_keepalive(engine, peer);
+            outbound_keepalive(handshakes->outbound, peer);
         else
-            outbound_release(engine, peer);
+            outbound_release(handshakes->outbound, peer);
     }
     if (peer)
-        core_touch_deadline(engine, peer);
-    outbound_run(engine, now, actions);
+        core_touch_deadline(handshakes->core, peer);
+    outbound_run(handshakes->outbound, now, actions);
     return verdict != VERDICT_UNDER_LOAD &&
            message_type(message->bytes, message->len_bytes) != MESSAGE_COOKIE_REPLY;
 }
 
-void handshakes_run(struct engine *engine, instant_ns now, uint64_t wall_ns,
+void handshakes_run(struct handshakes *handshakes, instant_ns now, uint64_t wall_ns,
                     struct actions *actions)
 {
-    unsigned handshakes = 0, messages = 0;
-    while (engine->backlog.count && handshakes < HANDSHAKES_PER_TURN &&
+    unsigned looked_into = 0, messages = 0;
+    while (handshakes->backlog.count && looked_into < HANDSHAKES_PER_TURN &&
            messages < HANDSHAKE_MESSAGES_PER_TURN &&
            actions->send_count + OUTBOUND_MOST <= ACTIONS_MOST &&
            actions->reply_path_count < ACTIONS_REPLY_PATHS) {
-        handshakes +=
-            consume(engine, backlog_take(&engine->backlog), now, wall_ns, actions);
+        looked_into +=
+            consume(handshakes, backlog_take(&handshakes->backlog), now, wall_ns, actions);
         messages++;
     }
-    if (handshakes) /* a new session may have ended an older one */
-        aead_forget(engine->aead);
+    if (looked_into) /* a new session may have ended an older one */
+        aead_forget(handshakes->core->aead);
 }
 
 /* ---- timers ---- */
 
-static void handle_due(struct engine *engine, struct peer *peer, unsigned due, instant_ns now)
+static void handle_due(struct handshakes *handshakes, struct peer *peer, unsigned due,
+                       instant_ns now)
 {
     if (due & TIMERS_DUE_GIVE_UP) {
-        events_gave_up(engine, peer, now);
-        outbound_drop_staged(engine, peer, VERDICT_STAGE_EXPIRED);
+        events_gave_up(handshakes->core, peer, now);
+        outbound_drop_staged(handshakes->outbound, peer, VERDICT_STAGE_EXPIRED);
     }
     if (due & TIMERS_DUE_WIPE) {
         peer_forget_sessions(peer);
-        aead_forget(engine->aead);
+        aead_forget(handshakes->core->aead);
     }
     if (due & TIMERS_DUE_SILENT)
-        events_no_answer(engine, peer, now - TIMERS_SILENT_NS, now);
+        events_no_answer(handshakes->core, peer, now - TIMERS_SILENT_NS, now);
     if (due & TIMERS_DUE_INITIATION) {
         /* No answer: perhaps our own address changed, so the kernel chooses one again. */
         hop_of(peer)->path.source = (struct address){0};
         hop_of(peer)->path.source_interface = 0;
-        core_want_handshake(engine, peer);
+        core_want_handshake(handshakes->core, peer);
     }
     if (due & TIMERS_DUE_KEEPALIVE)
-        outbound_keepalive(engine, peer);
+        outbound_keepalive(handshakes->outbound, peer);
 }
 
-void handshakes_tick(struct engine *engine, size_t most, instant_ns now, uint64_t wall_ns,
+void handshakes_tick(struct handshakes *handshakes, size_t most, instant_ns now, uint64_t wall_ns,
                      struct actions *actions)
 {
     for (size_t i = 0; i < most; i++) {
-        struct heap_node *first = heap_first(&engine->deadlines);
+        struct heap_node *first = heap_first(&handshakes->core->deadlines);
         if (!first || !instant_is_reached(first->deadline, now))
             break;
         struct peer *peer = CONTAINER_OF(first, struct peer, deadline);
         unsigned due = timers_take_due(&peer->timers, now);
-        handle_due(engine, peer, due, now);
-        heap_set(&engine->deadlines, &peer->deadline, timers_next(&peer->timers));
+        handle_due(handshakes, peer, due, now);
+        heap_set(&handshakes->core->deadlines, &peer->deadline, timers_next(&peer->timers));
     }
-    outbound_run(engine, now, actions);
-    handshakes_initiate_wanted(engine, now, wall_ns, actions);
+    outbound_run(handshakes->outbound, now, actions);
+    handshakes_initiate_wanted(handshakes, now, wall_ns, actions);
 }

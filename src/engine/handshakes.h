@@ -4,35 +4,44 @@
 #ifndef ENGINE_HANDSHAKES_H
 #define ENGINE_HANDSHAKES_H
 
-#include "engine/core.h"
+#include "engine/inbound.h"
+
+struct outbound;
+
+struct handshakes {
+    struct core *core;
+    struct outbound *outbound; /* where initiations and answers go, and what waits for a session */
+    struct backlog backlog;
+};
 
 /* Copies a handshake message out of its buffer to wait for its turn, if it is worth that (see
  * tunnel_vet_handshake); what is refused is counted. */
-void handshakes_enqueue(struct engine *engine, const struct inbound_entry *entry, instant_ns now);
+void handshakes_enqueue(struct handshakes *handshakes, const struct inbound_entry *entry,
+                        instant_ns now);
 /* A few of them, from each tunnel in turn. */
-void handshakes_run(struct engine *engine, instant_ns now, uint64_t wall_ns,
+void handshakes_run(struct handshakes *handshakes, instant_ns now, uint64_t wall_ns,
                     struct actions *actions);
 /* Initiates for every peer that outbound listed, and for their carriers in turn. */
-void handshakes_initiate_wanted(struct engine *engine, instant_ns now, uint64_t wall_ns,
+void handshakes_initiate_wanted(struct handshakes *handshakes, instant_ns now, uint64_t wall_ns,
                                 struct actions *actions);
 /* A session works: sends what waited for it. */
-void handshakes_session_is_ready(struct engine *engine, struct peer *peer, instant_ns now,
+void handshakes_session_is_ready(struct handshakes *handshakes, struct peer *peer, instant_ns now,
                                  struct actions *actions);
 /* Peers whose deadline has come, at most `most`. */
-void handshakes_tick(struct engine *engine, size_t most, instant_ns now, uint64_t wall_ns,
+void handshakes_tick(struct handshakes *handshakes, size_t most, instant_ns now, uint64_t wall_ns,
                      struct actions *actions);
 
 /* The peer has moved to where this came from. False: from there no answer would take the way that it
  * came (RULES A8), and the peer stays where it was. */
-bool handshakes_move(struct engine *engine, struct peer *peer, const struct inbound_entry *entry,
-                     instant_ns now);
+bool handshakes_move(struct handshakes *handshakes, struct peer *peer,
+                     const struct inbound_entry *entry, instant_ns now);
 
 /* An authenticated message tells where the peer is (whitepaper 2.1). */
-static inline void handshakes_roam(struct engine *engine, struct peer *peer,
+static inline void handshakes_roam(struct handshakes *handshakes, struct peer *peer,
                                    const struct inbound_entry *entry, instant_ns now)
 {
     if (!endpoint_is_equal(&peer->endpoint, &entry->source) &&
-        !handshakes_move(engine, peer, entry, now))
+        !handshakes_move(handshakes, peer, entry, now))
         return;
     /* Answers leave from the address that the peer spoke to (TRAPS 31). */
     if (!hop_of(peer)->carrier) {

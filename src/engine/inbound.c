@@ -13,7 +13,7 @@
 
 /* Where the coalescer's frames go. */
 struct output {
-    struct engine *engine;
+    struct core *core;
     struct actions *actions;
 };
 
@@ -28,43 +28,43 @@ static void emit(void *context, const struct tun_frame *frame)
     struct packet *packet = frame->first; /* a caller that gave more than a door takes */
     while (packet) {
         struct packet *next = packet->next;
-        core_drop(output->engine, NULL, packet, VERDICT_POOL_EMPTY);
+        core_drop(output->core, NULL, packet, VERDICT_POOL_EMPTY);
         packet = next;
     }
 }
 
-void inbound_end_receive(struct engine *engine, struct actions *actions)
+void inbound_end_receive(struct inbound *inbound, struct actions *actions)
 {
-    struct output output = {.engine = engine, .actions = actions};
+    struct output output = {.core = inbound->core, .actions = actions};
     struct coalesce_sink sink = {.emit = emit, .context = &output};
-    coalesce_end_receive(&engine->coalesce, &sink);
+    coalesce_end_receive(&inbound->coalesce, &sink);
 }
 
-void inbound_idle(struct engine *engine, struct actions *actions)
+void inbound_idle(struct inbound *inbound, struct actions *actions)
 {
-    struct output output = {.engine = engine, .actions = actions};
+    struct output output = {.core = inbound->core, .actions = actions};
     struct coalesce_sink sink = {.emit = emit, .context = &output};
-    coalesce_flush(&engine->coalesce, &sink);
+    coalesce_flush(&inbound->coalesce, &sink);
 }
 
-static void refuse(struct engine *engine, struct inbound_entry *entry, enum verdict verdict)
+static void refuse(struct inbound *inbound, struct inbound_entry *entry, enum verdict verdict)
 {
-    core_drop(engine, entry->node, entry->packet, verdict);
+    core_drop(inbound->core, entry->node, entry->packet, verdict);
     entry->packet = NULL;
 }
 
 /* Finds the session and describes the work; false: the entry is done. */
-static bool sort(struct engine *engine, struct inbound_entry *entry, size_t desc, instant_ns now)
+static bool sort(struct inbound *inbound, struct inbound_entry *entry, size_t desc, instant_ns now)
 {
     struct packet *packet = entry->packet;
     unsigned type = message_type(packet->data, packet->len_bytes);
     if (type != MESSAGE_DATA) {
         if (type == 0) {
-            refuse(engine, entry, VERDICT_BAD_MESSAGE);
+            refuse(inbound, entry, VERDICT_BAD_MESSAGE);
             return false;
         }
-        handshakes_enqueue(engine, entry, now);
-        pool_give_packet(engine->pool, packet);
+        handshakes_enqueue(inbound->handshakes, entry, now);
+        pool_give_packet(inbound->core->pool, packet);
         entry->packet = NULL;
         return false;
     }
@@ -72,11 +72,11 @@ static bool sort(struct engine *engine, struct inbound_entry *entry, size_t desc
     entry->session =
         tunnel_find_session(&entry->node->tunnel, message_receiver_index(packet->data));
     if (!entry->session || !session_may_receive(entry->session, counter, now)) {
-        refuse(engine, entry, entry->session ? VERDICT_SESSION_EXPIRED : VERDICT_UNKNOWN_INDEX);
+        refuse(inbound, entry, entry->session ? VERDICT_SESSION_EXPIRED : VERDICT_UNKNOWN_INDEX);
         return false;
     }
     entry->desc = (uint32_t)desc;
-    engine->opens[desc] =
+    inbound->opens[desc] =
         (struct aead_desc){.bytes = packet->data + MESSAGE_DATA_HEADER_BYTES,
                            .len_bytes = packet->len_bytes - MESSAGE_DATA_HEADER_BYTES,
                            .counter = counter,
@@ -96,10 +96,10 @@ struct opening {
     struct peer *judged_peer;
     struct node *judged_carrier;
     bool is_astray;
-    struct accept_source source;
+    struct accept accept;
 };
 
-static void tell_timers(struct engine *engine, struct opening *opening, instant_ns now)
+static void tell_timers(struct inbound *inbound, struct opening *opening, instant_ns now)
 {
     struct peer *peer = opening->peer;
     if (!peer)
@@ -108,7 +108,7 @@ static void tell_timers(struct engine *engine, struct opening *opening, instant_
         timers_data_received(&peer->timers, now);
     timers_any_authenticated_packet_received(&peer->timers);
     timers_any_authenticated_packet_traversal(&peer->timers, now);
-    core_touch_deadline(engine, peer);
+    core_touch_deadline(inbound->core, peer);
     peer->last_received = now;
     opening->is_data = false;
 }
@@ -126,7 +126,7 @@ static bool is_astray(struct opening *opening, struct peer *peer, struct node *c
 }
 
 /* The packet is authentic: what that means for its peer. False: refused. */
-static bool authenticate(struct engine *engine, struct inbound_entry *entry,
+static bool authenticate(struct inbound *inbound, struct inbound_entry *entry,
                          struct opening *opening, instant_ns now)
 {
     struct packet *packet = entry->packet;
@@ -134,141 +134,145 @@ static bool authenticate(struct engine *engine, struct inbound_entry *entry,
         entry->session =
             tunnel_find_session(&entry->node->tunnel, message_receiver_index(packet->data));
         if (!entry->session) {
-            refuse(engine, entry, VERDICT_SESSION_EXPIRED);
+            refuse(inbound, entry, VERDICT_SESSION_EXPIRED);
             return false;
         }
     }
     struct session *session = entry->session;
     struct peer *peer = session->peer;
     if (is_astray(opening, peer, entry->carrier)) {
-        refuse(engine, entry, VERDICT_UNKNOWN_INDEX);
+        refuse(inbound, entry, VERDICT_UNKNOWN_INDEX);
         return false;
     }
     if (!replay_accept(&session->replay, message_counter(packet->data))) {
-        refuse(engine, entry, VERDICT_REPLAYED);
+        refuse(inbound, entry, VERDICT_REPLAYED);
         return false;
     }
     if (peer != opening->peer) {
-        tell_timers(engine, opening, now);
+        tell_timers(inbound, opening, now);
         opening->peer = peer;
     }
     peer->received_bytes += packet->len_bytes;
-    handshakes_roam(engine, peer, entry, now);
+    handshakes_roam(inbound->handshakes, peer, entry, now);
     if (peer_confirm_session(peer, session)) {
         opening->sessions_changed = true;
-        handshakes_session_is_ready(engine, peer, now, opening->actions);
+        handshakes_session_is_ready(inbound->handshakes, peer, now, opening->actions);
     }
     if (session_wants_rekey_when_receiving(session, now))
-        core_want_handshake(engine, peer);
+        core_want_handshake(inbound->core, peer);
     return true;
 }
 
 /* Fragments that waited until it was known that they are none of a carried tunnel's. */
-static void accept_all_released(struct engine *engine, struct node *node,
-                                struct packet_queue *released, struct accept_source *source,
-                                const struct coalesce_sink *sink)
+static void accept_all_released(struct inbound *inbound, struct node *node,
+                                const struct accept *accept, const struct coalesce_sink *sink)
 {
-    for (struct packet *packet; (packet = packet_queue_take(released));) {
-        struct ip_view view;
-        enum verdict verdict = accept_released(engine, node, source, packet, &view);
+    if (accept->released.count == 0)
+        return;
+    struct accept each = *accept; /* the packet that let them go keeps its view */
+    for (struct packet *packet; (packet = packet_queue_take(&each.released));) {
+        enum verdict verdict = accept_released(&each, node, packet);
         if (verdict != VERDICT_OK) {
-            core_drop(engine, node, packet, verdict);
+            core_drop(inbound->core, node, packet, verdict);
             continue;
         }
         node->inbound_packets++;
-        coalesce_add(&engine->coalesce, packet, &view, sink);
+        coalesce_add(&inbound->coalesce, packet, &each.view, sink);
     }
 }
 
 /* After opening: the packet goes to the TUN, into the next pass, or nowhere. */
-static void accept_entry(struct engine *engine, struct inbound_entry *entry,
+static void accept_entry(struct inbound *inbound, struct inbound_entry *entry,
                          struct opening *opening, instant_ns now)
 {
     struct packet *packet = entry->packet;
-    if (!engine->opens[entry->desc].is_authentic) {
-        refuse(engine, entry, VERDICT_BAD_TAG);
+    if (!inbound->opens[entry->desc].is_authentic) {
+        refuse(inbound, entry, VERDICT_BAD_TAG);
         return;
     }
-    if (!authenticate(engine, entry, opening, now))
+    if (!authenticate(inbound, entry, opening, now))
         return;
     packet_pull(packet, MESSAGE_DATA_HEADER_BYTES);
     packet_trim(packet, packet->len_bytes - AEAD_TAG_BYTES);
     if (packet->len_bytes == 0) {
         entry->node->keepalives++;
-        pool_give_packet(engine->pool, packet);
+        pool_give_packet(inbound->core->pool, packet);
         entry->packet = NULL;
         return;
     }
     opening->is_data = true;
     struct node *node = entry->node;
-    struct ip_view view;
-    enum verdict verdict;
-    struct packet_queue released = {0};
-    enum accept_road road = accept_packet(engine, entry, opening->peer, now, &opening->source,
-                                          &view, &released, &verdict);
-    accept_all_released(engine, node, &released, &opening->source, opening->sink);
+    struct accept *accept = &opening->accept;
+    accept->entry = entry;
+    accept->peer = opening->peer;
+    enum accept_road road = accept_packet(accept);
+    accept_all_released(inbound, node, accept, opening->sink);
     if (road == ACCEPT_REFUSED) {
-        refuse(engine, entry, verdict);
+        refuse(inbound, entry, accept->verdict);
         return;
     }
     node->inbound_packets++;
     if (road == ACCEPT_TUN) {
-        coalesce_add(&engine->coalesce, packet, &view, opening->sink);
+        coalesce_add(&inbound->coalesce, packet, &accept->view, opening->sink);
         entry->packet = NULL;
     } else if (road == ACCEPT_CONSUMED) {
-        pool_give_packet(engine->pool, entry->packet); /* perhaps a joined one */
+        pool_give_packet(inbound->core->pool, entry->packet); /* perhaps a joined one */
         entry->packet = NULL;
     }
 }
 
-void inbound_run(struct engine *engine, instant_ns now, struct actions *actions)
+void inbound_run(struct inbound *inbound, instant_ns now, struct actions *actions)
 {
-    struct output output = {.engine = engine, .actions = actions};
+    struct output output = {.core = inbound->core, .actions = actions};
     const struct coalesce_sink sink = {.emit = emit, .context = &output};
     size_t descs;
-    outbound_run(engine, now, actions); /* what a new session releases goes behind it */
+    /* What a new session releases goes behind it. */
+    outbound_run(inbound->handshakes->outbound, now, actions);
     do {
         descs = 0;
-        for (size_t i = 0; i < engine->inbound_count; i++) {
-            if (engine->inbound[i].packet)
-                descs += sort(engine, &engine->inbound[i], descs, now);
+        for (size_t i = 0; i < inbound->count; i++) {
+            if (inbound->entries[i].packet)
+                descs += sort(inbound, &inbound->entries[i], descs, now);
         }
-        aead_open(engine->aead, engine->opens, descs);
-        struct opening opening = {.actions = actions, .sink = &sink};
-        for (size_t i = 0; i < engine->inbound_count; i++) {
-            if (engine->inbound[i].packet)
-                accept_entry(engine, &engine->inbound[i], &opening, now);
+        aead_open(inbound->core->aead, inbound->opens, descs);
+        struct opening opening = {
+            .actions = actions, .sink = &sink, .accept = {.inbound = inbound, .now = now}};
+        for (size_t i = 0; i < inbound->count; i++) {
+            if (inbound->entries[i].packet)
+                accept_entry(inbound, &inbound->entries[i], &opening, now);
         }
-        tell_timers(engine, &opening, now);
+        tell_timers(inbound, &opening, now);
         if (opening.sessions_changed)
-            aead_forget(engine->aead);
+            aead_forget(inbound->core->aead);
     } while (descs > 0);
-    engine->inbound_count = 0;
+    inbound->count = 0;
 }
 
-void inbound_add(struct engine *engine, struct node *root, const struct udp_train *train,
+void inbound_add(struct inbound *inbound, struct node *root, const struct udp_train *train,
                  instant_ns now, struct actions *actions)
 {
     uint32_t segment = train->segment_bytes ? train->segment_bytes : train->len_bytes;
     uint32_t at = 0;
     do { /* an empty datagram is a datagram */
         uint32_t len = train->len_bytes - at < segment ? train->len_bytes - at : segment;
-        if (engine->inbound_count == INBOUND_MOST)
-            inbound_run(engine, now, actions);
+        if (inbound->count == INBOUND_MOST)
+            inbound_run(inbound, now, actions);
         struct packet *packet =
-            pool_take_view(engine->pool, train->block, train->offset + at, len);
+            pool_take_view(inbound->core->pool, train->block, train->offset + at, len);
         if (!packet) {
             uint32_t left = train->len_bytes - at;
-            core_count_many(engine, root, VERDICT_POOL_EMPTY,
+            core_count_many(inbound->core, root, VERDICT_POOL_EMPTY,
                             segment ? (left + segment - 1) / segment : 1);
             break;
         }
         packet->tos = train->tos;
-        engine->inbound[engine->inbound_count++] =
-            (struct inbound_entry){.packet = packet, .node = root, .source = train->source,
+        inbound->entries[inbound->count++] =
+            (struct inbound_entry){.packet = packet,
+                                   .node = root,
+                                   .source = train->source,
                                    .destination = train->destination,
                                    .interface = train->interface};
         at += len;
     } while (at < train->len_bytes);
-    pool_give_block(engine->pool, train->block);
+    pool_give_block(inbound->core->pool, train->block);
 }

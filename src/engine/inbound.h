@@ -4,17 +4,48 @@
 #define ENGINE_INBOUND_H
 
 #include "engine/core.h"
+#include "engine/fragments.h"
+#include "engine/train.h"
+#include "packet/offload.h"
 
-/* Appends a train's datagrams to engine->inbound, running the batch whenever it is full. Takes the
- * train's block. */
-void inbound_add(struct engine *engine, struct node *root, const struct udp_train *train,
+#define INBOUND_MOST 128
+
+struct handshakes;
+struct outbound;
+struct own_sockets;
+
+/* A datagram that came in: at `node`'s (virtual) socket. `packet` NULL: done. */
+struct inbound_entry {
+    struct packet *packet;
+    struct node *node;
+    struct node *carrier;    /* out of whose plaintext; NULL: at the root's socket */
+    struct session *session; /* found by sorting; checked again before it is used */
+    struct endpoint source;
+    struct address destination;
+    uint32_t interface;
+    uint32_t desc;
+};
+
+struct inbound {
+    struct core *core;
+    struct handshakes *handshakes; /* where they wait, and who is told of sessions and endpoints */
+    struct own_sockets *own_sockets; /* whose datagrams never reach the TUN */
+    struct inbound_entry entries[INBOUND_MOST];
+    size_t count;
+    struct aead_desc opens[INBOUND_MOST];
+    struct fragments fragments;
+    struct coalesce coalesce;
+};
+
+/* Appends a train's datagrams to the batch, running it when it is full. Takes the train's block. */
+void inbound_add(struct inbound *inbound, struct node *root, const struct udp_train *train,
                  instant_ns now, struct actions *actions);
-/* Opens all of engine->inbound, hop by hop, until each packet is written, consumed or refused. */
-void inbound_run(struct engine *engine, instant_ns now, struct actions *actions);
+/* Opens all of the batch, hop by hop, until each packet is written, consumed or refused. */
+void inbound_run(struct inbound *inbound, instant_ns now, struct actions *actions);
 
 /* The turn is over: runs that may not be held longer go to the TUN (RULES H4). */
-void inbound_end_receive(struct engine *engine, struct actions *actions);
+void inbound_end_receive(struct inbound *inbound, struct actions *actions);
 /* Nothing waits at the sockets: all runs go. */
-void inbound_idle(struct engine *engine, struct actions *actions);
+void inbound_idle(struct inbound *inbound, struct actions *actions);
 
 #endif

@@ -9,6 +9,9 @@
 #include "engine/mtu.h"
 #include "route/fragment.h"
 
+/* The DSCP that the kernel gives handshakes: AF41, ECN not capable. */
+#define HANDSHAKE_TOS 0x88
+
 /* What one pass remembers of the last peer: runs of one flow are the rule. */
 struct sealing {
     struct peer *peer;
@@ -16,11 +19,12 @@ struct sealing {
     bool is_releasing;       /* older ones still wait for their turn: it goes behind them */
 };
 
-static void send(struct engine *engine, struct packet *packet, const struct udp_path *path,
+static void send(struct outbound *outbound, struct packet *packet, const struct udp_path *path,
                  struct actions *actions)
 {
     if (actions->send_count == ACTIONS_MOST) {
-        core_drop(engine, &engine->tree.nodes[path->root], packet, VERDICT_SOCKET_FULL);
+        core_drop(outbound->core, &outbound->core->tree.nodes[path->root], packet,
+                  VERDICT_SOCKET_FULL);
         return;
     }
     actions->sends[actions->send_count++] = (struct udp_send){.packet = packet, .path = path};
@@ -28,18 +32,18 @@ static void send(struct engine *engine, struct packet *packet, const struct udp_
 
 /* ---- staging ---- */
 
-static void drop_oldest_staged(struct engine *engine, struct peer *peer, enum verdict verdict)
+static void drop_oldest_staged(struct outbound *outbound, struct peer *peer, enum verdict verdict)
 {
     struct packet *oldest = packet_queue_take(&peer->stage);
-    engine->staged_packets--;
-    core_drop(engine, node_of(peer), oldest, verdict);
+    outbound->staged_packets--;
+    core_drop(outbound->core, node_of(peer), oldest, verdict);
 }
 
-static struct peer *peer_with_most_staged(struct engine *engine)
+static struct peer *peer_with_most_staged(struct outbound *outbound)
 {
     struct peer *most = NULL;
-    for (uint32_t i = 0; i < engine->tree.count; i++) {
-        struct node *node = &engine->tree.nodes[i];
+    for (uint32_t i = 0; i < outbound->core->tree.count; i++) {
+        struct node *node = &outbound->core->tree.nodes[i];
         for (uint32_t p = 0; p < node->peer_count; p++) {
             if (!most || node->peers[p]->stage.count > most->stage.count)
                 most = node->peers[p];
@@ -62,7 +66,8 @@ static bool is_initiation_like(const struct packet *a, const struct packet *b)
 
 /* RULES C7: only a peer's newest initiation waits. Released together, the first would be answered,
  * the others refused for coming too fast, and that answer fits no initiation that is remembered. */
-static void drop_superseded(struct engine *engine, struct peer *peer, const struct packet *newest)
+static void drop_superseded(struct outbound *outbound, struct peer *peer,
+                            const struct packet *newest)
 {
     for (size_t left = peer->stage.count; left; left--) {
         struct packet *packet = packet_queue_take(&peer->stage);
@@ -70,13 +75,13 @@ static void drop_superseded(struct engine *engine, struct peer *peer, const stru
             packet_queue_append(&peer->stage, packet);
             continue;
         }
-        engine->staged_packets--;
-        core_drop(engine, node_of(peer), packet, VERDICT_SUPERSEDED);
+        outbound->staged_packets--;
+        core_drop(outbound->core, node_of(peer), packet, VERDICT_SUPERSEDED);
     }
 }
 
 /* RULES C7: handshakes of carried tunnels do not count, and data do not push them out. */
-static void limit_staged_data(struct engine *engine, struct peer *peer)
+static void limit_staged_data(struct outbound *outbound, struct peer *peer)
 {
     size_t data = 0;
     for (const struct packet *packet = peer->stage.first; packet; packet = packet->next)
@@ -89,82 +94,81 @@ static void limit_staged_data(struct engine *engine, struct peer *peer)
             continue;
         }
         drops = false;
-        engine->staged_packets--;
-        core_drop(engine, node_of(peer), packet, VERDICT_STAGE_FULL);
+        outbound->staged_packets--;
+        core_drop(outbound->core, node_of(peer), packet, VERDICT_STAGE_FULL);
     }
 }
 
-static void stage(struct engine *engine, struct peer *peer, struct packet *packet)
+static void stage(struct outbound *outbound, struct peer *peer, struct packet *packet)
 {
     if (list_is_empty(&hop_of(peer)->releasing))
-        core_want_handshake(engine, peer);
+        core_want_handshake(outbound->core, peer);
     if (packet->kind == PACKET_KEEPALIVE) {
-        pool_give_packet(engine->pool, packet); /* the handshake is answered by one, or data go */
+        /* The handshake is answered by one, or data go. */
+        pool_give_packet(outbound->core->pool, packet);
         return;
     }
     if (packet->kind == PACKET_HANDSHAKE)
-        drop_superseded(engine, peer, packet);
+        drop_superseded(outbound, peer, packet);
     /* RULES C7: all that waits takes at most a quarter of the pool. */
-    if (engine->staged_packets >= pool_slots(engine->pool) / 4)
-        drop_oldest_staged(engine, peer_with_most_staged(engine), VERDICT_STAGE_FULL);
+    if (outbound->staged_packets >= pool_slots(outbound->core->pool) / 4)
+        drop_oldest_staged(outbound, peer_with_most_staged(outbound), VERDICT_STAGE_FULL);
     if (packet->kind != PACKET_HANDSHAKE && peer->stage.count >= PEER_STAGED_PACKETS_MOST)
-        limit_staged_data(engine, peer);
+        limit_staged_data(outbound, peer);
     timers_packet_staged(&peer->timers);
     packet_queue_append(&peer->stage, packet);
-    engine->staged_packets++;
+    outbound->staged_packets++;
 }
 
-void outbound_release(struct engine *engine, struct peer *peer)
+void outbound_release(struct outbound *outbound, struct peer *peer)
 {
     struct hop *hop = hop_of(peer);
     if (peer->stage.count && list_is_empty(&hop->releasing))
-        list_append(&engine->releasing, &hop->releasing);
+        list_append(&outbound->releasing, &hop->releasing);
 }
 
 /* Fills the batch, which is empty, with what waits for sessions that work. False: nothing does, or
  * the caller's list is full and the rest follows in another turn (engine_deadline). */
-static bool refill(struct engine *engine, instant_ns now, const struct actions *actions)
+static bool refill(struct outbound *outbound, instant_ns now, const struct actions *actions)
 {
     size_t room = OUTBOUND_MOST;
     if (actions->send_count + OUTBOUND_MOST > ACTIONS_MOST)
         return false;
-    while (!list_is_empty(&engine->releasing)) {
-        struct hop *hop = CONTAINER_OF(engine->releasing.next, struct hop, releasing);
+    while (!list_is_empty(&outbound->releasing)) {
+        struct hop *hop = CONTAINER_OF(outbound->releasing.next, struct hop, releasing);
         struct packet_queue *stage = &hop->peer->stage;
         bool has_session = peer_sending_session(hop->peer, now);
         /* So many fragments may one become on its way. */
         size_t pieces = (HOP_TURN_PACKETS + hop->turn_packets - 1) / hop->turn_packets;
         for (; has_session && stage->count && pieces <= room; room -= pieces) {
-            engine->staged_packets--;
-            engine->outbound[engine->outbound_count++] = (struct outbound_entry){
-                .packet = packet_queue_take(stage), .peer = hop->peer, .is_released = true};
+            outbound->staged_packets--;
+            outbound_append(outbound, packet_queue_take(stage), hop->peer)->is_released = true;
         }
         if (has_session && stage->count)
             break;
         list_remove(&hop->releasing);
     }
-    return engine->outbound_count > 0;
+    return outbound->count > 0;
 }
 
-void outbound_drop_staged(struct engine *engine, struct peer *peer, enum verdict verdict)
+void outbound_drop_staged(struct outbound *outbound, struct peer *peer, enum verdict verdict)
 {
     list_remove(&hop_of(peer)->releasing);
     while (peer->stage.count)
-        drop_oldest_staged(engine, peer, verdict);
+        drop_oldest_staged(outbound, peer, verdict);
 }
 
-void outbound_keepalive(struct engine *engine, struct peer *peer)
+void outbound_keepalive(struct outbound *outbound, struct peer *peer)
 {
-    struct packet *packet = pool_take_packet(engine->pool);
-    if (!packet || engine->outbound_count == OUTBOUND_MOST) {
-        pool_give_packet(engine->pool, packet);
-        core_count(engine, node_of(peer), VERDICT_POOL_EMPTY);
+    struct packet *packet = pool_take_packet(outbound->core->pool);
+    if (!packet || outbound_is_full(outbound)) {
+        pool_give_packet(outbound->core->pool, packet);
+        core_count(outbound->core, node_of(peer), VERDICT_POOL_EMPTY);
         return;
     }
     packet->kind = PACKET_KEEPALIVE;
     packet->tos = 0;
-    engine->outbound[engine->outbound_count++] =
-        (struct outbound_entry){.packet = packet, .peer = peer};
+    outbound_append(outbound, packet, peer);
 }
 
 /* ---- one hop ---- */
@@ -180,8 +184,8 @@ static enum verdict judge_packet(const struct packet *packet, uint32_t mtu_bytes
 }
 
 /* Pads, writes the data header and describes the work. */
-static void prepare(struct engine *engine, struct outbound_entry *entry, struct session *session,
-                    size_t desc)
+static void prepare(struct outbound *outbound, struct outbound_entry *entry,
+                    struct session *session, size_t desc)
 {
     struct packet *packet = entry->packet;
     struct node *node = node_of(entry->peer);
@@ -190,10 +194,10 @@ static void prepare(struct engine *engine, struct outbound_entry *entry, struct 
     if (padding)
         memset(packet_put(packet, padding), 0, padding);
     uint64_t counter = session_next_counter(session);
-    engine->seals[desc] = (struct aead_desc){.bytes = packet->data,
-                                             .len_bytes = packet->len_bytes,
-                                             .counter = counter,
-                                             .key = session->send_key};
+    outbound->seals[desc] = (struct aead_desc){.bytes = packet->data,
+                                               .len_bytes = packet->len_bytes,
+                                               .counter = counter,
+                                               .key = session->send_key};
     packet_put(packet, AEAD_TAG_BYTES);
     message_write_data_header(packet_push(packet, MESSAGE_DATA_HEADER_BYTES),
                               session->remote_index, counter);
@@ -202,7 +206,7 @@ static void prepare(struct engine *engine, struct outbound_entry *entry, struct 
 }
 
 /* The timers want to know once a pass, not once a packet. */
-static void tell_timers(struct engine *engine, const struct sealing *sealing, bool is_data,
+static void tell_timers(struct outbound *outbound, const struct sealing *sealing, bool is_data,
                         instant_ns now)
 {
     struct peer *peer = sealing->peer;
@@ -212,23 +216,23 @@ static void tell_timers(struct engine *engine, const struct sealing *sealing, bo
         timers_data_sent(&peer->timers, now);
     timers_any_authenticated_packet_sent(&peer->timers);
     timers_any_authenticated_packet_traversal(&peer->timers, now);
-    core_touch_deadline(engine, peer);
+    core_touch_deadline(outbound->core, peer);
     if (session_wants_rekey_when_sending(sealing->session, now))
-        core_want_handshake(engine, peer);
+        core_want_handshake(outbound->core, peer);
 }
 
 /* Prepares every entry that has a hop to go; returns how many. */
-static size_t prepare_all(struct engine *engine, instant_ns now)
+static size_t prepare_all(struct outbound *outbound, instant_ns now)
 {
     struct sealing sealing = {0};
     bool is_data = false;
     size_t descs = 0;
-    for (size_t i = 0; i < engine->outbound_count; i++) {
-        struct outbound_entry *entry = &engine->outbound[i];
+    for (size_t i = 0; i < outbound->count; i++) {
+        struct outbound_entry *entry = &outbound->entries[i];
         if (!entry->peer)
             continue;
         if (entry->peer != sealing.peer) {
-            tell_timers(engine, &sealing, is_data, now);
+            tell_timers(outbound, &sealing, is_data, now);
             is_data = false;
             sealing.peer = entry->peer;
             sealing.session = peer_sending_session(entry->peer, now);
@@ -236,27 +240,27 @@ static size_t prepare_all(struct engine *engine, instant_ns now)
         }
         if (!sealing.session || sealing.session->send_counter >= REJECT_AFTER_MESSAGES ||
             (sealing.is_releasing && !entry->is_released)) {
-            stage(engine, entry->peer, entry->packet);
+            stage(outbound, entry->peer, entry->packet);
             *entry = (struct outbound_entry){0};
             continue;
         }
         enum verdict verdict = judge_packet(entry->packet, hop_of(entry->peer)->mtu_bytes);
         if (verdict != VERDICT_OK) {
-            core_drop(engine, node_of(entry->peer), entry->packet, verdict);
+            core_drop(outbound->core, node_of(entry->peer), entry->packet, verdict);
             *entry = (struct outbound_entry){0};
             continue;
         }
         is_data |= entry->packet->kind != PACKET_KEEPALIVE;
         entry->desc = (uint32_t)descs;
-        prepare(engine, entry, sealing.session, descs++);
+        prepare(outbound, entry, sealing.session, descs++);
     }
-    tell_timers(engine, &sealing, is_data, now);
+    tell_timers(outbound, &sealing, is_data, now);
     return descs;
 }
 
 /* After a hop: the carrier's header, or ready for the socket. True: then it is too long for its way
  * (RULES C6). */
-static bool advance(struct engine *engine, struct outbound_entry *entry)
+static bool advance(struct outbound *outbound, struct outbound_entry *entry)
 {
     struct packet *packet = entry->packet;
     struct node *node = node_of(entry->peer);
@@ -268,7 +272,8 @@ static bool advance(struct engine *engine, struct outbound_entry *entry)
         return false;
     }
     if (!hop->carrier_peer) {
-        core_drop(engine, node, packet, hop->carrier ? VERDICT_UNROUTABLE : VERDICT_NO_ENDPOINT);
+        core_drop(outbound->core, node, packet,
+                  hop->carrier ? VERDICT_UNROUTABLE : VERDICT_NO_ENDPOINT);
         *entry = (struct outbound_entry){0};
         return false;
     }
@@ -291,30 +296,30 @@ static bool advance(struct engine *engine, struct outbound_entry *entry)
 /* ---- fragments (RULES C6) ---- */
 
 /* Writes the entry's `pieces` to `out`, which nothing needs any more. */
-static void cut(struct engine *engine, struct outbound_entry *out, size_t pieces,
+static void cut(struct outbound *outbound, struct outbound_entry *out, size_t pieces,
                 struct outbound_entry entry)
 {
     struct packet *whole = entry.packet;
     struct node *carrier = node_of(entry.peer);
     uint32_t id = carrier->next_fragment_id++;
     for (size_t i = 0; i < pieces; i++) {
-        struct packet *packet = pool_take_packet(engine->pool);
+        struct packet *packet = pool_take_packet(outbound->core->pool);
         out[i] = (struct outbound_entry){.packet = packet, .peer = packet ? entry.peer : NULL};
         if (!packet) { /* without it the others are worth nothing */
             while (i > 0) {
-                pool_give_packet(engine->pool, out[--i].packet);
+                pool_give_packet(outbound->core->pool, out[--i].packet);
                 out[i] = (struct outbound_entry){0};
             }
             for (; i < pieces; i++)
                 out[i] = (struct outbound_entry){0};
-            core_count(engine, carrier, VERDICT_POOL_EMPTY);
+            core_count(outbound->core, carrier, VERDICT_POOL_EMPTY);
             break;
         }
         packet->tos = whole->tos;
         packet->kind = whole->kind;
         fragment_ipv6_write(whole->data, whole->len_bytes, entry.cut_bytes, id, i, packet);
     }
-    pool_give_packet(engine->pool, whole);
+    pool_give_packet(outbound->core->pool, whole);
 }
 
 static size_t pieces_of(const struct outbound_entry *entry)
@@ -323,70 +328,68 @@ static size_t pieces_of(const struct outbound_entry *entry)
 }
 
 /* Each in its place, so that a flow keeps its order. */
-static void cut_all(struct engine *engine)
+static void cut_all(struct outbound *outbound)
 {
-    size_t count = engine->outbound_count, total = count;
+    size_t count = outbound->count, total = count;
     for (size_t i = 0; i < count; i++) {
-        struct outbound_entry *entry = &engine->outbound[i];
+        struct outbound_entry *entry = &outbound->entries[i];
         size_t more = pieces_of(entry) - 1;
         if (total + more > OUTBOUND_MOST) { /* more than a turn plans */
-            core_drop(engine, node_of(entry->peer), entry->packet, VERDICT_POOL_EMPTY);
+            core_drop(outbound->core, node_of(entry->peer), entry->packet, VERDICT_POOL_EMPTY);
             *entry = (struct outbound_entry){0};
             more = 0;
         }
         total += more;
     }
-    engine->outbound_count = total;
+    outbound->count = total;
     while (count-- > 0) {
-        struct outbound_entry entry = engine->outbound[count];
+        struct outbound_entry entry = outbound->entries[count];
         size_t pieces = pieces_of(&entry);
         total -= pieces;
         if (entry.cut_bytes)
-            cut(engine, &engine->outbound[total], pieces, entry);
+            cut(outbound, &outbound->entries[total], pieces, entry);
         else
-            engine->outbound[total] = entry;
+            outbound->entries[total] = entry;
     }
 }
 
-
-static void run_batch(struct engine *engine, instant_ns now, struct actions *actions)
+static void run_batch(struct outbound *outbound, instant_ns now, struct actions *actions)
 {
     size_t descs;
-    while ((descs = prepare_all(engine, now)) > 0) {
+    while ((descs = prepare_all(outbound, now)) > 0) {
         bool is_long = false;
-        aead_seal(engine->aead, engine->seals, descs);
-        for (size_t i = 0; i < engine->outbound_count; i++) {
-            if (engine->outbound[i].peer)
-                is_long |= advance(engine, &engine->outbound[i]);
+        aead_seal(outbound->core->aead, outbound->seals, descs);
+        for (size_t i = 0; i < outbound->count; i++) {
+            if (outbound->entries[i].peer)
+                is_long |= advance(outbound, &outbound->entries[i]);
         }
         if (is_long)
-            cut_all(engine);
+            cut_all(outbound);
     }
-    for (size_t i = 0; i < engine->outbound_count; i++) {
-        if (engine->outbound[i].path)
-            send(engine, engine->outbound[i].packet, engine->outbound[i].path, actions);
+    for (size_t i = 0; i < outbound->count; i++) {
+        if (outbound->entries[i].path)
+            send(outbound, outbound->entries[i].packet, outbound->entries[i].path, actions);
     }
-    engine->outbound_count = 0;
+    outbound->count = 0;
 }
 
-void outbound_run(struct engine *engine, instant_ns now, struct actions *actions)
+void outbound_run(struct outbound *outbound, instant_ns now, struct actions *actions)
 {
-    engine->plan.last_destination.family = FAMILY_NONE; /* the tree may change between turns */
     do
-        run_batch(engine, now, actions);
-    while (refill(engine, now, actions));
+        run_batch(outbound, now, actions);
+    while (refill(outbound, now, actions));
 }
 
 /* ---- messages of the tunnel itself ---- */
 
-static void message_through_carrier(struct engine *engine, struct node *node,
+static void message_through_carrier(struct outbound *outbound, struct node *node,
                                     struct node *carrier, const struct endpoint *to,
                                     struct packet *packet)
 {
     const struct address *source = node_address(carrier, (enum family)to->address.family);
     struct peer *carrier_peer = trie_lookup(&carrier->tunnel.allowed_ips, &to->address);
-    if (!source->family || !carrier_peer || engine->outbound_count == OUTBOUND_MOST) {
-        core_drop(engine, node, packet,
+    if (!source->family || !carrier_peer || outbound_is_full(outbound)) {
+        core_drop(outbound->core, node, packet,
                   source->family && carrier_peer ? VERDICT_POOL_EMPTY : VERDICT_UNROUTABLE);
         return;
     }
@@ -398,24 +401,23 @@ static void message_through_carrier(struct engine *engine, struct node *node,
     ip_write_outer(packet_push(packet, ip_outer_bytes((enum family)to->address.family)), &outer,
                    payload);
     packet->tos &= IP_ECN_MASK;
-    engine->outbound[engine->outbound_count++] =
-        (struct outbound_entry){.packet = packet, .peer = carrier_peer};
+    outbound_append(outbound, packet, carrier_peer);
 }
 
-void outbound_message(struct engine *engine, struct node *node, struct node *carrier,
-                      const struct endpoint *to, const struct udp_path *path,
-                      const uint8_t *bytes, size_t len, struct actions *actions)
+void outbound_message(struct outbound *outbound, struct node *node, struct node *carrier,
+                      const struct endpoint *to, const struct udp_path *path, const uint8_t *bytes,
+                      size_t len, struct actions *actions)
 {
-    struct packet *packet = pool_take_packet(engine->pool);
+    struct packet *packet = pool_take_packet(outbound->core->pool);
     if (!packet) {
-        core_count(engine, node, VERDICT_POOL_EMPTY);
+        core_count(outbound->core, node, VERDICT_POOL_EMPTY);
         return;
     }
     memcpy(packet_put(packet, len), bytes, len);
     packet->kind = PACKET_HANDSHAKE;
     packet->tos = HANDSHAKE_TOS;
     if (carrier)
-        message_through_carrier(engine, node, carrier, to, packet);
+        message_through_carrier(outbound, node, carrier, to, packet);
     else
-        send(engine, packet, path, actions);
+        send(outbound, packet, path, actions);
 }

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "base/bytes.h"
-#include "engine/outbound.h"
+#include "engine/lanes.h"
 #include "engine/own_socket.h"
 #include "simulation/chain.h"
 #include "simulation/office.h"
@@ -298,9 +298,11 @@ static void c7_data_do_not_push_out_a_carried_initiation(void)
     struct engine *engine = chain.client->engine;
     sim_send(chain.client, &sample);
     const struct endpoint to = sample_endpoint("198.51.100.53:53");
-    int own = own_socket_open(engine, 0, NULL, NULL);
+    int own = own_socket_open(engine_own_sockets(engine), 0, NULL, NULL);
     for (unsigned i = 0; i < 300; i++) {
-        CHECK_EQUAL(own_socket_send(engine, own, &to, (const uint8_t *)"query", 5), VERDICT_OK);
+        CHECK_EQUAL(
+            own_socket_send(engine_own_sockets(engine), own, &to, (const uint8_t *)"query", 5),
+            VERDICT_OK);
         sim_flush(chain.client);
     }
     CHECK_EQUAL(sim_drops(chain.client, VERDICT_STAGE_FULL), 300 - 128);
@@ -396,7 +398,7 @@ static unsigned take_data(struct crowd *crowd, struct actions *actions, unsigned
 /* A session for the carrier, as if its handshake had been answered just now. */
 static void give_session(struct crowd *crowd, instant_ns now)
 {
-    struct peer *peer = crowd->engine->tree.nodes[0].peers[0];
+    struct peer *peer = crowd->engine->core.tree.nodes[0].peers[0];
     static const struct noise_keys keys;
     static const uint8_t timestamp[NOISE_TIMESTAMP_BYTES];
     const struct peer_derivation derivation = {.keys = &keys, .timestamp = timestamp,
@@ -431,9 +433,9 @@ static void c7_all_that_waits_is_released_in_order_and_soon(void)
         }
         take_data(&crowd, &actions, 0, &initiations);
         CHECK_EQUAL(initiations, 0);
-        CHECK_EQUAL(crowd.engine->tree.nodes[0].peers[0]->stage.count, CROWD + sent);
+        CHECK_EQUAL(crowd.engine->core.tree.nodes[0].peers[0]->stage.count, CROWD + sent);
         give_session(&crowd, now);
-        outbound_release(crowd.engine, crowd.engine->tree.nodes[0].peers[0]);
+        outbound_release(&crowd.engine->outbound, crowd.engine->core.tree.nodes[0].peers[0]);
         /* What else is in the caller's list leaves room for one batch, for two, or for none. */
         size_t others = tap_random_below(ACTIONS_PER_DOOR);
         for (unsigned turn = 0; turn < 6 && seen < sent + 6; turn++) {
@@ -446,15 +448,15 @@ static void c7_all_that_waits_is_released_in_order_and_soon(void)
                     (actions.send_count - others) * sizeof(actions.sends[0]));
             actions.send_count -= others;
             seen = take_data(&crowd, &actions, seen, &initiations);
-            if (list_is_empty(&crowd.engine->releasing))
+            if (list_is_empty(&crowd.engine->outbound.releasing))
                 CHECK(engine_deadline(crowd.engine) > now);
             else
                 CHECK_EQUAL(engine_deadline(crowd.engine), 0);
         }
         CHECK_EQUAL(seen, sent);
         CHECK_EQUAL(initiations, CROWD);
-        CHECK(list_is_empty(&crowd.engine->releasing));
-        CHECK_EQUAL(crowd.engine->tree.nodes[0].peers[0]->stage.count, 0);
+        CHECK(list_is_empty(&crowd.engine->outbound.releasing));
+        CHECK_EQUAL(crowd.engine->core.tree.nodes[0].peers[0]->stage.count, 0);
         engine_free(crowd.engine);
         CHECK_EQUAL(pool_free_slots(crowd.pool), pool_shape(crowd.pool)->slots);
         pool_free(crowd.pool);

@@ -14,30 +14,49 @@
 
 #define OWN_SOCKETS 32
 
-struct engine;
+struct core;
+struct fragments;
 struct node;
+struct outbound;
 
 /* An answer, from anybody inside the tunnel: whoever asked compares `source`. The bytes are borrowed
  * for the call, which must not enter the engine: it keeps a copy and returns. */
 typedef void (*own_socket_receive)(void *context, const struct endpoint *source,
                                      const uint8_t *bytes, size_t len);
 
+/* A virtual socket of the program's own. */
+struct own_socket {
+    struct node *node; /* NULL: never used */
+    uint16_t port;
+    own_socket_receive receive; /* NULL: closed; the port stays taken */
+    void *context;
+};
+
+/* An engine's (engine_own_sockets). */
+struct own_sockets {
+    struct core *core;
+    struct outbound *outbound;   /* where what they send goes */
+    struct fragments *fragments; /* what is to be joined for them */
+    struct own_socket items[OWN_SOCKETS];
+    unsigned next;
+};
+
 /* A socket at a random port outside the host's ephemeral range; its number, or -1: all are open, or
  * there is no memory. */
-int own_socket_open(struct engine *engine, uint32_t tunnel, own_socket_receive receive,
-                      void *context);
+int own_socket_open(struct own_sockets *sockets, uint32_t tunnel, own_socket_receive receive,
+                    void *context);
 /* The port stays taken until its place is needed, so a late answer reaches nobody else. */
-void own_socket_close(struct engine *engine, int number);
+void own_socket_close(struct own_sockets *sockets, int number);
 /* Goes out with the next engine_tick or engine_flush, staged while there is no session like any other
  * packet. Not OK: refused and not sent (no_address, no_peer, narrow_path, too_big, pool_empty). */
-enum verdict own_socket_send(struct engine *engine, int number, const struct endpoint *to,
-                               const uint8_t *bytes, size_t len);
+enum verdict own_socket_send(struct own_sockets *sockets, int number, const struct endpoint *to,
+                             const uint8_t *bytes, size_t len);
 
 /* The number of the socket at that port of the tunnel, closed ones too, or -1. */
-int own_socket_at(const struct engine *engine, const struct node *node, uint16_t port);
+int own_socket_at(const struct own_sockets *sockets, const struct node *node, uint16_t port);
 /* Hands a datagram (its UDP header and all behind it) to that socket; `number` may be -1: closed since.
  * Its checksum must be right: unlike a carried tunnel's, these bytes have nothing else. */
-enum verdict own_socket_deliver(struct engine *engine, int number, const struct address *source,
-                                  const uint8_t *udp, size_t len);
+enum verdict own_socket_deliver(struct own_sockets *sockets, int number,
+                                const struct address *source, const uint8_t *udp, size_t len);
 
 #endif

@@ -38,7 +38,7 @@ static enum verdict ask(struct office *office, int number, const char *address, 
 {
     struct endpoint to = server(address);
     memset(bytes, 'q', len);
-    return own_socket_send(office->client->engine, number, &to, bytes, len);
+    return own_socket_send(engine_own_sockets(office->client->engine), number, &to, bytes, len);
 }
 
 /* The query as it left the office tunnel; the port that it came from. */
@@ -78,7 +78,8 @@ static void g1_a_query_travels_inside_and_its_answer_never_reaches_the_tun(void)
     struct office office;
     struct answers answers = {0};
     office_init_connected(&office);
-    int own = own_socket_open(office.client->engine, OFFICE_OFFICE, keep, &answers);
+    int own =
+        own_socket_open(engine_own_sockets(office.client->engine), OFFICE_OFFICE, keep, &answers);
     CHECK(own >= 0);
     CHECK_EQUAL(ask(&office, own, SERVER, 40), VERDICT_OK);
     CHECK_EQUAL(engine_deadline(office.client->engine), 0);
@@ -92,7 +93,7 @@ static void g1_a_query_travels_inside_and_its_answer_never_reaches_the_tun(void)
     CHECK(memcmp(answers.bytes, bytes + 28, answers.len) == 0);
     CHECK(sim_is_undisturbed(office.client));
 
-    own_socket_close(office.client->engine, own);
+    own_socket_close(engine_own_sockets(office.client->engine), own);
     send_answer(&office, write_answer(SERVER, port));
     CHECK_EQUAL(answers.count, 1);
     CHECK_EQUAL(sim_drops(office.client, VERDICT_NOT_ASKED), 1);
@@ -104,7 +105,8 @@ static void g1_a_query_waits_for_the_first_session(void)
     struct office office;
     struct answers answers = {0};
     office_init(&office);
-    int own = own_socket_open(office.client->engine, OFFICE_OFFICE, keep, &answers);
+    int own =
+        own_socket_open(engine_own_sockets(office.client->engine), OFFICE_OFFICE, keep, &answers);
     CHECK_EQUAL(ask(&office, own, SERVER, 33), VERDICT_OK);
     sim_run(office.sim, 2 * SIM_S);
     expect_query(&office, 33);
@@ -116,7 +118,8 @@ static void c4_only_what_the_tunnel_allows_reaches_the_socket(void)
     struct office office;
     struct answers answers = {0};
     office_init_connected(&office);
-    int own = own_socket_open(office.client->engine, OFFICE_OFFICE, keep, &answers);
+    int own =
+        own_socket_open(engine_own_sockets(office.client->engine), OFFICE_OFFICE, keep, &answers);
     ask(&office, own, SERVER, 40);
     sim_run(office.sim, SIM_S / 5);
     uint16_t port = expect_query(&office, 40);
@@ -143,7 +146,8 @@ static void c1_an_application_may_not_use_the_port(void)
     struct office office;
     struct answers answers = {0};
     office_init_connected(&office);
-    int own = own_socket_open(office.client->engine, OFFICE_OFFICE, keep, &answers);
+    int own =
+        own_socket_open(engine_own_sockets(office.client->engine), OFFICE_OFFICE, keep, &answers);
     ask(&office, own, SERVER, 40);
     sim_run(office.sim, SIM_S / 5);
     struct sample sample = office_sample("10.20.0.9", 100, 1);
@@ -161,7 +165,7 @@ static void what_cannot_be_sent_is_refused(void)
     struct answers answers = {0};
     office_init_connected(&office);
     struct engine *engine = office.client->engine;
-    int own = own_socket_open(engine, OFFICE_OFFICE, keep, &answers);
+    int own = own_socket_open(engine_own_sockets(engine), OFFICE_OFFICE, keep, &answers);
     size_t most = engine_mtu(engine, OFFICE_OFFICE) - IPV4_HEADER_BYTES - UDP_HEADER_BYTES;
     CHECK_EQUAL(ask(&office, own, "fd20::53", 40), VERDICT_NO_ADDRESS); /* it is IPv4 only */
     CHECK_EQUAL(ask(&office, own, "10.21.0.53", 40), VERDICT_NO_PEER);
@@ -179,12 +183,12 @@ static void sockets_are_limited_and_closed_ones_are_taken_in_turn(void)
     office_init(&office);
     struct engine *engine = office.client->engine;
     for (int i = 0; i < OWN_SOCKETS; i++)
-        CHECK_EQUAL(own_socket_open(engine, OFFICE_OFFICE, keep, &answers), i);
-    CHECK_EQUAL(own_socket_open(engine, OFFICE_OFFICE, keep, &answers), -1);
-    own_socket_close(engine, 7);
-    own_socket_close(engine, 3);
-    CHECK_EQUAL(own_socket_open(engine, OFFICE_OFFICE, keep, &answers), 3);
-    CHECK_EQUAL(own_socket_open(engine, OFFICE_OFFICE, keep, &answers), 7);
+        CHECK_EQUAL(own_socket_open(engine_own_sockets(engine), OFFICE_OFFICE, keep, &answers), i);
+    CHECK_EQUAL(own_socket_open(engine_own_sockets(engine), OFFICE_OFFICE, keep, &answers), -1);
+    own_socket_close(engine_own_sockets(engine), 7);
+    own_socket_close(engine_own_sockets(engine), 3);
+    CHECK_EQUAL(own_socket_open(engine_own_sockets(engine), OFFICE_OFFICE, keep, &answers), 3);
+    CHECK_EQUAL(own_socket_open(engine_own_sockets(engine), OFFICE_OFFICE, keep, &answers), 7);
     office_wipe(&office);
 }
 

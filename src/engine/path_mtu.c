@@ -40,7 +40,7 @@ static struct peer *find_quoted(const struct node *carrier, const uint8_t *quote
     return NULL;
 }
 
-static void narrow(struct engine *engine, struct peer *peer, uint32_t claimed_bytes, instant_ns now)
+static void narrow(struct core *core, struct peer *peer, uint32_t claimed_bytes, instant_ns now)
 {
     struct path_mtu *path = &hop_of(peer)->path_mtu;
     uint32_t mtu = claimed_bytes > IPV6_LEAST_MTU_BYTES ? claimed_bytes : IPV6_LEAST_MTU_BYTES;
@@ -51,12 +51,12 @@ static void narrow(struct engine *engine, struct peer *peer, uint32_t claimed_by
         *path = (struct path_mtu){.until = instant_add(now, PATH_MTU_NS)};
     if (++path->decreases > DECREASES_MOST)
         mtu = IPV6_LEAST_MTU_BYTES;
-    tree_set_path_mtu(&engine->tree, peer, mtu);
-    engine->path_mtu_deadline = instant_min(engine->path_mtu_deadline, path->until);
-    events_narrow(engine, peer, now);
+    tree_set_path_mtu(&core->tree, peer, mtu);
+    core->path_mtu_deadline = instant_min(core->path_mtu_deadline, path->until);
+    events_narrow(core, peer, now);
 }
 
-void path_mtu_hear(struct engine *engine, const struct peer *carrier_peer, const uint8_t *bytes,
+void path_mtu_hear(struct core *core, const struct peer *carrier_peer, const uint8_t *bytes,
                    const struct ip_view *view, instant_ns now)
 {
     struct icmp_error error;
@@ -66,7 +66,7 @@ void path_mtu_hear(struct engine *engine, const struct peer *carrier_peer, const
     if (!peer || hop_of(peer)->carrier_peer != carrier_peer)
         return;
     if (error.is_too_big) {
-        narrow(engine, peer, error.mtu_bytes, now);
+        narrow(core, peer, error.mtu_bytes, now);
         return;
     }
     struct path_error *heard = &hop_of(peer)->path_error;
@@ -75,19 +75,19 @@ void path_mtu_hear(struct engine *engine, const struct peer *carrier_peer, const
     heard->at = now;
 }
 
-void path_mtu_tick(struct engine *engine, instant_ns now)
+void path_mtu_tick(struct core *core, instant_ns now)
 {
-    if (!instant_is_reached(engine->path_mtu_deadline, now))
+    if (!instant_is_reached(core->path_mtu_deadline, now))
         return;
-    engine->path_mtu_deadline = INSTANT_NEVER;
-    for (uint32_t i = 0; i < engine->tree.count; i++) {
-        struct node *node = &engine->tree.nodes[i];
+    core->path_mtu_deadline = INSTANT_NEVER;
+    for (uint32_t i = 0; i < core->tree.count; i++) {
+        struct node *node = &core->tree.nodes[i];
         for (uint32_t p = 0; p < node->peer_count; p++) {
             const struct path_mtu *path = &node->hops[p].path_mtu;
             if (path->mtu_bytes && instant_is_reached(path->until, now))
-                tree_set_path_mtu(&engine->tree, node->peers[p], 0);
+                tree_set_path_mtu(&core->tree, node->peers[p], 0);
             else if (path->mtu_bytes)
-                engine->path_mtu_deadline = instant_min(engine->path_mtu_deadline, path->until);
+                core->path_mtu_deadline = instant_min(core->path_mtu_deadline, path->until);
         }
     }
 }

@@ -30,9 +30,9 @@
 
 /* An ICMP error about a carried datagram came out of the session of `carrier_peer`: what it says is
  * noted with the peer that it concerns, if it can be believed. */
-void path_mtu_hear(struct engine *engine, const struct peer *carrier_peer, const uint8_t *bytes,
+void path_mtu_hear(struct core *core, const struct peer *carrier_peer, const uint8_t *bytes,
                    const struct ip_view *view, instant_ns now);
 /* Ways that were narrow for long enough are tried again. */
-void path_mtu_tick(struct engine *engine, instant_ns now);
+void path_mtu_tick(struct core *core, instant_ns now);
 
 #endif

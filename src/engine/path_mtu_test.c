@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 #include "base/bytes.h"
-#include "engine/core.h"
+#include "engine/lanes.h"
 #include "engine/path_mtu.h"
 #include "simulation/chain.h"
 #include "simulation/way.h"
@@ -326,7 +326,7 @@ static void c6_a_flood_of_claims_costs_nothing(void)
 {
     struct theatre theatre;
     theatre_init(&theatre, true);
-    const struct tree *tree = &theatre.client->engine->tree;
+    const struct tree *tree = &theatre.client->engine->core.tree;
     uint32_t before = tree->mtu_changes;
     for (uint32_t mtu = 1430; mtu > 1290; mtu--)
         claim(&theatre, mtu);

@@ -6,6 +6,8 @@
 #include "engine/plan.h"
 
 #include "engine/mtu.h"
+#include "engine/outbound.h"
+#include "engine/own_socket.h"
 #include "engine/refusal.h"
 #include "engine/riding.h"
 #include "route/fragment.h"
@@ -24,19 +26,19 @@ static bool is_narrow(const struct peer *peer, enum family family)
            (family == FAMILY_IPV6 ? IPV6_LEAST_MTU_BYTES : IPV4_LEAST_MTU_BYTES);
 }
 
-enum verdict plan_destination(const struct engine *engine, enum family family,
+enum verdict plan_destination(const struct core *core, enum family family,
                               const uint8_t *destination, struct node **node, struct peer **peer)
 {
-    int winner = routes_lookup_bytes(&engine->tree.routes, family, destination);
+    int winner = routes_lookup_bytes(&core->tree.routes, family, destination);
     *node = NULL;
     *peer = NULL;
     struct address address = address_from_bytes(family, destination);
     if (winner < 0)
-        return address_is_multicast(&address) || tree_is_of_this_host(&engine->tree, &address)
+        return address_is_multicast(&address) || tree_is_of_this_host(&core->tree, &address)
                    ? VERDICT_SCOPE
                    : VERDICT_NO_ROUTE;
-    *node = &engine->tree.nodes[winner];
-    if (tree_is_out_of_scope(&engine->tree, *node, &address))
+    *node = &core->tree.nodes[winner];
+    if (tree_is_out_of_scope(&core->tree, *node, &address))
         return VERDICT_SCOPE;
     *peer = trie_lookup_bytes(&(*node)->tunnel.allowed_ips, family, destination);
     if (!*peer)
@@ -53,24 +55,25 @@ enum verdict plan_destination(const struct engine *engine, enum family family,
 }
 
 /* RULES B2, B3: whose source may enter. */
-static bool source_is_fine(const struct engine *engine, const struct node *node,
-                           const uint8_t *bytes, const struct ip_view *view)
+static bool source_is_fine(const struct plan *plan, const uint8_t *bytes,
+                           const struct ip_view *view)
 {
+    const struct node *node = plan->node;
     enum family family = (enum family)view->family;
     const uint8_t *source = bytes + view->source_offset;
     if (node->nat_is_on)
-        return address_has_bytes(tree_nat_address(&engine->tree, family), family, source);
+        return address_has_bytes(tree_nat_address(&plan->core->tree, family), family, source);
     if (address_has_bytes(node_address(node, family), family, source))
         return true;
-    const struct node *owner = trie_lookup_bytes(&engine->tree.addresses, family, source);
+    const struct node *owner = trie_lookup_bytes(&plan->core->tree.addresses, family, source);
     return !owner || owner == node;
 }
 
 /* RULES C1: an application's datagram that would leave as if a carried tunnel, or the program itself,
  * had sent it. */
-static bool port_is_taken(const struct engine *engine, const struct node *node,
-                          const uint8_t *bytes, const struct ip_view *view)
+static bool port_is_taken(const struct plan *plan, const uint8_t *bytes, const struct ip_view *view)
 {
+    const struct node *node = plan->node;
     if (view->protocol != IP_PROTOCOL_UDP || view->is_later_fragment ||
         view->transport_offset + 2u > view->len_bytes)
         return false;
@@ -79,34 +82,33 @@ static bool port_is_taken(const struct engine *engine, const struct node *node,
                                                     family_bytes(own->family)) != 0))
         return false;
     uint16_t port = load_be16(bytes + view->transport_offset);
-    return node_child_at_port(node, port) || own_socket_at(engine, node, port) >= 0;
+    return node_child_at_port(node, port) || own_socket_at(plan->own_sockets, node, port) >= 0;
 }
 
 /* Asked again for what is left of a super-packet: the path may have narrowed since the last turn. */
-static enum verdict judge_segments(const struct engine *engine, struct outbound_plan *plan,
-                                   const struct ip_view *view)
+static enum verdict judge_segments(struct plan *plan, const struct ip_view *view)
 {
     uint32_t largest = split_packet_bytes(&plan->split);
-    if (!engine->is_up) /* it would wait until somebody sets it up, and be sent then */
+    if (!plan->core->is_up) /* it would wait until somebody sets it up, and be sent then */
         return VERDICT_NO_SESSION;
     if (is_narrow(plan->peer, (enum family)view->family))
         return VERDICT_NARROW_PATH;
     plan->must_fragment = largest > hop_of(plan->peer)->mtu_bytes;
     if (plan->must_fragment && (view->has_dont_fragment || view->family == FAMILY_IPV6 ||
-                                largest > engine->tree.packet_most_bytes))
+                                largest > plan->core->tree.packet_most_bytes))
         return VERDICT_TOO_BIG;
     return VERDICT_OK;
 }
 
-static enum verdict find_way(struct engine *engine, enum family family, const uint8_t *destination)
+static enum verdict find_way(struct plan *plan, enum family family, const uint8_t *destination)
 {
-    struct outbound_plan *plan = &engine->plan;
     if (address_has_bytes(&plan->last_destination, family, destination)) {
         plan->node = plan->last_node;
         plan->peer = plan->last_peer;
         return VERDICT_OK;
     }
-    enum verdict verdict = plan_destination(engine, family, destination, &plan->node, &plan->peer);
+    enum verdict verdict =
+        plan_destination(plan->core, family, destination, &plan->node, &plan->peer);
     if (verdict == VERDICT_OK) {
         plan->last_destination = address_from_bytes(family, destination);
         plan->last_node = plan->node;
@@ -115,31 +117,29 @@ static enum verdict find_way(struct engine *engine, enum family family, const ui
     return verdict;
 }
 
-static enum verdict judge(struct engine *engine, const uint8_t *bytes, const struct ip_view *view,
+static enum verdict judge(struct plan *plan, const uint8_t *bytes, const struct ip_view *view,
                           instant_ns now)
 {
-    struct outbound_plan *plan = &engine->plan;
     enum verdict verdict =
-        find_way(engine, (enum family)view->family, bytes + view->destination_offset);
+        find_way(plan, (enum family)view->family, bytes + view->destination_offset);
     if (verdict != VERDICT_OK)
         return verdict;
     if (icmp_is_redirect(bytes, view))
         return VERDICT_REDIRECT;
-    verdict = riding_judge(engine, plan->peer, bytes, view, now);
+    verdict = riding_judge(plan->core, plan->peer, bytes, view, now);
     if (verdict != VERDICT_OK)
         return verdict;
-    if (!source_is_fine(engine, plan->node, bytes, view))
+    if (!source_is_fine(plan, bytes, view))
         return VERDICT_NAT_SOURCE;
-    if (port_is_taken(engine, plan->node, bytes, view))
+    if (port_is_taken(plan, bytes, view))
         return VERDICT_PORT_TAKEN;
-    return judge_segments(engine, plan, view);
+    return judge_segments(plan, view);
 }
 
 /* Everything up to the first cut. */
-static enum verdict start(struct engine *engine, const struct vnet_header *vnet, uint8_t *bytes,
+static enum verdict start(struct plan *plan, const struct vnet_header *vnet, uint8_t *bytes,
                           size_t len, instant_ns now, struct ip_view *view)
 {
-    struct outbound_plan *plan = &engine->plan;
     plan->node = NULL;
     bool is_super = vnet->gso_type != VNET_GSO_NONE;
     enum verdict verdict =
@@ -147,7 +147,7 @@ static enum verdict start(struct engine *engine, const struct vnet_header *vnet,
     if (verdict == VERDICT_OK)
         verdict = split_init(&plan->split, vnet, bytes, len, view);
     if (verdict == VERDICT_OK)
-        verdict = judge(engine, bytes, view, now);
+        verdict = judge(plan, bytes, view, now);
     if (verdict != VERDICT_OK)
         return verdict;
 
@@ -166,73 +166,88 @@ static enum verdict start(struct engine *engine, const struct vnet_header *vnet,
     return split_init(&plan->split, vnet, bytes, len, view);
 }
 
-static void append(struct engine *engine, struct packet *packet, uint8_t tos)
+static void append(struct plan *plan, struct packet *packet, uint8_t tos)
 {
-    struct outbound_plan *plan = &engine->plan;
     packet->tos = tos & IP_ECN_MASK; /* RFC 6040 4.1, normal; DSCP is not leaked (RULES C2) */
     packet->kind = PACKET_DATA;
-    engine->outbound[engine->outbound_count++] =
-        (struct outbound_entry){.packet = packet, .peer = plan->peer};
+    outbound_append(plan->outbound, packet, plan->peer);
 }
 
 /* Cuts a segment that exceeds the path into fragments (RULES D5). Takes the packet. */
-static void append_fragments(struct engine *engine, struct packet *whole)
+static void append_fragments(struct plan *plan, struct packet *whole)
 {
-    struct outbound_plan *plan = &engine->plan;
     struct ip_view view;
     struct fragment fragment;
     enum verdict verdict = ip_parse(whole->data, whole->len_bytes, &view);
     if (verdict == VERDICT_OK)
         verdict = fragment_init(&fragment, whole->data, &view, hop_of(plan->peer)->mtu_bytes);
     while (verdict == VERDICT_OK && !fragment_is_finished(&fragment)) {
-        struct packet *packet = engine->outbound_count < OUTBOUND_TURN_PACKETS + FRAGMENTS_MOST
-                                    ? pool_take_packet(engine->pool)
+        struct packet *packet = plan->outbound->count < OUTBOUND_TURN_PACKETS + FRAGMENTS_MOST
+                                    ? pool_take_packet(plan->core->pool)
                                     : NULL;
         if (!packet) {
             verdict = VERDICT_POOL_EMPTY;
             break;
         }
         fragment_next(&fragment, packet);
-        append(engine, packet, view.tos);
+        append(plan, packet, view.tos);
     }
     if (verdict != VERDICT_OK)
-        core_count(engine, plan->node, verdict);
-    pool_give_packet(engine->pool, whole);
+        core_count(plan->core, plan->node, verdict);
+    pool_give_packet(plan->core->pool, whole);
 }
 
-bool plan_packet(struct engine *engine, const struct vnet_header *vnet, uint8_t *bytes, size_t len,
+static void refuse(struct plan *plan, const uint8_t *bytes, size_t len, const struct ip_view *view,
+                   enum verdict verdict, instant_ns now, struct actions *actions)
+{
+    const struct refusal refusal = {
+        .node = plan->node,
+        .bytes = bytes,
+        .len = len,
+        .view = view,
+        .verdict = verdict,
+        .mtu_bytes = verdict == VERDICT_TOO_BIG ? hop_of(plan->peer)->mtu_bytes : 0,
+    };
+    refusal_answer(plan->core, &refusal, now, actions);
+}
+
+bool plan_packet(struct plan *plan, const struct vnet_header *vnet, uint8_t *bytes, size_t len,
                  instant_ns now, struct actions *actions)
 {
-    struct outbound_plan *plan = &engine->plan;
     struct ip_view view = {0};
-    enum verdict verdict = plan->is_active ? judge_segments(engine, plan, &plan->split.view)
-                                           : start(engine, vnet, bytes, len, now, &view);
+    enum verdict verdict = plan->is_active ? judge_segments(plan, &plan->split.view)
+                                           : start(plan, vnet, bytes, len, now, &view);
     if (verdict != VERDICT_OK) {
         /* The rest of a super-packet is translated by now and cannot be quoted (D4): who sends it
          * again is told. */
         if (plan->is_active)
-            core_count_many(engine, plan->node, verdict, split_packets_left(&plan->split));
+            core_count_many(plan->core, plan->node, verdict, split_packets_left(&plan->split));
         else
-            refusal_answer(engine, plan->node, bytes, len, &view, verdict, now, actions);
+            refuse(plan, bytes, len, &view, verdict, now, actions);
         plan->is_active = false;
         return true;
     }
     plan->is_active = true;
     while (!split_is_finished(&plan->split)) {
-        if (engine->outbound_count >= hop_of(plan->peer)->turn_packets)
+        if (plan->outbound->count >= hop_of(plan->peer)->turn_packets)
             return false;
-        struct packet *packet = pool_take_packet(engine->pool);
+        struct packet *packet = pool_take_packet(plan->core->pool);
         if (!packet) {
-            core_count_many(engine, plan->node, VERDICT_POOL_EMPTY,
+            core_count_many(plan->core, plan->node, VERDICT_POOL_EMPTY,
                             split_packets_left(&plan->split));
             break;
         }
         split_next(&plan->split, packet);
         if (plan->must_fragment && packet->len_bytes > hop_of(plan->peer)->mtu_bytes)
-            append_fragments(engine, packet);
+            append_fragments(plan, packet);
         else
-            append(engine, packet, plan->split.view.tos);
+            append(plan, packet, plan->split.view.tos);
     }
     plan->is_active = false;
     return true;
+}
+
+void plan_end_turn(struct plan *plan)
+{
+    plan->last_destination.family = FAMILY_NONE;
 }

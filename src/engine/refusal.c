@@ -20,32 +20,32 @@ static enum icmp_reason reason_for(enum verdict verdict)
     }
 }
 
-void refusal_answer(struct engine *engine, struct node *node, const uint8_t *bytes, size_t len,
-                    const struct ip_view *view, enum verdict verdict, instant_ns now,
+void refusal_answer(struct core *core, const struct refusal *refusal, instant_ns now,
                     struct actions *actions)
 {
-    core_count(engine, node, verdict);
+    enum verdict verdict = refusal->verdict;
+    core_count(core, refusal->node, verdict);
     bool is_silent = verdict == VERDICT_MALFORMED || verdict == VERDICT_SCOPE ||
                      verdict == VERDICT_LOOP; /* of our own sockets: nobody to tell */
-    if (is_silent || !icmp_may_answer(bytes, view))
+    if (is_silent || !icmp_may_answer(refusal->bytes, refusal->view))
         return;
     /* Before a tunnel is known, the first one's buckets stand for the network's. */
-    struct node *limiter = node ? node : &engine->tree.nodes[0];
+    struct node *limiter = refusal->node ? refusal->node : &core->tree.nodes[0];
     bool is_too_big = verdict == VERDICT_TOO_BIG;
     if (!bucket_take(is_too_big ? &limiter->too_big_errors : &limiter->other_errors, now))
         return;
-    struct packet *packet = pool_take_packet(engine->pool);
+    struct packet *packet = pool_take_packet(core->pool);
     if (!packet)
         return;
     size_t room = packet_tailroom_bytes(packet);
-    size_t written =
-        is_too_big ? icmp_create_too_big(packet->data, room, bytes, len, view,
-                                         hop_of(engine->plan.peer)->mtu_bytes)
-                   : icmp_create_unreachable(packet->data, room, bytes, len, view,
-                                             reason_for(verdict));
+    size_t written = is_too_big
+                         ? icmp_create_too_big(packet->data, room, refusal->bytes, refusal->len,
+                                               refusal->view, refusal->mtu_bytes)
+                         : icmp_create_unreachable(packet->data, room, refusal->bytes, refusal->len,
+                                                   refusal->view, reason_for(verdict));
     packet->len_bytes = (uint32_t)written;
     if (written == 0 || actions->write_count == ACTIONS_MOST) {
-        pool_give_packet(engine->pool, packet);
+        pool_give_packet(core->pool, packet);
         return;
     }
     actions->writes[actions->write_count++] =

@@ -4,11 +4,19 @@
 #define ENGINE_REFUSAL_H
 
 #include "engine/core.h"
+#include "packet/ip.h"
 
-/* `bytes` are the packet as the application sent it. `node` may be NULL (no route). The answer, when
- * one may be sent, is a write to the TUN. */
-void refusal_answer(struct engine *engine, struct node *node, const uint8_t *bytes, size_t len,
-                    const struct ip_view *view, enum verdict verdict, instant_ns now,
+struct refusal {
+    struct node *node;    /* NULL: no route */
+    const uint8_t *bytes; /* the packet as the application sent it */
+    size_t len;
+    const struct ip_view *view;
+    enum verdict verdict;
+    uint32_t mtu_bytes; /* of VERDICT_TOO_BIG: what would fit */
+};
+
+/* The answer, when one may be sent, is a write to the TUN. */
+void refusal_answer(struct core *core, const struct refusal *refusal, instant_ns now,
                     struct actions *actions);
 
 #endif

@@ -38,7 +38,7 @@ bool riding_is_from_us(const struct peer *peer, const uint8_t *message)
 }
 
 /* The root's peer to which the packet is a datagram of ours, or NULL. */
-static struct peer *find_addressed(struct engine *engine, const uint8_t *bytes,
+static struct peer *find_addressed(struct core *core, const uint8_t *bytes,
                                    const struct ip_view *view)
 {
     size_t at = view->transport_offset;
@@ -53,7 +53,7 @@ static struct peer *find_addressed(struct engine *engine, const uint8_t *bytes,
     struct endpoint to = {.address = address_from_bytes((enum family)view->family,
                                                         bytes + view->destination_offset),
                           .port = load_be16(bytes + at + 2)};
-    struct hop *hop = endpoints_chain(&engine->tree.endpoints, &to.address, to.port);
+    struct hop *hop = endpoints_chain(&core->tree.endpoints, &to.address, to.port);
     while (hop && !(hop->peer->endpoint.port == to.port &&
                     address_is_equal(&hop->peer->endpoint.address, &to.address) &&
                     riding_is_from_us(hop->peer, message)))
@@ -70,38 +70,38 @@ static const struct peer *root_of(const struct peer *peer)
 
 /* Whom the datagrams to this root's peer were seen to ride not long ago, or NULL. Kept as numbers:
  * who stood there may be gone. */
-static const struct peer *ridden_by(const struct engine *engine, const struct peer *peer,
+static const struct peer *ridden_by(const struct core *core, const struct peer *peer,
                                     instant_ns now)
 {
     const struct riding *riding = &hop_of(peer)->riding;
     if (!riding->seen || now >= instant_add(riding->seen, REMEMBERED_NS) ||
-        riding->tunnel >= engine->tree.count)
+        riding->tunnel >= core->tree.count)
         return NULL;
-    const struct node *node = &engine->tree.nodes[riding->tunnel];
+    const struct node *node = &core->tree.nodes[riding->tunnel];
     return riding->peer < node->peer_count ? root_of(node->peers[riding->peer]) : NULL;
 }
 
-static void log_loop(struct engine *engine, struct peer *peer, instant_ns now)
+static void log_loop(struct core *core, struct peer *peer, instant_ns now)
 {
     struct riding *riding = &hop_of(peer)->riding;
     bool is_news = !riding->refused || now >= instant_add(riding->refused, REMEMBERED_NS);
     riding->refused = now;
     if (is_news)
-        events_loop(engine, peer, now);
+        events_loop(core, peer, now);
 }
 
-enum verdict riding_judge(struct engine *engine, const struct peer *peer, const uint8_t *bytes,
+enum verdict riding_judge(struct core *core, const struct peer *peer, const uint8_t *bytes,
                           const struct ip_view *view, instant_ns now)
 {
-    struct peer *addressed = find_addressed(engine, bytes, view);
+    struct peer *addressed = find_addressed(core, bytes, view);
     const struct peer *at = root_of(peer);
     if (!addressed)
         return VERDICT_OK;
     const struct peer *ridden = at;
     for (unsigned steps = 0; at && at != addressed && steps < NETWORK_DEPTH_MOST; steps++)
-        at = ridden_by(engine, at, now);
+        at = ridden_by(core, at, now);
     if (at) { /* itself, or deeper than any path */
-        log_loop(engine, addressed, now);
+        log_loop(core, addressed, now);
         return VERDICT_LOOP;
     }
     if (ridden) {

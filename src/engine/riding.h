@@ -7,7 +7,7 @@
 
 /* Judges a packet from the TUN that is about to take `peer`. LOOP: it is a datagram to a root's
  * peer, and the way of `peer` leads to that same peer again. Remembers who rides whom. */
-enum verdict riding_judge(struct engine *engine, const struct peer *peer, const uint8_t *bytes,
+enum verdict riding_judge(struct core *core, const struct peer *peer, const uint8_t *bytes,
                           const struct ip_view *view, instant_ns now);
 
 /* The WireGuard message, of which 8 bytes are there, is one that we sent to this peer: by its index. */

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 #include "base/bytes.h"
-#include "engine/core.h"
+#include "engine/lanes.h"
 #include "simulation/chain.h"
 
 #define KEYS_MOST 16
@@ -41,8 +41,8 @@ static void keep(struct hoard *hoard, const uint8_t *key)
 
 static void keep_sessions(struct hoard *hoard, const struct sim_host *host)
 {
-    for (uint32_t i = 0; i < host->engine->tree.count; i++) {
-        const struct peer *peer = host->engine->tree.nodes[i].peers[0];
+    for (uint32_t i = 0; i < host->engine->core.tree.count; i++) {
+        const struct peer *peer = host->engine->core.tree.nodes[i].peers[0];
         if (!CHECK(peer->current != NULL))
             continue;
         keep(hoard, peer->current->send_key);
@@ -110,7 +110,7 @@ static void chain_with(struct chain *chain, const char *backend)
     if (!CHECK(aead != NULL))
         return;
     for (size_t i = 0; i < chain->sim->host_count; i++)
-        chain->sim->hosts[i].engine->aead = aead;
+        chain->sim->hosts[i].engine->core.aead = aead;
     aead_free(chain->sim->aead);
     chain->sim->aead = aead;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "engine/status.h"
 
-#include "engine/core.h"
+#include "engine/lanes.h"
 
 /* What a router said before then says nothing about now. */
 #define ERROR_SHOWN_NS (180 * NS_PER_S)
@@ -16,17 +16,17 @@ static const char *const state_words[] = {
 
 size_t status_tunnel_count(const struct engine *engine)
 {
-    return engine->tree.count;
+    return engine->core.tree.count;
 }
 
 void status_read_network_drops(const struct engine *engine, uint64_t drops[VERDICT_COUNT])
 {
-    memcpy(drops, engine->drops, sizeof(engine->drops));
+    memcpy(drops, engine->core.drops, sizeof(engine->core.drops));
 }
 
 void status_read_tunnel(const struct engine *engine, uint32_t tunnel, struct status_tunnel *out)
 {
-    const struct node *node = &engine->tree.nodes[tunnel];
+    const struct node *node = &engine->core.tree.nodes[tunnel];
     *out = (struct status_tunnel){.name = node->name,
                                   .carrier = node->carrier ? (int)node->carrier->index : -1,
                                   .depth = node->depth,
@@ -56,7 +56,7 @@ static enum status_peer_state state_of(const struct peer *peer, instant_ns now)
 void status_read_peer(const struct engine *engine, uint32_t tunnel, uint32_t index, instant_ns now,
                       struct status_peer *out)
 {
-    const struct peer *peer = engine->tree.nodes[tunnel].peers[index];
+    const struct peer *peer = engine->core.tree.nodes[tunnel].peers[index];
     const struct hop *hop = hop_of(peer);
     *out = (struct status_peer){
         .endpoint = peer->endpoint,

@@ -31,7 +31,7 @@ struct inside_socket {
 };
 
 struct resolve_sockets {
-    struct engine *engine;
+    struct own_sockets *own;
     uint32_t tunnel;
     bool was_cut_to_nothing;
     struct inside_socket items[SOCKETS_MOST];
@@ -71,7 +71,7 @@ static ares_socket_t open_socket(int family, int type, int protocol, void *conte
         return ARES_SOCKET_BAD;
     }
     int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    int number = fd < 0 ? -1 : own_socket_open(sockets->engine, sockets->tunnel, keep, socket);
+    int number = fd < 0 ? -1 : own_socket_open(sockets->own, sockets->tunnel, keep, socket);
     if (number < 0) {
         if (fd >= 0)
             close(fd);
@@ -88,7 +88,7 @@ static int close_socket(ares_socket_t fd, void *context)
     struct inside_socket *socket = find(sockets, fd);
     if (!socket)
         return 0;
-    own_socket_close(sockets->engine, socket->number);
+    own_socket_close(sockets->own, socket->number);
     socket->fd = -1;
     return close(fd);
 }
@@ -166,7 +166,7 @@ static ares_ssize_t send_parts(ares_socket_t fd, const struct iovec *parts, int 
         memcpy(bytes + len, parts[i].iov_base, parts[i].iov_len);
         len += parts[i].iov_len;
     }
-    if (own_socket_send(sockets->engine, socket->number, &socket->to, bytes, len) != VERDICT_OK) {
+    if (own_socket_send(sockets->own, socket->number, &socket->to, bytes, len) != VERDICT_OK) {
         errno = ENETUNREACH;
         return -1;
     }
@@ -184,7 +184,7 @@ struct resolve_sockets *resolve_inside_use(ares_channel channel, struct engine *
     struct resolve_sockets *sockets = calloc(1, sizeof(*sockets));
     if (!sockets)
         return NULL;
-    sockets->engine = engine;
+    sockets->own = engine_own_sockets(engine);
     sockets->tunnel = tunnel;
     for (unsigned i = 0; i < SOCKETS_MOST; i++)
         sockets->items[i].fd = -1;
