@@ -12,6 +12,7 @@
 #include "cli/command.h"
 #include "cli/load.h"
 #include "daemon/earlier.h"
+#include "daemon/hooks.h"
 #include "host/dns.h"
 #include "host/life.h"
 #include "host/state.h"
@@ -85,16 +86,12 @@ static int end_daemon(const char *name)
     return clean_up(name);
 }
 
-int down_main(int argc, char **argv)
+static int end_network(const char *name)
 {
-    char name[TUNNEL_NAME_BYTES], reason[1024];
+    char reason[1024];
     struct state state;
     struct text why;
     text_init(&why, reason, sizeof(reason));
-    if (argc != 2)
-        return command_miscounted("down NAME", argc, argv, 1, (const char *[]){"NAME"});
-    if (!load_network_name(argv[1], name))
-        return COMMAND_REFUSED;
     /* Also where somebody removed or damaged the state: the daemon itself knows what to undo. */
     if (life_goes_on(name))
         return end_daemon(name);
@@ -108,4 +105,44 @@ int down_main(int argc, char **argv)
         return result == 0 ? COMMAND_DONE : refuse(name, &why, result);
     }
     return result == 0 ? clean_up(name) : refuse(name, &why, result);
+}
+
+/* Each once, whatever it says: what follows a failed one is the more needed. */
+static bool run_hooks(int record, struct hooks *hooks, enum config_hook_kind kind)
+{
+    char reason[1024];
+    struct text why;
+    text_init(&why, reason, sizeof(reason));
+    bool is_well = hooks_run(hooks, kind, -1, &why);
+    is_well &= hooks_record_forget(record, hooks, kind, &why) == 0;
+    if (!is_well)
+        fprintf(stderr, "hopwire: %s: %s\n", hooks->network, reason);
+    return is_well;
+}
+
+int down_main(int argc, char **argv)
+{
+    char name[TUNNEL_NAME_BYTES], reason[1024];
+    struct hooks hooks;
+    struct text why;
+    text_init(&why, reason, sizeof(reason));
+    if (argc != 2)
+        return command_miscounted("down NAME", argc, argv, 1, (const char *[]){"NAME"});
+    if (!load_network_name(argv[1], name))
+        return COMMAND_REFUSED;
+    int record = hooks_record_take(name, true, &hooks, &why);
+    if (record == -ENOENT)
+        return end_network(name);
+    if (record < 0) {
+        refuse(name, &why, record);
+        end_network(name);
+        return COMMAND_REFUSED;
+    }
+    bool is_well = run_hooks(record, &hooks, HOOK_PRE_DOWN);
+    int result = end_network(name);
+    if (result == COMMAND_DONE && !run_hooks(record, &hooks, HOOK_POST_DOWN))
+        result = COMMAND_REFUSED;
+    hooks_wipe(&hooks);
+    close(record);
+    return is_well ? result : COMMAND_REFUSED;
 }

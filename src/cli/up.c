@@ -13,6 +13,7 @@
 
 #include "cli/command.h"
 #include "cli/load.h"
+#include "daemon/attendant.h"
 #include "daemon/calls.h"
 #include "daemon/daemon.h"
 #include "daemon/keeper.h"
@@ -21,8 +22,9 @@
 
 /* What stands between `up` and the daemon that it becomes. */
 struct start {
-    int pipe_end; /* to whoever waits; background only */
+    int pipe_end; /* to whoever waits; -1: nobody, or the attendant tells it */
     struct keeper keeper;
+    struct attendant attendant;
 };
 
 /* The network stands: from here on the daemon marks sockets, follows routes and, at the end, puts
@@ -51,8 +53,9 @@ static bool tell_parent(void *context)
 {
     const struct start *start = context;
     give_up_rights(start);
-    bool is_heard = write(start->pipe_end, "R", 1) == 1;
-    close(start->pipe_end);
+    bool is_heard = start->pipe_end < 0 || write(start->pipe_end, "R", 1) == 1;
+    if (start->pipe_end >= 0)
+        close(start->pipe_end);
     if (!is_heard)
         return false;
     int null = open("/dev/null", O_RDWR);
@@ -72,13 +75,15 @@ static bool tell_nobody(void *context)
     return true;
 }
 
-/* What the caller has open (a lock of `flock`, say) and where it stands is not the daemon's. */
-static void leave_caller(int *pipe_end)
+/* What the caller has open (a lock of `flock`, say) and where it stands is not the daemon's; `end` of
+ * a pipe or socket is. */
+static void leave_caller(int *end)
 {
     const int kept = STDERR_FILENO + 1;
-    if (*pipe_end != kept && dup3(*pipe_end, kept, O_CLOEXEC) == kept)
-        *pipe_end = kept;
-    close_range((unsigned)*pipe_end + 1, ~0u, 0);
+    setsid();
+    if (*end != kept && dup3(*end, kept, O_CLOEXEC) == kept)
+        *end = kept;
+    close_range((unsigned)*end + 1, ~0u, 0);
     if (chdir("/") != 0)
         return; /* then it stays where it was started */
 }
@@ -100,6 +105,28 @@ static int run_with_keeper(struct config *config, struct daemon_options *options
     return result;
 }
 
+/* Hooks run at the caller's terminal and in its directory, so their process is forked first. */
+static int run_with_attendant(struct config *config, struct daemon_options *options)
+{
+    char reason[512];
+    struct text why;
+    struct start *start = options->context;
+    text_init(&why, reason, sizeof(reason));
+    if (attendant_start(&start->attendant, config, start->pipe_end, load_free, &why) != 0) {
+        fprintf(stderr, "hopwire: %s: %s\n", config->name, reason);
+        return COMMAND_REFUSED;
+    }
+    bool is_attended = start->attendant.socket >= 0;
+    if (is_attended)
+        start->pipe_end = -1;
+    if (!options->is_foreground)
+        leave_caller(is_attended ? &start->attendant.socket : &start->pipe_end);
+    options->attendant = &start->attendant;
+    int result = run_with_keeper(config, options);
+    attendant_end(&start->attendant);
+    return result;
+}
+
 /* The rest of `up`, in the process that becomes the daemon: locked memory does not pass a fork. */
 static int run(char **names, int count, struct daemon_options *options)
 {
@@ -113,11 +140,8 @@ static int run(char **names, int count, struct daemon_options *options)
                         "root, for example with sudo\n",
                 config->name);
     } else {
-        struct start *start = options->context;
-        if (!options->is_foreground)
-            leave_caller(&start->pipe_end);
         options->config = config;
-        result = run_with_keeper(config, options);
+        result = run_with_attendant(config, options);
     }
     load_free(config);
     return result;
@@ -157,7 +181,6 @@ static int run_in_background(char **names, int count, struct daemon_options *opt
         return wait_for_child(child, ends[0], names[count - 1]);
     }
     close(ends[0]);
-    setsid();
     struct start start = {.pipe_end = ends[1]};
     options->ready = tell_parent;
     options->context = &start;

@@ -62,6 +62,15 @@ struct config_tunnel {
     struct config_peer *peers;                /* beside the description's */
 };
 
+/* Commands of a network, run around its start and its end, in file order. */
+enum config_hook_kind { HOOK_PRE_UP, HOOK_POST_UP, HOOK_PRE_DOWN, HOOK_POST_DOWN, HOOK_KINDS };
+
+struct config_hook {
+    enum config_hook_kind kind;
+    struct config_place place;
+    char *command; /* for bash; `%i` stands for the interface */
+};
+
 struct config {
     struct arena arena; /* owns everything below */
     char name[TUNNEL_NAME_BYTES];
@@ -85,6 +94,8 @@ struct config {
     bool allows_lan;                          /* `AllowLAN = on`: what is on the uplink's link */
     struct prefix *lan;                       /* `AllowLAN = PREFIX…`, masked */
     size_t lan_count;
+    struct config_hook *hooks;                /* in file order */
+    size_t hook_count;
 };
 
 #endif

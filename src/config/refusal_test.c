@@ -167,14 +167,6 @@ static const struct refusal words[] = {
 };
 
 static const struct refusal unbuilt[] = {
-    {"[Interface]\nPreUp = true\n",
-     "n.conf:2: PreUp: not built yet and would have no effect; remove the line"},
-    {"[Interface]\nPostUp = true\n",
-     "n.conf:2: PostUp: not built yet and would have no effect; remove the line"},
-    {"[Interface]\nPreDown = true\n",
-     "n.conf:2: PreDown: not built yet and would have no effect; remove the line"},
-    {"[Interface]\nPostDown = true\n",
-     "n.conf:2: PostDown: not built yet and would have no effect; remove the line"},
     {"[Interface]\nSaveConfig = true\n",
      "n.conf:2: SaveConfig: \"true\" is not built yet and would have no effect; write SaveConfig = "
      "off or remove the line"},

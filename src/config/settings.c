@@ -276,29 +276,46 @@ static void read_allow_lan(struct loader *loader, const struct config_place *pla
     }
 }
 
-/* What has no effect yet is refused, or it would be a leak; in a file that is only a part of the
- * network it is passed over aloud (I1). */
-static void tell_unbuilt(struct loader *loader, const struct config_place *place,
-                         enum keyword keyword, const char *value, enum source_role role)
+static void read_hook(struct loader *loader, const struct config_place *place,
+                      enum keyword keyword, char *command)
 {
-    bool is_on = true, may_be_off = keyword == KEYWORD_SAVE_CONFIG;
-    if (may_be_off && value_switch(value, &is_on) && !is_on)
+    struct config *config = loader->config;
+    struct config_hook *more =
+        arena_extend(&config->arena, config->hooks, config->hook_count, sizeof(*more));
+    if (!more)
         return;
-    bool is_of_single = keyword == KEYWORD_FWMARK || keyword == KEYWORD_TABLE;
-    if (role == ROLE_PART && is_of_single)
+    enum config_hook_kind kind = (enum config_hook_kind)(keyword - KEYWORD_PRE_UP);
+    more[config->hook_count++] =
+        (struct config_hook){.kind = kind, .place = *place, .command = command};
+    config->hooks = more;
+}
+
+/* Of a file that is only a part of the network they are passed over (I1). */
+static bool is_of_single(enum keyword keyword)
+{
+    return keyword == KEYWORD_FWMARK || keyword == KEYWORD_TABLE ||
+           (keyword >= KEYWORD_PRE_UP && keyword <= KEYWORD_POST_DOWN);
+}
+
+/* The default of both: a key of wg-quick's that has its effect elsewhere, or none yet, which is refused:
+ * passed over in silence it would be a surprise. */
+static void tell_unused(struct loader *loader, const struct config_place *place,
+                        enum keyword keyword, const char *value, enum source_role role)
+{
+    bool is_on = true;
+    if (keyword == KEYWORD_SAVE_CONFIG && value_switch(value, &is_on) && !is_on)
+        return;
+    if (role == ROLE_PART && is_of_single(keyword))
         config_messages_add(loader->messages, CONFIG_NOTICE, place,
                             "ignored: only a single wg-quick file's %s is honoured", place->key);
     else if (role == ROLE_PART)
         config_messages_add(loader->messages, CONFIG_NOTICE, place,
                             "ignored: a file that is included or chained has no %s", place->key);
-    else if (may_be_off)
+    else
         config_messages_add(loader->messages, CONFIG_ERROR, place,
                             "\"%.20s\" is not built yet and would have no effect; write %s = off "
                             "or remove the line",
                             value, place->key);
-    else
-        config_messages_add(loader->messages, CONFIG_ERROR, place,
-                            "not built yet and would have no effect; remove the line");
 }
 
 void settings_network(struct loader *loader, const struct config_place *place, enum keyword keyword,
@@ -344,8 +361,14 @@ void settings_network(struct loader *loader, const struct config_place *place, e
     case KEYWORD_ALLOW_LAN:
         read_allow_lan(loader, place, value);
         break;
+    case KEYWORD_PRE_UP:
+    case KEYWORD_POST_UP:
+    case KEYWORD_PRE_DOWN:
+    case KEYWORD_POST_DOWN:
+        read_hook(loader, place, keyword, value);
+        break;
     default:
-        tell_unbuilt(loader, place, keyword, value, ROLE_NETWORK);
+        tell_unused(loader, place, keyword, value, ROLE_NETWORK);
     }
 }
 
@@ -419,8 +442,7 @@ void settings_tunnel(struct loader *loader, const struct config_place *place, en
                      char *value, enum source_role role, struct draft *draft)
 {
     struct tunnel_description *tunnel = &draft->tunnel;
-    bool is_passed_over =
-        role == ROLE_PART && (keyword == KEYWORD_FWMARK || keyword == KEYWORD_TABLE);
+    bool is_passed_over = role == ROLE_PART && is_of_single(keyword);
     switch (is_passed_over ? KEYWORD_COUNT : keyword) {
     case KEYWORD_PRIVATE_KEY:
     case KEYWORD_PRIVATE_KEY_FILE:
@@ -461,7 +483,13 @@ void settings_tunnel(struct loader *loader, const struct config_place *place, en
     case KEYWORD_NAT:
         read_nat(loader, place, value, tunnel);
         break;
+    case KEYWORD_PRE_UP:
+    case KEYWORD_POST_UP:
+    case KEYWORD_PRE_DOWN:
+    case KEYWORD_POST_DOWN:
+        read_hook(loader, place, keyword, value);
+        break;
     default:
-        tell_unbuilt(loader, place, keyword, value, role);
+        tell_unused(loader, place, keyword, value, role);
     }
 }

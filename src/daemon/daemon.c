@@ -15,6 +15,7 @@
 #include "daemon/earlier.h"
 #include "daemon/host_dns.h"
 #include "daemon/interface.h"
+#include "daemon/own_hooks.h"
 #include "daemon/own_link.h"
 #include "daemon/replace.h"
 #include "daemon/requests.h"
@@ -79,7 +80,7 @@ static void signal_ready(void *context, uint32_t events)
     struct signalfd_siginfo info;
     (void)events;
     if (read(daemon->signal_source.fd, &info, sizeof(info)) == sizeof(info))
-        loop_stop(daemon->loop);
+        own_hooks_end(daemon);
 }
 
 /* ---- starting ---- */
@@ -356,7 +357,9 @@ static int start_alone(struct daemon *daemon)
 
 static int start(struct daemon *daemon)
 {
-    int result = start_alone(daemon);
+    int result = own_hooks_pre_up(daemon);
+    if (result == 0)
+        result = start_alone(daemon);
     if (result == 0)
         result = ports_reserve(&daemon->ports, daemon->config, network_engine(daemon->network),
                                settle_log, daemon);
@@ -403,7 +406,7 @@ static int announce(struct daemon *daemon)
     if (daemon->options->ready(daemon->options->context)) {
         log_started(&daemon->log);
         reserve_started(&daemon->reserve);
-        return 0;
+        return own_hooks_post_up(daemon);
     }
     text_append(&daemon->why, "`hopwire up` was ended while it waited");
     daemon->is_orphaned = daemon->has_crashed; /* unreachable before, unreachable now */
@@ -448,6 +451,7 @@ int daemon_run(const struct daemon_options *options)
         daemon.is_orphaned = true; /* nobody asked for an end: nothing may leak (RULES F2) */
     }
     undo(&daemon, false);
+    own_hooks_post_down(&daemon);
     log_close(&daemon.log);
-    return result == 0 ? 0 : 1;
+    return result == 0 && !daemon.has_failed ? 0 : 1;
 }

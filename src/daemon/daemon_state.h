@@ -22,6 +22,14 @@
 
 struct daemon_options;
 
+/* What of the network's hooks is under way. */
+enum hooks_stage {
+    HOOKS_NONE,     /* there are none, or nobody is left to run them */
+    HOOKS_POST_UP,
+    HOOKS_STAND,    /* between PostUp and PreDown */
+    HOOKS_PRE_DOWN, /* after a signal; the loop stops when it ends */
+};
+
 struct daemon {
     const struct daemon_options *options;
     struct log log;
@@ -56,9 +64,12 @@ struct daemon {
     bool is_dns_left; /* and could not be given back its own */
     bool is_orphaned; /* the interface was taken from us, or another run takes over: rules and twins
                          stay, as after a crash */
+    enum hooks_stage hooks;
+    bool has_failed; /* PostUp did: the network ends, and was never up */
     instant_ns started;
 
-    struct loop_source watch_source, table_source, control_source, signal_source, keeper_source;
+    struct loop_source watch_source, table_source, control_source, signal_source, keeper_source,
+        attendant_source;
     struct loop_timer settle, follow, restore, file_look;
     bool is_interface_down;
     bool has_event; /* the host told of a change since the last settling */

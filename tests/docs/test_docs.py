@@ -18,8 +18,7 @@ import tap  # noqa: E402
 DOCUMENTS = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "doc/RULES.md", "man/hopwire.8",
              "man/hopwire.conf.5", "examples/multihop.conf", "examples/office.conf",
              "examples/relay.conf"]
-NOT_BUILT = {"PreUp": "true", "PostUp": "true", "PreDown": "true", "PostDown": "true",
-             "SaveConfig": "true"}
+NOT_BUILT = {"SaveConfig": "true"}
 # Where absolute paths may point to: what every Linux machine has.
 SYSTEM_PATHS = ("/etc/", "/run/", "/dev/", "/proc/", "/usr/", "/sys/")
 

@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: MIT */
+#include "daemon/attendant.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "daemon/hooks.h"
+#include "daemon/signals.h"
+
+#define SOCKET_PLACE 3 /* the attendant's own, behind the standard ones */
+#define LOOK_FOR_SIGNALS_MS 100
+
+struct message {
+    int kind; /* enum config_hook_kind */
+    bool is_well;
+    char text[512];
+};
+
+/* ---- the attendant's process ---- */
+
+/* Whoever ends the daemon, by its group or its terminal, ends it alone. */
+static void leave_group(void)
+{
+    sigset_t all;
+    sigfillset(&all);
+    sigprocmask(SIG_BLOCK, &all, NULL);
+    setsid();
+    prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); /* what a command leaves does not go to PID 1 */
+}
+
+/* The network works, and whoever called `up` in the background goes on without us. */
+static void leave_caller(void)
+{
+    close_range(SOCKET_PLACE + 1, ~0u, 0);
+    if (chdir("/") != 0)
+        return; /* then it stays where it was started */
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    for (int fd = 0; null >= 0 && fd < SOCKET_PLACE; fd++)
+        dup2(null, fd);
+    if (null >= 0)
+        close(null);
+}
+
+/* Nobody hears it any more: the network is not wanted. */
+static bool tell_caller(int told, struct text *why)
+{
+    if (told < 0 || write(told, "R", 1) == 1)
+        return true;
+    text_append(why, "`hopwire up` was ended while it waited");
+    return false;
+}
+
+/* What an earlier run left is over first: its failure is told, and keeps no new one from
+ * starting. */
+static bool run_pre_up(const struct hooks *hooks, struct text *why)
+{
+    char reason[512];
+    struct text earlier;
+    text_init(&earlier, reason, sizeof(reason));
+    if (!hooks_end_earlier(hooks->network, &earlier))
+        fprintf(stderr, "hopwire: %s: of the run before this: %s\n", hooks->network, reason);
+    return hooks_run(hooks, HOOK_PRE_UP, SOCKET_PLACE, why);
+}
+
+/* From here on there is something to undo, unless it fails: then the start is undone, without
+ * hooks. */
+static bool run_post_up(const struct hooks *hooks, int *told, struct text *why)
+{
+    bool is_well = hooks_record_write(hooks, why) == 0 &&
+                   hooks_run(hooks, HOOK_POST_UP, SOCKET_PLACE, why) && tell_caller(*told, why);
+    if (!is_well)
+        hooks_record_drop(hooks->network);
+    if (*told >= 0 && !is_well)
+        fprintf(stderr, "hopwire: %s: %s\n", hooks->network, why->bytes);
+    leave_group();
+    if (*told >= 0)
+        leave_caller();
+    *told = -1;
+    return is_well;
+}
+
+/* What `down` would run is run here: nobody called it, unless somebody has the record just now. */
+static bool run_recorded(const struct hooks *hooks, int kind, struct text *why)
+{
+    struct hooks recorded;
+    int record = hooks_record_take(hooks->network, false, &recorded, why);
+    if (record < 0)
+        return record == -ENOENT || record == -EWOULDBLOCK;
+    bool is_well = hooks_run(&recorded, (enum config_hook_kind)kind, SOCKET_PLACE, why);
+    is_well &= hooks_record_forget(record, &recorded, (enum config_hook_kind)kind, why) == 0;
+    hooks_wipe(&recorded);
+    close(record);
+    return is_well;
+}
+
+static _Noreturn void attend(const struct hooks *hooks, int told)
+{
+    struct message message;
+    signal(SIGPIPE, SIG_IGN);
+    while (recv(SOCKET_PLACE, &message, sizeof(message), 0) == (ssize_t)sizeof(message)) {
+        struct text why;
+        text_init(&why, message.text, sizeof(message.text));
+        message.is_well = message.kind == HOOK_PRE_UP    ? run_pre_up(hooks, &why)
+                          : message.kind == HOOK_POST_UP ? run_post_up(hooks, &told, &why)
+                                                         : run_recorded(hooks, message.kind, &why);
+        if (send(SOCKET_PLACE, &message, sizeof(message), MSG_NOSIGNAL) < 0)
+            break;
+    }
+    _exit(0);
+}
+
+/* ---- the daemon's side ---- */
+
+/* The socket goes to its place, and the pipe, which may stand there, somewhere behind it. */
+static bool take_places(int *socket, int *told)
+{
+    if (*told >= 0 && (*told = fcntl(*told, F_DUPFD_CLOEXEC, SOCKET_PLACE + 1)) < 0)
+        return false;
+    if (*socket != SOCKET_PLACE && dup3(*socket, SOCKET_PLACE, O_CLOEXEC) < 0)
+        return false;
+    if (*socket != SOCKET_PLACE)
+        close(*socket);
+    *socket = SOCKET_PLACE;
+    return true;
+}
+
+int attendant_start(struct attendant *attendant, struct config *config, int told,
+                    void (*forget)(struct config *config), struct text *why)
+{
+    int ends[2];
+    pid_t process = -1;
+    *attendant = (struct attendant){.socket = -1};
+    if (!hooks_are_wanted(config))
+        return 0;
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0 || (process = fork()) < 0) {
+        int error = errno;
+        text_append(why, "no process to run its hooks: %s", strerror(error));
+        return -error;
+    }
+    if (process > 0) {
+        close(ends[1]);
+        if (told >= 0)
+            close(told);
+        attendant->socket = ends[0];
+        return 0;
+    }
+    struct hooks hooks;
+    close(ends[0]);
+    bool is_whole = hooks_copy(&hooks, config);
+    forget(config);
+    if (!is_whole || !take_places(&ends[1], &told))
+        _exit(1);
+    attend(&hooks, told);
+}
+
+static bool ask(struct attendant *attendant, enum config_hook_kind kind)
+{
+    struct message message = {.kind = (int)kind};
+    return send(attendant->socket, &message, sizeof(message), MSG_NOSIGNAL) > 0;
+}
+
+void attendant_post_up(struct attendant *attendant)
+{
+    ask(attendant, HOOK_POST_UP);
+}
+
+void attendant_pre_down(struct attendant *attendant)
+{
+    ask(attendant, HOOK_PRE_DOWN);
+}
+
+int attendant_hear(struct attendant *attendant, struct text *why)
+{
+    struct message message;
+    ssize_t got = recv(attendant->socket, &message, sizeof(message), 0);
+    if (got != (ssize_t)sizeof(message)) {
+        text_append(why, "the process that runs its hooks has ended");
+        return -1;
+    }
+    message.text[sizeof(message.text) - 1] = '\0';
+    text_append(why, "%s", message.text);
+    return message.is_well;
+}
+
+int attendant_pre_up(struct attendant *attendant, struct text *why)
+{
+    struct pollfd source = {.fd = attendant->socket, .events = POLLIN};
+    if (attendant->socket < 0)
+        return 0;
+    if (!ask(attendant, HOOK_PRE_UP)) {
+        text_append(why, "the process that runs its hooks has ended");
+        return -EPIPE;
+    }
+    while (poll(&source, 1, LOOK_FOR_SIGNALS_MS) == 0) {
+        if (signals_have_come()) {
+            text_append(why, "a signal ended it while PreUp ran");
+            return -EINTR;
+        }
+    }
+    return attendant_hear(attendant, why) == 1 ? 0 : -ECANCELED;
+}
+
+bool attendant_post_down(struct attendant *attendant, struct text *why)
+{
+    return ask(attendant, HOOK_POST_DOWN) && attendant_hear(attendant, why) == 1;
+}
+
+void attendant_end(struct attendant *attendant)
+{
+    if (attendant->socket >= 0)
+        close(attendant->socket);
+    attendant->socket = -1;
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+/* A process beside the daemon that has the rights and, until the network works, the terminal of
+ * whoever called `up`: it runs the network's hooks (RULES I5), which the process that parses
+ * packets has no rights for. There is one where the network has hooks; it ends with the daemon, and after a
+ * kill -9 runs nothing. */
+#ifndef DAEMON_ATTENDANT_H
+#define DAEMON_ATTENDANT_H
+
+#include "config/config.h"
+
+struct attendant {
+    int socket; /* to it; -1: there is none */
+};
+
+/* Forks it. `told` is where "R" is to be written when PostUp has ended well (-1: nobody waits); the
+ * attendant has it alone from now on. `forget` gives its copy of the configuration, with the keys,
+ * back. 0, or -errno and a sentence. */
+int attendant_start(struct attendant *attendant, struct config *config, int told,
+                    void (*forget)(struct config *config), struct text *why);
+
+/* What an earlier run of the network's left, then PreUp. Waits; a signal ends the wait. 0, or -errno
+ * and a sentence. */
+int attendant_pre_up(struct attendant *attendant, struct text *why);
+/* Asks for PostUp, or PreDown; attendant_hear tells of the end. */
+void attendant_post_up(struct attendant *attendant);
+void attendant_pre_down(struct attendant *attendant);
+/* Waits for PostDown. False: it failed, and what it said stands on its standard error. */
+bool attendant_post_down(struct attendant *attendant, struct text *why);
+
+/* When its socket is readable: 1: the hooks asked for were well; 0: not, `why` says it; -1: it has
+ * ended. */
+int attendant_hear(struct attendant *attendant, struct text *why);
+
+/* Lets it end. Without one does nothing. */
+void attendant_end(struct attendant *attendant);
+
+#endif

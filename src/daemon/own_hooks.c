@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+#include "daemon/own_hooks.h"
+
+#include "daemon/attendant.h"
+#include "daemon/daemon.h"
+#include "daemon/settle.h"
+#include "host/life.h"
+
+int own_hooks_pre_up(struct daemon *daemon)
+{
+    const struct daemon_options *options = daemon->options;
+    if (!options->replaces && life_goes_on(daemon->config->name))
+        return 0;
+    return attendant_pre_up(options->attendant, &daemon->why);
+}
+
+static void attendant_ready(void *context, uint32_t events)
+{
+    struct daemon *daemon = context;
+    char reason[WHY_BYTES];
+    struct text why;
+    (void)events;
+    text_init(&why, reason, sizeof(reason));
+    int heard = attendant_hear(daemon->options->attendant, &why);
+    if (heard < 0)
+        loop_remove(daemon->loop, &daemon->attendant_source);
+    if (heard != 1)
+        settle_log(daemon, reason);
+    if (daemon->hooks == HOOKS_POST_UP && heard != 1)
+        daemon->has_failed = true;
+    if (daemon->hooks == HOOKS_PRE_DOWN || daemon->has_failed)
+        loop_stop(daemon->loop);
+    else
+        daemon->hooks = heard < 0 ? HOOKS_NONE : HOOKS_STAND;
+}
+
+int own_hooks_post_up(struct daemon *daemon)
+{
+    struct attendant *attendant = daemon->options->attendant;
+    if (attendant->socket < 0)
+        return 0;
+    daemon->attendant_source = (struct loop_source){.fd = attendant->socket,
+                                                    .events = EPOLLIN,
+                                                    .ready = attendant_ready,
+                                                    .context = daemon};
+    daemon->hooks = HOOKS_POST_UP;
+    attendant_post_up(attendant);
+    return loop_add(daemon->loop, &daemon->attendant_source);
+}
+
+void own_hooks_end(struct daemon *daemon)
+{
+    if (daemon->hooks != HOOKS_STAND) {
+        loop_stop(daemon->loop);
+        return;
+    }
+    daemon->hooks = HOOKS_PRE_DOWN;
+    attendant_pre_down(daemon->options->attendant);
+}
+
+void own_hooks_post_down(struct daemon *daemon)
+{
+    char reason[WHY_BYTES];
+    struct text why;
+    text_init(&why, reason, sizeof(reason));
+    if (daemon->hooks == HOOKS_PRE_DOWN && !daemon->is_orphaned &&
+        !attendant_post_down(daemon->options->attendant, &why))
+        settle_log(daemon, reason);
+}

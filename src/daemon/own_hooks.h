@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+/* The network's hooks in the daemon's life: what it waits for before it starts and before it ends.
+ * `hopwire down` runs PreDown and PostDown itself, where its caller sees them. */
+#ifndef DAEMON_OWN_HOOKS_H
+#define DAEMON_OWN_HOOKS_H
+
+#include "daemon/daemon_state.h"
+
+/* PreUp, before anything of the network stands; not where the network is up already, which is
+ * refused later on. 0, or -errno and a sentence. */
+int own_hooks_pre_up(struct daemon *daemon);
+/* PostUp, once packets flow; should one fail, the network ends. 0 or -errno. */
+int own_hooks_post_up(struct daemon *daemon);
+/* Somebody ends the daemon by a signal: PreDown first, then the loop stops; a second one waits no
+ * longer. */
+void own_hooks_end(struct daemon *daemon);
+/* The host is as before: PostDown, if nobody called `down`. */
+void own_hooks_post_down(struct daemon *daemon);
+
+#endif
