@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "host/rule_order.h"
+#include "host/rule_plan.h"
 
 struct place {
     const struct kernel_rule *rules;
@@ -32,7 +32,7 @@ static int last_of_ours(const struct place *place)
 
 static bool is_in_front(const struct place *place, size_t at)
 {
-    int local = rule_order_local(place->rules, place->count), ours = last_of_ours(place);
+    int local = rule_plan_local(place->rules, place->count), ours = last_of_ours(place);
     uint32_t behind = local < 0 ? 0 : place->rules[local].priority;
     if (ours >= 0)
         return (int)at < ours;
@@ -57,7 +57,7 @@ static int add_family(struct netlink *netlink, enum family family, struct place 
     }
     *found = more;
     for (size_t i = 0; i < place->count; i++)
-        if (rule_order_is_foreign(&rules[i]))
+        if (rule_plan_is_foreign(&rules[i]))
             more[(*count)++] = (struct foreign_rule){rules[i], is_in_front(place, i)};
     free(rules);
     return 0;

@@ -56,9 +56,4 @@ int rule_order_keep(struct netlink *netlink, const struct rule_order *network, s
 /* Removes ours, and what no other network needs. */
 int rule_order_remove(struct netlink *netlink, const struct rule_order *network, struct text *why);
 
-/* A rule that no network of this generation made, nor the kernel. */
-bool rule_order_is_foreign(const struct kernel_rule *rule);
-/* Of one family's rules: the place of the first that looks up local for everything, or -1. */
-int rule_order_local(const struct kernel_rule *rules, size_t count);
-
 #endif

@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: MIT */
+#include "host/rule_plan.h"
+
+#include "engine/description.h"
+#include "host/kernel_route.h"
+
+#define PRIORITY_MAIN 32766u
+#define PRIORITY_DEFAULT 32767u
+
+/* A version that had 0xca00 under 0xff00 keeps its own, at priorities of its own. */
+bool rule_plan_is_hopwires(const struct kernel_rule *rule)
+{
+    return kernel_rule_is_hopwires(rule->protocol) &&
+           rule->table && rule->mask &&
+           !(rule->mark == NETWORK_OLD_MARK && rule->mask == NETWORK_OLD_MARK_MASK);
+}
+
+enum rule_class rule_plan_class(const struct kernel_rule *rule)
+{
+    if (rule->protocol == KERNEL_RULE_PROTOCOL_CLOSED)
+        return CLASS_CLOSED;
+    if (!rule->is_inverted)
+        return CLASS_OWN;
+    if (rule->table == KERNEL_ROUTE_TABLE_MAIN)
+        return CLASS_MAIN;
+    return rule->table % 2 == 0 ? CLASS_FIRST : CLASS_SECOND;
+}
+
+bool rule_plan_is_same(const struct kernel_rule *a, const struct kernel_rule *b)
+{
+    return a->priority == b->priority && a->table == b->table && a->mark == b->mark &&
+           a->mask == b->mask && a->is_inverted == b->is_inverted &&
+           a->suppresses_default == b->suppresses_default && a->is_of_host == b->is_of_host &&
+           a->protocol == b->protocol;
+}
+
+bool rule_plan_holds(const struct kernel_rule *rules, size_t count, const struct kernel_rule *rule)
+{
+    for (size_t i = 0; i < count; i++)
+        if (rule_plan_is_same(&rules[i], rule))
+            return true;
+    return false;
+}
+
+bool rule_plan_is_foreign(const struct kernel_rule *rule)
+{
+    bool takes_all = !rule->mask && !rule->is_inverted && !rule->is_selective;
+    bool is_kernels = takes_all && !rule->suppresses_default &&
+                      (rule->table == KERNEL_RULE_TABLE_LOCAL ||
+                       (rule->table == KERNEL_ROUTE_TABLE_MAIN &&
+                        rule->priority == PRIORITY_MAIN) ||
+                       (rule->table == KERNEL_RULE_TABLE_DEFAULT &&
+                        rule->priority == PRIORITY_DEFAULT));
+    return !is_kernels && !rule_plan_is_hopwires(rule);
+}
+
+int rule_plan_local(const struct kernel_rule *rules, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (rules[i].table == KERNEL_RULE_TABLE_LOCAL && !rules[i].mask &&
+            !rules[i].is_inverted && !rules[i].is_selective && !rules[i].suppresses_default)
+            return (int)i;
+    return -1;
+}
+
+/* By the tables that are ours alone. */
+bool rule_plan_has_table(const struct rule_order *network, const struct kernel_rule *rule)
+{
+    return rule->table && (rule->table == network->tables[0] || rule->table == network->tables[1]);
+}
+
+bool rule_plan_is_own(const struct rule_order *network, const struct kernel_rule *rule)
+{
+    return rule_plan_class(rule) == CLASS_OWN ? rule->mark == network->mark
+                                       : rule_plan_has_table(network, rule);
+}
+
+/* ---- what should stand ---- */
+
+/* It could lead the tunnels' own datagrams elsewhere than main does: not a rule for all that another
+ * program has not marked, which would lead them in a circle. */
+static bool steers(const struct kernel_rule *rule, uint32_t mark)
+{
+    bool matches = !rule->mask || ((mark & rule->mask) == rule->mark) != rule->is_inverted;
+    bool takes_all_unmarked = rule->mask && rule->is_inverted && !rule->is_selective;
+    bool is_main =
+        rule->table == KERNEL_ROUTE_TABLE_MAIN || rule->table == KERNEL_RULE_TABLE_LOCAL;
+    return rule_plan_is_foreign(rule) && matches && !takes_all_unmarked && !is_main;
+}
+
+static bool needs_own_rule(const struct rule_plan *plan)
+{
+    bool is_needed = plan->network->has_default[plan->family == FAMILY_IPV6];
+    for (size_t i = 0; i < plan->count && is_needed; i++)
+        is_needed = !steers(&plan->rules[i], plan->network->mark);
+    return is_needed;
+}
+
+size_t rule_plan_own(const struct rule_plan *plan, struct kernel_rule rules[RULE_PLAN_OWN_MOST])
+{
+    const struct rule_order *network = plan->network;
+    size_t count = 0;
+    uint32_t first = plan->priority, step = 0;
+    if (network->priority > first) {
+        first = network->priority;
+        step = 1;
+    }
+    bool is_closed = network->is_closed;
+    struct kernel_rule rule = {.family = plan->family,
+                               .priority = first,
+                               .table = network->tables[0],
+                               .mark = network->mark & network->mask,
+                               .mask = network->mask,
+                               .is_inverted = true,
+                               .protocol = KERNEL_RULE_PROTOCOL};
+    rules[count++] = rule;
+    rule.priority = first + (is_closed ? step : 2 * step);
+    rule.table = network->tables[1];
+    rule.protocol = is_closed ? KERNEL_RULE_PROTOCOL_CLOSED : KERNEL_RULE_PROTOCOL;
+    rules[count++] = rule;
+    if (!is_closed) {
+        rule.priority = first + step;
+        rule.table = KERNEL_ROUTE_TABLE_MAIN;
+        rule.suppresses_default = true;
+        rules[count++] = rule;
+    }
+    if (needs_own_rule(plan))
+        rules[count++] = (struct kernel_rule){.family = plan->family,
+                                              .priority = first + 2 * step,
+                                              .table = KERNEL_ROUTE_TABLE_MAIN,
+                                              .mark = network->mark,
+                                              .mask = UINT32_MAX,
+                                              .is_of_host = true,
+                                              .protocol = KERNEL_RULE_PROTOCOL};
+    return count;
+}
+
+static void want(struct rule_plan *plan, const struct kernel_rule *rule)
+{
+    if (rule_plan_holds(plan->wanted, plan->wanted_count, rule))
+        return;
+    size_t at = plan->wanted_count++;
+    for (; at > 0 && (plan->wanted[at - 1].priority > rule->priority ||
+                      (plan->wanted[at - 1].priority == rule->priority &&
+                       rule_plan_class(&plan->wanted[at - 1]) > rule_plan_class(rule)));
+         at--)
+        plan->wanted[at] = plan->wanted[at - 1];
+    plan->wanted[at] = *rule;
+}
+
+/* Where another network's rule belongs: behind local, unless its user chose a priority, when its two
+ * tables' rules are two apart. */
+static uint32_t priority_for(const struct rule_plan *plan, size_t at)
+{
+    const struct kernel_rule *rule = &plan->rules[at];
+    uint32_t twin = 0;
+    bool has_twin = false;
+    if ((int)at < plan->local || rule->priority <= plan->priority)
+        return plan->priority;
+    for (size_t i = 0; i < plan->count && !has_twin; i++) {
+        has_twin = rule_plan_is_hopwires(&plan->rules[i]) && plan->rules[i].table == (rule->table ^ 1);
+        twin = plan->rules[i].priority;
+    }
+    return has_twin && twin == rule->priority ? plan->priority : rule->priority;
+}
+
+static void want_others(struct rule_plan *plan, size_t at)
+{
+    struct kernel_rule rule = plan->rules[at];
+    enum rule_class class = rule_plan_class(&rule);
+    bool is_chosen;
+    rule.priority = priority_for(plan, at);
+    is_chosen = rule.priority > plan->priority;
+    want(plan, &rule);
+    if (class != CLASS_SECOND)
+        return;
+    rule.priority -= is_chosen;
+    rule.table = KERNEL_ROUTE_TABLE_MAIN;
+    rule.suppresses_default = true;
+    want(plan, &rule);
+}
+
+/* Networks of one class stay in the order in which they came. A rule for main follows from a second
+ * table's, so that nobody's stays behind. */
+void rule_plan_want(struct rule_plan *plan)
+{
+    struct kernel_rule own[RULE_PLAN_OWN_MOST];
+    size_t own_count = rule_plan_own(plan, own);
+    for (size_t i = 0; i < plan->count; i++) {
+        const struct kernel_rule *rule = &plan->rules[i];
+        if (!rule_plan_is_hopwires(rule) || rule_plan_class(rule) == CLASS_MAIN)
+            continue;
+        for (size_t o = 0; o < own_count; o++)
+            if (own[o].table == rule->table && own[o].mark == rule->mark &&
+                rule_plan_class(&own[o]) == rule_plan_class(rule))
+                want(plan, &own[o]);
+        if (!rule_plan_is_own(plan->network, rule))
+            want_others(plan, i);
+    }
+    for (size_t o = 0; o < own_count; o++)
+        want(plan, &own[o]);
+}
+

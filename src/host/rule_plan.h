@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+/* Which rules should stand, of all networks, in one family: rule_order.h's order as a list. */
+#ifndef HOST_RULE_PLAN_H
+#define HOST_RULE_PLAN_H
+
+#include "host/rule_order.h"
+
+#define RULE_PLAN_OWN_MOST 4
+
+/* In the order in which they stand. */
+enum rule_class {
+    CLASS_FIRST,
+    CLASS_CLOSED,
+    CLASS_MAIN,
+    CLASS_SECOND,
+    CLASS_OWN
+};
+
+struct rule_plan {
+    const struct rule_order *network;
+    enum family family;
+    struct kernel_rule *rules; /* as they stand */
+    size_t count;
+    int local;         /* place of local's rule, or -1 */
+    uint32_t priority; /* behind local */
+    struct kernel_rule *wanted; /* all networks', by priority and class */
+    size_t wanted_count;
+};
+
+/* Fills `wanted`, which has room for RULE_PLAN_ROOM rules. */
+#define RULE_PLAN_ROOM(count) (2 * ((count) + RULE_PLAN_OWN_MOST)) /* a main's beside each second's */
+void rule_plan_want(struct rule_plan *plan);
+/* The network's own alone, its first table's first; how many. */
+size_t rule_plan_own(const struct rule_plan *plan, struct kernel_rule rules[RULE_PLAN_OWN_MOST]);
+
+bool rule_plan_is_hopwires(const struct kernel_rule *rule);
+/* Of one of Hopwire's. */
+enum rule_class rule_plan_class(const struct kernel_rule *rule);
+bool rule_plan_is_own(const struct rule_order *network, const struct kernel_rule *rule);
+bool rule_plan_has_table(const struct rule_order *network, const struct kernel_rule *rule);
+bool rule_plan_is_same(const struct kernel_rule *a, const struct kernel_rule *b);
+bool rule_plan_holds(const struct kernel_rule *rules, size_t count, const struct kernel_rule *rule);
+
+/* A rule that no network of this generation made, nor the kernel. */
+bool rule_plan_is_foreign(const struct kernel_rule *rule);
+/* Of one family's rules: the place of the first that looks up local for everything, or -1. */
+int rule_plan_local(const struct kernel_rule *rules, size_t count);
+
+#endif
