@@ -110,6 +110,12 @@ static void append_sections(struct text *text, const struct config *config,
     }
 }
 
+/* The rule would go first, but that another network with a /0 stands in front of it. */
+static bool is_cut_off(const struct config *config, const struct foreign_rule *foreign)
+{
+    return !foreign->is_in_front && foreign->rule.priority < config->priority;
+}
+
 /* The line to write, so that the rule decides first. */
 static void append_remedy(struct text *text, const struct config *config, const struct table *table,
                           uint32_t priority)
@@ -160,6 +166,12 @@ static void append_rule(struct text *text, const struct config *config,
     }
     if (foreign->is_in_front)
         text_append(text, ": what it decides never reaches them");
+    else if (is_cut_off(config, foreign))
+        text_append(text,
+                    ": another network takes everything in front of it, in spite of this one's "
+                    "Priority; to let it decide first, write Priority = %u in that one's [Network] "
+                    "too",
+                    config->priority);
     else
         append_remedy(text, config, &table, priority);
     text_append(text, "\n");

@@ -38,6 +38,12 @@ static bool is_in_front(const struct place *place, size_t at)
         return (int)at < ours;
     if (place->priority > behind)
         behind = place->priority;
+    for (size_t i = 0; i < place->count; i++) { /* it would be lifted up to another's /0 */
+        const struct kernel_rule *rule = &place->rules[i];
+        if (rule_plan_is_hopwires(rule) && rule_plan_class(rule) != CLASS_FIRST &&
+            rule_plan_class(rule) != CLASS_OWN && rule->priority < behind)
+            behind = rule->priority;
+    }
     return (int)at < local || place->rules[at].priority <= behind;
 }
 

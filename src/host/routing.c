@@ -414,10 +414,34 @@ static int leave_others(struct netlink *netlink, const struct routing *routing,
     return result;
 }
 
+/* A /0 that comes or goes: its rules stand as long as its routes do. `laid`: what was laid before, and
+ * stands again where laying failed. */
+static int lay_with_rules(struct netlink *netlink, struct routing *routing,
+                          const struct routing *laid, struct route_set *wanted, struct text *why)
+{
+    const struct routing next = *routing;
+    bool has_change = false;
+    for (unsigned f = 0; f < 2; f++) {
+        routing->has_default[f] |= laid->has_default[f];
+        has_change |= next.has_default[f] != laid->has_default[f];
+    }
+    int result = routing_keep_rules(netlink, routing, why);
+    int left = result == 0 ? leave_others(netlink, routing, wanted, why) : 0;
+    if (result == 0 && (left == 0 || left == -EADDRINUSE))
+        result = lay_routes(netlink, routing, wanted, why);
+    *routing = result == 0 ? next : *laid;
+    char unheard[256];
+    struct text silent;
+    text_init(&silent, unheard, sizeof(unheard));
+    int kept = has_change ? routing_keep_rules(netlink, routing, result ? &silent : why) : 0;
+    return result ? result : kept ? kept : left;
+}
+
 int routing_update(struct netlink *netlink, struct routing *routing,
                    const struct routing_entry *entries, size_t count, struct text *why)
 {
     struct route_set wanted;
+    const struct routing laid = *routing;
     if (routing->mode == ROUTING_OFF)
         return 0;
     int result = refuse_throw_in_main(routing, entries, count, why);
@@ -425,12 +449,9 @@ int routing_update(struct netlink *netlink, struct routing *routing,
         result = want_all(routing, entries, count, &wanted, why);
     if (result < 0)
         return result;
-    result = routing_keep_rules(netlink, routing, why);
-    int left = result == 0 ? leave_others(netlink, routing, &wanted, why) : 0;
-    if (result == 0 && (left == 0 || left == -EADDRINUSE))
-        result = lay_routes(netlink, routing, &wanted, why);
+    result = lay_with_rules(netlink, routing, &laid, &wanted, why);
     free(wanted.routes);
-    return result ? result : left;
+    return result;
 }
 
 int routing_lay(struct netlink *netlink, struct routing *routing,

@@ -10,13 +10,16 @@
 struct order {
     struct netlink *netlink;
     struct rule_plan plan;
+    bool *goes; /* for each that stands */
     struct text *why;
 };
 
 /* ---- what stands ---- */
 
+/* Some of the rules that stand, and where in the list each is. */
 struct run {
     struct kernel_rule *rules;
+    size_t *at;
     size_t count;
 };
 
@@ -25,15 +28,6 @@ static int add_rules(struct order *order, const struct kernel_rule *rules, size_
     int result = 0;
     for (size_t i = 0; i < count && result == 0; i++)
         result = kernel_rule_add(order->netlink, &rules[i], false, order->why);
-    return result;
-}
-
-/* The last first: at no time is a second table asked before its network's first. */
-static int remove_rules(struct order *order, const struct kernel_rule *rules, size_t count)
-{
-    int result = 0;
-    for (size_t i = count; i-- > 0 && result == 0;)
-        result = kernel_rule_remove(order->netlink, &rules[i], order->why);
     return result;
 }
 
@@ -46,40 +40,42 @@ static bool are_same(const struct kernel_rule *a, const struct kernel_rule *b, s
 }
 
 /* Makes `run`, which is all that stands of ours at its priority, be `wanted`: the rest is added
- * behind, then what it replaces is taken away. */
-static int replace_all(struct order *order, const struct run *run, const struct run *wanted)
+ * behind, and what it replaces goes. */
+static int replace_all(struct order *order, const struct run *run, const struct kernel_rule *wanted,
+                       size_t wanted_count)
 {
     size_t same = 0, kept;
-    while (same < run->count && same < wanted->count &&
-           rule_plan_is_same(&run->rules[same], &wanted->rules[same]))
+    while (same < run->count && same < wanted_count &&
+           rule_plan_is_same(&run->rules[same], &wanted[same]))
         same++;
     kept = same;
     /* The kernel removes the first of a content: that must not be one that is to stay. */
     for (size_t i = same; i < run->count; i++)
-        if (rule_plan_holds(wanted->rules, same, &run->rules[i]))
+        if (rule_plan_holds(wanted, same, &run->rules[i]))
             kept = 0;
-    int result = add_rules(order, wanted->rules + kept, wanted->count - kept);
-    return result ? result : remove_rules(order, run->rules + kept, run->count - kept);
+    for (size_t i = kept; i < run->count; i++)
+        order->goes[run->at[i]] = true;
+    return add_rules(order, wanted + kept, wanted_count - kept);
 }
 
 /* The same where `behind` stands behind others' rules and `front` in front of them, which is to stay
  * and of whose content nothing can be removed: then what is wanted is what stands last. */
 static int replace_behind(struct order *order, const struct run *front, const struct run *behind,
-                          const struct run *wanted)
+                          const struct kernel_rule *wanted, size_t wanted_count)
 {
-    size_t older = behind->count - (wanted->count < behind->count ? wanted->count : behind->count);
-    bool is_right = behind->count >= wanted->count &&
-                    are_same(behind->rules + older, wanted->rules, wanted->count);
-    int result = is_right ? 0 : add_rules(order, wanted->rules, wanted->count);
-    for (size_t i = is_right ? older : behind->count; i-- > 0 && result == 0;)
+    size_t older = behind->count - (wanted_count < behind->count ? wanted_count : behind->count);
+    bool is_right = behind->count >= wanted_count &&
+                    are_same(behind->rules + older, wanted, wanted_count);
+    for (size_t i = 0; i < (is_right ? older : behind->count); i++)
         if (!rule_plan_holds(front->rules, front->count, &behind->rules[i]))
-            result = kernel_rule_remove(order->netlink, &behind->rules[i], order->why);
-    return result;
+            order->goes[behind->at[i]] = true;
+    return is_right ? 0 : add_rules(order, wanted, wanted_count);
 }
 
 static bool is_for_us(const struct order *order, const struct kernel_rule *rule)
 {
     bool is_our_main = rule_plan_class(rule) == CLASS_MAIN && !order->plan.network->is_closed &&
+                       order->plan.network->has_default[order->plan.family == FAMILY_IPV6] &&
                        rule->mask == order->plan.network->mask &&
                        rule->mark == (order->plan.network->mark & order->plan.network->mask);
     return is_our_main || rule_plan_is_own(order->plan.network, rule);
@@ -100,63 +96,89 @@ static bool stands_in_order(const struct order *order, const struct run *standin
     return true;
 }
 
-/* Ours of one priority that stand behind local; in `room`, for all and all wanted. */
-static int arrange_priority(struct order *order, uint32_t priority, struct kernel_rule *room)
+/* What arrange needs to think, for all that stand and all wanted. */
+struct room {
+    struct kernel_rule *standing, *wanted;
+    size_t *at;
+};
+
+/* Ours of one priority that stand behind local. */
+static int arrange_priority(struct order *order, uint32_t priority, struct room *room)
 {
-    struct run all = {.rules = room}, front = {.rules = room}, wanted = {.rules = room};
+    struct run all = {room->standing, room->at, 0}, front = all;
+    size_t wanted_count = 0;
     for (size_t i = 0; i < order->plan.count; i++) {
         const struct kernel_rule *rule = &order->plan.rules[i];
         if (rule->priority != priority || (int)i < order->plan.local)
             continue;
-        if (rule_plan_is_hopwires(rule))
-            all.rules[all.count++] = *rule;
-        else
+        if (!rule_plan_is_hopwires(rule)) {
             front.count = all.count;
+            continue;
+        }
+        all.at[all.count] = i;
+        all.rules[all.count++] = *rule;
     }
-    struct run behind = {all.rules + front.count, all.count - front.count};
+    struct run behind = {all.rules + front.count, all.at + front.count, all.count - front.count};
     bool is_missing = front.count && !stands_in_order(order, &all, priority);
-    wanted.rules = room + all.count;
     for (size_t w = 0; w < order->plan.wanted_count; w++) {
         const struct kernel_rule *rule = &order->plan.wanted[w];
         if (rule->priority == priority &&
             (front.count == 0 || (is_missing && is_for_us(order, rule)) ||
              rule_plan_holds(behind.rules, behind.count, rule)))
-            wanted.rules[wanted.count++] = *rule;
+            room->wanted[wanted_count++] = *rule;
     }
-    return front.count ? replace_behind(order, &front, &behind, &wanted)
-                       : replace_all(order, &all, &wanted);
+    return front.count ? replace_behind(order, &front, &behind, room->wanted, wanted_count)
+                       : replace_all(order, &all, room->wanted, wanted_count);
 }
 
 /* Those in front of local, and at priorities where none is wanted any more. */
-static int remove_misplaced(struct order *order)
+static void note_misplaced(struct order *order)
 {
-    int result = 0;
-    for (size_t i = order->plan.count; i-- > 0 && result == 0;) {
+    for (size_t i = 0; i < order->plan.count; i++) {
         const struct kernel_rule *rule = &order->plan.rules[i];
         bool is_wanted_there = false;
         for (size_t w = 0; w < order->plan.wanted_count; w++)
             is_wanted_there |= order->plan.wanted[w].priority == rule->priority;
         if (rule_plan_is_hopwires(rule) && ((int)i < order->plan.local || !is_wanted_there))
-            result = kernel_rule_remove(order->netlink, rule, order->why);
+            order->goes[i] = true;
     }
+}
+
+/* The last first: at no time is a second table asked before its network's first. */
+static int remove_what_goes(struct order *order)
+{
+    int result = 0;
+    for (size_t i = order->plan.count; i-- > 0 && result == 0;)
+        if (order->goes[i])
+            result = kernel_rule_remove(order->netlink, &order->plan.rules[i], order->why);
     return result;
 }
 
 static int arrange(struct order *order)
 {
-    size_t room = RULE_PLAN_ROOM(order->plan.count);
-    order->plan.wanted = calloc(room, sizeof(*order->plan.wanted));
-    struct kernel_rule *runs = calloc(room + order->plan.count, sizeof(*runs));
-    int result = order->plan.wanted && runs ? 0 : -ENOMEM;
-    if (result == 0)
-        rule_plan_want(&order->plan);
-    for (size_t w = 0; w < order->plan.wanted_count && result == 0; w++)
-        if (w == 0 || order->plan.wanted[w].priority != order->plan.wanted[w - 1].priority)
-            result = arrange_priority(order, order->plan.wanted[w].priority, runs);
-    if (result == 0)
-        result = remove_misplaced(order);
-    free(runs);
-    free(order->plan.wanted);
+    struct rule_plan *plan = &order->plan;
+    size_t most = RULE_PLAN_ROOM(plan->count);
+    plan->wanted = calloc(most, sizeof(*plan->wanted));
+    order->goes = calloc(plan->count + 1, sizeof(*order->goes));
+    struct room room = {calloc(plan->count + 1, sizeof(*room.standing)),
+                        calloc(most, sizeof(*room.wanted)),
+                        calloc(plan->count + 1, sizeof(*room.at))};
+    bool has_room = plan->wanted && order->goes && room.standing && room.wanted && room.at;
+    int result = has_room ? 0 : -ENOMEM;
+    if (has_room)
+        rule_plan_want(plan);
+    for (size_t w = 0; w < plan->wanted_count && result == 0; w++)
+        if (w == 0 || plan->wanted[w].priority != plan->wanted[w - 1].priority)
+            result = arrange_priority(order, plan->wanted[w].priority, &room);
+    if (result == 0) {
+        note_misplaced(order);
+        result = remove_what_goes(order);
+    }
+    free(room.standing);
+    free(room.wanted);
+    free(room.at);
+    free(order->goes);
+    free(plan->wanted);
     return result;
 }
 

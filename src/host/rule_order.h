@@ -8,6 +8,9 @@
  *   the same            second tables of all others
  *   the same            own datagrams → main                  (of a network with a /0)
  *
+ * All but the first only in a family in which the network has a /0: there is nothing else for which
+ * main would have to be asked.
+ *
  * Why at the priority of local's own rule: rules of one priority are asked in the order of adding,
  * and `ip rule add` without a number takes one less than the second rule's, or 0 after 0. So nothing
  * that others add later comes between, and `ip rule flush` spares priority 0.
@@ -19,7 +22,12 @@
  * stay where they are. For that moment the engine refuses the host's own addresses.
  *
  * Why all networks are one order: with two sets one behind the other, the first one's "main" would
- * go before the second one's longer prefixes, and one without a kill switch before one with.
+ * go before the second one's longer prefixes, and one without a kill switch before one with. So it
+ * is where their users chose different priorities: one at 0 with a /0 and no kill switch would lead
+ * what belongs to another's 10.20.0.0/16 at 200 by main's 10.20.0.0/24, in clear. The other's first
+ * table, and its second under a kill switch, then stand up there, too. No rule of others between the
+ * two loses by it: behind a /0 nobody was asked before either. When that /0 goes, each daemon puts
+ * its own back.
  *
  * The last rule, for the tunnels' own datagrams: a wg-quick that takes 0.0.0.0/0 too has a rule for
  * all that is not marked by it, and would send ours into its interface, whose datagrams are ours to

@@ -96,6 +96,16 @@ static bool needs_own_rule(const struct rule_plan *plan)
     return is_needed;
 }
 
+/* The look into main that goes with a second table. */
+static struct kernel_rule main_for(const struct kernel_rule *second, uint32_t priority)
+{
+    struct kernel_rule rule = *second;
+    rule.priority = priority;
+    rule.table = KERNEL_ROUTE_TABLE_MAIN;
+    rule.suppresses_default = true;
+    return rule;
+}
+
 size_t rule_plan_own(const struct rule_plan *plan, struct kernel_rule rules[RULE_PLAN_OWN_MOST])
 {
     const struct rule_order *network = plan->network;
@@ -114,15 +124,13 @@ size_t rule_plan_own(const struct rule_plan *plan, struct kernel_rule rules[RULE
                                .is_inverted = true,
                                .protocol = KERNEL_RULE_PROTOCOL};
     rules[count++] = rule;
-    rule.priority = first + (is_closed ? step : 2 * step);
-    rule.table = network->tables[1];
-    rule.protocol = is_closed ? KERNEL_RULE_PROTOCOL_CLOSED : KERNEL_RULE_PROTOCOL;
-    rules[count++] = rule;
-    if (!is_closed) {
-        rule.priority = first + step;
-        rule.table = KERNEL_ROUTE_TABLE_MAIN;
-        rule.suppresses_default = true;
+    if (network->has_default[plan->family == FAMILY_IPV6]) {
+        rule.priority = first + (is_closed ? step : 2 * step);
+        rule.table = network->tables[1];
+        rule.protocol = is_closed ? KERNEL_RULE_PROTOCOL_CLOSED : KERNEL_RULE_PROTOCOL;
         rules[count++] = rule;
+        if (!is_closed)
+            rules[count++] = main_for(&rule, first + step);
     }
     if (needs_own_rule(plan))
         rules[count++] = (struct kernel_rule){.family = plan->family,
@@ -137,15 +145,8 @@ size_t rule_plan_own(const struct rule_plan *plan, struct kernel_rule rules[RULE
 
 static void want(struct rule_plan *plan, const struct kernel_rule *rule)
 {
-    if (rule_plan_holds(plan->wanted, plan->wanted_count, rule))
-        return;
-    size_t at = plan->wanted_count++;
-    for (; at > 0 && (plan->wanted[at - 1].priority > rule->priority ||
-                      (plan->wanted[at - 1].priority == rule->priority &&
-                       rule_plan_class(&plan->wanted[at - 1]) > rule_plan_class(rule)));
-         at--)
-        plan->wanted[at] = plan->wanted[at - 1];
-    plan->wanted[at] = *rule;
+    if (!rule_plan_holds(plan->wanted, plan->wanted_count, rule))
+        plan->wanted[plan->wanted_count++] = *rule;
 }
 
 /* Where another network's rule belongs: behind local, unless its user chose a priority, when its two
@@ -167,17 +168,65 @@ static uint32_t priority_for(const struct rule_plan *plan, size_t at)
 static void want_others(struct rule_plan *plan, size_t at)
 {
     struct kernel_rule rule = plan->rules[at];
-    enum rule_class class = rule_plan_class(&rule);
-    bool is_chosen;
     rule.priority = priority_for(plan, at);
-    is_chosen = rule.priority > plan->priority;
     want(plan, &rule);
-    if (class != CLASS_SECOND)
+    if (rule_plan_class(&rule) != CLASS_SECOND)
         return;
-    rule.priority -= is_chosen;
-    rule.table = KERNEL_ROUTE_TABLE_MAIN;
-    rule.suppresses_default = true;
+    rule = main_for(&rule, rule.priority - (rule.priority > plan->priority));
     want(plan, &rule);
+}
+
+/* ---- one order over all priorities ---- */
+
+/* The least priority of a wanted look into main or open /0, and of a closed /0 where that counts. */
+static uint32_t barrier_of(const struct rule_plan *plan, bool counts_closed)
+{
+    uint32_t least = UINT32_MAX;
+    for (size_t i = 0; i < plan->wanted_count; i++) {
+        const struct kernel_rule *rule = &plan->wanted[i];
+        enum rule_class class = rule_plan_class(rule);
+        bool is_barrier = class == CLASS_MAIN || class == CLASS_SECOND ||
+                          (class == CLASS_CLOSED && counts_closed);
+        if (is_barrier && rule->priority < least)
+            least = rule->priority;
+    }
+    return least;
+}
+
+static void lift_class(struct rule_plan *plan, enum rule_class class, uint32_t most)
+{
+    for (size_t i = 0; i < plan->wanted_count; i++)
+        if (rule_plan_class(&plan->wanted[i]) == class && plan->wanted[i].priority > most)
+            plan->wanted[i].priority = most;
+}
+
+/* Behind a /0 nothing of the family is asked any more: what has to go before it moves up to it, which
+ * takes no others' rule between the two anything. Kill switches first, since longer prefixes go before
+ * them too; these a step in front, as their own network's would, so that two tables' rules of one
+ * priority stay the sign of a network that follows local. */
+static void lift(struct rule_plan *plan)
+{
+    lift_class(plan, CLASS_CLOSED, barrier_of(plan, false));
+    uint32_t barrier = barrier_of(plan, true);
+    lift_class(plan, CLASS_FIRST, barrier > plan->priority ? barrier - 1 : plan->priority);
+}
+
+static bool goes_before(const struct kernel_rule *a, const struct kernel_rule *b)
+{
+    return a->priority < b->priority ||
+           (a->priority == b->priority && rule_plan_class(a) < rule_plan_class(b));
+}
+
+/* Equals stay as they are. */
+static void sort(struct rule_plan *plan)
+{
+    for (size_t i = 1; i < plan->wanted_count; i++) {
+        struct kernel_rule rule = plan->wanted[i];
+        size_t at = i;
+        for (; at > 0 && goes_before(&rule, &plan->wanted[at - 1]); at--)
+            plan->wanted[at] = plan->wanted[at - 1];
+        plan->wanted[at] = rule;
+    }
 }
 
 /* Networks of one class stay in the order in which they came. A rule for main follows from a second
@@ -199,5 +248,6 @@ void rule_plan_want(struct rule_plan *plan)
     }
     for (size_t o = 0; o < own_count; o++)
         want(plan, &own[o]);
+    lift(plan);
+    sort(plan);
 }
-

@@ -2,8 +2,12 @@
 """Several networks on one host: their kill switches pass each other, one address may be that of two,
 and nobody reaches one's address through the other (RULES B1, F4)."""
 
+import os
+import signal
+
 import tap
-from peers import Hopwire, at, sections
+from lab import wait_until
+from peers import Hopwire, at, is_dead, sections
 from scene import main, scene
 from world import (CLIENT, ENTRY_INNER, ENTRY_INNER6, EXIT, EXIT_INNER, EXIT_INNER6, OFFICE, OFFICE6,
                    OFFICE_NET, OFFICE_NET6, WORLD, WORLD6, wait_reachable)
@@ -27,6 +31,67 @@ def F4_two_networks_with_kill_switches_pass_each_other():
     wait_reachable(scene.client, WORLD)
     for _ in range(2):
         wait_reachable(scene.client, OFFICE)
+
+
+@tap.test
+def F1_a_second_network_takes_nothing_from_a_kill_switch_with_a_priority():
+    """The host has a route of its own to the world, which goes before no kill switch; and the rule of
+    others that the priority lets go first still does, where nobody takes everything before it."""
+    world, client = scene.world, scene.client
+    client.route("198.18.0.0/24", "via", "192.0.2.1")
+    client.route("203.0.113.128/25", "via", "192.0.2.1", "table", "52")
+    client.ip("rule", "add", "pref", "150", "lookup", "52")
+    before, scene.before = scene.before, client.network_state()
+
+    def closed(priority):
+        network = {"KillSwitch": "on", "Priority": priority}
+        return "closed", sections(*world.client_parts(network=network)[:3])
+
+    def second(takes):
+        return "second", sections(
+            ("Network", {"Interface": "hop1"}),
+            ("Tunnel office", {"PrivateKey": world.keys["office"].private,
+                               "Address": [EXIT_INNER + "/32", EXIT_INNER6 + "/128"]}),
+            ("Peer", {"PublicKey": world.keys["exit"].public, "Endpoint": at(EXIT),
+                      "AllowedIPs": [OFFICE_NET, OFFICE_NET6] + takes}))
+
+    def way(destination):
+        return client.ip("route", "get", destination, check=False).split("\n")[0]
+
+    def check_ways(when):
+        tap.contains(way(WORLD), "dev hop0", f"the world {when}")
+        tap.contains(way(WORLD6), "dev hop0", f"the world's IPv6 {when}")
+        tap.contains(way(OFFICE), "dev hop1", f"the office {when}")
+
+    try:
+        for takes in ([], ["0.0.0.0/0", "::/0"]):
+            for order in (1, -1):
+                when = f"with {takes}, order {order}"
+                for name, text in [closed(200), second(takes)][::order]:
+                    scene.up(text=text, name=name)
+                check_ways(when)
+                wait_reachable(client, WORLD)
+                wait_reachable(client, OFFICE)
+                tap.contains(way("203.0.113.129"), "dev hop0" if takes else "dev uplink", when)
+                by_name = {network.name: network for network in scene.networks}
+                checked = by_name["closed"].command("check", client.dir + "/closed.conf").stdout
+                tap.equal("write Priority = 200 in that one's" in checked, bool(takes), checked)
+                pid = by_name["closed"].daemon()
+                os.kill(pid, signal.SIGKILL)
+                wait_until(lambda: is_dead(pid), 5, "the killed daemon to go")
+                tap.equal(way(WORLD), "", f"unreachable after a crash {when}")
+                tap.contains(way(OFFICE), "dev hop1", f"the office after a crash {when}")
+                uplink = client.capture("uplink")
+                tap.check(not client.ping(WORLD, wait=0.5), "nothing past a crashed kill switch")
+                tap.check(not [p for p in uplink.stop() if p.dst == WORLD], "and no leak")
+                by_name["second"].down()
+                tap.equal(way(WORLD), "", f"unreachable, the second down {when}")
+                scene.clean()
+    finally:
+        client.ip("rule", "del", "pref", "150")
+        client.ip("route", "flush", "table", "52")
+        client.ip("route", "del", "198.18.0.0/24")
+        scene.before = before
 
 
 def share_addresses():

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: MIT */
+/* Networks on a host in a namespace of its own, for the tests of the order of their rules. */
+#ifndef HOST_RULE_ORDER_RIG_TEST_H
+#define HOST_RULE_ORDER_RIG_TEST_H
+
+#include "host/routing_rig_test.h"
+
+#define RULES_BYTES 4096
+
+/* Networks of one host, all through its one interface: only their rules count here. */
+#define NETWORKS_MOST 3
+
+struct networks {
+    struct host host;
+    struct routing routing[NETWORKS_MOST];
+    size_t count;
+    char rules[RULES_BYTES];
+    char *before;
+    char dump[DUMP_BYTES], after[DUMP_BYTES];
+};
+
+static inline void run(struct networks *networks, const char *command)
+{
+    CHECK_TEXT(namespace_run(networks->rules, sizeof(networks->rules), command), "");
+}
+
+static inline bool open_networks(struct networks *networks)
+{
+    networks->count = 0;
+    if (!open_host(&networks->host))
+        return false;
+    namespace_run(networks->dump, sizeof(networks->dump), DUMP);
+    return true;
+}
+
+static inline void add(struct networks *networks, uint32_t priority, bool has_kill_switch,
+                const char *const prefixes[2])
+{
+    struct host *host = &networks->host;
+    struct routing *routing = &networks->routing[networks->count++];
+    struct routing_choice choice = {.interface_name = "hop0", .interface_index = host->tun_index,
+                                    .priority = priority};
+    struct routing_entry entries[2];
+    size_t count = 0;
+    for (; count < 2 && prefixes[count]; count++)
+        entries[count] = entry(prefixes[count], ROUTING_TUNNEL);
+    CHECK_EQUAL(routing_choose(&host->netlink, &choice, routing, &host->why), 0);
+    routing->has_kill_switch = has_kill_switch;
+    CHECK_EQUAL(routing_lay(&host->netlink, routing, entries, count, &host->why), 0);
+}
+
+static const char *const split[2] = {"10.20.0.0/16", "fd20::/48"};
+static const char *const whole[2] = {"0.0.0.0/0", "::/0"};
+
+/* Each daemon in turn, as after an event. */
+static inline void keep(struct networks *networks)
+{
+    for (size_t i = 0; i < networks->count; i++)
+        CHECK_EQUAL(routing_keep_rules(&networks->host.netlink, &networks->routing[i],
+                                       &networks->host.why),
+                    0);
+}
+
+/* "PRIORITY:WHAT …" of one family: L local, A1 the first network's first table, b2 a second table
+ * under a kill switch, m main for the tunnels, o the tunnels' own, M main, D default, else the table. */
+static inline const char *order_of(struct networks *networks, const char *family)
+{
+    char command[64];
+    char *to = networks->rules;
+    static char output[RULES_BYTES], *rest;
+    snprintf(command, sizeof(command), "ip -%s rule", family);
+    namespace_run(output, sizeof(output), command);
+    *to = '\0';
+    for (char *line = strtok_r(output, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
+        const char *lookup = strstr(line, "lookup ");
+        const char *table = lookup ? lookup + 7 : "?";
+        unsigned number = (unsigned)atoi(table), place = number - ROUTING_TABLE_FIRST;
+        bool is_ours = strstr(line, "proto 20") != NULL;
+        to += sprintf(to, "%s%d:", to == networks->rules ? "" : " ", atoi(line));
+        if (number >= ROUTING_TABLE_FIRST && place < 2 * NETWORKS_MOST)
+            to += sprintf(to, "%c%u", (strstr(line, "proto 203") ? 'a' : 'A') + (char)(place / 2),
+                          1 + place % 2);
+        else if (strncmp(table, "main", 4) == 0)
+            to += sprintf(to, "%s", !is_ours                   ? "M"
+                                    : strstr(line, "not from") ? "m"
+                                                               : "o");
+        else
+            to += sprintf(to, "%s", strncmp(table, "local", 5) == 0     ? "L"
+                                    : strncmp(table, "default", 7) == 0 ? "D"
+                                                                        : strtok(lookup ? (char *)lookup + 7 : line, " "));
+    }
+    return networks->rules;
+}
+
+static inline void expect(struct networks *networks, const char *order)
+{
+    char ipv6[256];
+    CHECK_TEXT(order_of(networks, "4"), order);
+    snprintf(ipv6, sizeof(ipv6), "%s", order);
+    ipv6[strlen(ipv6) - strlen(" 32767:D")] = '\0'; /* which IPv6 does not have */
+    CHECK_TEXT(order_of(networks, "6"), ipv6);
+}
+
+static inline void close_networks(struct networks *networks)
+{
+    struct host *host = &networks->host;
+    for (size_t i = 0; i < networks->count; i++)
+        CHECK_EQUAL(routing_undo(&host->netlink, &networks->routing[i], &host->why), 0);
+    if (host->tun >= 0)
+        CHECK_TEXT(namespace_run(networks->after, sizeof(networks->after), DUMP), networks->dump);
+    close_host(host);
+}
+
+#define TAIL " 32766:M 32767:D"
+
+#endif
