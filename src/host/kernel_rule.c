@@ -17,10 +17,13 @@ static int change_rule(struct netlink *netlink, uint16_t type, uint16_t flags,
     struct nlmsghdr *request = netlink_request(bytes, type, flags);
     struct fib_rule_hdr *body = mnl_nlmsg_put_extra_header(request, sizeof(*body));
     body->family = netlink_family(rule->family);
-    body->action = FR_ACT_TO_TBL;
+    body->action = rule->target ? FR_ACT_GOTO : FR_ACT_TO_TBL;
     body->flags = rule->is_inverted ? FIB_RULE_INVERT : 0;
     mnl_attr_put_u32(request, FRA_PRIORITY, rule->priority);
-    mnl_attr_put_u32(request, FRA_TABLE, rule->table);
+    if (rule->target)
+        mnl_attr_put_u32(request, FRA_GOTO, rule->target);
+    else
+        mnl_attr_put_u32(request, FRA_TABLE, rule->table);
     mnl_attr_put_u8(request, FRA_PROTOCOL, rule->protocol);
     if (rule->mask) {
         mnl_attr_put_u32(request, FRA_FWMARK, rule->mark);
@@ -39,8 +42,9 @@ int kernel_rule_add(struct netlink *netlink, const struct kernel_rule *rule, boo
     uint16_t flags = NLM_F_CREATE | (is_first ? NLM_F_EXCL : 0);
     int result = change_rule(netlink, RTM_NEWRULE, flags, rule);
     if (result < 0)
-        text_append(why, "cannot add the IPv%d routing rule %u (table %u): %s", rule->family,
-                    rule->priority, rule->table, netlink->reason);
+        text_append(why, "cannot add the IPv%d routing rule %u (%s %u): %s", rule->family,
+                    rule->priority, rule->target ? "goto" : "table",
+                    rule->target ? rule->target : rule->table, netlink->reason);
     return result;
 }
 
@@ -50,8 +54,9 @@ int kernel_rule_remove(struct netlink *netlink, const struct kernel_rule *rule, 
     if (result == -ENOENT || result == -EAFNOSUPPORT || result == -EOPNOTSUPP)
         return 0;
     if (result < 0)
-        text_append(why, "cannot remove the IPv%d routing rule %u (table %u): %s", rule->family,
-                    rule->priority, rule->table, netlink->reason);
+        text_append(why, "cannot remove the IPv%d routing rule %u (%s %u): %s", rule->family,
+                    rule->priority, rule->target ? "goto" : "table",
+                    rule->target ? rule->target : rule->table, netlink->reason);
     return result;
 }
 
@@ -180,6 +185,8 @@ static struct kernel_rule get_rule(const struct nlmsghdr *message)
                       strcmp(mnl_attr_get_str(input), "lo") == 0;
     for (size_t i = 0; i < sizeof(selectors) / sizeof(*selectors); i++)
         rule.is_selective |= parts.attributes[selectors[i]] != NULL;
+    if (parts.header->action == FR_ACT_GOTO)
+        rule.target = number_of(&parts, FRA_GOTO, 0);
     if (parts.header->action != FR_ACT_TO_TBL || number_of(&parts, FRA_L3MDEV, 0))
         rule.table = 0;
     write_text(&rule, &parts);

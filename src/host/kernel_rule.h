@@ -16,6 +16,8 @@ struct kernel_rule {
     enum family family;
     uint32_t priority;
     uint32_t table; /* 0: another action than a look-up, or a table that depends on the packet */
+    uint32_t target; /* goto: the priority where the search goes on; 0: none. Without a rule there it
+                      * does nothing */
     uint32_t mark; /* matches when (packet's mark & mask) == mark, or when not if is_inverted */
     uint32_t mask; /* 0: the rule looks at no mark */
     bool is_inverted;

@@ -86,7 +86,8 @@ static bool stands_in_order(const struct order *order, const struct run *standin
     size_t at = 0;
     for (size_t w = 0; w < order->plan.wanted_count; w++) {
         const struct kernel_rule *rule = &order->plan.wanted[w];
-        if (rule->priority != priority || !is_for_us(order, rule))
+        if (rule->priority != priority || !is_for_us(order, rule) ||
+            rule_plan_class(rule) == CLASS_PAST) /* behind others' it would come too late */
             continue;
         while (at < standing->count && !rule_plan_is_same(&standing->rules[at], rule))
             at++;

@@ -6,7 +6,8 @@
  *   the same            second tables of kill-switched ones   (/0: main is not asked before)
  *   the same            main without its default route
  *   the same            second tables of all others
- *   the same            own datagrams → main                  (of a network with a /0)
+ *   the same            own datagrams → on to what steers packets, if anything does
+ *   the same            own datagrams → main
  *
  * All but the first only in a family in which the network has a /0: there is nothing else for which
  * main would have to be asked.
@@ -29,12 +30,15 @@
  * two loses by it: behind a /0 nobody was asked before either. When that /0 goes, each daemon puts
  * its own back.
  *
- * The last rule, for the tunnels' own datagrams: a wg-quick that takes 0.0.0.0/0 too has a rule for
+ * The last rules, for the tunnels' own datagrams: a wg-quick that takes 0.0.0.0/0 too has a rule for
  * all that is not marked by it, and would send ours into its interface, whose datagrams are ours to
- * send: for ever. So ours go by main, and wg-quick rides the tunnel. Where the host steers packets
- * by other rules than such, the rule is left out: those decide about our datagrams as before. It names
- * iif lo, or the kernel would take it for main's when it removes one of them: with a mark under all
- * bits nothing else that it compares differs.
+ * send: for ever. So ours go by main, and wg-quick rides the tunnel. Where the host steers packets by
+ * other rules than such (a mesh's, a server's), those decide about our datagrams as before: they go on
+ * at the first of them that lies behind ("goto") and past the wg-quick between, which `ip rule add`
+ * puts there. Where such a wg-quick stands in front of ours, these two rules stand in front of it,
+ * behind what steers until there. One that is between ours and it at one priority leaves no room, and
+ * is passed by as well. They name iif lo, or the kernel would take one for main's when it removes one
+ * of them: with a mark under all bits nothing else that it compares differs.
  *
  * A change adds all new rules before it takes the old ones. Others' rules are never touched: where
  * one of the same priority came between ours, what stands in front of it stays there, and what is

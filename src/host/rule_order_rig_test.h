@@ -62,7 +62,8 @@ static inline void keep(struct networks *networks)
 }
 
 /* "PRIORITY:WHAT …" of one family: L local, A1 the first network's first table, b2 a second table
- * under a kill switch, m main for the tunnels, o the tunnels' own, M main, D default, else the table. */
+ * under a kill switch, m main for the tunnels, o the tunnels' own, g5
+ * past all before 5, M main, D default, else the table. */
 static inline const char *order_of(struct networks *networks, const char *family)
 {
     char command[64];
@@ -80,6 +81,8 @@ static inline const char *order_of(struct networks *networks, const char *family
         if (number >= ROUTING_TABLE_FIRST && place < 2 * NETWORKS_MOST)
             to += sprintf(to, "%c%u", (strstr(line, "proto 203") ? 'a' : 'A') + (char)(place / 2),
                           1 + place % 2);
+        else if (strstr(line, " goto "))
+            to += sprintf(to, "%s%d", is_ours ? "g" : "goto", atoi(strstr(line, " goto ") + 6));
         else if (strncmp(table, "main", 4) == 0)
             to += sprintf(to, "%s", !is_ours                   ? "M"
                                     : strstr(line, "not from") ? "m"

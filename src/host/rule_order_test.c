@@ -248,22 +248,22 @@ static void test_f1_a_priority_of_the_users_lets_others_go_first(void)
         return;
     run(&networks, "for f in -4 -6; do ip $f rule add pref 5270 table 52; done");
     add(&networks, 5271, false, whole);
-    expect(&networks, "0:L 5270:52 5271:A1 5272:m 5273:A2" TAIL);
+    expect(&networks, "0:L 5270:52 5271:A1 5272:m 5273:A2 5273:o" TAIL);
     CHECK_TEXT(way_of(&networks.host, "10.20.0.80", 0), "hop0");
     add(&networks, 5271, true, whole);
-    expect(&networks, "0:L 5270:52 5271:A1 5271:B1 5272:b2 5272:m 5273:A2" TAIL);
+    expect(&networks, "0:L 5270:52 5271:A1 5271:B1 5272:b2 5272:m 5273:A2 5273:o 5273:o" TAIL);
     keep(&networks);
-    expect(&networks, "0:L 5270:52 5271:A1 5271:B1 5272:b2 5272:m 5273:A2" TAIL);
+    expect(&networks, "0:L 5270:52 5271:A1 5271:B1 5272:b2 5272:m 5273:A2 5273:o 5273:o" TAIL);
     /* Never in front of local all the same. */
     run(&networks, "for f in -4 -6; do ip $f rule del pref 0; ip $f rule add pref 6000 lookup local; "
                    "done");
     keep(&networks);
-    expect(&networks, "5270:52 6000:L 6000:A1 6000:B1 6000:b2 6000:m 6000:A2" TAIL);
+    expect(&networks, "5270:52 6000:L 6000:A1 6000:B1 6000:b2 6000:m 6000:A2 6000:o 6000:o" TAIL);
     run(&networks, "for f in -4 -6; do ip $f rule del pref 6000 lookup local; ip $f rule add pref 0 "
                    "lookup local; done");
     keep(&networks); /* the first one takes the second for one that follows local: it looks again */
     keep(&networks);
-    expect(&networks, "0:L 5270:52 5271:A1 5271:B1 5272:b2 5272:m 5273:A2" TAIL);
+    expect(&networks, "0:L 5270:52 5271:A1 5271:B1 5272:b2 5272:m 5273:A2 5273:o 5273:o" TAIL);
     run(&networks, "for f in -4 -6; do ip $f rule del pref 5270; done");
     close_networks(&networks);
 }
@@ -282,11 +282,84 @@ static void test_f3_own_datagrams_go_past_a_wg_quick_but_not_past_policy_routing
     CHECK_TEXT(way_of(&networks.host, "198.51.100.1", 51820), "hop0"); /* it rides the tunnel */
     run(&networks, "ip route add 198.51.100.0/24 dev hop0 table 52; ip rule add pref 5270 table 52");
     keep(&networks);
-    CHECK(strstr(order_of(&networks, "4"), ":o") == NULL);
-    CHECK(strstr(order_of(&networks, "6"), ":o") != NULL);
+    CHECK_TEXT(order_of(&networks, "4"),
+               "0:L 0:A1 0:m 0:A2 5270:52 5270:o 32764:M 32765:51820" TAIL);
     CHECK_TEXT(way_of(&networks.host, "198.51.100.1", 0x48000001), "hop0");
+    CHECK_TEXT(way_of(&networks.host, "198.18.0.1", 0x48000001), "up0");
     run(&networks, "ip rule del pref 5270; ip rule del table 51820; ip rule del pref 32764; ip route "
                    "flush table 51820; ip route flush table 52");
+    keep(&networks);
+    expect(&networks, "0:L 0:A1 0:m 0:A2 0:o" TAIL);
+    close_networks(&networks);
+}
+
+/* Where each rule of a full tunnel's and of what steers packets can stand, with a priority and without:
+ * our own datagrams are steered, and go into no full tunnel. */
+static void test_f3_own_datagrams_are_steered_past_every_full_tunnel(void)
+{
+    static const uint32_t places[] = {100, 200, 300, 400};
+    static const uint32_t priorities[] = {0, 150, 250, 500};
+    static struct networks networks;
+    char command[512];
+    for (unsigned p = 0; p < 4; p++) {
+        if (!open_networks(&networks))
+            return;
+        run(&networks, "ip route add 198.51.100.0/24 dev lo table 52; ip route add default dev hop0 "
+                       "table 77; ip -6 route add 2001:db8:51::/48 dev lo table 52; ip -6 route add "
+                       "default dev hop0 table 77");
+        add(&networks, priorities[p], false, whole);
+        for (unsigned i = 0; i < 16; i++) {
+            unsigned steering = places[i / 4], full = places[i % 4];
+            bool steers_first = i % 2; /* they come in either order */
+            snprintf(command, sizeof(command),
+                     "for f in -4 -6; do a='ip %%s rule add pref %u table 52'; b='ip %%s rule add pref "
+                     "%u not fwmark 0x51 table 77'; for r in \"$%c\" \"$%c\"; do $(printf \"$r\" $f); "
+                     "done; done",
+                     steering, full, steers_first ? 'a' : 'b', steers_first ? 'b' : 'a');
+            if (steering == full && !steers_first)
+                continue; /* the full tunnel takes all before */
+            run(&networks, command);
+            keep(&networks);
+            const char *steered = steering == full ? "up0" : "elsewhere"; /* no room between */
+            bool is_right =
+                CHECK_TEXT(way_of(&networks.host, "198.51.100.1", 0x48000001), steered) &&
+                CHECK_TEXT(way_of(&networks.host, "2001:db8:51::1", 0x48000001), steered) &&
+                CHECK_TEXT(way_of(&networks.host, "198.18.0.1", 0x48000001), "up0") &&
+                CHECK_TEXT(way_of(&networks.host, "2001:db8:18::1", 0x48000001), "up0");
+            if (!is_right)
+                printf("# %s\n", order_of(&networks, "4"));
+            snprintf(command, sizeof(command),
+                     "for f in -4 -6; do ip $f rule del pref %u table 52; ip $f rule del pref %u not "
+                     "fwmark 0x51 table 77; done",
+                     steering, full);
+            run(&networks, command);
+            keep(&networks);
+        }
+        run(&networks, "for f in -4 -6; do ip $f route flush table 52; ip $f route flush table 77; done");
+        close_networks(&networks);
+    }
+}
+
+/* Added without a number a full tunnel's rule lands directly behind ours, at their priority, where
+ * nothing can be put in front of it any more. */
+static void test_f3_a_full_tunnel_that_comes_directly_behind_ours_is_passed(void)
+{
+    static struct networks networks;
+    if (!open_networks(&networks))
+        return;
+    run(&networks, "ip route add 198.51.100.0/24 dev lo table 52; ip rule add pref 5270 table 52; ip "
+                   "route add default dev hop0 table 77");
+    add(&networks, 0, false, whole);
+    CHECK_TEXT(order_of(&networks, "4"), "0:L 0:A1 0:m 0:A2 0:g5270 0:o 5270:52" TAIL);
+    run(&networks, "ip rule add not fwmark 0x51 table 77");
+    keep(&networks);
+    CHECK_TEXT(order_of(&networks, "4"), "0:L 0:A1 0:m 0:A2 0:g5270 0:o 0:77 5270:52" TAIL);
+    CHECK_TEXT(way_of(&networks.host, "198.51.100.1", 0x48000001), "elsewhere");
+    CHECK_TEXT(way_of(&networks.host, "198.18.0.1", 0x48000001), "up0");
+    run(&networks, "ip rule del pref 5270"); /* and then what lies behind */
+    keep(&networks);
+    CHECK_TEXT(way_of(&networks.host, "198.51.100.1", 0x48000001), "up0");
+    run(&networks, "ip rule del table 77; ip route flush table 52; ip route flush table 77");
     keep(&networks);
     expect(&networks, "0:L 0:A1 0:m 0:A2 0:o" TAIL);
     close_networks(&networks);
@@ -374,6 +447,8 @@ int main(int argc, char **argv)
     TAP_RUN(argc, argv, test_f1_what_stands_in_front_of_others_stays_there);
     TAP_RUN(argc, argv, test_f1_a_priority_of_the_users_lets_others_go_first);
     TAP_RUN(argc, argv, test_f3_own_datagrams_go_past_a_wg_quick_but_not_past_policy_routing);
+    TAP_RUN(argc, argv, test_f3_own_datagrams_are_steered_past_every_full_tunnel);
+    TAP_RUN(argc, argv, test_f3_a_full_tunnel_that_comes_directly_behind_ours_is_passed);
     TAP_RUN(argc, argv, test_f3_split_tunnels_ride_a_full_wg_quick);
     TAP_RUN(argc, argv, test_f3_a_mark_of_the_users_is_undone_exactly);
     TAP_RUN(argc, argv, test_f7_rules_of_the_earlier_kind_are_undone);

@@ -11,7 +11,7 @@
 bool rule_plan_is_hopwires(const struct kernel_rule *rule)
 {
     return kernel_rule_is_hopwires(rule->protocol) &&
-           rule->table && rule->mask &&
+           (rule->table || rule->target) && rule->mask &&
            !(rule->mark == NETWORK_OLD_MARK && rule->mask == NETWORK_OLD_MARK_MASK);
 }
 
@@ -20,7 +20,7 @@ enum rule_class rule_plan_class(const struct kernel_rule *rule)
     if (rule->protocol == KERNEL_RULE_PROTOCOL_CLOSED)
         return CLASS_CLOSED;
     if (!rule->is_inverted)
-        return CLASS_OWN;
+        return rule->target ? CLASS_PAST : CLASS_OWN;
     if (rule->table == KERNEL_ROUTE_TABLE_MAIN)
         return CLASS_MAIN;
     return rule->table % 2 == 0 ? CLASS_FIRST : CLASS_SECOND;
@@ -28,7 +28,7 @@ enum rule_class rule_plan_class(const struct kernel_rule *rule)
 
 bool rule_plan_is_same(const struct kernel_rule *a, const struct kernel_rule *b)
 {
-    return a->priority == b->priority && a->table == b->table && a->mark == b->mark &&
+    return a->priority == b->priority && a->table == b->table && a->target == b->target && a->mark == b->mark &&
            a->mask == b->mask && a->is_inverted == b->is_inverted &&
            a->suppresses_default == b->suppresses_default && a->is_of_host == b->is_of_host &&
            a->protocol == b->protocol;
@@ -71,29 +71,52 @@ bool rule_plan_has_table(const struct rule_order *network, const struct kernel_r
 
 bool rule_plan_is_own(const struct rule_order *network, const struct kernel_rule *rule)
 {
-    return rule_plan_class(rule) == CLASS_OWN ? rule->mark == network->mark
-                                       : rule_plan_has_table(network, rule);
+    return rule->is_inverted ? rule_plan_has_table(network, rule) : rule->mark == network->mark;
 }
 
 /* ---- what should stand ---- */
 
-/* It could lead the tunnels' own datagrams elsewhere than main does: not a rule for all that another
- * program has not marked, which would lead them in a circle. */
+/* For all that another program has not marked: a full tunnel's, which would lead our own datagrams in
+ * a circle. */
+static bool is_full_tunnels(const struct kernel_rule *rule, uint32_t mark)
+{
+    return rule_plan_is_foreign(rule) && rule->mask && rule->is_inverted && !rule->is_selective &&
+           (mark & rule->mask) != rule->mark && rule->table != KERNEL_ROUTE_TABLE_MAIN;
+}
+
+/* It could lead the tunnels' own datagrams elsewhere than main does. */
 static bool steers(const struct kernel_rule *rule, uint32_t mark)
 {
     bool matches = !rule->mask || ((mark & rule->mask) == rule->mark) != rule->is_inverted;
-    bool takes_all_unmarked = rule->mask && rule->is_inverted && !rule->is_selective;
     bool is_main =
         rule->table == KERNEL_ROUTE_TABLE_MAIN || rule->table == KERNEL_RULE_TABLE_LOCAL;
-    return rule_plan_is_foreign(rule) && matches && !takes_all_unmarked && !is_main;
+    return rule_plan_is_foreign(rule) && matches && !is_full_tunnels(rule, mark) && !is_main;
 }
 
-static bool needs_own_rule(const struct rule_plan *plan)
+/* Where the tunnels' own datagrams leave the list: in front of full tunnels, behind what steers them
+ * until there. `ours`: the default, behind our other rules. */
+static uint32_t own_place(const struct rule_plan *plan, uint32_t ours, uint32_t *target)
 {
-    bool is_needed = plan->network->has_default[plan->family == FAMILY_IPV6];
-    for (size_t i = 0; i < plan->count && is_needed; i++)
-        is_needed = !steers(&plan->rules[i], plan->network->mark);
-    return is_needed;
+    uint32_t mark = plan->network->mark, place = ours, steered = 0;
+    bool has_full = false;
+    *target = 0;
+    for (size_t i = 0; i < plan->count; i++) {
+        const struct kernel_rule *rule = &plan->rules[i];
+        if (is_full_tunnels(rule, mark)) {
+            bool is_first = !has_full;
+            has_full = true;
+            *target = 0;
+            if (is_first && steered > plan->priority && steered < rule->priority)
+                place = steered;
+            else if (is_first && ours > rule->priority)
+                place = plan->priority;
+        } else if (steers(rule, mark)) {
+            steered = rule->priority;
+            if (!*target && rule->priority > place)
+                *target = rule->priority;
+        }
+    }
+    return place;
 }
 
 /* The look into main that goes with a second table. */
@@ -132,14 +155,21 @@ size_t rule_plan_own(const struct rule_plan *plan, struct kernel_rule rules[RULE
         if (!is_closed)
             rules[count++] = main_for(&rule, first + step);
     }
-    if (needs_own_rule(plan))
-        rules[count++] = (struct kernel_rule){.family = plan->family,
-                                              .priority = first + 2 * step,
-                                              .table = KERNEL_ROUTE_TABLE_MAIN,
-                                              .mark = network->mark,
-                                              .mask = UINT32_MAX,
-                                              .is_of_host = true,
-                                              .protocol = KERNEL_RULE_PROTOCOL};
+    if (network->has_default[plan->family == FAMILY_IPV6]) {
+        uint32_t target;
+        rule = (struct kernel_rule){.family = plan->family,
+                                    .mark = network->mark,
+                                    .mask = UINT32_MAX,
+                                    .is_of_host = true,
+                                    .protocol = KERNEL_RULE_PROTOCOL};
+        rule.priority = own_place(plan, first + 2 * step, &target);
+        rule.target = target;
+        if (target)
+            rules[count++] = rule;
+        rule.target = 0;
+        rule.table = KERNEL_ROUTE_TABLE_MAIN;
+        rules[count++] = rule;
+    }
     return count;
 }
 
@@ -159,7 +189,8 @@ static uint32_t priority_for(const struct rule_plan *plan, size_t at)
     if ((int)at < plan->local || rule->priority <= plan->priority)
         return plan->priority;
     for (size_t i = 0; i < plan->count && !has_twin; i++) {
-        has_twin = rule_plan_is_hopwires(&plan->rules[i]) && plan->rules[i].table == (rule->table ^ 1);
+        has_twin = rule->table && rule_plan_is_hopwires(&plan->rules[i]) &&
+                   plan->rules[i].table == (rule->table ^ 1);
         twin = plan->rules[i].priority;
     }
     return has_twin && twin == rule->priority ? plan->priority : rule->priority;

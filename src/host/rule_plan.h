@@ -5,7 +5,7 @@
 
 #include "host/rule_order.h"
 
-#define RULE_PLAN_OWN_MOST 4
+#define RULE_PLAN_OWN_MOST 5
 
 /* In the order in which they stand. */
 enum rule_class {
@@ -13,6 +13,7 @@ enum rule_class {
     CLASS_CLOSED,
     CLASS_MAIN,
     CLASS_SECOND,
+    CLASS_PAST,
     CLASS_OWN
 };
 

@@ -11,6 +11,7 @@ from world import (ENTRY, ENTRY_INNER, EXIT, EXIT_INNER, OFFICE, OFFICE6, WORLD,
 
 FAMILIES = ("-4", "-6")
 GATEWAY = "192.0.2.1"
+MARK = "0x48000001"  # of the tunnels' own datagrams
 
 
 class Undone:
@@ -263,13 +264,17 @@ class WgQuick:
                                 env={"WG_QUICK_USERSPACE_IMPLEMENTATION": "wireguard-go"})
 
 
-@tap.test
-def F3_a_wg_quick_beside_rides_the_tunnel_in_either_order():
-    client = scene.client
+def need_wg_quick():
     try:
         scene.client.run("sh", "-c", "command -v wg-quick nft")
     except CommandFailed as missing:
         raise tap.Skip("wg-quick or nft is missing") from missing
+
+
+@tap.test
+def F3_a_wg_quick_beside_rides_the_tunnel_in_either_order():
+    client = scene.client
+    need_wg_quick()
     for is_first in (True, False):
         quick = WgQuick()
         if is_first:
@@ -289,6 +294,40 @@ def F3_a_wg_quick_beside_rides_the_tunnel_in_either_order():
                    "our rules after wg-quick's end, which deletes by content")
         wait_reachable(client, WORLD)
         hopwire.down()
+
+
+@tap.test
+def F3_a_wg_quick_beside_rides_the_tunnel_where_others_steer_packets_too():
+    """With a mesh's rules, which decide about our datagrams as before, and a priority behind or before
+    them: neither rides the other in a circle."""
+    client = scene.client
+    need_wg_quick()
+    for network in ({}, {"Priority": 5271}, {"Priority": 5000}):
+        for is_first in (True, False):
+            when = f"{network}, wg-quick first: {is_first}"
+            with Mesh():
+                quick = WgQuick()
+                if is_first:
+                    quick.run("up")
+                hopwire = scene.up(text=sections(*scene.world.client_parts(network=network)[:3]))
+                try:
+                    if not is_first:
+                        tap.contains(way("100.64.0.9", "mark", MARK), "dev mesh0", "alone")
+                        quick.run("up")
+                    for family in FAMILIES:
+                        wait_until(lambda: "dev uplink" in way(ENTRY, "mark", MARK), 10,
+                                   f"our datagrams on the uplink: {when}")
+                    uplink = client.capture("uplink")
+                    wait_reachable(client, "10.70.0.1")
+                    wait_reachable(client, WORLD)
+                    outside = {(p.dst, p.dport) for p in uplink.stop() if p.src == "192.0.2.2"}
+                    tap.equal(outside, {(ENTRY, 51820)}, f"on the uplink, {when}")
+                    tap.contains(way("100.64.0.9", "mark", MARK), "dev mesh0", f"{when}")
+                    tap.contains(way("fd7a::9", "mark", MARK), "dev mesh0", f"{when}")
+                finally:
+                    quick.run("down")
+                wait_reachable(client, WORLD)
+                hopwire.down()
 
 
 @tap.test
