@@ -113,12 +113,16 @@ int main(int argc, char **argv)
     const char *name = argc > 1 ? argv[1] : "";
     if (!fill_standard_streams())
         return COMMAND_REFUSED;
-    if (strcmp(name, "help") == 0 || is_help(name) || (argc == 3 && is_help(argv[2]))) {
+    bool wants_help = strcmp(name, "help") == 0 || is_help(name);
+    bool wants_version = strcmp(name, "--version") == 0;
+    if (argc == 3 && is_help(argv[2]))
+        wants_help = true;
+    else if (argc > 2 && (wants_help || wants_version))
+        return command_miscounted(name, argc - 1, argv + 1, 0, NULL);
+    if (wants_help)
         print_help(stdout);
-        return finish(COMMAND_DONE);
-    }
-    if (strcmp(name, "--version") == 0)
-        return finish(print_version());
+    if (wants_help || wants_version)
+        return finish(wants_help ? COMMAND_DONE : print_version());
     for (size_t i = 0; i < COMMANDS; i++) {
         if (strcmp(name, commands[i].name) == 0)
             return finish(commands[i].run(argc - 1, argv + 1));

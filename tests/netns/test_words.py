@@ -91,12 +91,15 @@ def wrong_arguments_are_status_2():
                        (("check", "-x"), "check: -x is no option"),
                        (("route",), "route: NAME is missing"),
                        (("route", "a"), "route: ADDRESS is missing"),
-                       (("route", "a", "b", "c"), 'route: "c" is one argument too many')):
+                       (("route", "a", "b", "c"), 'route: "c" is one argument too many'),
+                       (("--version", "x"), '--version: "x" is one argument too many'),
+                       (("--help", "x"), '--help: "x" is one argument too many'),
+                       (("help", "check", "x"), 'help: "check" is one argument too many')):
         result = hopwire.command(*argv, check=False)
         tap.equal(result.returncode, 2, f"hopwire {' '.join(argv)}")
         tap.equal(len(result.stderr.splitlines()), 1, f"one sentence: {result.stderr}")
         tap.contains(result.stderr, f"hopwire: {said}", "which argument")
-        tap.contains(result.stderr, f"usage: hopwire {argv[0]} ", "how it is used")
+        tap.contains(result.stderr, f"usage: hopwire {argv[0]}", "how it is used")
     for typed, meant in (("chekc", "check"), ("stat", "status"), ("Up", "up"), ("donw", "down"),
                          ("staus", "status"), ("fly", None), ("routes", "route")):
         result = hopwire.command(typed, check=False)
