@@ -321,10 +321,10 @@ static void warn_of_loops(struct loader *loader, size_t index, const struct rang
             config_messages_add(
                 loader->messages, CONFIG_WARNING,
                 &config->tunnels[index].peers[p].given[KEYWORD_ENDPOINT],
-                "%s lies in what is routed into the interface, and Table = %u has no rule that "
+                "%s lies in what is routed into the interface, and Table = main has no rule that "
                 "keeps the tunnel's own datagrams out; give it a route of its own past the "
                 "interface, or remove Table",
-                address_format(&endpoint->address, text), config->table);
+                address_format(&endpoint->address, text));
     }
 }
 

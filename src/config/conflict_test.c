@@ -53,7 +53,7 @@ static void test_traps18_the_main_table_leads_a_root_s_datagrams_back(void)
     char said[CONFIG_MESSAGE_BYTES];
     CHECK_EQUAL(warnings_of(TABLE("254"), said), 1);
     CHECK_TEXT(said, "n.conf:8: Endpoint: 192.0.2.1 lies in what is routed into the interface, and "
-                     "Table = 254 has no rule that keeps the tunnel's own datagrams out; give it a "
+                     "Table = main has no rule that keeps the tunnel's own datagrams out; give it a "
                      "route of its own past the interface, or remove Table");
     CHECK_EQUAL(warnings_of(TABLE("100"), said), 0);
     CHECK_EQUAL(warnings_of(TABLE("auto"), said), 0);

@@ -96,8 +96,8 @@ static const struct refusal values[] = {
      "n.conf:2: Interface: not an interface's name: \"sixteen-letters-\"; write 1 to 15 letters, "
      "digits or _=+.-"},
     {"[Network]\nTable = 255\n" HEAD,
-     "n.conf:2: Table: 255 is the kernel's table of the host's own addresses, which comes before "
-     "every rule: the tunnels' own datagrams would never leave; write auto or another number"},
+     "n.conf:2: Table: local is the kernel's table of the host's own addresses, which comes before "
+     "every rule: the tunnels' own datagrams would never leave; write auto or another table"},
     {HEAD "Address = 127.0.0.1\n",
      "n.conf:4: Address: not a host's address: \"127.0.0.1\"; write one as 10.64.0.2/32 or "
      "fc00::2/128"},
@@ -109,7 +109,7 @@ static const struct refusal values[] = {
      "/etc/iproute2/rt_tables has"},
     {"[Network]\nTable = local\n" HEAD,
      "n.conf:2: Table: local is the kernel's table of the host's own addresses, which comes before "
-     "every rule: the tunnels' own datagrams would never leave; write auto or another number"},
+     "every rule: the tunnels' own datagrams would never leave; write auto or another table"},
     {"[Network]\nKillSwitch = 1\n" HEAD, "n.conf:2: KillSwitch: neither on nor off: \"1\"; write one of "
      "them"},
     {"[Network]\nDNSGuard = 53\n" HEAD,

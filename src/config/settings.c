@@ -119,10 +119,9 @@ static void read_table(struct loader *loader, const struct config_place *place, 
                             value);
     if (config->table == LOCAL_TABLE)
         config_messages_add(loader->messages, CONFIG_ERROR, place,
-                            "%s is the kernel's table of the host's own addresses, which comes "
+                            "local is the kernel's table of the host's own addresses, which comes "
                             "before every rule: the tunnels' own datagrams would never leave; "
-                            "write auto or another number",
-                            value);
+                            "write auto or another table");
 }
 
 /* Also ADDRESS/NETMASK, as `ip address` reads it. */

@@ -11,6 +11,7 @@
 
 #include "host/link.h"
 #include "host/sysctl.h"
+#include "host/table_names.h"
 
 /* A route's request is about 100 bytes. */
 #define ROUTE_REQUEST_BYTES 128
@@ -75,10 +76,11 @@ static size_t put_route(uint8_t *bytes, enum kernel_route_change change,
 static void explain(struct netlink *netlink, enum kernel_route_change change,
                     const struct kernel_route *route, struct text *why)
 {
-    char prefix[PREFIX_TEXT_BYTES];
-    text_append(why, "cannot %s the %s %s in table %u: %s",
+    char prefix[PREFIX_TEXT_BYTES], table[TABLE_NAMES_TEXT_BYTES];
+    text_append(why, "cannot %s the %s %s in table %s: %s",
                 change == KERNEL_ROUTE_DELETE ? "remove" : "add", type_names[route->type],
-                prefix_format(&route->prefix, prefix), route->table, netlink->reason);
+                prefix_format(&route->prefix, prefix), table_names_show(route->table, table),
+                netlink->reason);
 }
 
 int kernel_route_change(struct netlink *netlink, enum kernel_route_change change,
@@ -212,7 +214,9 @@ int kernel_route_list(struct netlink *netlink, uint32_t table, struct kernel_rou
         if (result == -ENOENT || result == -EAFNOSUPPORT || result == -EOPNOTSUPP)
             continue;
         if (result < 0) {
-            text_append(why, "cannot list the routes of table %u: %s", table, netlink->reason);
+            char name[TABLE_NAMES_TEXT_BYTES];
+            text_append(why, "cannot list the routes of table %s: %s",
+                        table_names_show(table, name), netlink->reason);
             free(list.routes);
             return result;
         }

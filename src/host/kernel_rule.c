@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "host/kernel_route.h"
+#include "host/table_names.h"
 
 static int change_rule(struct netlink *netlink, uint16_t type, uint16_t flags,
                        const struct kernel_rule *rule)
@@ -36,16 +37,25 @@ static int change_rule(struct netlink *netlink, uint16_t type, uint16_t flags,
     return netlink_ask(netlink, request, NULL, NULL);
 }
 
+static int refuse(const char *verb, const struct kernel_rule *rule, const struct netlink *netlink,
+                  int result, struct text *why)
+{
+    char table[TABLE_NAMES_TEXT_BYTES];
+    text_append(why, "cannot %s the IPv%d routing rule %u (", verb, rule->family, rule->priority);
+    if (rule->target)
+        text_append(why, "goto %u", rule->target);
+    else
+        text_append(why, "table %s", table_names_show(rule->table, table));
+    text_append(why, "): %s", netlink->reason);
+    return result;
+}
+
 int kernel_rule_add(struct netlink *netlink, const struct kernel_rule *rule, bool is_first,
                     struct text *why)
 {
     uint16_t flags = NLM_F_CREATE | (is_first ? NLM_F_EXCL : 0);
     int result = change_rule(netlink, RTM_NEWRULE, flags, rule);
-    if (result < 0)
-        text_append(why, "cannot add the IPv%d routing rule %u (%s %u): %s", rule->family,
-                    rule->priority, rule->target ? "goto" : "table",
-                    rule->target ? rule->target : rule->table, netlink->reason);
-    return result;
+    return result < 0 ? refuse("add", rule, netlink, result, why) : result;
 }
 
 int kernel_rule_remove(struct netlink *netlink, const struct kernel_rule *rule, struct text *why)
@@ -53,11 +63,7 @@ int kernel_rule_remove(struct netlink *netlink, const struct kernel_rule *rule, 
     int result = change_rule(netlink, RTM_DELRULE, 0, rule);
     if (result == -ENOENT || result == -EAFNOSUPPORT || result == -EOPNOTSUPP)
         return 0;
-    if (result < 0)
-        text_append(why, "cannot remove the IPv%d routing rule %u (%s %u): %s", rule->family,
-                    rule->priority, rule->target ? "goto" : "table",
-                    rule->target ? rule->target : rule->table, netlink->reason);
-    return result;
+    return result < 0 ? refuse("remove", rule, netlink, result, why) : result;
 }
 
 /* ---- reading ---- */
@@ -118,20 +124,15 @@ static void append_action(struct text *text, const struct parts *parts,
                                           [FR_ACT_UNREACHABLE] = "unreachable",
                                           [FR_ACT_PROHIBIT] = "prohibit"};
     uint8_t action = parts->header->action;
+    char table[TABLE_NAMES_TEXT_BYTES];
     if (action == FR_ACT_GOTO)
         text_append(text, " goto %u", number_of(parts, FRA_GOTO, 0));
     else if (action < sizeof(actions) / sizeof(*actions) && actions[action])
         text_append(text, " %s", actions[action]);
     else if (number_of(parts, FRA_L3MDEV, 0))
         text_append(text, " lookup [l3mdev-table]");
-    else if (rule->table == KERNEL_RULE_TABLE_LOCAL)
-        text_append(text, " lookup local");
-    else if (rule->table == KERNEL_ROUTE_TABLE_MAIN)
-        text_append(text, " lookup main");
-    else if (rule->table == KERNEL_RULE_TABLE_DEFAULT)
-        text_append(text, " lookup default");
     else
-        text_append(text, " lookup %u", rule->table);
+        text_append(text, " lookup %s", table_names_show(rule->table, table));
 }
 
 static void write_text(struct kernel_rule *rule, const struct parts *parts)

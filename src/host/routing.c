@@ -14,6 +14,7 @@
 
 #include "host/kernel_route.h"
 #include "host/rule_order.h"
+#include "host/table_names.h"
 
 struct route_set {
     struct kernel_route *routes;
@@ -250,7 +251,7 @@ static int read_ours(struct netlink *netlink, const struct routing *routing, str
     if (result == 0)
         ours.routes = calloc(parts[0].count + parts[1].count + 1, sizeof(*ours.routes));
     if (result == 0 && !ours.routes) {
-        text_append(why, "no memory for the routes of table %u", routing->tables[0]);
+        text_append(why, "no memory for the routes of a table");
         result = -ENOMEM;
     }
     for (unsigned i = 0; i < 2 && result == 0; i++)
@@ -398,15 +399,16 @@ static int leave_others(struct netlink *netlink, const struct routing *routing,
         return listed;
     qsort(wanted->routes, wanted->count, sizeof(*wanted->routes), kernel_route_compare);
     for (size_t i = 0; i < table.count; i++) {
-        char text[PREFIX_TEXT_BYTES];
+        char text[PREFIX_TEXT_BYTES], name[TABLE_NAMES_TEXT_BYTES];
         const struct kernel_route *ours = find(wanted, &table.routes[i]);
         if (!ours || is_ours(routing, &table.routes[i]))
             continue;
         if (result == 0)
             text_append(why,
-                        "table %u has a route for %s already, which is not Hopwire's: remove it, "
+                        "table %s has a route for %s already, which is not Hopwire's: remove it, "
                         "or use Table = auto",
-                        routing->tables[0], prefix_format(&ours->prefix, text));
+                        table_names_show(routing->tables[0], name),
+                        prefix_format(&ours->prefix, text));
         result = -EADDRINUSE;
         remove_at(wanted, (size_t)(ours - wanted->routes));
     }

@@ -259,6 +259,7 @@ static void test_f3_a_table_of_the_users_keeps_the_routes_of_others(void)
         CHECK_EQUAL(choose(&host, ROUTING_TABLE, tables[i % 2], &routing, &host.why), 0);
         CHECK_EQUAL(routing_lay(&host.netlink, &routing, entries, 4, &host.why), -EADDRINUSE);
         CHECK(strstr(host.said, "is not Hopwire's") != NULL);
+        CHECK(strncmp(host.said, i % 2 ? "table main " : "table 77 ", 9) == 0);
         text_init(&host.why, host.said, sizeof(host.said));
         CHECK_TEXT(namespace_run(after, sizeof(after), DUMP), before);
         /* One that comes later stays too, and the others are looked after. */

@@ -7,6 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "host/kernel_route.h"
+#include "host/kernel_rule.h"
+
 #define PATH_BYTES 512
 #define LINE_BYTES 512
 
@@ -88,4 +91,17 @@ bool table_names_find(const char *root, const char *name, uint32_t *table)
     for (size_t i = FOLDERS; i-- > 0;)
         is_found |= folder_names(root, i, name, table);
     return is_found;
+}
+
+const char *table_names_show(uint32_t table, char text[TABLE_NAMES_TEXT_BYTES])
+{
+    const char *name = table == KERNEL_ROUTE_TABLE_MAIN     ? "main"
+                       : table == KERNEL_RULE_TABLE_LOCAL   ? "local"
+                       : table == KERNEL_RULE_TABLE_DEFAULT ? "default"
+                                                            : NULL;
+    if (name)
+        snprintf(text, TABLE_NAMES_TEXT_BYTES, "%s", name);
+    else
+        snprintf(text, TABLE_NAMES_TEXT_BYTES, "%u", table);
+    return text;
 }

@@ -12,4 +12,8 @@
  * the host's own. */
 bool table_names_find(const char *root, const char *name, uint32_t *table);
 
+#define TABLE_NAMES_TEXT_BYTES 12
+/* The kernel's own three by name, any other by number. Returns `text`. */
+const char *table_names_show(uint32_t table, char text[TABLE_NAMES_TEXT_BYTES]);
+
 #endif

@@ -63,8 +63,19 @@ static void test_f3_tables_are_named_as_iproute2_names_them(void)
     CHECK_EQUAL(system(command), 0);
 }
 
+static void test_f3_the_kernels_tables_are_shown_by_name(void)
+{
+    char text[TABLE_NAMES_TEXT_BYTES];
+    CHECK_TEXT(table_names_show(253, text), "default");
+    CHECK_TEXT(table_names_show(254, text), "main");
+    CHECK_TEXT(table_names_show(255, text), "local");
+    CHECK_TEXT(table_names_show(UINT32_MAX, text), "4294967295");
+    CHECK_TEXT(table_names_show(100, text), "100");
+}
+
 int main(int argc, char **argv)
 {
     TAP_RUN(argc, argv, test_f3_tables_are_named_as_iproute2_names_them);
+    TAP_RUN(argc, argv, test_f3_the_kernels_tables_are_shown_by_name);
     return tap_done();
 }
