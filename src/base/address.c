@@ -19,13 +19,24 @@ bool address_is_loopback(const struct address *address)
     return bytes_are_zero(address->bytes, 15) && address->bytes[15] == 1;
 }
 
-bool address_is_inside_a_host(const struct address *address)
+static bool is_mapped(const struct address *address)
 {
     static const uint8_t mapped[12] = {[10] = 0xff, 0xff};
+    return address->family == FAMILY_IPV6 && memcmp(address->bytes, mapped, sizeof(mapped)) == 0;
+}
+
+bool address_is_inside_a_host(const struct address *address)
+{
     if (address->family == FAMILY_IPV4)
         return address->bytes[0] == 127 || address->bytes[0] == 0;
     return address_is_loopback(address) || address_is_unspecified(address) ||
-           memcmp(address->bytes, mapped, sizeof(mapped)) == 0;
+           is_mapped(address);
+}
+
+void address_unmap(struct address *address)
+{
+    if (is_mapped(address))
+        *address = address_from_bytes(FAMILY_IPV4, address->bytes + 12);
 }
 
 bool address_is_link_local(const struct address *address)

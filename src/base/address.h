@@ -77,6 +77,9 @@ bool address_is_link_local(const struct address *address);  /* 169.254.0.0/16, f
 bool address_is_multicast(const struct address *address);   /* 224.0.0.0/4, ff00::/8 */
 bool address_is_broadcast(const struct address *address);   /* 255.255.255.255 */
 
+/* ::ffff:192.0.2.1 becomes 192.0.2.1: an IPv6 socket sends to it over IPv4. */
+void address_unmap(struct address *address);
+
 /* Parses a literal of either family; false leaves `address` as it is. No names, no scope. */
 bool address_parse(const char *text, struct address *address);
 /* Writes the canonical text (RFC 5952 for IPv6) and returns `text`. */

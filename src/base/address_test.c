@@ -69,6 +69,20 @@ static void test_kinds_of_addresses(void)
         CHECK(address_parse(outside[i], &address) && !address_is_inside_a_host(&address));
 }
 
+static void test_a_mapped_address_is_the_ipv4_one(void)
+{
+    static const char *const texts[][2] = {{"::ffff:192.0.2.1", "192.0.2.1"},
+                                           {"::fffe:192.0.2.1", "::fffe:c000:201"},
+                                           {"::192.0.2.1", "::192.0.2.1"},
+                                           {"192.0.2.1", "192.0.2.1"}};
+    for (unsigned i = 0; i < sizeof(texts) / sizeof(*texts); i++) {
+        struct address address, expected;
+        CHECK(address_parse(texts[i][0], &address) && address_parse(texts[i][1], &expected));
+        address_unmap(&address);
+        CHECK(address_is_equal(&address, &expected));
+    }
+}
+
 int main(int argc, char **argv)
 {
     TAP_RUN(argc, argv, test_addresses_round_trip);
@@ -76,5 +90,6 @@ int main(int argc, char **argv)
     TAP_RUN(argc, argv, test_endpoints_round_trip);
     TAP_RUN(argc, argv, test_what_is_no_endpoint_is_refused);
     TAP_RUN(argc, argv, test_kinds_of_addresses);
+    TAP_RUN(argc, argv, test_a_mapped_address_is_the_ipv4_one);
     return tap_done();
 }

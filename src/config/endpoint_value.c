@@ -63,14 +63,6 @@ static bool read_zone(struct loader *loader, const struct config_place *place, c
     return *scope_id != 0;
 }
 
-/* An IPv6 socket sends to ::ffff:192.0.2.1 over IPv4. */
-static void unmap(struct address *address)
-{
-    static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
-    if (address->family == FAMILY_IPV6 && memcmp(address->bytes, mapped, sizeof(mapped)) == 0)
-        *address = address_from_bytes(FAMILY_IPV4, address->bytes + sizeof(mapped));
-}
-
 /* The forms of the C library: 192.0.2, 0xc0000201 or 192.0.2.010, which is 192.0.2.8. */
 static bool parse_old_ipv4(const char *text, struct address *address)
 {
@@ -123,7 +115,7 @@ void endpoint_value_read(struct loader *loader, const struct config_place *place
     if (!read_zone(loader, place, host, &endpoint.scope_id))
         return;
     if (address_parse(host, &endpoint.address)) {
-        unmap(&endpoint.address);
+        address_unmap(&endpoint.address);
         take_address(loader, place, &endpoint, peer);
     } else if (parse_old_ipv4(host, &endpoint.address)) {
         char text[ADDRESS_TEXT_BYTES];
