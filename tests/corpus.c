@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "tap.h"
 
@@ -26,4 +27,33 @@ void corpus_replay(struct corpus *corpus, const char *folder, size_t most_bytes,
     }
     closedir(directory);
     CHECK(corpus->count >= least);
+}
+
+size_t corpus_mutate(const struct corpus *corpus, uint8_t *bytes, size_t len, size_t most_bytes)
+{
+    static const char interesting[] = "=[]#,!/:.%\r\n \t\0\x7f\xff"
+                                      "09azAZ";
+    size_t at = tap_random_below(len + 1), piece = tap_random_below(40);
+    size_t other = tap_random_below(corpus->count);
+    size_t from = tap_random_below(corpus->lens[other] + 1);
+    switch (tap_random_below(5)) {
+    case 0:
+        if (at < len)
+            bytes[at] = (uint8_t)interesting[tap_random_below(sizeof(interesting) - 1)];
+        return len;
+    case 1:
+        if (at < len)
+            bytes[at] ^= (uint8_t)(1u << tap_random_below(8));
+        return len;
+    case 2:
+        piece = piece < len - at ? piece : len - at;
+        memmove(bytes + at, bytes + at + piece, len - at - piece);
+        return len - piece;
+    default:
+        piece = piece < corpus->lens[other] - from ? piece : corpus->lens[other] - from;
+        piece = piece < most_bytes - len ? piece : most_bytes - len;
+        memmove(bytes + at + piece, bytes + at, len - at);
+        memcpy(bytes + at, corpus->inputs[other] + from, piece);
+        return len + piece;
+    }
 }
