@@ -73,3 +73,47 @@ char *keytext_format(const uint8_t key[KEY_BYTES], char text[KEYTEXT_CHARACTERS 
     text[KEYTEXT_CHARACTERS] = '\0';
     return text;
 }
+
+/* 0 to 15; negative: no digit. */
+static int32_t decode_hex(char character)
+{
+    int32_t c = (uint8_t)character;
+    int32_t value = -1;
+    value += mask_between(c, '0', '9') & (c - '0' + 1);
+    value += mask_between(c, 'a', 'f') & (c - 'a' + 11);
+    value += mask_between(c, 'A', 'F') & (c - 'A' + 11);
+    return value;
+}
+
+bool keytext_parse_hex(const char *text, size_t len, uint8_t key[KEY_BYTES])
+{
+    uint8_t parsed[KEY_BYTES];
+    int32_t wrong = 0;
+    if (len != KEYTEXT_HEX_CHARACTERS)
+        return false;
+    for (unsigned i = 0; i < KEY_BYTES; i++) {
+        int32_t high = decode_hex(text[2 * i]), low = decode_hex(text[2 * i + 1]);
+        wrong |= high | low;
+        parsed[i] = (uint8_t)(((uint32_t)high << 4 | (uint32_t)low) & 0xff);
+    }
+    if (wrong >= 0)
+        memcpy(key, parsed, KEY_BYTES);
+    bytes_wipe(parsed, sizeof(parsed));
+    return wrong >= 0;
+}
+
+static char encode_hex(uint32_t bits)
+{
+    int32_t v = (int32_t)(bits & 15);
+    return (char)((mask_between(v, 0, 9) & (v + '0')) | (mask_between(v, 10, 15) & (v - 10 + 'a')));
+}
+
+char *keytext_format_hex(const uint8_t key[KEY_BYTES], char text[KEYTEXT_HEX_CHARACTERS + 1])
+{
+    for (unsigned i = 0; i < KEY_BYTES; i++) {
+        text[2 * i] = encode_hex(key[i] >> 4);
+        text[2 * i + 1] = encode_hex(key[i]);
+    }
+    text[KEYTEXT_HEX_CHARACTERS] = '\0';
+    return text;
+}
