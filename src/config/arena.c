@@ -7,6 +7,7 @@
 #include "base/bytes.h"
 
 #define BLOCK_BYTES 4096
+#define BLOCK_MOST_BYTES (256u << 10)
 #define ALIGNMENT_BYTES 16
 
 struct arena_block {
@@ -35,6 +36,14 @@ void arena_wipe(struct arena *arena)
     arena->is_exhausted = false;
 }
 
+/* Twice the last one: what grows large has few blocks, which go back to the kernel as mappings where
+ * the memory is locked; what stays small is one page. */
+static size_t next_block_bytes(const struct arena_block *last)
+{
+    size_t twice = last ? last->capacity_bytes * 2 : BLOCK_BYTES;
+    return twice < BLOCK_MOST_BYTES ? twice : BLOCK_MOST_BYTES;
+}
+
 void *arena_take(struct arena *arena, size_t bytes)
 {
     if (bytes > SIZE_MAX / 2) {
@@ -45,7 +54,8 @@ void *arena_take(struct arena *arena, size_t bytes)
     struct arena_block *block = arena->blocks;
     if (!block || block->capacity_bytes - block->used_bytes < bytes) {
         size_t needed = sizeof(*block) + bytes;
-        size_t capacity = needed > BLOCK_BYTES ? needed : BLOCK_BYTES;
+        size_t capacity = next_block_bytes(block);
+        capacity = needed > capacity ? needed : capacity;
         block = memory_take(arena->memory, capacity);
         if (!block) {
             arena->is_exhausted = true;
