@@ -16,7 +16,8 @@
     X(NAT_SOURCE, "nat_source", "a source that is not the interface's NAT address") \
     X(NAT_UNSUPPORTED, "nat_unsupported", "a packet that cannot be translated") \
     X(TOO_BIG, "too_big", "larger than the path's MTU") \
-    X(NARROW_PATH, "narrow_path", "IPv6 over a path under 1280 bytes") \
+    X(NARROW_PATH, "narrow_path", "a path too narrow for IPv6 (1280 bytes), or for IPv4 (68)") \
+    X(NO_MTU, "no_mtu", "the MTU of the way to the root's endpoint is not known") \
     X(SCOPE, "scope", "this host's own, link-local, multicast or broadcast") \
     X(PORT_TAKEN, "port_taken", "would leave with a carried tunnel's own port") \
     X(LOOP, "loop", "a datagram of the program's own that would ride itself") \

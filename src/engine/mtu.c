@@ -4,6 +4,8 @@
 #include "engine/node.h"
 #include "route/fragment.h"
 
+#define IPV4_LEAST_MTU_BYTES 68 /* RFC 791 3.2 */
+
 /* Of at most `most_bytes`: the least MTU that takes IPv6 from nobody, neither this node's peer (NULL: any)
  * nor any that it carries (RULES E4), `depth` levels more at most; 0: not even its own fits. */
 static uint32_t least_for_ipv6(const struct node *node, const struct peer *peer,
@@ -56,6 +58,23 @@ static uint32_t behind_way(const struct node *node, const struct hop *hop, uint3
         return inside;
     uint32_t least = least_for_ipv6(node, hop->peer, inside, NETWORK_DEPTH_MOST);
     return way > cost && way - cost > least ? way - cost : least ? least : inside;
+}
+
+/* A root is not told what its link takes; whatever it carries has no MTU either. */
+static bool is_unknown(const struct peer *peer)
+{
+    while (hop_of(peer)->carrier_peer)
+        peer = hop_of(peer)->carrier_peer;
+    return hop_of(peer)->mtu_bytes == 0 && !hop_of(peer)->carrier;
+}
+
+enum verdict mtu_judge(const struct peer *peer, enum family family)
+{
+    const struct hop *hop = hop_of(peer);
+    if (hop->mtu_bytes == 0)
+        return is_unknown(peer) ? VERDICT_NO_MTU : VERDICT_UNROUTABLE;
+    uint32_t least = family == FAMILY_IPV6 ? IPV6_LEAST_MTU_BYTES : IPV4_LEAST_MTU_BYTES;
+    return hop->mtu_bytes < least ? VERDICT_NARROW_PATH : VERDICT_OK;
 }
 
 void mtu_update_cut(struct hop *hop)

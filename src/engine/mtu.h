@@ -5,6 +5,7 @@
 #ifndef ENGINE_MTU_H
 #define ENGINE_MTU_H
 
+#include "base/verdict.h"
 #include "crypto/aead.h"
 #include "packet/ip.h"
 #include "wireguard/message.h"
@@ -14,6 +15,7 @@
 
 struct hop;
 struct node;
+struct peer;
 struct tree;
 
 /* What a hop takes of a datagram's path: the outer IP and UDP header, and the header and tag of a data
@@ -23,6 +25,8 @@ static inline uint32_t mtu_cost_bytes(enum family family)
     return (uint32_t)ip_outer_bytes(family) + MESSAGE_DATA_HEADER_BYTES + AEAD_TAG_BYTES;
 }
 
+/* OK: the way to the peer takes packets of the family; else why it does not. */
+enum verdict mtu_judge(const struct peer *peer, enum family family);
 /* Computes the node's, and those of all that it carries. */
 void mtu_update(struct tree *tree, struct node *node);
 /* What the hop's is by its endpoint and carrier; `hop` NULL: of a node without peers. */

@@ -30,15 +30,24 @@ static struct sim_host *add_mixed(struct sim *sim)
     return sim_add_host(sim, "client", "192.0.2.1", &network, 1500);
 }
 
-/* `mtu` 0: refused as narrow. */
-static void expect_mtu(const struct sim_host *host, const char *destination, uint32_t mtu)
+static struct engine_route route_to(const struct sim_host *host, const char *destination)
 {
     struct engine_route route;
     struct address address = sample_address(destination);
     engine_route(host->engine, &address, &route);
-    CHECK_EQUAL(route.verdict, mtu ? VERDICT_OK : VERDICT_NARROW_PATH);
-    if (mtu)
-        CHECK_EQUAL(route.mtu_bytes, mtu);
+    return route;
+}
+
+static void expect_verdict(const struct sim_host *host, const char *destination,
+                           enum verdict verdict)
+{
+    CHECK_TEXT(verdict_name(route_to(host, destination).verdict), verdict_name(verdict));
+}
+
+static void expect_mtu(const struct sim_host *host, const char *destination, uint32_t mtu)
+{
+    expect_verdict(host, destination, VERDICT_OK);
+    CHECK_EQUAL(route_to(host, destination).mtu_bytes, mtu);
 }
 
 static void e1_each_peer_has_its_own_path(void)
@@ -71,21 +80,42 @@ static void e4_a_narrow_path_is_narrow_for_its_own_peer_alone(void)
     struct sim_host *client = add_mixed(sim);
     engine_set_root_mtu(client->engine, ENTRY, 1350);
     expect_mtu(client, "fd01::1", 1290);
-    expect_mtu(client, "fd02::1", 0);
+    expect_verdict(client, "fd02::1", VERDICT_NARROW_PATH);
     expect_mtu(client, "10.2.0.1", 1270);
-    expect_mtu(client, "fd03::1", 0);
+    expect_verdict(client, "fd03::1", VERDICT_NARROW_PATH);
     /* under 1280 the entry carries no datagrams over IPv6 */
     engine_set_root_mtu(client->engine, ENTRY, 1279);
     expect_mtu(client, "10.1.0.1", 1219);
-    expect_mtu(client, "10.2.0.1", 0);
+    expect_verdict(client, "10.2.0.1", VERDICT_UNROUTABLE);
     expect_mtu(client, "10.3.0.1", 1159);
-    expect_mtu(client, "10.4.0.1", 0);
+    expect_verdict(client, "10.4.0.1", VERDICT_UNROUTABLE);
+    expect_verdict(client, "fd02::1", VERDICT_UNROUTABLE);
     CHECK_EQUAL(engine_mtu(client->engine, MIXED), 1219);
     struct status_peer peer;
     status_read_peer(client->engine, MIXED, 1, sim->now, &peer);
     CHECK_EQUAL(peer.state, STATUS_PEER_UNROUTABLE);
     engine_set_root_mtu(client->engine, ENTRY, 1440);
     expect_mtu(client, "fd02::1", 1360);
+    sim_free(sim);
+}
+
+/* A root's MTU that nobody has told is no narrow path: of neither family, at no depth. */
+static void e1_a_way_whose_mtu_is_not_known_is_said_to_be_that(void)
+{
+    static const char *const destinations[] = {"10.1.0.1", "fd01::1", "10.2.0.1", "fd02::1",
+                                               "10.4.0.1", "fd03::1"};
+    struct sim *sim = sim_new();
+    struct sim_host *client = add_mixed(sim);
+    engine_set_root_mtu(client->engine, ENTRY, 0);
+    for (size_t i = 0; i < sizeof(destinations) / sizeof(*destinations); i++)
+        expect_verdict(client, destinations[i], VERDICT_NO_MTU);
+    engine_set_root_mtu(client->engine, ENTRY, 60); /* nothing fits beside the headers */
+    expect_verdict(client, "10.1.0.1", VERDICT_UNROUTABLE);
+    engine_set_root_mtu(client->engine, ENTRY, 60 + 67);
+    expect_verdict(client, "10.1.0.1", VERDICT_NARROW_PATH);
+    expect_verdict(client, "fd01::1", VERDICT_NARROW_PATH);
+    engine_set_root_mtu(client->engine, ENTRY, 60 + 68);
+    expect_mtu(client, "10.1.0.1", 68);
     sim_free(sim);
 }
 
@@ -318,6 +348,7 @@ int main(int argc, char **argv)
 {
     TAP_RUN(argc, argv, e1_each_peer_has_its_own_path);
     TAP_RUN(argc, argv, e4_a_narrow_path_is_narrow_for_its_own_peer_alone);
+    TAP_RUN(argc, argv, e1_a_way_whose_mtu_is_not_known_is_said_to_be_that);
     TAP_RUN(argc, argv, e4_no_datagram_over_ipv6_leaves_on_a_narrow_path);
     TAP_RUN(argc, argv, h2_the_rest_of_a_half_cut_super_packet_is_not_sent_at_the_old_size);
     TAP_RUN(argc, argv, all_that_finds_no_buffer_is_counted);

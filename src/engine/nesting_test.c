@@ -151,7 +151,7 @@ static void e4_no_datagrams_over_ipv6_on_a_narrow_path(void)
     CHECK_EQUAL(engine_mtu(chain.client->engine, 4), 0);
     const struct sample sample = to_world(false, 60, 0);
     sim_send(chain.client, &sample);
-    CHECK_EQUAL(sim_drops(chain.client, VERDICT_NARROW_PATH), 1);
+    CHECK_EQUAL(sim_drops(chain.client, VERDICT_UNROUTABLE), 1);
     CHECK_EQUAL(chain.client->datagrams_sent, 0);
     CHECK_EQUAL(chain.client->inbox_count, 1);
     chain_wipe(&chain);

@@ -2,6 +2,7 @@
 #include "engine/own_socket.h"
 
 #include "engine/fragments.h"
+#include "engine/mtu.h"
 #include "engine/outbound.h"
 #include "packet/checksum.h"
 
@@ -67,8 +68,9 @@ enum verdict own_socket_send(struct own_sockets *sockets, int number, const stru
         return VERDICT_NO_ADDRESS;
     if (!peer)
         return VERDICT_NO_PEER;
-    if (node->mtu_bytes == 0)
-        return VERDICT_NARROW_PATH;
+    enum verdict verdict = mtu_judge(peer, family);
+    if (verdict != VERDICT_OK)
+        return verdict;
     if (len > node->mtu_bytes || ip_outer_bytes(family) + len > node->mtu_bytes)
         return VERDICT_TOO_BIG;
     struct packet *packet =

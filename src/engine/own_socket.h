@@ -48,7 +48,7 @@ int own_socket_open(struct own_sockets *sockets, uint32_t tunnel, own_socket_rec
 /* The port stays taken until its place is needed, so a late answer reaches nobody else. */
 void own_socket_close(struct own_sockets *sockets, int number);
 /* Goes out with the next engine_tick or engine_flush, staged while there is no session like any other
- * packet. Not OK: refused and not sent (no_address, no_peer, narrow_path, too_big, pool_empty). */
+ * packet. Not OK: refused and not sent (no_address, no_peer, too_big, pool_empty, or as mtu_judge). */
 enum verdict own_socket_send(struct own_sockets *sockets, int number, const struct endpoint *to,
                              const uint8_t *bytes, size_t len);
 

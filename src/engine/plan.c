@@ -15,16 +15,8 @@
 #include "route/mss.h"
 #include "route/nat.h"
 
-#define IPV4_LEAST_MTU_BYTES 68 /* RFC 791 3.2; a root whose MTU is not known has 0 */
 /* Room kept in the batch for the fragments of one packet. */
 #define FRAGMENTS_MOST 64
-
-/* RULES E4; and an MTU that is absurd or not known yet is told to nobody. */
-static bool is_narrow(const struct peer *peer, enum family family)
-{
-    return hop_of(peer)->mtu_bytes <
-           (family == FAMILY_IPV6 ? IPV6_LEAST_MTU_BYTES : IPV4_LEAST_MTU_BYTES);
-}
 
 enum verdict plan_destination(const struct core *core, enum family family,
                               const uint8_t *destination, struct node **node, struct peer **peer)
@@ -47,11 +39,11 @@ enum verdict plan_destination(const struct core *core, enum family family,
         return VERDICT_NO_ADDRESS;
     if (hop_of(*peer)->carrier && (*peer)->endpoint.address.family && !hop_of(*peer)->carrier_peer)
         return VERDICT_UNROUTABLE;
-    if (is_narrow(*peer, family))
-        return VERDICT_NARROW_PATH;
-    if (!(*peer)->endpoint.address.family && !hop_of(*peer)->is_awaiting_name)
+    enum verdict verdict = mtu_judge(*peer, family);
+    if (verdict == VERDICT_OK && !(*peer)->endpoint.address.family &&
+        !hop_of(*peer)->is_awaiting_name)
         return VERDICT_NO_ENDPOINT;
-    return VERDICT_OK;
+    return verdict;
 }
 
 /* RULES B2, B3: whose source may enter. */
@@ -91,8 +83,9 @@ static enum verdict judge_segments(struct plan *plan, const struct ip_view *view
     uint32_t largest = split_packet_bytes(&plan->split);
     if (!plan->core->is_up) /* it would wait until somebody sets it up, and be sent then */
         return VERDICT_NO_SESSION;
-    if (is_narrow(plan->peer, (enum family)view->family))
-        return VERDICT_NARROW_PATH;
+    enum verdict verdict = mtu_judge(plan->peer, (enum family)view->family);
+    if (verdict != VERDICT_OK)
+        return verdict;
     plan->must_fragment = largest > hop_of(plan->peer)->mtu_bytes;
     if (plan->must_fragment && (view->has_dont_fragment || view->family == FAMILY_IPV6 ||
                                 largest > plan->core->tree.packet_most_bytes))

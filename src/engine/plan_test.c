@@ -375,7 +375,7 @@ static void e4_a_narrow_path_carries_no_ipv6(void)
     office_expect(office.lab[0], &sample, "10.30.0.2");
     /* An MTU that is not known, or absurd, is never told to anybody. */
     engine_set_root_mtu(office.client->engine, OFFICE_ENTRY, 0);
-    refuse(&office, &sample, VERDICT_NARROW_PATH, UNREACHABLE4, 0);
+    refuse(&office, &sample, VERDICT_NO_MTU, UNREACHABLE4, 0);
     engine_set_root_mtu(office.client->engine, OFFICE_ENTRY, 1340);
     sample = office_sample("fd31::1", 100, 0);
     sim_send(office.client, &sample);

@@ -9,6 +9,7 @@ static enum icmp_reason reason_for(enum verdict verdict)
     case VERDICT_NO_ROUTE:
     case VERDICT_NO_ADDRESS:
     case VERDICT_NARROW_PATH:
+    case VERDICT_NO_MTU:
         return ICMP_NO_ROUTE;
     case VERDICT_NAT_SOURCE:
         return ICMP_SOURCE_POLICY;
