@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Bytes are events: two engines, each with a tunnel inside a tunnel, and an enemy between them who
- * may also write to both TUNs. Whatever happened, all buffers come back, nothing exceeds the link,
- * and once the enemy is gone the two speak again. */
+/* The first byte is a shape, the others are events: two engines, between them a tunnel inside a tunnel,
+ * a peer that rides its fellow (RULES A8), or such peers inside a carrier; and an enemy in the middle
+ * who may also write to both TUNs. Whatever happened, all buffers come back, nothing exceeds the link,
+ * nothing goes straight to an endpoint inside, and once the enemy is gone the two speak again. */
 #include <stdlib.h>
 
 #include "simulation/simulation.h"
@@ -11,9 +12,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 #define EVENTS_MOST 200
 #define LINK_MTU 1500
 
+/* The client's innermost peer is always at 10.0.0.1:51821, and 10.1.0.1 is behind it. */
+enum shape { NESTED, FELLOWS, FELLOWS_INSIDE, SHAPES };
+
 struct play {
     const uint8_t *data;
     size_t left;
+    enum shape shape;
     struct sim *sim;
     struct sim_host *hosts[2]; /* client, server */
     struct sim_datagram *kept; /* the enemy's copy */
@@ -62,23 +67,92 @@ static size_t take_bytes(struct play *play, size_t most)
     return len;
 }
 
+/* The entry, and as its tunnel's second peer the exit, whose endpoint the entry has. That the exit has
+ * 10.3.0.0/24 lets them ride each other, if the entry moves there. */
+static void add_fellows(struct sim_network *network, int carrier, const char *entry)
+{
+    int tunnel = sim_add_tunnel(network, "fellows", carrier, 1, "10.0.0.2 fd00::2");
+    sim_add_peer(network, tunnel, 3, "10.0.0.0/24 fd00::/64", entry);
+    sim_add_peer(network, tunnel, 4, "0.0.0.0/0 ::/0 10.3.0.0/24", "10.0.0.1:51821")
+        ->persistent_keepalive_s = 25;
+}
+
+static void describe_client(enum shape shape, struct sim_network *network)
+{
+    sim_network_init(network);
+    switch (shape) {
+    case FELLOWS:
+        add_fellows(network, TUNNEL_NO_CARRIER, "192.0.2.2:51820");
+        break;
+    case FELLOWS_INSIDE:
+        sim_add_tunnel(network, "carrier", TUNNEL_NO_CARRIER, 5, "10.0.0.2 fd00::2");
+        sim_add_peer(network, 0, 6, "10.0.0.0/8 fd00::/8", "192.0.2.2:51820");
+        add_fellows(network, 0, "10.2.0.1:51822");
+        break;
+    default:
+        sim_add_tunnel(network, "outer", TUNNEL_NO_CARRIER, 1, "10.0.0.2 fd00::2");
+        sim_add_peer(network, 0, 3, "0.0.0.0/0 ::/0", "192.0.2.2:51820");
+        sim_add_tunnel(network, "inner", 0, 2, "10.1.0.2 fd01::2");
+        sim_add_peer(network, 1, 4, "10.1.0.0/24 fd01::/64", "10.0.0.1:51821")
+            ->persistent_keepalive_s = 25;
+        break;
+    }
+}
+
+/* To it, tunnels inside tunnels in any shape. */
+static void describe_server(enum shape shape, struct sim_network *network)
+{
+    int carrier = TUNNEL_NO_CARRIER, inner;
+    sim_network_init(network);
+    if (shape == FELLOWS_INSIDE) {
+        carrier = sim_add_tunnel(network, "carrier", TUNNEL_NO_CARRIER, 6, "10.2.0.1 fd02::1");
+        sim_add_peer(network, carrier, 5, "10.0.0.0/24 fd00::/64", NULL);
+    }
+    carrier = sim_add_tunnel(network, "outer", carrier, 3, "10.0.0.1 fd00::1");
+    sim_add_peer(network, carrier, 1, "10.0.0.0/24 fd00::/64", NULL);
+    if (shape == FELLOWS_INSIDE)
+        network->tunnels[carrier].listen_port = 51822;
+    inner = sim_add_tunnel(network, "inner", carrier, 4, "10.1.0.1 fd01::1");
+    network->tunnels[inner].listen_port = 51821;
+    if (shape == NESTED)
+        sim_add_peer(network, inner, 2, "10.1.0.0/24 fd01::/64", NULL);
+    else
+        sim_add_peer(network, inner, 1, "10.0.0.0/24 fd00::/64", NULL);
+}
+
+/* RULES A7, A8: the exit's address is nobody's outside. */
+static bool is_not_straight(void *context, struct sim_datagram *datagram)
+{
+    const struct play *play = context;
+    const struct address *to = &datagram->destination.address;
+    const struct address exit4 = sample_address("10.0.0.1"), exit6 = sample_address("fd00::1");
+    require(datagram->is_raw || datagram->sender != play->hosts[0] ||
+            !(address_is_equal(to, &exit4) || address_is_equal(to, &exit6)));
+    return true;
+}
+
 static void add_hosts(struct play *play)
 {
     struct sim_network network;
-    sim_network_init(&network);
-    sim_add_tunnel(&network, "outer", TUNNEL_NO_CARRIER, 1, "10.0.0.2 fd00::2");
-    sim_add_peer(&network, 0, 3, "0.0.0.0/0 ::/0", "192.0.2.2:51820");
-    sim_add_tunnel(&network, "inner", 0, 2, "10.1.0.2 fd01::2");
-    sim_add_peer(&network, 1, 4, "10.1.0.0/24 fd01::/64", "10.0.0.1:51821")
-        ->persistent_keepalive_s = 25;
+    describe_client(play->shape, &network);
     play->hosts[0] = sim_add_host(play->sim, "client", "192.0.2.1 2001:db8::1", &network, LINK_MTU);
-    sim_network_init(&network);
-    sim_add_tunnel(&network, "outer", TUNNEL_NO_CARRIER, 3, "10.0.0.1 fd00::1");
-    sim_add_peer(&network, 0, 1, "10.0.0.0/24 fd00::/64", NULL);
-    sim_add_tunnel(&network, "inner", 0, 4, "10.1.0.1 fd01::1");
-    sim_add_peer(&network, 1, 2, "10.1.0.0/24 fd01::/64", NULL);
-    network.tunnels[1].listen_port = 51821;
+    describe_server(play->shape, &network);
     play->hosts[1] = sim_add_host(play->sim, "server", "192.0.2.2 2001:db8::2", &network, LINK_MTU);
+    play->sim->hook = is_not_straight;
+    play->sim->hook_context = play;
+}
+
+static void set_exit(struct play *play, const struct endpoint *endpoint)
+{
+    engine_set_endpoint(play->hosts[0]->engine, play->shape != FELLOWS, play->shape != NESTED,
+                        endpoint, play->sim->now);
+}
+
+static void set_entry(struct play *play, const char *text)
+{
+    const struct endpoint endpoint = sample_endpoint(text);
+    engine_set_endpoint(play->hosts[0]->engine, play->shape == FELLOWS_INSIDE, 0, &endpoint,
+                        play->sim->now);
 }
 
 /* ---- events ---- */
@@ -89,12 +163,17 @@ static struct sample make_sample(struct play *play, bool is_server, unsigned bit
                                            {"10.0.0.2", "10.0.0.1"},
                                            {"fd00::2", "fd01::1"},
                                            {"fd00::2", "fd00::1"}};
+    static const char *const inside_ends[4][2] = {{"10.2.0.1", "10.1.0.2"},
+                                                  {"10.2.0.1", "10.0.0.2"},
+                                                  {"fd02::1", "fd01::2"},
+                                                  {"fd02::1", "fd00::2"}};
     static const char *const server_ends[4][2] = {{"10.0.0.1", "10.1.0.2"},
                                                   {"10.0.0.1", "10.0.0.2"},
                                                   {"fd00::1", "fd01::2"},
                                                   {"fd00::1", "fd00::2"}};
     static const uint8_t protocols[] = {IP_PROTOCOL_UDP, IP_PROTOCOL_TCP, IP_PROTOCOL_ICMP, 47};
-    const char *const *pair = is_server ? server_ends[bits & 3] : ends[bits & 3];
+    const char *const(*servers)[2] = play->shape == FELLOWS_INSIDE ? inside_ends : server_ends;
+    const char *const *pair = is_server ? servers[bits & 3] : ends[bits & 3];
     return (struct sample){.source = pair[0],
                            .destination = pair[1],
                            .protocol = protocols[bits >> 2 & 3],
@@ -202,7 +281,10 @@ static void command(struct play *play)
         engine_set_root_mtu(host->engine, 0, which * 6 % (LINK_MTU - 60 + 1));
         break;
     case 3:
-        engine_set_endpoint(play->hosts[0]->engine, 1, 0, &endpoint, now);
+        if (which & 4)
+            set_entry(play, "10.3.0.1:51820"); /* inside the exit: a circle, until it moves */
+        else
+            set_exit(play, &endpoint);
         break;
     case 4:
         sim_move(play->hosts[0], places[which % 3]);
@@ -252,14 +334,16 @@ static void make_peace(struct play *play)
 {
     struct sim *sim = play->sim;
     const struct endpoint outer = sample_endpoint("192.0.2.2:51820");
-    const struct endpoint inner = sample_endpoint("10.0.0.1:51821");
+    const struct endpoint exit = sample_endpoint("10.0.0.1:51821");
     sim_run(sim, SIM_S);
     for (unsigned i = 0; i < 2; i++) {
         engine_set_up(play->hosts[i]->engine, true, sim->now);
         engine_set_root_mtu(play->hosts[i]->engine, 0, LINK_MTU - 60);
     }
     engine_set_endpoint(play->hosts[0]->engine, 0, 0, &outer, sim->now);
-    engine_set_endpoint(play->hosts[0]->engine, 1, 0, &inner, sim->now);
+    if (play->shape == FELLOWS_INSIDE)
+        set_entry(play, "10.2.0.1:51822");
+    set_exit(play, &exit);
     sim_forget_inbox(play->hosts[1]);
     for (unsigned i = 0; i < 60 && play->hosts[1]->inbox_count == 0; i++) {
         const struct sample sample = {.source = "10.0.0.2",
@@ -279,6 +363,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     play = (struct play){.data = data, .left = size, .sim = sim_new()};
     play.sim->random = &random;
     play.sim->is_fed_rubbish = true;
+    play.shape = (enum shape)(take(&play) % SHAPES);
     add_hosts(&play);
     for (unsigned i = 0; i < EVENTS_MOST && play.left; i++)
         play_one(&play);
