@@ -311,11 +311,13 @@ static void test_f3_own_datagrams_are_steered_past_every_full_tunnel(void)
         for (unsigned i = 0; i < 16; i++) {
             unsigned steering = places[i / 4], full = places[i % 4];
             bool steers_first = i % 2; /* they come in either order */
-            snprintf(command, sizeof(command),
-                     "for f in -4 -6; do a='ip %%s rule add pref %u table 52'; b='ip %%s rule add pref "
-                     "%u not fwmark 0x51 table 77'; for r in \"$%c\" \"$%c\"; do $(printf \"$r\" $f); "
-                     "done; done",
-                     steering, full, steers_first ? 'a' : 'b', steers_first ? 'b' : 'a');
+            char rules[2][96];
+            snprintf(rules[!steers_first], sizeof(rules[0]), "ip $f rule add pref %u table 52",
+                     steering);
+            snprintf(rules[steers_first], sizeof(rules[0]),
+                     "ip $f rule add pref %u not fwmark 0x51 table 77", full);
+            snprintf(command, sizeof(command), "for f in -4 -6; do %s; %s; done", rules[0],
+                     rules[1]);
             if (steering == full && !steers_first)
                 continue; /* the full tunnel takes all before */
             run(&networks, command);
