@@ -179,8 +179,8 @@ static int prepare(struct daemon *daemon)
 static int succeed_earlier(struct daemon *daemon)
 {
     const char *name = daemon->config->name;
-    int result = daemon->options->replaces ? replace_check(daemon->config, &daemon->why) : 0;
-    if (result == 0 && daemon->options->replaces)
+    int result = daemon->replaces ? replace_check(daemon->config, &daemon->why) : 0;
+    if (result == 0 && daemon->replaces)
         result = replace_end(name, &daemon->has_replaced, &daemon->why);
     if (result != 0)
         return result;
@@ -430,6 +430,7 @@ static void tell_failure(struct daemon *daemon, int result)
 int daemon_run(const struct daemon_options *options)
 {
     struct daemon daemon = {.options = options, .keeper = options->keeper,
+                            .attendant = options->attendant, .replaces = options->replaces,
                             .config = options->config,
                             .description = options->config->network};
     text_init(&daemon.why, daemon.reason, sizeof(daemon.reason));

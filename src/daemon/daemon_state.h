@@ -34,6 +34,8 @@ struct daemon {
     const struct daemon_options *options;
     struct log log;
     struct keeper *keeper; /* of the system's DNS; the options' */
+    struct attendant *attendant; /* the same, of its hooks */
+    bool replaces;
     const struct config *config;
     struct network_description description; /* the config's, with what the host adds */
 

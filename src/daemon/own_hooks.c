@@ -2,16 +2,14 @@
 #include "daemon/own_hooks.h"
 
 #include "daemon/attendant.h"
-#include "daemon/daemon.h"
 #include "daemon/settle.h"
 #include "host/life.h"
 
 int own_hooks_pre_up(struct daemon *daemon)
 {
-    const struct daemon_options *options = daemon->options;
-    if (!options->replaces && life_goes_on(daemon->config->name))
+    if (!daemon->replaces && life_goes_on(daemon->config->name))
         return 0;
-    return attendant_pre_up(options->attendant, &daemon->why);
+    return attendant_pre_up(daemon->attendant, &daemon->why);
 }
 
 static void attendant_ready(void *context, uint32_t events)
@@ -21,7 +19,7 @@ static void attendant_ready(void *context, uint32_t events)
     struct text why;
     (void)events;
     text_init(&why, reason, sizeof(reason));
-    int heard = attendant_hear(daemon->options->attendant, &why);
+    int heard = attendant_hear(daemon->attendant, &why);
     if (heard < 0)
         loop_remove(daemon->loop, &daemon->attendant_source);
     if (heard != 1)
@@ -36,7 +34,7 @@ static void attendant_ready(void *context, uint32_t events)
 
 int own_hooks_post_up(struct daemon *daemon)
 {
-    struct attendant *attendant = daemon->options->attendant;
+    struct attendant *attendant = daemon->attendant;
     if (attendant->socket < 0)
         return 0;
     daemon->attendant_source = (struct loop_source){.fd = attendant->socket,
@@ -55,7 +53,7 @@ void own_hooks_end(struct daemon *daemon)
         return;
     }
     daemon->hooks = HOOKS_PRE_DOWN;
-    attendant_pre_down(daemon->options->attendant);
+    attendant_pre_down(daemon->attendant);
 }
 
 void own_hooks_post_down(struct daemon *daemon)
@@ -64,6 +62,6 @@ void own_hooks_post_down(struct daemon *daemon)
     struct text why;
     text_init(&why, reason, sizeof(reason));
     if (daemon->hooks == HOOKS_PRE_DOWN && !daemon->is_orphaned &&
-        !attendant_post_down(daemon->options->attendant, &why))
+        !attendant_post_down(daemon->attendant, &why))
         settle_log(daemon, reason);
 }
