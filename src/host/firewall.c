@@ -220,14 +220,19 @@ static void put_to_guests(FILE *to, const struct firewall *firewall, const char 
     }
 }
 
-/* What is for all on the link, as DHCP's and a router's answers are. */
+/* What guests are configured by, and answers to their link-local addresses. No other group: whoever
+ * puts a cable into the bridge, with nobody there to hear of it, lets the host's names and searches
+ * (mDNS, SSDP) out to all that are behind it. */
 static void put_to_guests_links(FILE *to, const struct firewall *firewall)
 {
-    static const char *const groups[] = {"ip daddr { 224.0.0.0/4, 255.255.255.255 }",
-                                         "ip6 daddr { fe80::/10, ff00::/8 }"};
-    for (unsigned i = 0; firewall->bridge_count && i < 2; i++) {
+    static const char *const what[] = {
+        "ip daddr 255.255.255.255 udp sport 67 udp dport 68",
+        "ip6 daddr { fe80::/10, ff02::1 } icmpv6 type { nd-router-advert, mld-listener-query }",
+        "ip6 daddr fe80::/10 ct state established,related",
+        "ip6 daddr fe80::/10 udp sport 547 udp dport 546"};
+    for (size_t i = 0; firewall->bridge_count && i < sizeof(what) / sizeof(*what); i++) {
         put_bridges(to, firewall, "oif");
-        fprintf(to, "%s accept\n", groups[i]);
+        fprintf(to, "%s accept\n", what[i]);
     }
 }
 

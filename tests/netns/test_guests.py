@@ -165,6 +165,59 @@ def F4_what_guests_send_goes_nowhere_after_a_crash():
     tap.same_lines(scene.client.network_state(), scene.before, "after down")
 
 
+SEND = """
+import socket, struct, sys
+index = socket.if_nametoindex("docker0")
+for family, where in ((socket.AF_INET, ("224.0.0.251", "239.255.255.250", "255.255.255.255")),
+                      (socket.AF_INET6, ("ff02::fb", "ff05::c"))):
+    sender = socket.socket(family, socket.SOCK_DGRAM)
+    sender.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+    sender.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"docker0")
+    for address in where:
+        try:
+            sender.sendto(b"a name of mine", (address, 5353, 0, index)[:2 if "." in address else 4])
+        except OSError as error:
+            print(address, error)
+"""
+
+
+@tap.test
+def F4_a_cable_put_into_a_guests_bridge_after_a_crash_is_no_way_out():
+    """With the address and the route that a DHCP client would lay there."""
+    client, before = scene.client, scene.before
+    ways = [("default", "via", GATEWAY), ("default", "via", "2001:db8:2::1")]
+    hopwire = scene.up(network={"KillSwitch": "on"})
+    wait_reachable(client, OFFICE)
+    hopwire.kill()
+    capture = client.capture("uplink")
+    client.ip("link", "set", "uplink", "master", "docker0")
+    try:
+        client.ip("address", "flush", "dev", "uplink", "scope", "global")
+        client.address("docker0", f"{CLIENT}/24", "2001:db8:2::2/64")
+        for way in ways:
+            client.route(*way)
+        for destination in (WORLD, WORLD6, GATEWAY, OFFICE, ENTRY, "2001:db8:2::1"):
+            client.ping(destination, wait=0.3)
+            client.ping(destination, "-I", "docker0", wait=0.3)
+            scene.ask(destination, 53, "--timeout", "0.1")
+        client.run("python3", "-c", SEND)
+        # What configures guests, and the neighbours of a link, speak of nothing else.
+        of_link = ("fe80", "ff02::1:ff", "ff02::16", "ff02::2", "ff02::1")
+        seen = [p for p in capture.stop()
+                if p.src in (CLIENT, f"{DOCKER}.1", "2001:db8:2::2", f"{DOCKER6}1")
+                or p.src.startswith("fe80")]
+        tap.equal([p for p in seen if not p.dst.startswith(of_link)][:4], [], "on the cable")
+    finally:
+        client.ip("link", "set", "uplink", "nomaster")
+        client.ip("address", "del", f"{CLIENT}/24", "dev", "docker0")
+        client.ip("address", "del", "2001:db8:2::2/64", "dev", "docker0")
+        client.address("uplink", f"{CLIENT}/24", "2001:db8:2::2/64")
+        for way in ways:
+            client.route(*way)
+    hopwire.down()
+    tap.same_lines(client.network_state(), before, "after down")
+
+
 @tap.test
 def A1_a_tunnel_s_own_route_of_the_bridge_s_length_goes_before():
     scene.up(office={"Routes": f"{DOCKER}.0/16"}, office_peer={"AllowedIPs": f"{DOCKER}.0/16"})
