@@ -341,9 +341,9 @@ static int refuse_throw_in_main(const struct routing *routing, const struct rout
     return 0;
 }
 
-static struct rule_order order_of(const struct routing *routing)
+static struct rule_plan_network order_of(const struct routing *routing)
 {
-    return (struct rule_order){
+    return (struct rule_plan_network){
         .mark = routing->mark,
         .mask = routing->mask,
         .tables = {routing->tables[0], routing->tables[1]},
@@ -356,7 +356,7 @@ static struct rule_order order_of(const struct routing *routing)
 
 int routing_keep_rules(struct netlink *netlink, const struct routing *routing, struct text *why)
 {
-    struct rule_order order = order_of(routing);
+    struct rule_plan_network order = order_of(routing);
     return routing->mode == ROUTING_AUTO ? rule_order_keep(netlink, &order, why) : 0;
 }
 
@@ -459,7 +459,7 @@ int routing_update(struct netlink *netlink, struct routing *routing,
 int routing_lay(struct netlink *netlink, struct routing *routing,
                 const struct routing_entry *entries, size_t count, struct text *why)
 {
-    struct rule_order order = order_of(routing);
+    struct rule_plan_network order = order_of(routing);
     int result = routing->mode == ROUTING_AUTO ? rule_order_claim(netlink, &order, why) : 0;
     if (result == -EEXIST) /* all of them are another network's */
         return result;
@@ -479,7 +479,7 @@ int routing_undo(struct netlink *netlink, const struct routing *routing, struct 
     char unheard[256];
     struct text silent;
     text_init(&silent, unheard, sizeof(unheard));
-    struct rule_order order = order_of(routing);
+    struct rule_plan_network order = order_of(routing);
     int first = routing->mode == ROUTING_AUTO ? rule_order_remove(netlink, &order, why) : 0;
     if (routing->mode == ROUTING_OFF)
         return first;

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 
 #include "host/kernel_route.h"
-#include "host/rule_plan.h"
 
 struct order {
     struct netlink *netlink;
@@ -185,8 +184,9 @@ static int arrange(struct order *order)
 
 /* ---- doors ---- */
 
-static int order_read(struct order *order, struct netlink *netlink, const struct rule_order *network,
-                      enum family family, struct text *why)
+static int order_read(struct order *order, struct netlink *netlink,
+                      const struct rule_plan_network *network, enum family family,
+                      struct text *why)
 {
     *order = (struct order){
         .netlink = netlink, .plan = {.network = network, .family = family}, .why = why};
@@ -206,8 +206,8 @@ static int order_read(struct order *order, struct netlink *netlink, const struct
     return 0;
 }
 
-static int keep_family(struct netlink *netlink, const struct rule_order *network, enum family family,
-                       struct text *why)
+static int keep_family(struct netlink *netlink, const struct rule_plan_network *network,
+                       enum family family, struct text *why)
 {
     struct order order;
     int result = order_read(&order, netlink, network, family, why);
@@ -217,7 +217,8 @@ static int keep_family(struct netlink *netlink, const struct rule_order *network
     return result;
 }
 
-int rule_order_keep(struct netlink *netlink, const struct rule_order *network, struct text *why)
+int rule_order_keep(struct netlink *netlink, const struct rule_plan_network *network,
+                    struct text *why)
 {
     int result = keep_family(netlink, network, FAMILY_IPV4, why);
     if (result == 0 && network->has_ipv6)
@@ -225,7 +226,8 @@ int rule_order_keep(struct netlink *netlink, const struct rule_order *network, s
     return result;
 }
 
-int rule_order_claim(struct netlink *netlink, const struct rule_order *network, struct text *why)
+int rule_order_claim(struct netlink *netlink, const struct rule_plan_network *network,
+                     struct text *why)
 {
     struct order order;
     struct kernel_rule own[RULE_PLAN_OWN_MOST];
@@ -262,7 +264,7 @@ static bool is_needed(const struct order *order, size_t at)
 
 static bool is_to_go(const struct order *order, size_t at)
 {
-    const struct rule_order *network = order->plan.network;
+    const struct rule_plan_network *network = order->plan.network;
     const struct kernel_rule *rule = &order->plan.rules[at];
     bool is_of_mark = rule->mask == network->mask && rule->mark == (network->mark & network->mask);
     if (!kernel_rule_is_hopwires(rule->protocol) || !rule->mask)
@@ -274,8 +276,8 @@ static bool is_to_go(const struct order *order, size_t at)
     return rule_plan_has_table(network, rule);
 }
 
-static int remove_family(struct netlink *netlink, const struct rule_order *network, enum family family,
-                         struct text *why)
+static int remove_family(struct netlink *netlink, const struct rule_plan_network *network,
+                         enum family family, struct text *why)
 {
     struct order order;
     int result = order_read(&order, netlink, network, family, why);
@@ -286,7 +288,8 @@ static int remove_family(struct netlink *netlink, const struct rule_order *netwo
     return result;
 }
 
-int rule_order_remove(struct netlink *netlink, const struct rule_order *network, struct text *why)
+int rule_order_remove(struct netlink *netlink, const struct rule_plan_network *network,
+                      struct text *why)
 {
     char unheard[256];
     struct text silent;

@@ -46,26 +46,19 @@
 #ifndef HOST_RULE_ORDER_H
 #define HOST_RULE_ORDER_H
 
-#include "host/kernel_rule.h"
-
-/* One network. */
-struct rule_order {
-    uint32_t mark, mask; /* struct routing's, as are the next two */
-    uint32_t tables[2];
-    uint32_t priority;
-    bool is_closed;      /* a kill switch: main is not asked */
-    bool has_default[2]; /* of IPv4, of IPv6 */
-    bool has_ipv6;       /* false: its rules are IPv4's alone */
-};
+#include "host/rule_plan.h"
 
 /* All: 0, or -errno and a sentence; between processes that share a host one at a time: the caller's
  * lock. */
 
 /* Before the first rule_order_keep. -EEXIST: another network has these tables, and nothing changed. */
-int rule_order_claim(struct netlink *netlink, const struct rule_order *network, struct text *why);
+int rule_order_claim(struct netlink *netlink, const struct rule_plan_network *network,
+                     struct text *why);
 /* Adds what is missing and moves what does not stand where it should, of other networks too. */
-int rule_order_keep(struct netlink *netlink, const struct rule_order *network, struct text *why);
+int rule_order_keep(struct netlink *netlink, const struct rule_plan_network *network,
+                    struct text *why);
 /* Removes ours, and what no other network needs. */
-int rule_order_remove(struct netlink *netlink, const struct rule_order *network, struct text *why);
+int rule_order_remove(struct netlink *netlink, const struct rule_plan_network *network,
+                      struct text *why);
 
 #endif

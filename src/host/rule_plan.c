@@ -28,8 +28,8 @@ enum rule_class rule_plan_class(const struct kernel_rule *rule)
 
 bool rule_plan_is_same(const struct kernel_rule *a, const struct kernel_rule *b)
 {
-    return a->priority == b->priority && a->table == b->table && a->target == b->target && a->mark == b->mark &&
-           a->mask == b->mask && a->is_inverted == b->is_inverted &&
+    return a->priority == b->priority && a->table == b->table && a->target == b->target &&
+           a->mark == b->mark && a->mask == b->mask && a->is_inverted == b->is_inverted &&
            a->suppresses_default == b->suppresses_default && a->is_of_host == b->is_of_host &&
            a->protocol == b->protocol;
 }
@@ -64,12 +64,12 @@ int rule_plan_local(const struct kernel_rule *rules, size_t count)
 }
 
 /* By the tables that are ours alone. */
-bool rule_plan_has_table(const struct rule_order *network, const struct kernel_rule *rule)
+bool rule_plan_has_table(const struct rule_plan_network *network, const struct kernel_rule *rule)
 {
     return rule->table && (rule->table == network->tables[0] || rule->table == network->tables[1]);
 }
 
-bool rule_plan_is_own(const struct rule_order *network, const struct kernel_rule *rule)
+bool rule_plan_is_own(const struct rule_plan_network *network, const struct kernel_rule *rule)
 {
     return rule->is_inverted ? rule_plan_has_table(network, rule) : rule->mark == network->mark;
 }
@@ -131,7 +131,7 @@ static struct kernel_rule main_for(const struct kernel_rule *second, uint32_t pr
 
 size_t rule_plan_own(const struct rule_plan *plan, struct kernel_rule rules[RULE_PLAN_OWN_MOST])
 {
-    const struct rule_order *network = plan->network;
+    const struct rule_plan_network *network = plan->network;
     size_t count = 0;
     uint32_t first = plan->priority, step = 0;
     if (network->priority > first) {
@@ -232,9 +232,9 @@ static void lift_class(struct rule_plan *plan, enum rule_class class, uint32_t m
 }
 
 /* Behind a /0 nothing of the family is asked any more: what has to go before it moves up to it, which
- * takes no others' rule between the two anything. Kill switches first, since longer prefixes go before
- * them too; these a step in front, as their own network's would, so that two tables' rules of one
- * priority stay the sign of a network that follows local. */
+ * takes nothing from others' rules between the two. Kill switches first, since longer prefixes go
+ * before them too; these a step in front, as their own network's would, so that two tables' rules of
+ * one priority stay the sign of a network that follows local. */
 static void lift(struct rule_plan *plan)
 {
     lift_class(plan, CLASS_CLOSED, barrier_of(plan, false));

@@ -3,9 +3,19 @@
 #ifndef HOST_RULE_PLAN_H
 #define HOST_RULE_PLAN_H
 
-#include "host/rule_order.h"
+#include "host/kernel_rule.h"
 
 #define RULE_PLAN_OWN_MOST 5
+
+/* One network. */
+struct rule_plan_network {
+    uint32_t mark, mask; /* struct routing's, as are the next two */
+    uint32_t tables[2];
+    uint32_t priority;
+    bool is_closed;      /* a kill switch: main is not asked */
+    bool has_default[2]; /* of IPv4, of IPv6 */
+    bool has_ipv6;       /* false: its rules are IPv4's alone */
+};
 
 /* In the order in which they stand. */
 enum rule_class {
@@ -18,7 +28,7 @@ enum rule_class {
 };
 
 struct rule_plan {
-    const struct rule_order *network;
+    const struct rule_plan_network *network;
     enum family family;
     struct kernel_rule *rules; /* as they stand */
     size_t count;
@@ -28,8 +38,8 @@ struct rule_plan {
     size_t wanted_count;
 };
 
-/* Fills `wanted`, which has room for RULE_PLAN_ROOM rules. */
-#define RULE_PLAN_ROOM(count) (2 * ((count) + RULE_PLAN_OWN_MOST)) /* a main's beside each second's */
+/* Fills `wanted`, which has room for RULE_PLAN_ROOM rules: a main's beside each second table's. */
+#define RULE_PLAN_ROOM(count) (2 * ((count) + RULE_PLAN_OWN_MOST))
 void rule_plan_want(struct rule_plan *plan);
 /* The network's own alone, its first table's first; how many. */
 size_t rule_plan_own(const struct rule_plan *plan, struct kernel_rule rules[RULE_PLAN_OWN_MOST]);
@@ -37,8 +47,8 @@ size_t rule_plan_own(const struct rule_plan *plan, struct kernel_rule rules[RULE
 bool rule_plan_is_hopwires(const struct kernel_rule *rule);
 /* Of one of Hopwire's. */
 enum rule_class rule_plan_class(const struct kernel_rule *rule);
-bool rule_plan_is_own(const struct rule_order *network, const struct kernel_rule *rule);
-bool rule_plan_has_table(const struct rule_order *network, const struct kernel_rule *rule);
+bool rule_plan_is_own(const struct rule_plan_network *network, const struct kernel_rule *rule);
+bool rule_plan_has_table(const struct rule_plan_network *network, const struct kernel_rule *rule);
 bool rule_plan_is_same(const struct kernel_rule *a, const struct kernel_rule *b);
 bool rule_plan_holds(const struct kernel_rule *rules, size_t count, const struct kernel_rule *rule);
 

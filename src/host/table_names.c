@@ -3,12 +3,10 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <linux/rtnetlink.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "host/kernel_route.h"
-#include "host/kernel_rule.h"
 
 #define PATH_BYTES 512
 #define LINE_BYTES 512
@@ -95,9 +93,9 @@ bool table_names_find(const char *root, const char *name, uint32_t *table)
 
 const char *table_names_show(uint32_t table, char text[TABLE_NAMES_TEXT_BYTES])
 {
-    const char *name = table == KERNEL_ROUTE_TABLE_MAIN     ? "main"
-                       : table == KERNEL_RULE_TABLE_LOCAL   ? "local"
-                       : table == KERNEL_RULE_TABLE_DEFAULT ? "default"
+    const char *name = table == RT_TABLE_MAIN      ? "main"
+                       : table == RT_TABLE_LOCAL   ? "local"
+                       : table == RT_TABLE_DEFAULT ? "default"
                                                             : NULL;
     if (name)
         snprintf(text, TABLE_NAMES_TEXT_BYTES, "%s", name);
