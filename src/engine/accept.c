@@ -47,19 +47,18 @@ static enum verdict enter_child(struct inbound_entry *entry, struct node *child,
 /* RULES C5: the fragment is kept, makes a datagram whole, or (ACCEPT_TUN) is for no virtual socket. */
 static enum accept_road take_fragment(struct accept *accept, bool is_carried)
 {
-    struct inbound *inbound = accept->inbound;
     struct inbound_entry *entry = accept->entry;
     struct node *node = entry->node;
     const struct address source = ip_source(entry->packet->data, &accept->view);
     const struct address destination = ip_destination(entry->packet->data, &accept->view);
-    struct reassembly_result result = fragments_add(&inbound->fragments, node, entry->packet,
+    struct reassembly_result result = fragments_add(accept->fragments, node, entry->packet,
                                                     &accept->view, is_carried, accept->now);
     accept->released = result.released;
     if (result.road == REASSEMBLY_PASSES)
         return ACCEPT_TUN;
     if (result.road == REASSEMBLY_KEPT)
         return ACCEPT_CONSUMED;
-    pool_give_packet(inbound->core->pool, entry->packet);
+    pool_give_packet(accept->core->pool, entry->packet);
     entry->packet = result.whole;
     uint16_t port = load_be16(result.whole->data + 2);
     struct node *child = node_child_at_port(node, port);
@@ -67,21 +66,20 @@ static enum accept_road take_fragment(struct accept *accept, bool is_carried)
         accept->verdict = enter_child(entry, child, &source, &destination);
         return accept->verdict == VERDICT_OK ? ACCEPT_CARRIED : ACCEPT_REFUSED;
     }
-    int own = own_socket_at(inbound->own_sockets, node, port);
-    accept->verdict = own_socket_deliver(inbound->own_sockets, own, &source, result.whole->data,
+    int own = own_socket_at(accept->own_sockets, node, port);
+    accept->verdict = own_socket_deliver(accept->own_sockets, own, &source, result.whole->data,
                                          result.whole->len_bytes);
     return accept->verdict == VERDICT_OK ? ACCEPT_CONSUMED : ACCEPT_REFUSED;
 }
 
 static int route_of(const struct accept *accept, enum family family, const uint8_t *bytes)
 {
-    return routes_lookup_bytes(&accept->inbound->core->tree.routes, family, bytes);
+    return routes_lookup_bytes(&accept->core->tree.routes, family, bytes);
 }
 
 static bool is_virtual_port(const struct accept *accept, const struct node *node, uint16_t port)
 {
-    return node_child_at_port(node, port) ||
-           own_socket_at(accept->inbound->own_sockets, node, port) >= 0;
+    return node_child_at_port(node, port) || own_socket_at(accept->own_sockets, node, port) >= 0;
 }
 
 static void find_source(struct accept *accept, const struct node *node, const uint8_t *packet)
@@ -97,7 +95,7 @@ static void find_source(struct accept *accept, const struct node *node, const ui
         .address = address,
         .peer = trie_lookup_bytes(&node->tunnel.allowed_ips, family, bytes),
         .route = route_of(accept, family, bytes),
-        .is_out_of_scope = tree_is_out_of_scope(&accept->inbound->core->tree, node, &address),
+        .is_out_of_scope = tree_is_out_of_scope(&accept->core->tree, node, &address),
     };
 }
 
@@ -176,7 +174,7 @@ static enum verdict accept_for_tun(const struct accept *accept, const struct nod
     enum verdict verdict = judge(accept, node, packet->data);
     if (verdict == VERDICT_OK && node->nat_is_on)
         verdict = nat_rewrite(packet->data, packet->len_bytes, view, NAT_DESTINATION,
-                              tree_nat_address(&accept->inbound->core->tree, family), 0);
+                              tree_nat_address(&accept->core->tree, family), 0);
     if (verdict == VERDICT_OK && mss_is_negotiated(packet->data, view))
         mss_clamp(packet->data, view, mss_of_mtu(family, node->mtu_bytes), false);
     return verdict;
@@ -203,8 +201,8 @@ static enum accept_road enter(struct accept *accept, struct node *child, int own
     packet_pull(packet, view->transport_offset);
     if (accept->verdict == VERDICT_OK)
         accept->verdict = child ? enter_child(accept->entry, child, &from, &to)
-                                : own_socket_deliver(accept->inbound->own_sockets, own, &from,
-                                                     packet->data, packet->len_bytes);
+                                : own_socket_deliver(accept->own_sockets, own, &from, packet->data,
+                                                     packet->len_bytes);
     if (accept->verdict != VERDICT_OK)
         return ACCEPT_REFUSED;
     return child ? ACCEPT_CARRIED : ACCEPT_CONSUMED;
@@ -218,7 +216,6 @@ static enum accept_road refuse(struct accept *accept, enum verdict verdict)
 
 enum accept_road accept_packet(struct accept *accept)
 {
-    struct inbound *inbound = accept->inbound;
     struct packet *packet = accept->entry->packet;
     struct node *node = accept->entry->node;
     struct ip_view *view = &accept->view;
@@ -240,8 +237,8 @@ enum accept_road accept_packet(struct accept *accept)
     }
     uint16_t port = virtual_port(node, bytes, view);
     struct node *child = port ? node_child_at_port(node, port) : NULL;
-    int own = port && !child ? own_socket_at(inbound->own_sockets, node, port) : -1;
-    if (reassembly_concerns(view) && fragments_has(&inbound->fragments, node) &&
+    int own = port && !child ? own_socket_at(accept->own_sockets, node, port) : -1;
+    if (reassembly_concerns(view) && fragments_has(accept->fragments, node) &&
         is_own_address(node, (enum family)view->family, bytes + view->destination_offset)) {
         enum accept_road road = take_fragment(accept, child != NULL || own >= 0);
         if (road != ACCEPT_TUN)
@@ -251,6 +248,6 @@ enum accept_road accept_packet(struct accept *accept)
     }
     accept->verdict = accept_for_tun(accept, node, packet);
     if (accept->verdict == VERDICT_ICMP_CONSUMED)
-        path_mtu_hear(inbound->core, accept->peer, bytes, view, accept->now);
+        path_mtu_hear(accept->core, accept->peer, bytes, view, accept->now);
     return accept->verdict == VERDICT_OK ? ACCEPT_TUN : ACCEPT_REFUSED;
 }

@@ -3,7 +3,10 @@
 #ifndef ENGINE_ACCEPT_H
 #define ENGINE_ACCEPT_H
 
-#include "engine/inbound.h"
+#include "engine/fragments.h"
+#include "engine/inbound_entry.h"
+
+struct own_sockets;
 
 enum accept_road {
     ACCEPT_REFUSED,  /* see the verdict */
@@ -25,7 +28,9 @@ struct accept_source {
 
 /* A pass's acceptance, packet by packet. */
 struct accept {
-    struct inbound *inbound; /* these and `source` (zero): set at the pass's start */
+    struct core *core; /* these and `source` (zero): set at the start of the pass */
+    struct fragments *fragments;
+    struct own_sockets *own_sockets;
     instant_ns now;
     struct accept_source source;
     struct inbound_entry *entry; /* these two for each packet: whose plaintext it is */

@@ -4,7 +4,7 @@
 #ifndef ENGINE_HANDSHAKES_H
 #define ENGINE_HANDSHAKES_H
 
-#include "engine/inbound.h"
+#include "engine/inbound_entry.h"
 
 struct outbound;
 

@@ -235,8 +235,12 @@ void inbound_run(struct inbound *inbound, instant_ns now, struct actions *action
                 descs += sort(inbound, &inbound->entries[i], descs, now);
         }
         aead_open(inbound->core->aead, inbound->opens, descs);
-        struct opening opening = {
-            .actions = actions, .sink = &sink, .accept = {.inbound = inbound, .now = now}};
+        struct opening opening = {.actions = actions,
+                                  .sink = &sink,
+                                  .accept = {.core = inbound->core,
+                                             .fragments = &inbound->fragments,
+                                             .own_sockets = inbound->own_sockets,
+                                             .now = now}};
         for (size_t i = 0; i < inbound->count; i++) {
             if (inbound->entries[i].packet)
                 accept_entry(inbound, &inbound->entries[i], &opening, now);

@@ -3,8 +3,8 @@
 #ifndef ENGINE_INBOUND_H
 #define ENGINE_INBOUND_H
 
-#include "engine/core.h"
 #include "engine/fragments.h"
+#include "engine/inbound_entry.h"
 #include "engine/train.h"
 #include "packet/offload.h"
 
@@ -13,18 +13,6 @@
 struct handshakes;
 struct outbound;
 struct own_sockets;
-
-/* A datagram that came in: at `node`'s (virtual) socket. `packet` NULL: done. */
-struct inbound_entry {
-    struct packet *packet;
-    struct node *node;
-    struct node *carrier;    /* out of whose plaintext; NULL: at the root's socket */
-    struct session *session; /* found by sorting; checked again before it is used */
-    struct endpoint source;
-    struct address destination;
-    uint32_t interface;
-    uint32_t desc;
-};
 
 struct inbound {
     struct core *core;
