@@ -61,7 +61,8 @@ static void join_lanes(struct engine *engine)
     struct own_sockets *sockets = &engine->own_sockets;
     engine->plan = (struct plan){.core = core, .outbound = outbound, .own_sockets = sockets};
     outbound->core = core;
-    list_init(&outbound->releasing);
+    outbound->staging.core = core;
+    list_init(&outbound->staging.releasing);
     engine->inbound.core = core;
     engine->inbound.handshakes = &engine->handshakes;
     engine->inbound.own_sockets = sockets;
@@ -185,7 +186,7 @@ instant_ns engine_deadline(const struct engine *engine)
     const struct outbound *outbound = &engine->outbound;
     /* Outside of a turn the batch holds what own_socket_send put there. */
     if (engine->handshakes.backlog.count || outbound->count ||
-        !list_is_empty(&core->wants_handshake) || !list_is_empty(&outbound->releasing))
+        !list_is_empty(&core->wants_handshake) || !list_is_empty(&outbound->staging.releasing))
         return 0;
     struct heap_node *first = heap_first(&core->deadlines);
     instant_ns other = instant_min(engine->inbound.fragments.deadline, core->path_mtu_deadline);
@@ -218,7 +219,7 @@ void engine_set_up(struct engine *engine, bool is_up, instant_ns now)
         for (uint32_t p = 0; p < node->peer_count; p++) {
             struct peer *peer = node->peers[p];
             if (!is_up) {
-                outbound_drop_staged(&engine->outbound, peer, VERDICT_NO_SESSION);
+                staging_drop(&engine->outbound.staging, peer, VERDICT_NO_SESSION);
                 peer_forget_sessions(peer);
                 timers_stop(&peer->timers);
                 hop_of(peer)->attempts = 0;

@@ -95,7 +95,7 @@ void handshakes_session_is_ready(struct handshakes *handshakes, struct peer *pee
 {
     hop_of(peer)->attempts = 0;
     events_ready(handshakes->core, peer, now);
-    outbound_release(handshakes->outbound, peer);
+    staging_release(&handshakes->outbound->staging, peer);
     outbound_run(handshakes->outbound, now, actions);
 }
 
@@ -214,7 +214,7 @@ static bool consume(struct handshakes *handshakes, const struct backlog_message 
         if (peer->stage.count == 0)
             outbound_keepalive(handshakes->outbound, peer);
         else
-            outbound_release(handshakes->outbound, peer);
+            staging_release(&handshakes->outbound->staging, peer);
     }
     if (peer)
         core_touch_deadline(handshakes->core, peer);
@@ -246,7 +246,7 @@ static void handle_due(struct handshakes *handshakes, struct peer *peer, unsigne
 {
     if (due & TIMERS_DUE_GIVE_UP) {
         events_gave_up(handshakes->core, peer, now);
-        outbound_drop_staged(handshakes->outbound, peer, VERDICT_STAGE_EXPIRED);
+        staging_drop(&handshakes->outbound->staging, peer, VERDICT_STAGE_EXPIRED);
     }
     if (due & TIMERS_DUE_WIPE) {
         peer_forget_sessions(peer);

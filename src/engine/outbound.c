@@ -30,103 +30,6 @@ static void send(struct outbound *outbound, struct packet *packet, const struct 
     actions->sends[actions->send_count++] = (struct udp_send){.packet = packet, .path = path};
 }
 
-/* ---- staging ---- */
-
-static void drop_oldest_staged(struct outbound *outbound, struct peer *peer, enum verdict verdict)
-{
-    struct packet *oldest = packet_queue_take(&peer->stage);
-    outbound->staged_packets--;
-    core_drop(outbound->core, node_of(peer), oldest, verdict);
-}
-
-static struct peer *peer_with_most_staged(struct outbound *outbound)
-{
-    struct peer *most = NULL;
-    for (uint32_t i = 0; i < outbound->core->tree.count; i++) {
-        struct node *node = &outbound->core->tree.nodes[i];
-        for (uint32_t p = 0; p < node->peer_count; p++) {
-            if (!most || node->peers[p]->stage.count > most->stage.count)
-                most = node->peers[p];
-        }
-    }
-    return most;
-}
-
-/* Of one carried peer: an initiation in its carrier's header. */
-static bool is_initiation_like(const struct packet *a, const struct packet *b)
-{
-    if (a->kind != PACKET_HANDSHAKE || b->kind != PACKET_HANDSHAKE ||
-        a->len_bytes != b->len_bytes || (a->data[0] ^ b->data[0]) >> 4)
-        return false;
-    size_t header = ip_outer_bytes(a->data[0] >> 4 == 4 ? FAMILY_IPV4 : FAMILY_IPV6);
-    size_t addresses = a->data[0] >> 4 == 4 ? 12 : 8, ports_end = header - UDP_HEADER_BYTES + 4;
-    return a->data[header] == MESSAGE_INITIATION && b->data[header] == MESSAGE_INITIATION &&
-           memcmp(a->data + addresses, b->data + addresses, ports_end - addresses) == 0;
-}
-
-/* RULES C7: only a peer's newest initiation waits. Released together, the first would be answered,
- * the others refused for coming too fast, and that answer fits no initiation that is remembered. */
-static void drop_superseded(struct outbound *outbound, struct peer *peer,
-                            const struct packet *newest)
-{
-    for (size_t left = peer->stage.count; left; left--) {
-        struct packet *packet = packet_queue_take(&peer->stage);
-        if (!is_initiation_like(packet, newest)) {
-            packet_queue_append(&peer->stage, packet);
-            continue;
-        }
-        outbound->staged_packets--;
-        core_drop(outbound->core, node_of(peer), packet, VERDICT_SUPERSEDED);
-    }
-}
-
-/* RULES C7: handshakes of carried tunnels do not count, and data do not push them out. */
-static void limit_staged_data(struct outbound *outbound, struct peer *peer)
-{
-    size_t data = 0;
-    for (const struct packet *packet = peer->stage.first; packet; packet = packet->next)
-        data += packet->kind != PACKET_HANDSHAKE;
-    bool drops = data >= PEER_STAGED_PACKETS_MOST;
-    for (size_t left = drops ? peer->stage.count : 0; left; left--) {
-        struct packet *packet = packet_queue_take(&peer->stage);
-        if (!drops || packet->kind == PACKET_HANDSHAKE) {
-            packet_queue_append(&peer->stage, packet);
-            continue;
-        }
-        drops = false;
-        outbound->staged_packets--;
-        core_drop(outbound->core, node_of(peer), packet, VERDICT_STAGE_FULL);
-    }
-}
-
-static void stage(struct outbound *outbound, struct peer *peer, struct packet *packet)
-{
-    if (list_is_empty(&hop_of(peer)->releasing))
-        core_want_handshake(outbound->core, peer);
-    if (packet->kind == PACKET_KEEPALIVE) {
-        /* The handshake is answered by one, or data go. */
-        pool_give_packet(outbound->core->pool, packet);
-        return;
-    }
-    if (packet->kind == PACKET_HANDSHAKE)
-        drop_superseded(outbound, peer, packet);
-    /* RULES C7: all that waits takes at most a quarter of the pool. */
-    if (outbound->staged_packets >= pool_slots(outbound->core->pool) / 4)
-        drop_oldest_staged(outbound, peer_with_most_staged(outbound), VERDICT_STAGE_FULL);
-    if (packet->kind != PACKET_HANDSHAKE && peer->stage.count >= PEER_STAGED_PACKETS_MOST)
-        limit_staged_data(outbound, peer);
-    timers_packet_staged(&peer->timers);
-    packet_queue_append(&peer->stage, packet);
-    outbound->staged_packets++;
-}
-
-void outbound_release(struct outbound *outbound, struct peer *peer)
-{
-    struct hop *hop = hop_of(peer);
-    if (peer->stage.count && list_is_empty(&hop->releasing))
-        list_append(&outbound->releasing, &hop->releasing);
-}
-
 /* Fills the batch, which is empty, with what waits for sessions that work. False: nothing does, or
  * the caller's list is full and the rest follows in another turn (engine_deadline). */
 static bool refill(struct outbound *outbound, instant_ns now, const struct actions *actions)
@@ -134,28 +37,21 @@ static bool refill(struct outbound *outbound, instant_ns now, const struct actio
     size_t room = OUTBOUND_MOST;
     if (actions->send_count + OUTBOUND_MOST > ACTIONS_MOST)
         return false;
-    while (!list_is_empty(&outbound->releasing)) {
-        struct hop *hop = CONTAINER_OF(outbound->releasing.next, struct hop, releasing);
+    while (!list_is_empty(&outbound->staging.releasing)) {
+        struct hop *hop = CONTAINER_OF(outbound->staging.releasing.next, struct hop, releasing);
         struct packet_queue *stage = &hop->peer->stage;
         bool has_session = peer_sending_session(hop->peer, now);
         /* So many fragments may one become on its way. */
         size_t pieces = (HOP_TURN_PACKETS + hop->turn_packets - 1) / hop->turn_packets;
         for (; has_session && stage->count && pieces <= room; room -= pieces) {
-            outbound->staged_packets--;
-            outbound_append(outbound, packet_queue_take(stage), hop->peer)->is_released = true;
+            struct packet *packet = staging_take(&outbound->staging, hop->peer);
+            outbound_append(outbound, packet, hop->peer)->is_released = true;
         }
         if (has_session && stage->count)
             break;
         list_remove(&hop->releasing);
     }
     return outbound->count > 0;
-}
-
-void outbound_drop_staged(struct outbound *outbound, struct peer *peer, enum verdict verdict)
-{
-    list_remove(&hop_of(peer)->releasing);
-    while (peer->stage.count)
-        drop_oldest_staged(outbound, peer, verdict);
 }
 
 void outbound_keepalive(struct outbound *outbound, struct peer *peer)
@@ -240,7 +136,7 @@ static size_t prepare_all(struct outbound *outbound, instant_ns now)
         }
         if (!sealing.session || sealing.session->send_counter >= REJECT_AFTER_MESSAGES ||
             (sealing.is_releasing && !entry->is_released)) {
-            stage(outbound, entry->peer, entry->packet);
+            staging_add(&outbound->staging, entry->peer, entry->packet);
             *entry = (struct outbound_entry){0};
             continue;
         }

@@ -4,7 +4,7 @@
 #ifndef ENGINE_OUTBOUND_H
 #define ENGINE_OUTBOUND_H
 
-#include "engine/core.h"
+#include "engine/staging.h"
 
 #define OUTBOUND_TURN_PACKETS HOP_TURN_PACKETS
 /* Beyond them: fragments, handshakes of carried tunnels, what waited for a session. Only what is
@@ -27,8 +27,7 @@ struct outbound {
     struct outbound_entry entries[OUTBOUND_MOST];
     size_t count;
     struct aead_desc seals[OUTBOUND_MOST];
-    struct list releasing; /* hops: what waited for their session goes before anything newer */
-    size_t staged_packets; /* over all peers (RULES C7) */
+    struct staging staging;
 };
 
 static inline bool outbound_is_full(const struct outbound *outbound)
@@ -50,13 +49,8 @@ static inline struct outbound_entry *outbound_append(struct outbound *outbound,
  * handshake. */
 void outbound_run(struct outbound *outbound, instant_ns now, struct actions *actions);
 
-/* What waits for this peer's session, which works now, goes with the next outbound_run: all of it, in
- * order, before anything newer, in as many turns as it takes. */
-void outbound_release(struct outbound *outbound, struct peer *peer);
 /* Appends an empty packet. */
 void outbound_keepalive(struct outbound *outbound, struct peer *peer);
-/* Drops all that waits for this peer's session. */
-void outbound_drop_staged(struct outbound *outbound, struct peer *peer, enum verdict verdict);
 
 /* Sends a message of the tunnel itself (a handshake, a cookie) to an endpoint: as plaintext of
  * `carrier`, an entry of the batch (call outbound_run), or, where that is NULL, to the root's socket by

@@ -435,7 +435,7 @@ static void c7_all_that_waits_is_released_in_order_and_soon(void)
         CHECK_EQUAL(initiations, 0);
         CHECK_EQUAL(crowd.engine->core.tree.nodes[0].peers[0]->stage.count, CROWD + sent);
         give_session(&crowd, now);
-        outbound_release(&crowd.engine->outbound, crowd.engine->core.tree.nodes[0].peers[0]);
+        staging_release(&crowd.engine->outbound.staging, crowd.engine->core.tree.nodes[0].peers[0]);
         /* What else is in the caller's list leaves room for one batch, for two, or for none. */
         size_t others = tap_random_below(ACTIONS_PER_DOOR);
         for (unsigned turn = 0; turn < 6 && seen < sent + 6; turn++) {
@@ -448,14 +448,14 @@ static void c7_all_that_waits_is_released_in_order_and_soon(void)
                     (actions.send_count - others) * sizeof(actions.sends[0]));
             actions.send_count -= others;
             seen = take_data(&crowd, &actions, seen, &initiations);
-            if (list_is_empty(&crowd.engine->outbound.releasing))
+            if (list_is_empty(&crowd.engine->outbound.staging.releasing))
                 CHECK(engine_deadline(crowd.engine) > now);
             else
                 CHECK_EQUAL(engine_deadline(crowd.engine), 0);
         }
         CHECK_EQUAL(seen, sent);
         CHECK_EQUAL(initiations, CROWD);
-        CHECK(list_is_empty(&crowd.engine->outbound.releasing));
+        CHECK(list_is_empty(&crowd.engine->outbound.staging.releasing));
         CHECK_EQUAL(crowd.engine->core.tree.nodes[0].peers[0]->stage.count, 0);
         engine_free(crowd.engine);
         CHECK_EQUAL(pool_free_slots(crowd.pool), pool_shape(crowd.pool)->slots);

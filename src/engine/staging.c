@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT */
+#include "engine/staging.h"
+
+static void drop_oldest(struct staging *staging, struct peer *peer, enum verdict verdict)
+{
+    core_drop(staging->core, node_of(peer), staging_take(staging, peer), verdict);
+}
+
+static struct peer *peer_with_most(const struct core *core)
+{
+    struct peer *most = NULL;
+    for (uint32_t i = 0; i < core->tree.count; i++) {
+        struct node *node = &core->tree.nodes[i];
+        for (uint32_t p = 0; p < node->peer_count; p++) {
+            if (!most || node->peers[p]->stage.count > most->stage.count)
+                most = node->peers[p];
+        }
+    }
+    return most;
+}
+
+/* Of one carried peer: an initiation in its carrier's header. */
+static bool is_initiation_like(const struct packet *a, const struct packet *b)
+{
+    if (a->kind != PACKET_HANDSHAKE || b->kind != PACKET_HANDSHAKE ||
+        a->len_bytes != b->len_bytes || (a->data[0] ^ b->data[0]) >> 4)
+        return false;
+    size_t header = ip_outer_bytes(a->data[0] >> 4 == 4 ? FAMILY_IPV4 : FAMILY_IPV6);
+    size_t addresses = a->data[0] >> 4 == 4 ? 12 : 8, ports_end = header - UDP_HEADER_BYTES + 4;
+    return a->data[header] == MESSAGE_INITIATION && b->data[header] == MESSAGE_INITIATION &&
+           memcmp(a->data + addresses, b->data + addresses, ports_end - addresses) == 0;
+}
+
+/* RULES C7: only a peer's newest initiation waits. Released together, the first would be answered,
+ * the others refused for coming too fast, and that answer fits no initiation that is remembered. */
+static void drop_superseded(struct staging *staging, struct peer *peer, const struct packet *newest)
+{
+    for (size_t left = peer->stage.count; left; left--) {
+        struct packet *packet = packet_queue_take(&peer->stage);
+        if (!is_initiation_like(packet, newest)) {
+            packet_queue_append(&peer->stage, packet);
+            continue;
+        }
+        staging->packets--;
+        core_drop(staging->core, node_of(peer), packet, VERDICT_SUPERSEDED);
+    }
+}
+
+/* RULES C7: handshakes of carried tunnels do not count, and data do not push them out. */
+static void limit_staged_data(struct staging *staging, struct peer *peer)
+{
+    size_t data = 0;
+    for (const struct packet *packet = peer->stage.first; packet; packet = packet->next)
+        data += packet->kind != PACKET_HANDSHAKE;
+    bool drops = data >= PEER_STAGED_PACKETS_MOST;
+    for (size_t left = drops ? peer->stage.count : 0; left; left--) {
+        struct packet *packet = packet_queue_take(&peer->stage);
+        if (!drops || packet->kind == PACKET_HANDSHAKE) {
+            packet_queue_append(&peer->stage, packet);
+            continue;
+        }
+        drops = false;
+        staging->packets--;
+        core_drop(staging->core, node_of(peer), packet, VERDICT_STAGE_FULL);
+    }
+}
+
+void staging_add(struct staging *staging, struct peer *peer, struct packet *packet)
+{
+    if (list_is_empty(&hop_of(peer)->releasing))
+        core_want_handshake(staging->core, peer);
+    if (packet->kind == PACKET_KEEPALIVE) {
+        /* The handshake is answered by one, or data go. */
+        pool_give_packet(staging->core->pool, packet);
+        return;
+    }
+    if (packet->kind == PACKET_HANDSHAKE)
+        drop_superseded(staging, peer, packet);
+    /* RULES C7: all that waits takes at most a quarter of the pool. */
+    if (staging->packets >= pool_slots(staging->core->pool) / 4)
+        drop_oldest(staging, peer_with_most(staging->core), VERDICT_STAGE_FULL);
+    if (packet->kind != PACKET_HANDSHAKE && peer->stage.count >= PEER_STAGED_PACKETS_MOST)
+        limit_staged_data(staging, peer);
+    timers_packet_staged(&peer->timers);
+    packet_queue_append(&peer->stage, packet);
+    staging->packets++;
+}
+
+void staging_release(struct staging *staging, struct peer *peer)
+{
+    struct hop *hop = hop_of(peer);
+    if (peer->stage.count && list_is_empty(&hop->releasing))
+        list_append(&staging->releasing, &hop->releasing);
+}
+
+void staging_drop(struct staging *staging, struct peer *peer, enum verdict verdict)
+{
+    list_remove(&hop_of(peer)->releasing);
+    while (peer->stage.count)
+        drop_oldest(staging, peer, verdict);
+}

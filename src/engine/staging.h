@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/* What waits for a session (RULES C7): each peer's newest packets, bounded, all together at most a
+ * quarter of the pool; a session that works releases them, before anything newer. */
+#ifndef ENGINE_STAGING_H
+#define ENGINE_STAGING_H
+
+#include "engine/core.h"
+
+struct staging {
+    struct core *core;
+    struct list releasing; /* hops with a session whose stage empties, in order */
+    size_t packets;        /* over all peers */
+};
+
+/* Takes the packet, whose peer has no session, or older ones that still wait: kept or refused, and
+ * the peer listed for a handshake. */
+void staging_add(struct staging *staging, struct peer *peer, struct packet *packet);
+/* What waits for this peer's session, which works now, goes with the next outbound_run: all of it,
+ * in order, before anything newer, in as many turns as it takes. */
+void staging_release(struct staging *staging, struct peer *peer);
+/* Drops all that waits for this peer's session. */
+void staging_drop(struct staging *staging, struct peer *peer, enum verdict verdict);
+
+/* The oldest of the peer's, who has one. */
+static inline struct packet *staging_take(struct staging *staging, struct peer *peer)
+{
+    staging->packets--;
+    return packet_queue_take(&peer->stage);
+}
+
+#endif
