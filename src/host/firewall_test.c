@@ -180,10 +180,10 @@ static void test_g3_a_dns_guard_rejects_queries_and_nothing_else(void)
     CHECK_EQUAL(firewall_lay(&firewall, &laid, &why), 0);
     ruleset(output, sizeof(output));
     const char *out = strstr(output, "chain dns_output"), *by = strstr(output, "chain dns_forward");
-    CHECK(out && strstr(out, "tcp dport { 53, 853 } reject with tcp reset") &&
-          strstr(out, "udp dport { 53, 853 } reject with icmpx"));
-    CHECK(by && strstr(by, "tcp dport { 53, 853 } reject with tcp reset") &&
-          strstr(by, "udp dport { 53, 853 } reject with icmpx"));
+    CHECK(out && strstr(out, "tcp dport { 53, 853, 5355 } reject with tcp reset") &&
+          strstr(out, "udp dport { 53, 853, 5355 } reject with icmpx"));
+    CHECK(by && strstr(by, "tcp dport { 53, 853, 5355 } reject with tcp reset") &&
+          strstr(by, "udp dport { 53, 853, 5355 } reject with icmpx"));
     CHECK(!strstr(output, "chain output") && !strstr(output, "chain forward"));
     CHECK_EQUAL(firewall_remove("net", &why), 0);
 }

@@ -19,14 +19,15 @@ NOT_PRIVATE = ("0.0.0.0/5, 8.0.0.0/7, 11.0.0.0/8, 12.0.0.0/6, 16.0.0.0/4, 32.0.0
                "192.160.0.0/13, 192.169.0.0/16, 192.170.0.0/15, 192.172.0.0/14, 192.176.0.0/12, "
                "192.192.0.0/10, 193.0.0.0/8, 194.0.0.0/7, 196.0.0.0/6, 200.0.0.0/5, 208.0.0.0/4")
 
-# TCP and UDP to the ports of DNS and of DNS over TLS and QUIC; prints what each UDP socket was told.
+# TCP and UDP to the ports of DNS, of DNS over TLS and QUIC, and of LLMNR, which from a device goes to
+# its groups too; prints what each UDP socket was told.
 ASK = """
 import select, sys
 from socket import *
 device, places = sys.argv[1], sys.argv[2:]
 trying, asked = [], []
 for place in places:
-    for port in (53, 853):
+    for port in (53, 853, 5355):
         for kind in (SOCK_STREAM, SOCK_DGRAM):
             s = socket(AF_INET6 if ":" in place else AF_INET, kind)
             s.setblocking(False)
@@ -40,6 +41,13 @@ for place in places:
                     error = e.errno
                 print(place, port, error)
             trying.append(s)
+for group in ("224.0.0.252", "ff02::1:3") if device else ():
+    s = socket(AF_INET6 if ":" in group else AF_INET, SOCK_DGRAM)
+    s.setsockopt(SOL_SOCKET, SO_BINDTODEVICE, device.encode())
+    try:
+        s.sendto(b"x" * 20, (group, 5355))
+    except OSError:
+        pass
 select.select([], [s for s in trying if s.type == SOCK_STREAM], [], 0.3)
 """
 
@@ -53,7 +61,7 @@ def asked_outside(*places, device="", host=None):
     places = places or (GATEWAY, GATEWAY6, WORLD, WORLD6)
     uplink = scene.client.capture("uplink")
     ask(*places, device=device, host=host)
-    return [p for p in uplink.stop() if p.dport in (53, 853) and ENTRY not in (p.src, p.dst)]
+    return [p for p in uplink.stop() if p.dport in (53, 853, 5355) and ENTRY not in (p.src, p.dst)]
 
 
 def own_resolv_conf():
@@ -63,6 +71,8 @@ def own_resolv_conf():
 @tap.test
 def G3_no_query_leaves_past_the_tunnels_until_down():
     tap.check(asked_outside(), "without a network the queries are seen on the uplink")
+    groups = {p.dst for p in asked_outside(device="uplink")} & {"224.0.0.252", "ff02::1:3"}
+    tap.equal(len(groups), 2, "LLMNR's groups that are asked there")
     hopwire = scene.up(entry={"DNS": ENTRY_DNS})
     tap.equal(asked_outside(), [], "seen on the uplink")
     tap.equal(asked_outside(device="uplink"), [], "from sockets bound to the uplink")

@@ -191,6 +191,30 @@ def queries(capture):
 
 
 @tap.test
+def G3_systemd_resolved_asks_the_link_for_no_name_but_local_ones():
+    """A name of one label it asks the link for (LLMNR), whatever name servers there are. Names in .local
+    (mDNS) are the link's own, as a printer's."""
+    resolved, client = Resolved(), scene.client
+    for setting in (["dns", "uplink", "192.0.2.1"], ["llmnr", "uplink", "yes"], ["mdns", "uplink", "yes"]):
+        client.run("resolvectl", *setting)
+
+    def ports_asked():
+        uplink = client.capture("uplink")
+        for name in ("fileserver", "printer.local") * 2:  # at first after a change it asks nobody
+            client.run("timeout", "2", "resolvectl", "--legend=no", "query", name, check=False)
+        return {p.dport for p in uplink.stop() if p.protocol == 17 and p.dport in (53, 5353, 5355)}
+    tap.check({5353, 5355} <= ports_asked(), "without a network it asks the link for both")
+    for settings, ports in ({}, {5353}), ({"DNSGuard": "off"}, {5353, 5355}):
+        hopwire = scene.up(network={**WITH_DNS["network"], **settings})
+        tap.equal(ports_asked(), ports, f"the ports asked on the uplink with {settings}")
+        if not settings:
+            hopwire.kill()
+            tap.equal(ports_asked(), ports, "after a crash")
+        hopwire.down()
+    resolved.stop()
+
+
+@tap.test
 def G3_systemd_resolved_runs_beside_a_plain_file():
     server, resolved, client = uplink_server(), Resolved(), scene.client
     client.run("resolvectl", "dns", "uplink", "192.0.2.1")
