@@ -17,6 +17,8 @@
  * repeated, so that the repetition goes there (RULES G2). */
 #define WATCH_CLOSELY_NS (NS_PER_S / 2)
 #define PATIENCE_NS (4 * NS_PER_S)
+/* Longer than a resolver waits before it asks again; it gives up after 14 s. */
+#define SLOW_NS (3 * NS_PER_S)
 #define LOG_AGAIN_NS (600 * NS_PER_S)
 
 struct name {
@@ -27,6 +29,7 @@ struct name {
     uint16_t port;
     duration_ns retry_ns;
     bool is_asking;
+    instant_ns asked;
     bool was_failing; /* when it was looked at last */
     instant_ns answered;
     instant_ns chosen; /* the address that is used */
@@ -218,6 +221,10 @@ static int ask(struct name *name, struct text *why)
     }
     if (result == 0) {
         name->is_asking = true;
+        name->asked = loop_now();
+        instant_ns slow = instant_add(name->asked, SLOW_NS);
+        if (name->timer.deadline > slow) /* else it is looked at before */
+            loop_set_timer(&name->timer, slow);
         return 0;
     }
     fail(name, why->bytes);
@@ -236,10 +243,27 @@ static void ask_again(struct name *name)
     ask(name, &why);
 }
 
+/* Whoever waits for the peer wants to know for what, long before it is given up. */
+static void tell_wait(struct name *name)
+{
+    const struct network_description *network = name->names->options.network;
+    int carrier = network->tunnels[name->tunnel].carrier;
+    char servers[NAMES_CAUSE_BYTES / 2], cause[NAMES_CAUSE_BYTES];
+    struct text text;
+    text_init(&text, servers, sizeof(servers));
+    resolve_append_servers(name->names->resolver, name, &text);
+    snprintf(cause, sizeof(cause), "no answer yet from %s%s%s; the name is asked again", servers,
+             carrier == TUNNEL_NO_CARRIER ? "" : " inside ",
+             carrier == TUNNEL_NO_CARRIER ? "" : network->tunnels[carrier].name);
+    fail(name, cause);
+}
+
 static void ring(void *context, instant_ns now)
 {
     struct name *name = context;
     struct status_peer peer;
+    if (name->is_asking && !name->cause[0] && now >= instant_add(name->asked, SLOW_NS))
+        tell_wait(name);
     status_read_peer(name->names->options.engine, name->tunnel, name->peer, now, &peer);
     /* Twice in a row: a handshake that is under way just now is no failure. */
     bool was_failing = name->was_failing;

@@ -34,8 +34,8 @@ void names_ask_again(struct names *names);
 /* The host's routes changed: where the address that is used has none any more, or none of those had
  * one, another may have one now. */
 void names_routes_changed(struct names *names);
-/* Why the peer's endpoint, a name, could not be resolved when it was asked last; NULL: it could, is
- * being asked, or is no name. Borrowed until the next round of the loop. */
+/* Why the peer's endpoint, a name, could not be resolved when it was asked last, or what it has been
+ * waiting for, for seconds; NULL: it could, is being asked, or is no name. Borrowed until the next round of the loop. */
 const char *names_cause(const struct names *names, uint32_t tunnel, uint32_t peer);
 
 #endif

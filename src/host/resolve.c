@@ -196,6 +196,15 @@ static void set_timer(struct resolver *resolver)
     timerfd_settime(resolver->timer, 0, &time, NULL);
 }
 
+static void append_servers(const struct uplink_dns *servers, const char *between, struct text *text)
+{
+    for (size_t i = 0; i < servers->count; i++) {
+        char address[ADDRESS_TEXT_BYTES];
+        text_append(text, "%s%s", i ? between : "",
+                    address_format(&servers->addresses[i], address));
+    }
+}
+
 static int open_channel(struct request *request)
 {
     const struct resolve_options *options = &request->resolver->options;
@@ -231,11 +240,7 @@ static int open_channel(struct request *request)
     char list[UPLINK_DNS_MOST * ADDRESS_TEXT_BYTES];
     struct text text;
     text_init(&text, list, sizeof(list));
-    for (size_t i = 0; i < request->servers.count; i++) {
-        char address[ADDRESS_TEXT_BYTES];
-        text_append(&text, "%s%s", i ? "," : "",
-                    address_format(&request->servers.addresses[i], address));
-    }
+    append_servers(&request->servers, ",", &text);
     return ares_set_servers_csv(request->channel, list);
 }
 
@@ -376,6 +381,15 @@ void resolve_dispatch(struct resolver *resolver)
             !ask_with_most_room(&resolver->requests[r]))
             finish(&resolver->requests[r]);
     set_timer(resolver);
+}
+
+void resolve_append_servers(const struct resolver *resolver, const void *context, struct text *text)
+{
+    for (unsigned i = 0; i < RESOLVE_REQUESTS_MOST; i++) {
+        const struct request *request = &resolver->requests[i];
+        if (request->resolver && request->context == context && !request->is_finished)
+            append_servers(&request->servers, ", ", text);
+    }
 }
 
 void resolve_cancel(struct resolver *resolver, const void *context)

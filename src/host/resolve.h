@@ -49,6 +49,9 @@ struct resolve_inside {
 /* The same inside a carrier, over UDP alone; the host's own DNS settings do not matter. */
 int resolve_start_inside(struct resolver *resolver, const struct resolve_inside *inside,
                          const char *name, resolve_done done, void *context, struct text *why);
+/* Appends the servers that are asked for the context's name just now: "192.0.2.1, 192.0.2.2"; nothing:
+ * it is not being asked. */
+void resolve_append_servers(const struct resolver *resolver, const void *context, struct text *text);
 /* Forgets all requests of that context without calling `done`. */
 void resolve_cancel(struct resolver *resolver, const void *context);
 /* Forgets all. NULL does nothing. */

@@ -7,6 +7,7 @@ import time
 import tap
 from hidden_name import (NAME, NAMED, OTHER_EXIT, SERVER, SERVER6, NameServer, exit_moves,
                          expect_no_query, resolver_is_mute)
+from lab import wait_until
 from scene import main, scene
 from world import ENTRY_INNER, EXIT, EXIT6, EXIT_INNER, OFFICE, OFFICE6, wait_reachable
 
@@ -110,6 +111,25 @@ def G2_the_record_moves_and_the_old_exit_dies():
         tap.check(seconds < 30, f"it recovered in {seconds:.0f} s")
     pings.stop()
     expect_no_query(uplink)
+    server.stop()
+
+
+@tap.test
+def G2_status_says_within_5_s_whose_answer_is_missing():
+    if NameServer.running:
+        NameServer.running.stop()  # of a test that failed
+    began = time.monotonic()
+    hopwire = scene.up(**{**NAMED, "entry": {"DNS": f"{SERVER}, {SERVER6}"}})
+
+    def cause():
+        return hopwire.status()["tunnels"][1]["peers"][0]["endpoint_error"]
+    wait_until(cause, 20, "a cause")
+    seconds = time.monotonic() - began
+    tap.contains(cause(), f"no answer yet from {SERVER}, {SERVER6} inside entry", "the cause")
+    tap.check(seconds < 5, f"after {seconds:.1f} s")
+    server = NameServer(EXIT)
+    wait_reachable(scene.client, OFFICE, 40)
+    tap.equal(cause(), None, "the cause, once there is an answer")
     server.stop()
 
 

@@ -73,6 +73,19 @@ def G2_each_name_s_reason_is_told_by_itself():
 
 
 @tap.test
+def G2_the_log_says_within_5_s_whose_answer_is_missing():
+    resolver_is("192.0.2.99", RESOLVER6)
+    began = time.monotonic()
+    process = up_and_log("one.example.net")
+    waiting = "one.example.net: no answer yet from 192.0.2.99, " + RESOLVER6
+    process.wait_output(waiting)
+    seconds = time.monotonic() - began
+    tap.check(seconds < 5, f"after {seconds:.1f} s")
+    process.wait_output("cannot resolve one.example.net", 40)  # it did not give up sooner
+    tap.equal(process.output().count("no answer yet"), 1, "times that it is said")
+
+
+@tap.test
 def G2_an_answer_that_no_host_can_have_is_passed_over():
     resolver_is(RESOLVER)
     server = name_server("one.example.net=0.0.0.0", "one.example.net=255.255.255.255",
