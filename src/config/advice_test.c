@@ -121,6 +121,9 @@ static const struct row trees[] = {
      "Routes = 10.0.0.0/8\nAddress"},
     {PLAIN PEER "DNS = 10.0.0.1\n", "it belongs in [Interface]", PEER "DNS = 10.0.0.1\n",
      "DNS = 10.0.0.1\n" PEER "AllowedIPs = 10.0.0.0/8\n"},
+    {ROOT "DNS = 127.0.0.1\n" PEER, "write DNS = 127.0.0.1 into [Network], and not here", NULL,
+     "[Network]\nDNS = 127.0.0.1\n" ROOT PEER},
+    {PLAIN "DNS = fe80::1\n" PEER, "write it behind a %, as in fe80::1%eth0", "::1", "::1%eth0"},
     {PLAIN "DNS = lan\n" PEER, "add the server's address", "DNS = lan",
      "DNS = lan, 10.0.0.53"},
 };

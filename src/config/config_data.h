@@ -57,7 +57,7 @@ struct config_tunnel {
     char *included;                           /* path of its `Config =`; NULL: none */
     unsigned *route_lines;                    /* beside routes */
     unsigned *exception_lines;                /* beside route_exceptions */
-    char **domains;                           /* search domains among `DNS =` */
+    char **domains;                           /* search domains among `DNS =`, but a plain file's */
     size_t domain_count;
     struct config_peer *peers;                /* beside the description's */
 };
@@ -79,7 +79,8 @@ struct config {
     struct config_tunnel *tunnels;            /* beside network.tunnels */
     struct config_place given[KEYWORD_COUNT]; /* of [Network] */
     uint32_t mtu_bytes;                       /* of the interface; 0: computed (E2) */
-    struct address *dns;                      /* [Network] DNS: for the system (G3) */
+    struct address *dns;                      /* [Network] or a plain file's DNS: the system's (G3) */
+    char **dns_zones;                         /* beside it: of fe80::1%eth0 "eth0"; else NULL */
     size_t dns_count;
     char **domains;
     size_t domain_count;

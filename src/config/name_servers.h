@@ -4,12 +4,14 @@
 #ifndef CONFIG_NAME_SERVERS_H
 #define CONFIG_NAME_SERVERS_H
 
-#include "config/source.h"
+#include "config/settings.h"
 
-/* Adds the items of one `DNS =` line. An item that is no address is a search domain. */
+/* Adds the items of one `DNS =` line. An item that is no address is a search domain. Of a single plain
+ * file's, as of [Network]'s, a server may be on the host or a link of it: it is the system's, and no
+ * tunnel's. */
 void name_servers_network(struct loader *loader, const struct config_place *place, char *rest);
 void name_servers_tunnel(struct loader *loader, const struct config_place *place, char *rest,
-                         struct draft *draft);
+                         enum source_role role, struct draft *draft);
 
 /* Servers that their tunnel does not reach, search domains without a server, and names that no
  * server can be asked for (RULES G1, G3). */

@@ -166,8 +166,38 @@ static void test_i1_lists_by_commas_and_blanks(void)
                                       "DNS =\n" PEER "AllowedIPs = 10.0.0.0/8\n");
     if (config) {
         CHECK_EQUAL(config->network.tunnels[0].dns_count, 2);
-        CHECK_EQUAL(config->tunnels[0].domain_count, 2);
+        CHECK_EQUAL(config->domain_count, 2);
     }
+    done(config);
+}
+
+/* As wg-quick hands them to resolvconf: what is no address is a search domain. */
+static void test_i1_servers_on_this_host_or_a_link_and_domains_that_route(void)
+{
+    struct config *config = load(HEAD "DNS = 127.0.0.1, fe80::1%eth0, ~corp.example, ~., 10.0.0.1, ::1,"
+                                      "fe80::1%eth1 fe80::1%eth0\n" PEER "AllowedIPs = 0.0.0.0/0\n");
+    if (config && CHECK_EQUAL(config->dns_count, 5)) {
+        char text[ADDRESS_TEXT_BYTES];
+        CHECK_TEXT(address_format(&config->dns[0], text), "127.0.0.1");
+        CHECK(!config->dns_zones[0] && !config->dns_zones[2]);
+        CHECK_TEXT(config->dns_zones[1], "eth0");
+        CHECK_TEXT(config->dns_zones[4], "eth1");
+        CHECK_EQUAL(config->domain_count, 2);
+        CHECK_TEXT(config->domains[0], "~corp.example");
+        CHECK_TEXT(config->domains[1], "~.");
+        /* Nobody routes the others into the tunnel, nor asks them there. */
+        CHECK_EQUAL(config->network.tunnels[0].dns_count, 1);
+        CHECK_TEXT(address_format(&config->network.tunnels[0].dns[0], text), "10.0.0.1");
+        CHECK(said(CONFIG_NOTICE, "DNS: 127.0.0.1 is this host: names go to what answers there"));
+        CHECK(said(CONFIG_WARNING, "DNS: fe80::1 is on a link of this host: names go there in clear"));
+    }
+    done(config);
+    config = load(HEAD "Address = 10.0.0.2\nDNS = fe80::1\n" PEER);
+    CHECK(said(CONFIG_WARNING, "DNS: fe80::1 is on some link, and which one is not said"));
+    done(config);
+    config = load(HEAD "DNS = 2001:db8::1%eth0\n" PEER "AllowedIPs = ::/0\n"); /* as libc: no zone */
+    if (config)
+        CHECK(config->dns_count == 1 && !config->dns_zones[0]);
     done(config);
 }
 
@@ -365,6 +395,7 @@ int main(int argc, char **argv)
 {
     TAP_RUN(argc, argv, test_i1_endpoints_as_wg_reads_them);
     TAP_RUN(argc, argv, test_i1_lists_by_commas_and_blanks);
+    TAP_RUN(argc, argv, test_i1_servers_on_this_host_or_a_link_and_domains_that_route);
     TAP_RUN(argc, argv, test_i1_allowed_ips_as_wg_reads_them);
     TAP_RUN(argc, argv, test_i1_one_peer_in_two_sections_is_joined_as_wg_setconf_does);
     TAP_RUN(argc, argv, test_i1_of_two_peers_with_one_prefix_that_of_the_later_section_has_it);

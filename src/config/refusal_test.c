@@ -129,8 +129,10 @@ static const struct refusal values[] = {
     {HEAD "DNS = 10.0.0.256\n",
      "n.conf:4: DNS: neither a name server's address nor a search domain: \"10.0.0.256\""},
     {HEAD "DNS = 127.0.0.1\n",
-     "n.conf:4: DNS: no name server can be asked at 127.0.0.1 through a tunnel; write an address "
-     "behind it"},
+     "n.conf:4: DNS: 127.0.0.1 is not inside the tunnel; for the system's names write DNS = "
+     "127.0.0.1 into [Network], and not here"},
+    {HEAD "DNS = fe80::1%eth0, 224.0.0.251\n",
+     "n.conf:4: DNS: no name server can be asked at 224.0.0.251; write a host's address"},
     {"[Network]\nAddress = 10.0.0.1, 10.0.0.2\n" HEAD,
      "n.conf:2: Address: a second address of a family: 10.0.0.2; the interface has one of each"},
 };

@@ -458,7 +458,7 @@ void settings_tunnel(struct loader *loader, const struct config_place *place, en
                                 "not a mark: \"%.20s\"; write off or a 32-bit number", value);
         break;
     case KEYWORD_DNS:
-        name_servers_tunnel(loader, place, value, draft);
+        name_servers_tunnel(loader, place, value, role, draft);
         break;
     case KEYWORD_ADDRESS:
         read_addresses(loader, place, value, tunnel);

@@ -49,8 +49,8 @@ struct kept {
 static char **copy_texts(char *const *texts, size_t count)
 {
     char **copies = calloc(count + 1, sizeof(*copies));
-    for (size_t i = 0; copies && i < count; i++)
-        copies[i] = strdup(texts[i]);
+    for (size_t i = 0; copies && texts && i < count; i++)
+        copies[i] = texts[i] ? strdup(texts[i]) : NULL;
     return copies;
 }
 
@@ -64,6 +64,7 @@ static struct dns_wish copy_wish(const struct config *config)
     return (struct dns_wish){.network = strdup(config->name),
                              .interface = strdup(config->interface_name),
                              .servers = servers,
+                             .zones = copy_texts(dns.zones, dns.server_count),
                              .server_count = dns.server_count,
                              .domains = copy_texts(dns.domains, dns.domain_count),
                              .domain_count = dns.domain_count};
@@ -202,7 +203,8 @@ int keeper_start(struct keeper *keeper, struct config *config,
     struct kept kept = {.wish = copy_wish(config), .watch = -1, .look = INSTANT_NEVER,
                         .rest_ns = REST_FIRST_NS};
     forget(config);
-    if (!kept.wish.network || !kept.wish.interface || !kept.wish.servers || !kept.wish.domains)
+    if (!kept.wish.network || !kept.wish.interface || !kept.wish.servers || !kept.wish.zones ||
+        !kept.wish.domains)
         _exit(1);
     keep(&kept);
 }

@@ -184,17 +184,24 @@ static void append_dns(struct preview *preview, const struct config *config)
     struct dns_way way = dns_way_find();
     char address[ADDRESS_TEXT_BYTES];
     text_append(preview->text, "the system's DNS: ");
-    for (size_t i = 0; i < dns.server_count; i++)
-        text_append(preview->text, "%s%s%s", i ? ", " : "",
-                    address_format(&dns.servers[i], address),
-                    is_inside(preview, &dns.servers[i]) ? "" : " (past the tunnels)");
+    for (size_t i = 0; i < dns.server_count; i++) {
+        const struct address *server = &dns.servers[i];
+        bool is_past = system_dns_is_local(server) || !is_inside(preview, server);
+        const char *zone = dns.zones ? dns.zones[i] : NULL;
+        text_append(preview->text, "%s%s%s%s%s", i ? ", " : "", address_format(server, address),
+                    zone ? "%" : "", zone ? zone : "",
+                    address_is_loopback(server) ? " (this host)"
+                    : is_past                   ? " (past the tunnels)"
+                                                : "");
+    }
     if (dns.server_count == 0)
         text_append(preview->text, "its own, as it is\n");
     else
         text_append(preview->text, ", of %s, by %s%s\n",
                     dns.tunnel < config->network.tunnel_count
                         ? config->network.tunnels[dns.tunnel].name
-                        : "[Network]",
+                    : config->is_plain ? config->name
+                                       : "[Network]",
                     way.is_resolved     ? "systemd-resolved"
                     : way.is_resolvconf ? "resolvconf"
                                         : "/etc/resolv.conf",

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/system_dns.h"
 
+#include <string.h>
+
 #include "daemon/coverage.h"
 
 static bool takes_most(const struct tunnel_description *tunnel)
@@ -37,14 +39,16 @@ struct system_dns system_dns_choose(const struct config *config)
 {
     const struct network_description *network = &config->network;
     size_t none = network->tunnel_count;
-    struct system_dns dns = {.servers = config->dns, .server_count = config->dns_count,
-                             .domains = config->domains, .domain_count = config->domain_count,
-                             .tunnel = none};
-    if (config->dns_count)
+    struct system_dns dns = {.servers = config->dns, .zones = config->dns_zones,
+                             .server_count = config->dns_count, .domains = config->domains,
+                             .domain_count = config->domain_count, .tunnel = none};
+    if (config->is_plain && network->tunnels[0].dns_count)
+        dns.tunnel = 0;
+    if (config->dns_count || config->is_plain)
         return dns;
-    size_t chosen = config->is_plain ? none : deepest_of_most(network);
+    size_t chosen = deepest_of_most(network);
     if (chosen == none)
-        chosen = only_one(network); /* a plain file has a single tunnel */
+        chosen = only_one(network);
     if (chosen == none)
         return dns;
     return (struct system_dns){.servers = network->tunnels[chosen].dns,
@@ -52,6 +56,11 @@ struct system_dns system_dns_choose(const struct config *config)
                                .domains = config->tunnels[chosen].domains,
                                .domain_count = config->tunnels[chosen].domain_count,
                                .tunnel = chosen};
+}
+
+bool system_dns_is_local(const struct address *server)
+{
+    return address_is_loopback(server) || address_is_link_local(server);
 }
 
 bool system_dns_wants_guard(const struct config *config,
@@ -66,9 +75,11 @@ bool system_dns_wants_guard(const struct config *config,
     for (size_t i = 0; i < network->tunnel_count && !take_most; i++)
         take_most = takes_most(&network->tunnels[i]);
     for (size_t i = 0; take_most && i < dns.server_count && !is_meant_inside; i++)
-        is_meant_inside = is_inside(context, &dns.servers[i]);
+        is_meant_inside =
+            !system_dns_is_local(&dns.servers[i]) && is_inside(context, &dns.servers[i]);
     return take_most && is_meant_inside;
 }
+
 static void tell_unused(const struct config *config,
                         void (*tell)(void *context, const char *line), void *context)
 {
@@ -113,9 +124,10 @@ void system_dns_tell(const struct config *config, bool is_resolved,
     for (size_t i = 0; i < dns.server_count; i++) {
         const struct address *server = &dns.servers[i];
         struct prefix host = prefix_host(server);
-        char line[512], address[ADDRESS_TEXT_BYTES], prefix[PREFIX_TEXT_BYTES];
+        char line[512], address[ADDRESS_TEXT_BYTES], prefix[PREFIX_TEXT_BYTES], remedy[256];
         const char *why = NULL, *otherwise = "or remove it from DNS";
-        if (is_inside(context, server) || address_is_loopback(server))
+        bool is_on_link = address_is_link_local(server);
+        if (address_is_loopback(server) || (!is_on_link && is_inside(context, server)))
             continue;
         if (config->has_kill_switch && !may_be_on_lan(config, server)) {
             why = "and KillSwitch lets no query out to it";
@@ -127,10 +139,12 @@ void system_dns_tell(const struct config *config, bool is_resolved,
         }
         if (!why)
             continue;
+        snprintf(remedy, sizeof(remedy), "add %s to the AllowedIPs of a tunnel, %s",
+                 prefix_format(&host, prefix), otherwise);
         snprintf(line, sizeof(line), "the system's name server %s is outside of the tunnels, %s: no "
-                                     "name is answered by it; add %s to the AllowedIPs of a tunnel, "
-                                     "%s",
-                 address_format(server, address), why, prefix_format(&host, prefix), otherwise);
+                                     "name is answered by it; %s",
+                 address_format(server, address), why,
+                 is_on_link ? otherwise + strlen("or ") : remedy);
         tell(context, line);
     }
 }

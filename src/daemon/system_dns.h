@@ -8,10 +8,11 @@
 /* All borrowed from the configuration. */
 struct system_dns {
     const struct address *servers;
+    char *const *zones;  /* beside them: of one on a link of the host, that one; or NULL */
     size_t server_count; /* 0: the system keeps its own */
     char *const *domains;
     size_t domain_count;
-    size_t tunnel; /* that names them; the number of tunnels: [Network], or nobody */
+    size_t tunnel; /* that names one inside; the number of tunnels: none, or [Network] does */
 };
 
 /* A plain wg-quick file's own; else [Network]'s; else those of the deepest tunnel that takes most of a
@@ -24,6 +25,9 @@ struct system_dns system_dns_choose(const struct config *config);
 bool system_dns_wants_guard(const struct config *config,
                             bool (*is_inside)(void *context, const struct address *server),
                             void *context);
+
+/* On this host or a link of it, whatever the tunnels take. */
+bool system_dns_is_local(const struct address *server);
 
 /* Calls `tell` with a sentence for each tunnel whose servers the system does not use, and for each
  * server that the system gets and cannot ask: it is outside, and what is asked there is rejected, or,

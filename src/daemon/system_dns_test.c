@@ -87,6 +87,9 @@ static void test_g3_a_plain_file_s_own_always(void)
     check_choice("[Interface]\n" KEYS "DNS = 10.64.0.1\n" PEER ALL, "10.64.0.1", 0);
     check_choice("[Interface]\n" KEYS "DNS = 10.64.0.1\n" PEER NOT_PRIVATE, "10.64.0.1", 0);
     check_choice("[Interface]\n" KEYS "DNS = 10.20.0.53\n" PEER SPLIT, "10.20.0.53", 0);
+    check_choice("[Interface]\n" KEYS "DNS = ::1, 10.64.0.1\n" PEER ALL, "::1", 0);
+    check_choice("[Interface]\n" KEYS "DNS = 127.0.0.1\n" PEER ALL, "127.0.0.1", NOBODY);
+    check_choice("[Interface]\n" KEYS PEER ALL, "none", NOBODY);
     CHECK_TEXT(told, "");
 }
 
@@ -140,6 +143,28 @@ static void test_g3_a_guard_where_the_servers_are_inside_of_most_addresses(void)
     CHECK(!wants_guard("[Interface]\n" KEYS "DNS = 172.16.0.1\n" PEER SPLIT));
 }
 
+/* Not even where the tunnel takes whatever is not another's. */
+static bool is_any(void *context, const struct address *server)
+{
+    (void)context;
+    return server->family != FAMILY_NONE;
+}
+
+static void test_g3_a_server_of_this_host_is_inside_of_nothing(void)
+{
+    static const struct {
+        const char *text;
+        bool is_guarded;
+    } shapes[] = {{"[Interface]\n" KEYS "DNS = 127.0.0.1, fe80::1%eth0\n" PEER ALL, false},
+                  {"[Interface]\n" KEYS "DNS = 127.0.0.1, 10.0.0.1\n" PEER ALL, true},
+                  {"[Network]\nDNS = 127.0.0.1\n" SILENT_ENTRY(ALL), false}};
+    for (size_t i = 0; i < sizeof(shapes) / sizeof(*shapes); i++) {
+        struct config *config = load(shapes[i].text);
+        CHECK(config && system_dns_wants_guard(config, is_any, NULL) == shapes[i].is_guarded);
+        config_free(config);
+    }
+}
+
 static const char *what_is_told(const char *text, bool is_resolved)
 {
     struct config *config = load(text);
@@ -178,6 +203,7 @@ int main(int argc, char **argv)
     TAP_RUN(argc, argv, test_g3_the_deepest_that_takes_most_goes_before);
     TAP_RUN(argc, argv, test_g3_else_the_only_one_that_names_any);
     TAP_RUN(argc, argv, test_g3_a_guard_where_the_servers_are_inside_of_most_addresses);
+    TAP_RUN(argc, argv, test_g3_a_server_of_this_host_is_inside_of_nothing);
     TAP_RUN(argc, argv, test_g3_a_server_outside_that_nobody_can_ask_is_told);
     return tap_done();
 }

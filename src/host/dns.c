@@ -2,6 +2,7 @@
 #include "host/dns.h"
 
 #include <errno.h>
+#include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +20,7 @@
 #define SET_PURPOSE "set the system's DNS"
 #define UNDO_PURPOSE "put the system's DNS back"
 #define ITEMS_MOST 40
+#define SERVER_BYTES (ADDRESS_TEXT_BYTES + IFNAMSIZ)
 
 /* resolvconf orders by interface; Debian's knows tunnels as "tun.*". */
 static void name_for_resolvconf(const char *interface, char name[DNS_RECORD_NAME_BYTES])
@@ -27,19 +29,33 @@ static void name_for_resolvconf(const char *interface, char name[DNS_RECORD_NAME
              interface);
 }
 
-/* As resolv.conf lists them. */
+static const char *format_server(const struct dns_wish *wish, size_t i, char text[SERVER_BYTES])
+{
+    const char *zone = wish->zones ? wish->zones[i] : NULL;
+    address_format(&wish->servers[i], text);
+    if (zone)
+        snprintf(text + strlen(text), SERVER_BYTES - strlen(text), "%%%s", zone);
+    return text;
+}
+
+/* As resolv.conf lists them. Which names to ask them for, it cannot say. */
 static int format_list(const struct dns_wish *wish, char list[DNS_RECORD_LIST_BYTES],
                        struct text *why)
 {
     struct text text;
+    bool has_search = false;
     text_init(&text, list, DNS_RECORD_LIST_BYTES);
     for (size_t i = 0; i < wish->server_count; i++) {
-        char address[ADDRESS_TEXT_BYTES];
-        text_append(&text, "nameserver %s\n", address_format(&wish->servers[i], address));
+        char server[SERVER_BYTES];
+        text_append(&text, "nameserver %s\n", format_server(wish, i, server));
     }
-    for (size_t i = 0; i < wish->domain_count; i++)
-        text_append(&text, "%s%s", i ? " " : "search ", wish->domains[i]);
-    if (wish->domain_count)
+    for (size_t i = 0; i < wish->domain_count; i++) {
+        if (wish->domains[i][0] == '~')
+            continue;
+        text_append(&text, "%s%s", has_search ? " " : "search ", wish->domains[i]);
+        has_search = true;
+    }
+    if (has_search)
         text_append(&text, "\n");
     if (!text.is_cut)
         return 0;
@@ -51,15 +67,16 @@ static int format_list(const struct dns_wish *wish, char list[DNS_RECORD_LIST_BY
 
 static int tell_resolved(const struct dns_wish *wish, struct text *why)
 {
-    char texts[ITEMS_MOST][ADDRESS_TEXT_BYTES];
+    char texts[ITEMS_MOST][SERVER_BYTES];
     const char *arguments[ITEMS_MOST + 4] = {"resolvectl", "dns", wish->interface};
     size_t count = 3;
     for (size_t i = 0; i < wish->server_count && i < ITEMS_MOST; i++)
-        arguments[count++] = address_format(&wish->servers[i], texts[i]);
+        arguments[count++] = format_server(wish, i, texts[i]);
     int result = program_run(arguments, "", SET_TIMEOUT_MS, SET_PURPOSE, why);
     const char *domains[ITEMS_MOST + 5] = {"resolvectl", "domain", wish->interface, "~."};
-    for (size_t i = 0; i < wish->domain_count && i < ITEMS_MOST; i++)
-        domains[4 + i] = wish->domains[i];
+    for (size_t i = 0, at = 4; i < wish->domain_count && i < ITEMS_MOST; i++)
+        if (strcmp(wish->domains[i], "~.") != 0) /* stands there */
+            domains[at++] = wish->domains[i];
     return result ? result : program_run(domains, "", SET_TIMEOUT_MS, SET_PURPOSE, why);
 }
 

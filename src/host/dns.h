@@ -13,8 +13,9 @@ struct dns_wish {
     const char *network;
     const char *interface;
     const struct address *servers;
+    char *const *zones; /* beside them: of fe80::1%eth0 "eth0"; NULL, or each NULL: none */
     size_t server_count;
-    char *const *domains; /* search domains */
+    char *const *domains; /* search domains, and "~corp": whose names the servers are for */
     size_t domain_count;
 };
 

@@ -190,6 +190,42 @@ def F7_what_somebody_else_wrote_meanwhile_stays():
     own_resolv_conf()
 
 
+@tap.test
+def I1_a_server_on_this_host_or_on_a_link_of_it_belongs_to_no_tunnel():
+    """In a plain file, as wg-quick takes them: names go there beside a full tunnel, which check says."""
+    client, router, entry = scene.client, scene.world.internet, scene.world.entry_quick_text
+    programs = [host.start("python3", os.path.join(HERE, "dns.py"), f"{NAME}={MOVED}", name="dns")
+                for host in (client, router)]
+    for program in programs:
+        program.wait_output("ready")
+    on_link = [address["local"] for link in router.ip_json("-6", "addr", "show", "dev", "client")
+               for address in link["addr_info"] if address["scope"] == "link"][0]
+    hopwire = Hopwire(client, "entry")
+    scene.networks.append(hopwire)
+    for server, where in (("127.0.0.1", "127.0.0.1 (this host), of entry"), ("::1", "::1 (this host)"),
+                          (f"{on_link}%uplink", f"{on_link}%uplink (past the tunnels), of entry")):
+        text = entry(DNS=f"{server}, ~corp.example, ~.")
+        check = hopwire.command("check", hopwire.write(text)).stdout
+        tap.contains(check, where, "check")
+        tap.check("(DNSGuard)" not in check, f"no guard: {check}")
+        hopwire.up(text=text)
+        tap.equal(servers(), [server], "the name servers")
+        tap.check("~" not in resolv_conf(), "what routes names is none that is searched")
+        tap.equal(ask_libc(), MOVED, f"the name, asked of {server}")
+        hopwire.down()
+        tap.equal(resolv_conf(), BEFORE, "resolv.conf after down")
+    # Beside one that is inside, names are kept there, and what it says can be done works.
+    text = entry(DNS=f"{on_link}%uplink, {ENTRY_DNS}")
+    for command in "check", "up":
+        result = hopwire.command(command, hopwire.write(text))
+        tap.contains(result.stdout + result.stderr, "DNSGuard lets no query out to it: no name is answered "
+                     "by it; write DNSGuard = off in [Network] to ask it in clear", command)
+    hopwire.is_up = True
+    hopwire.down()
+    for program in programs:
+        program.stop()
+
+
 def stand_in(name, answer=""):
     """A program on the client's PATH that keeps what it was told, for a manager that is not here."""
     told = scene.client.write(name + ".told", "", 0o666)
@@ -207,7 +243,7 @@ def G3_resolvconf_is_told_and_told_again_at_the_end():
     told, environment = stand_in("resolvconf")
     hopwire = Hopwire(scene.client, "multihop", environment)
     scene.networks.append(hopwire)
-    hopwire.up(text=scene.world.client_text(network={"DNS": "10.64.0.1, corp.example"}))
+    hopwire.up(text=scene.world.client_text(network={"DNS": "10.64.0.1, ~dev.example, corp.example"}))
     hopwire.down()
     with open(told) as file:
         lines = [line.replace("tun.", "") for line in file.read().splitlines()]
@@ -223,11 +259,13 @@ def G3_resolvectl_is_told_where_systemd_resolved_runs():
     os.makedirs(scene.client.run_path("systemd", "resolve"))
     hopwire = Hopwire(scene.client, "multihop", environment)
     scene.networks.append(hopwire)
-    hopwire.up(text=scene.world.client_text(network={"DNS": "10.64.0.1, fd00::1, corp.example"}))
+    hopwire.up(text=scene.world.client_text(
+        network={"DNS": "10.64.0.1, ~dev.example, fd00::1, ~., corp.example"}))
     hopwire.down()
     with open(told) as file:
         tap.equal(file.read().splitlines(),
-                  ["dns hop0 10.64.0.1 fd00::1", "domain hop0 ~. corp.example"], "what it was told")
+                  ["dns hop0 10.64.0.1 fd00::1", "domain hop0 ~. ~dev.example corp.example"],
+                  "what it was told")
     os.removedirs(scene.client.run_path("systemd", "resolve"))
     os.remove(os.path.join(scene.client.dir, "bin", "resolvectl"))
 

@@ -67,13 +67,18 @@ static void print_addresses(const char *name, const struct address *addresses, s
 static void print(const struct config *config)
 {
     const struct tunnel_description *tunnel = &config->network.tunnels[0];
-    const struct config_tunnel *notes = &config->tunnels[0];
     print_key("private_key", tunnel->private_key);
     print_addresses("addresses", tunnel->addresses, tunnel->address_count);
-    print_addresses("dns", tunnel->dns, tunnel->dns_count);
-    printf("domains=");
-    for (size_t i = 0; i < notes->domain_count; i++)
-        printf("%s%s", i ? " " : "", notes->domains[i]);
+    printf("dns=");
+    for (size_t i = 0; i < config->dns_count; i++) {
+        char text[ADDRESS_TEXT_BYTES];
+        const char *zone = config->dns_zones[i];
+        printf("%s%s%s%s", i ? " " : "", address_format(&config->dns[i], text), zone ? "%" : "",
+               zone ? zone : "");
+    }
+    printf("\ndomains=");
+    for (size_t i = 0; i < config->domain_count; i++)
+        printf("%s%s", i ? " " : "", config->domains[i]);
     printf("\nlisten_port=%u\nmtu=%u\n", tunnel->listen_port, tunnel->mtu_bytes);
     if (config->table_is_off)
         printf("table=off\n");
