@@ -54,7 +54,8 @@ static void refuse(struct inbound *inbound, struct inbound_entry *entry, enum ve
 }
 
 /* Finds the session and describes the work; false: the entry is done. */
-static bool sort(struct inbound *inbound, struct inbound_entry *entry, size_t desc, instant_ns now)
+static bool find_session(struct inbound *inbound, struct inbound_entry *entry, size_t desc,
+                         instant_ns now)
 {
     struct packet *packet = entry->packet;
     unsigned type = message_type(packet->data, packet->len_bytes);
@@ -232,7 +233,7 @@ void inbound_run(struct inbound *inbound, instant_ns now, struct actions *action
         descs = 0;
         for (size_t i = 0; i < inbound->count; i++) {
             if (inbound->entries[i].packet)
-                descs += sort(inbound, &inbound->entries[i], descs, now);
+                descs += find_session(inbound, &inbound->entries[i], descs, now);
         }
         aead_open(inbound->core->aead, inbound->opens, descs);
         struct opening opening = {.actions = actions,

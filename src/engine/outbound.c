@@ -19,8 +19,8 @@ struct sealing {
     bool is_releasing;       /* older ones still wait for their turn: it goes behind them */
 };
 
-static void send(struct outbound *outbound, struct packet *packet, const struct udp_path *path,
-                 struct actions *actions)
+static void list_send(struct outbound *outbound, struct packet *packet, const struct udp_path *path,
+                      struct actions *actions)
 {
     if (actions->send_count == ACTIONS_MOST) {
         core_drop(outbound->core, &outbound->core->tree.nodes[path->root], packet,
@@ -264,7 +264,7 @@ static void run_batch(struct outbound *outbound, instant_ns now, struct actions 
     }
     for (size_t i = 0; i < outbound->count; i++) {
         if (outbound->entries[i].path)
-            send(outbound, outbound->entries[i].packet, outbound->entries[i].path, actions);
+            list_send(outbound, outbound->entries[i].packet, outbound->entries[i].path, actions);
     }
     outbound->count = 0;
 }
@@ -315,5 +315,5 @@ void outbound_message(struct outbound *outbound, struct node *node, struct node 
     if (carrier)
         message_through_carrier(outbound, node, carrier, to, packet);
     else
-        send(outbound, packet, path, actions);
+        list_send(outbound, packet, path, actions);
 }

@@ -53,15 +53,15 @@ static void mix_ephemeral(struct transcript *transcript, const uint8_t ephemeral
     mix_key(transcript, ephemeral, NULL);
 }
 
-static void seal(struct transcript *transcript, const uint8_t key[32], const uint8_t *plaintext,
-                 size_t len, uint8_t *out)
+static void seal_mixed(struct transcript *transcript, const uint8_t key[32],
+                       const uint8_t *plaintext, size_t len, uint8_t *out)
 {
     aead_seal_with_data(key, 0, plaintext, len, transcript->hash, 32, out);
     mix_hash(transcript, out, len + AEAD_TAG_BYTES);
 }
 
-static bool open(struct transcript *transcript, const uint8_t key[32], const uint8_t *ciphertext,
-                 size_t len, uint8_t *out)
+static bool open_mixed(struct transcript *transcript, const uint8_t key[32],
+                       const uint8_t *ciphertext, size_t len, uint8_t *out)
 {
     if (!aead_open_with_data(key, 0, ciphertext, len, transcript->hash, 32, out))
         return false;
@@ -173,17 +173,17 @@ enum verdict noise_create_initiation(struct noise_remote *remote,
     store_le32(message->sender_index, local_index);
     transcript_begin(&transcript, remote->public_key);
     draw_ephemeral(random, ephemeral, message->ephemeral);
-    mix_ephemeral(&transcript, message->ephemeral);
-    if (!mix_shared(&transcript, ephemeral, remote->public_key, key))
+    mix_ephemeral(&transcript, message->ephemeral);                   /* e */
+    if (!mix_shared(&transcript, ephemeral, remote->public_key, key)) /* es */
         goto wipe;
-    seal(&transcript, key, identity->public_key, 32, message->encrypted_static);
-    mix_key(&transcript, remote->static_shared, key);
+    seal_mixed(&transcript, key, identity->public_key, 32, message->encrypted_static); /* s */
+    mix_key(&transcript, remote->static_shared, key);                                  /* ss */
 
     unsigned slot = noise_next_slot(remote);
     struct noise_initiation *initiation = &remote->initiations[slot];
     write_timestamp(remote, wall_ns, initiation->timestamp);
-    seal(&transcript, key, initiation->timestamp, NOISE_TIMESTAMP_BYTES,
-         message->encrypted_timestamp);
+    seal_mixed(&transcript, key, initiation->timestamp, NOISE_TIMESTAMP_BYTES,
+               message->encrypted_timestamp); /* {t} */
     initiation->is_pending = true;
     initiation->local_index = local_index;
     initiation->sent = now;
@@ -206,10 +206,11 @@ bool noise_consume_initiation_begin(const struct noise_identity *identity,
     struct transcript transcript;
     uint8_t key[32];
     transcript_begin(&transcript, identity->public_key);
-    mix_ephemeral(&transcript, message->ephemeral);
-    bool is_ours = mix_shared(&transcript, identity->private_key, message->ephemeral, key) &&
-                   open(&transcript, key, message->encrypted_static,
-                        sizeof(message->encrypted_static), caller->static_key);
+    mix_ephemeral(&transcript, message->ephemeral); /* e */
+    bool is_ours =
+        mix_shared(&transcript, identity->private_key, message->ephemeral, key) && /* es */
+        open_mixed(&transcript, key, message->encrypted_static, sizeof(message->encrypted_static),
+                   caller->static_key); /* s */
     if (is_ours) {
         caller->remote_index = load_le32(message->sender_index);
         memcpy(caller->ephemeral, message->ephemeral, 32);
@@ -233,9 +234,9 @@ enum verdict noise_consume_initiation_accept(struct noise_remote *remote,
     enum verdict verdict = VERDICT_HANDSHAKE_REFUSED;
     memcpy(transcript.hash, caller->hash, 32);
     memcpy(transcript.chaining_key, caller->chaining_key, 32);
-    mix_key(&transcript, remote->static_shared, key);
-    if (!open(&transcript, key, caller->encrypted_timestamp, sizeof(caller->encrypted_timestamp),
-              caller->timestamp))
+    mix_key(&transcript, remote->static_shared, key); /* ss */
+    if (!open_mixed(&transcript, key, caller->encrypted_timestamp,
+                    sizeof(caller->encrypted_timestamp), caller->timestamp)) /* {t} */
         goto wipe;
     /* 5.1: a timestamp is used once, by the whole of its order */
     verdict = VERDICT_HANDSHAKE_REPLAYED;
@@ -279,12 +280,12 @@ enum verdict noise_create_response(const struct noise_remote *remote,
     store_le32(message->sender_index, local_index);
     store_le32(message->receiver_index, caller->remote_index);
     draw_ephemeral(random, ephemeral, message->ephemeral);
-    mix_ephemeral(&transcript, message->ephemeral);
-    if (!mix_shared(&transcript, ephemeral, caller->ephemeral, NULL) ||
-        !mix_shared(&transcript, ephemeral, caller->static_key, NULL))
+    mix_ephemeral(&transcript, message->ephemeral);                     /* e */
+    if (!mix_shared(&transcript, ephemeral, caller->ephemeral, NULL) || /* ee */
+        !mix_shared(&transcript, ephemeral, caller->static_key, NULL))  /* se */
         goto wipe;
-    mix_preshared(&transcript, remote->preshared_key, key);
-    seal(&transcript, key, nothing, 0, message->encrypted_nothing);
+    mix_preshared(&transcript, remote->preshared_key, key);               /* psk */
+    seal_mixed(&transcript, key, nothing, 0, message->encrypted_nothing); /* {} */
     derive_keys(&transcript, false, keys);
     verdict = VERDICT_OK;
 wipe:
@@ -317,13 +318,14 @@ enum verdict noise_consume_response(const struct noise_remote *remote,
     enum verdict verdict = VERDICT_HANDSHAKE_REFUSED;
     memcpy(transcript.hash, initiation->hash, 32);
     memcpy(transcript.chaining_key, initiation->chaining_key, 32);
-    mix_ephemeral(&transcript, message->ephemeral);
-    if (!mix_shared(&transcript, initiation->ephemeral_private, message->ephemeral, NULL) ||
-        !mix_shared(&transcript, identity->private_key, message->ephemeral, NULL))
+    mix_ephemeral(&transcript, message->ephemeral); /* e */
+    if (!mix_shared(&transcript, initiation->ephemeral_private, message->ephemeral,
+                    NULL) ||                                                       /* ee */
+        !mix_shared(&transcript, identity->private_key, message->ephemeral, NULL)) /* se */
         goto wipe;
-    mix_preshared(&transcript, remote->preshared_key, key);
-    if (!open(&transcript, key, message->encrypted_nothing, sizeof(message->encrypted_nothing),
-              nothing))
+    mix_preshared(&transcript, remote->preshared_key, key); /* psk */
+    if (!open_mixed(&transcript, key, message->encrypted_nothing,
+                    sizeof(message->encrypted_nothing), nothing)) /* {} */
         goto wipe;
     derive_keys(&transcript, true, keys);
     verdict = VERDICT_OK;
