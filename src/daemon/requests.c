@@ -22,7 +22,7 @@ static void answer(struct control_answer *to, char *json)
     free(json);
 }
 
-static void answer_request(void *context, const char *line, struct control_answer *to)
+static void answer_request(void *context, char *line, struct control_answer *to)
 {
     struct daemon *daemon = context;
     if (!line)
@@ -71,9 +71,14 @@ static void control_ready(void *context, uint32_t events)
 static int open_socket(struct daemon *daemon, struct text *why)
 {
     char path[STATE_PATH_BYTES];
+    const struct control_options options = {
+        .request = answer_request,
+        .context = daemon,
+        .memory = io_memory_plain(),
+        .unreadable = "{\"error\": \"a line too long, or no text\"}\n"};
     int result = state_path(daemon->config->name, ".sock", path, why);
     if (result == 0)
-        result = control_socket_open(path, answer_request, daemon, &daemon->control, why);
+        result = control_socket_open(path, &options, &daemon->control, why);
     if (result != 0)
         return result;
     daemon->control_source = (struct loop_source){.fd = control_socket_fd(daemon->control),

@@ -18,19 +18,22 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/bytes.h"
+
 #define IDLE_S 30
 #define PENDING_BYTES 65536
 #define LISTEN_BACKLOG 16
 
 struct control_answer {
     struct control_socket *server;
-    int fd; /* -1: this place is free */
+    int fd;
     unsigned idle_s;
     uint32_t awaited;  /* what epoll watches for */
     bool input_ended;  /* the client says no more: its last lines are still answered */
     bool is_ended;     /* we take no more lines; closed once the answer is written */
     bool is_condemned; /* closed at once */
     void *slot;
+    control_more more; /* of the answer; NULL: it is whole */
     char *bytes; /* the answer: from `written` to `len` waits */
     size_t len, written, capacity;
     size_t line_len;
@@ -39,13 +42,12 @@ struct control_answer {
 
 struct control_socket {
     int epoll, listener, timer;
-    control_request request;
-    void *context;
+    struct control_options options;
     dev_t device;
     ino_t inode;
     unsigned client_count;
     struct sockaddr_un address;
-    struct control_answer clients[CONTROL_SOCKET_CLIENTS_MOST];
+    struct control_answer *clients[CONTROL_SOCKET_CLIENTS_MOST]; /* NULL: this place is free */
 };
 
 static int fill_address(const char *path, struct sockaddr_un *address, struct text *why)
@@ -75,8 +77,7 @@ int control_socket_connect(const char *path, struct text *why)
     return result;
 }
 
-/* A socket that nobody listens on goes; anything else stays and is refused. */
-static int clear_path(const char *path, struct text *why)
+int control_socket_remove_stale(const char *path, struct text *why)
 {
     struct stat found;
     if (lstat(path, &found) < 0)
@@ -131,13 +132,13 @@ static int start(struct control_socket *server)
     return 0;
 }
 
-int control_socket_open(const char *path, control_request request, void *context,
+int control_socket_open(const char *path, const struct control_options *options,
                         struct control_socket **made, struct text *why)
 {
     struct sockaddr_un address;
     int result = fill_address(path, &address, why);
     if (result == 0)
-        result = clear_path(path, why);
+        result = control_socket_remove_stale(path, why);
     if (result < 0)
         return result;
     struct control_socket *server = calloc(1, sizeof(*server));
@@ -145,12 +146,9 @@ int control_socket_open(const char *path, control_request request, void *context
         text_append(why, "no memory for the socket %s", path);
         return -ENOMEM;
     }
-    server->request = request;
-    server->context = context;
+    server->options = *options;
     server->address = address;
     server->epoll = server->listener = server->timer = -1;
-    for (unsigned i = 0; i < CONTROL_SOCKET_CLIENTS_MOST; i++)
-        server->clients[i].fd = -1;
     result = start(server);
     if (result < 0) {
         text_append(why, "cannot listen on %s: %s", path, strerror(-result));
@@ -179,14 +177,24 @@ static void set_timer(struct control_socket *server, bool runs)
     timerfd_settime(server->timer, 0, &time, NULL);
 }
 
+static void wipe_and_give(const struct memory *memory, void *bytes, size_t capacity)
+{
+    if (bytes)
+        bytes_wipe(bytes, capacity);
+    memory_give(memory, bytes, capacity);
+}
+
 static void drop(struct control_answer *client)
 {
     struct control_socket *server = client->server;
-    server->request(server->context, NULL, client);
+    const struct memory *memory = server->options.memory;
+    server->options.request(server->options.context, NULL, client);
     close(client->fd);
-    free(client->bytes);
-    client->bytes = NULL;
-    client->fd = -1;
+    for (unsigned i = 0; i < CONTROL_SOCKET_CLIENTS_MOST; i++)
+        if (server->clients[i] == client)
+            server->clients[i] = NULL;
+    wipe_and_give(memory, client->bytes, client->capacity);
+    wipe_and_give(memory, client, sizeof(*client));
     if (--server->client_count == 0)
         set_timer(server, false);
 }
@@ -196,8 +204,8 @@ void control_socket_close(struct control_socket *server)
     if (!server)
         return;
     for (unsigned i = 0; i < CONTROL_SOCKET_CLIENTS_MOST; i++)
-        if (server->clients[i].fd >= 0)
-            drop(&server->clients[i]);
+        if (server->clients[i])
+            drop(server->clients[i]);
     if (server->inode && control_socket_stands(server))
         unlink(server->address.sun_path);
     const int fds[] = {server->listener, server->timer, server->epoll};
@@ -205,6 +213,26 @@ void control_socket_close(struct control_socket *server)
         if (fds[i] >= 0)
             close(fds[i]);
     free(server);
+}
+
+/* Room for `len` bytes more; false: there is no memory. */
+static bool make_room(struct control_answer *answer, size_t len)
+{
+    const struct memory *memory = answer->server->options.memory;
+    size_t capacity = answer->capacity ? answer->capacity : 4096;
+    if (answer->len + len <= answer->capacity)
+        return true;
+    while (capacity < answer->len + len)
+        capacity *= 2;
+    char *larger = memory_take(memory, capacity);
+    if (!larger)
+        return false;
+    if (answer->len)
+        memcpy(larger, answer->bytes, answer->len);
+    wipe_and_give(memory, answer->bytes, answer->capacity);
+    answer->bytes = larger;
+    answer->capacity = capacity;
+    return true;
 }
 
 void control_answer_bytes(struct control_answer *answer, const void *bytes, size_t len)
@@ -220,17 +248,9 @@ void control_answer_bytes(struct control_answer *answer, const void *bytes, size
         answer->len -= answer->written;
         answer->written = 0;
     }
-    if (answer->len + len > answer->capacity) {
-        size_t capacity = answer->capacity ? answer->capacity : 4096;
-        while (capacity < answer->len + len)
-            capacity *= 2;
-        char *larger = realloc(answer->bytes, capacity);
-        if (!larger) {
-            answer->is_condemned = true;
-            return;
-        }
-        answer->bytes = larger;
-        answer->capacity = capacity;
+    if (!make_room(answer, len)) {
+        answer->is_condemned = true;
+        return;
     }
     memcpy(answer->bytes + answer->len, bytes, len);
     answer->len += len;
@@ -249,6 +269,11 @@ void control_answer_format(struct control_answer *answer, const char *format, ..
     }
     control_answer_bytes(answer, text, (size_t)len);
     free(text);
+}
+
+void control_answer_continue(struct control_answer *answer, control_more more)
+{
+    answer->more = more;
 }
 
 void control_answer_end(struct control_answer *answer)
@@ -273,8 +298,16 @@ static bool has_line(const struct control_answer *client)
 
 static bool may_take_line(const struct control_answer *client)
 {
-    return !client->is_ended && !client->is_condemned && pending_bytes(client) < PENDING_BYTES &&
-           has_line(client);
+    return !client->is_ended && !client->is_condemned && !client->more &&
+           pending_bytes(client) < PENDING_BYTES && has_line(client);
+}
+
+static void refuse_line(struct control_answer *client)
+{
+    const char *unreadable = client->server->options.unreadable;
+    if (unreadable)
+        control_answer_bytes(client, unreadable, strlen(unreadable));
+    control_answer_end(client);
 }
 
 static void take_line(struct control_answer *client)
@@ -284,11 +317,21 @@ static void take_line(struct control_answer *client)
     size_t len = (size_t)(newline - client->line);
     *newline = '\0';
     if (strlen(client->line) != len)
-        client->is_condemned = true; /* a NUL inside: not text */
+        refuse_line(client); /* a NUL inside: not text */
     else
-        server->request(server->context, client->line, client);
+        server->options.request(server->options.context, client->line, client);
     client->line_len -= len + 1;
     memmove(client->line, newline + 1, client->line_len);
+    bytes_wipe(client->line + client->line_len, len + 1);
+}
+
+/* The next piece of an answer. */
+static void go_on(struct control_answer *client)
+{
+    if (!client->more || client->is_condemned || pending_bytes(client) >= PENDING_BYTES)
+        return;
+    if (!client->more(client->server->options.context, client))
+        client->more = NULL;
 }
 
 static void read_client(struct control_answer *client)
@@ -323,31 +366,56 @@ static void write_client(struct control_answer *client)
     }
 }
 
-/* Lines, answers, lines that waited for an answer to be taken; then what to wait for. */
-static void serve(struct control_answer *client)
+/* What to wait for; false: it is over. */
+static bool may_stay(struct control_answer *client)
 {
-    read_client(client);
-    write_client(client);
-    while (may_take_line(client)) {
-        take_line(client);
-        write_client(client);
-    }
-    bool is_full = client->line_len == sizeof(client->line);
-    bool holds_line = has_line(client);
-    bool is_done = client->is_ended || (client->input_ended && !holds_line);
-    if (client->is_condemned || (is_full && !holds_line) ||
-        (is_done && pending_bytes(client) == 0)) {
-        drop(client);
-        return;
-    }
+    bool is_full = client->line_len == sizeof(client->line), holds_line = has_line(client);
+    bool is_done = client->is_ended || (client->input_ended && !holds_line && !client->more);
+    if (client->is_condemned || (is_done && pending_bytes(client) == 0))
+        return false;
     bool may_read = !is_done && !client->input_ended && !is_full;
+    bool may_write = pending_bytes(client) || client->more;
     struct epoll_event event = {
-        .events = (may_read ? EPOLLIN : 0u) | (pending_bytes(client) ? EPOLLOUT : 0u),
+        .events = (may_read ? EPOLLIN : 0u) | (may_write ? EPOLLOUT : 0u),
         .data.ptr = client,
     };
     if (event.events != client->awaited)
         epoll_ctl(client->server->epoll, EPOLL_CTL_MOD, client->fd, &event);
     client->awaited = event.events;
+    return true;
+}
+
+/* Lines, answers, lines that waited for an answer to be taken. */
+static void serve(struct control_answer *client)
+{
+    read_client(client);
+    write_client(client);
+    go_on(client);
+    while (may_take_line(client)) {
+        take_line(client);
+        write_client(client);
+    }
+    if (client->line_len == sizeof(client->line) && !has_line(client) && !client->is_ended)
+        refuse_line(client);
+    write_client(client);
+    if (!may_stay(client))
+        drop(client);
+}
+
+/* A free place, made by dropping who has been idle longest; NULL: nobody has been for a second. */
+static struct control_answer **find_place(struct control_socket *server)
+{
+    struct control_answer **place = &server->clients[0];
+    for (unsigned i = 0; i < CONTROL_SOCKET_CLIENTS_MOST; i++) {
+        struct control_answer **at = &server->clients[i];
+        if (!*at)
+            return at;
+        place = (*at)->idle_s > (*place)->idle_s ? at : place;
+    }
+    if ((*place)->idle_s == 0)
+        return NULL;
+    drop(*place);
+    return place;
 }
 
 static void accept_clients(struct control_socket *server)
@@ -356,15 +424,18 @@ static void accept_clients(struct control_socket *server)
         int fd = accept4(server->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
         if (fd < 0)
             return;
-        struct control_answer *client = server->clients;
-        struct control_answer *end = client + CONTROL_SOCKET_CLIENTS_MOST;
-        while (client < end && client->fd >= 0)
-            client++;
-        if (client == end || watch(server, fd, EPOLLIN, client) < 0) {
+        struct control_answer **place = find_place(server);
+        struct control_answer *client =
+            place ? memory_take(server->options.memory, sizeof(*client)) : NULL;
+        if (!client || watch(server, fd, EPOLLIN, client) < 0) {
+            memory_give(server->options.memory, client, sizeof(*client));
             close(fd);
             continue;
         }
-        *client = (struct control_answer){.server = server, .fd = fd, .awaited = EPOLLIN};
+        client->server = server;
+        client->fd = fd;
+        client->awaited = EPOLLIN;
+        *place = client;
         if (server->client_count++ == 0)
             set_timer(server, true);
     }
@@ -376,8 +447,8 @@ static void drop_idle(struct control_socket *server)
     if (read(server->timer, &ticks, sizeof(ticks)) != sizeof(ticks))
         return;
     for (unsigned i = 0; i < CONTROL_SOCKET_CLIENTS_MOST; i++) {
-        struct control_answer *client = &server->clients[i];
-        if (client->fd >= 0 && ++client->idle_s > IDLE_S)
+        struct control_answer *client = server->clients[i];
+        if (client && ++client->idle_s > IDLE_S)
             drop(client);
     }
 }
@@ -387,8 +458,7 @@ void control_socket_dispatch(struct control_socket *server)
     struct epoll_event events[CONTROL_SOCKET_CLIENTS_MOST + 2];
     int count = epoll_wait(server->epoll, events, CONTROL_SOCKET_CLIENTS_MOST + 2, 0);
     bool has_new = false, has_tick = false;
-    /* New clients last: they take the places of those who went, for whom an event may still lie
-     * in this batch. */
+    /* Who goes to make room for others goes last: an event of his may still lie in this batch. */
     for (int i = 0; i < count; i++) {
         struct control_answer *client = events[i].data.ptr;
         if (!client)

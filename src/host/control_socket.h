@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* A local stream socket that takes lines and gives answers: /run/hopwire/NAME.sock, 0600. The
- * server never blocks and is bounded: 16 clients, 4096 bytes a line, 8 MiB of answer; who is idle
- * or does not take an answer for 30 s is dropped. It owns one epoll descriptor, to be put into the
- * caller's loop for EPOLLIN. One thread. */
+/* A local stream socket that takes lines and gives answers: /run/hopwire/NAME.sock, those of `wg`;
+ * 0600. The server never blocks and is bounded: 16 clients, 4096 bytes a line, 8 MiB of answer; who
+ * is idle or does not take an answer for 30 s is dropped, and when somebody new needs his place, who
+ * has been idle longest. It owns one epoll descriptor, to be put into the caller's loop for EPOLLIN.
+ * One thread. */
 #ifndef HOST_CONTROL_SOCKET_H
 #define HOST_CONTROL_SOCKET_H
 
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/memory.h"
 #include "base/text.h"
 
 #define CONTROL_SOCKET_CLIENTS_MOST 16
@@ -18,13 +20,23 @@
 struct control_socket;
 struct control_answer; /* one client's; valid from its first line to its NULL line */
 
-/* One line without its newline, empty ones too, NUL-terminated; more lines may follow on the same
- * connection. NULL: the client is gone, free what control_answer_slot holds. */
-typedef void (*control_request)(void *context, const char *line, struct control_answer *answer);
+/* One line without its newline, empty ones too, NUL-terminated, which may be changed and is wiped
+ * afterwards; more lines may follow on the same connection. NULL: the client is gone, free what
+ * control_answer_slot holds. */
+typedef void (*control_request)(void *context, char *line, struct control_answer *answer);
+
+struct control_options {
+    control_request request;
+    void *context;
+    /* Lines and answers are wiped before they are given back. Outlives the server. */
+    const struct memory *memory;
+    /* The last that a client hears whose line is too long or no text; NULL: nothing. */
+    const char *unreadable;
+};
 
 /* Replaces a stale socket; -EADDRINUSE: a live one (or a file that is no socket) is there.
  * 0, or -errno and a sentence. */
-int control_socket_open(const char *path, control_request request, void *context,
+int control_socket_open(const char *path, const struct control_options *options,
                         struct control_socket **made, struct text *why);
 int control_socket_fd(const struct control_socket *server);
 /* Handles whatever is ready. */
@@ -39,11 +51,19 @@ void control_socket_close(struct control_socket *server);
 void control_answer_bytes(struct control_answer *answer, const void *bytes, size_t len);
 void control_answer_format(struct control_answer *answer, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+/* An answer in pieces, one a dispatch and only as the client takes them: `more` appends the next one
+ * and says whether it was not the last. No line is taken until then. */
+typedef bool (*control_more)(void *context, struct control_answer *answer);
+void control_answer_continue(struct control_answer *answer, control_more more);
 /* Ends the connection once the answer is written. Otherwise it ends when the client has shut down
  * its side, which control_client_ask does. */
 void control_answer_end(struct control_answer *answer);
 /* A pointer of the caller's, kept per client, NULL at first (for requests of several lines). */
 void **control_answer_slot(struct control_answer *answer);
+
+/* A socket at which nobody listens goes; 0 also where there is none. -EADDRINUSE and a sentence:
+ * somebody does, or it is no socket. */
+int control_socket_remove_stale(const char *path, struct text *why);
 
 /* A connection to whoever listens there, not blocking, as one that has stopped may have a full
  * queue. A descriptor, or -errno; a sentence only for -ENAMETOOLONG. */

@@ -19,13 +19,23 @@
 static char directory[96], path[108], said[512];
 static struct text why;
 
+#define PIECES 300
+#define PIECE_BYTES 10000
+
 /* What the server under test heard. */
 struct heard {
-    unsigned lines, ends;
+    unsigned lines, ends, pieces;
     char last[CONTROL_SOCKET_LINE_BYTES];
 };
 
-static void answer_line(void *context, const char *line, struct control_answer *answer)
+static bool append_piece(void *context, struct control_answer *answer)
+{
+    struct heard *heard = context;
+    control_answer_format(answer, "%*u\n", PIECE_BYTES - 1, ++heard->pieces);
+    return heard->pieces < PIECES;
+}
+
+static void answer_line(void *context, char *line, struct control_answer *answer)
 {
     struct heard *heard = context;
     unsigned **count = (unsigned **)control_answer_slot(answer);
@@ -46,10 +56,22 @@ static void answer_line(void *context, const char *line, struct control_answer *
     } else if (strcmp(line, "endless") == 0) {
         for (unsigned i = 0; i < 200; i++)
             control_answer_format(answer, "%100000d", 1);
+    } else if (strcmp(line, "pieces") == 0) {
+        control_answer_continue(answer, append_piece);
+        return;
     } else if (strcmp(line, "bye") == 0) {
         control_answer_end(answer);
     }
     control_answer_format(answer, "%u:%s\n", **count, line);
+}
+
+static int open_server(const char *at, struct heard *heard, struct control_socket **server)
+{
+    const struct control_options options = {.request = answer_line,
+                                            .context = heard,
+                                            .memory = tap_memory(),
+                                            .unreadable = "no line\n"};
+    return control_socket_open(at, &options, server, &why);
 }
 
 static struct control_socket *start(struct heard *heard)
@@ -59,13 +81,14 @@ static struct control_socket *start(struct heard *heard)
     tap_make_directory(directory, sizeof(directory), "control");
     snprintf(path, sizeof(path), "%s/net.sock", directory);
     text_init(&why, said, sizeof(said));
-    CHECK_EQUAL(control_socket_open(path, answer_line, heard, &server, &why), 0);
+    CHECK_EQUAL(open_server(path, heard, &server), 0);
     return server;
 }
 
 static void end(struct control_socket *server)
 {
     control_socket_close(server);
+    CHECK_EQUAL(tap_memory_balance_bytes(), 0);
     CHECK_EQUAL(access(path, F_OK), -1);
     CHECK_EQUAL(rmdir(directory), 0);
 }
@@ -185,10 +208,14 @@ static void test_a_line_too_long_or_with_a_nul_ends_the_client(void)
     line[CONTROL_SOCKET_LINE_BYTES - 1] = 'x';
     say(longer, line);
     turn(server);
+    hear(longer, bytes, sizeof(bytes));
+    CHECK_TEXT(bytes, "no line\n");
     CHECK_EQUAL(hear(longer, bytes, sizeof(bytes)), 0);
     int nul = connect_client();
     CHECK_EQUAL(send(nul, "a\0b\n", 4, 0), 4);
     turn(server);
+    hear(nul, bytes, sizeof(bytes));
+    CHECK_TEXT(bytes, "no line\n");
     CHECK_EQUAL(hear(nul, bytes, sizeof(bytes)), 0);
     CHECK_EQUAL(heard.lines, 1);
     CHECK_EQUAL(heard.ends, 2);
@@ -222,6 +249,74 @@ static void test_more_clients_than_fit_are_turned_away(void)
         close(fds[i]);
     turn(server);
     CHECK_EQUAL(heard.ends, CONTROL_SOCKET_CLIENTS_MOST + 1);
+    end(server);
+}
+
+/* Half a sentence holds no place that somebody else needs. */
+static void test_who_is_idle_makes_room(void)
+{
+    struct heard heard;
+    struct control_socket *server = start(&heard);
+    int fds[CONTROL_SOCKET_CLIENTS_MOST + 1];
+    char bytes[64];
+    for (unsigned i = 0; i < CONTROL_SOCKET_CLIENTS_MOST; i++) {
+        fds[i] = connect_client();
+        say(fds[i], "half a ");
+        turn(server);
+    }
+    struct pollfd poller = {.fd = control_socket_fd(server), .events = POLLIN};
+    CHECK_EQUAL(poll(&poller, 1, 5000), 1); /* the tick */
+    turn(server);
+    for (unsigned i = 0; i < CONTROL_SOCKET_CLIENTS_MOST; i++)
+        if (i != 5)
+            say(fds[i], "long ");
+    turn(server);
+    fds[CONTROL_SOCKET_CLIENTS_MOST] = connect_client();
+    say(fds[CONTROL_SOCKET_CLIENTS_MOST], "x\n");
+    turn(server);
+    hear(fds[CONTROL_SOCKET_CLIENTS_MOST], bytes, sizeof(bytes));
+    CHECK_TEXT(bytes, "1:x\n");
+    for (unsigned i = 0; i < CONTROL_SOCKET_CLIENTS_MOST; i++)
+        CHECK_EQUAL(hear(fds[i], bytes, sizeof(bytes)), i == 5 ? 0 : -1);
+    for (unsigned i = 0; i <= CONTROL_SOCKET_CLIENTS_MOST; i++)
+        close(fds[i]);
+    turn(server);
+    end(server);
+}
+
+static void test_an_answer_in_pieces_waits_for_its_reader(void)
+{
+    struct heard heard;
+    struct control_socket *server = start(&heard);
+    static char bytes[PIECE_BYTES * 4];
+    int fd = connect_client();
+    say(fd, "pieces\nafter\n");
+    turn(server);
+    CHECK(heard.pieces > 0 && heard.pieces < 60); /* what the socket takes, and a little more */
+    CHECK_EQUAL(heard.lines, 1);
+    CHECK(tap_memory_balance_bytes() < 200000);
+    unsigned before = heard.pieces;
+    turn(server);
+    CHECK_EQUAL(heard.pieces, before);
+    size_t total = 0, tail = sizeof("300\n1:after\n") - 1;
+    for (ssize_t got; total < PIECES * PIECE_BYTES + 8 && (got = hear(fd, bytes, sizeof(bytes))) != 0;) {
+        unsigned pieces = heard.pieces;
+        total += got > 0 ? (size_t)got : 0;
+        if (total == PIECES * PIECE_BYTES + 8 && CHECK((size_t)got > tail))
+            CHECK_TEXT(bytes + got - tail, "300\n2:after\n");
+        control_socket_dispatch(server);
+        CHECK(heard.pieces <= pieces + 1); /* others get their turn in between */
+    }
+    CHECK_EQUAL(total, PIECES * PIECE_BYTES + 8);
+    CHECK_EQUAL(heard.pieces, PIECES);
+    CHECK_EQUAL(heard.lines, 2);
+    /* Whoever goes in the midst leaves nothing. */
+    heard.pieces = 0;
+    say(fd, "pieces\n");
+    turn(server);
+    close(fd);
+    turn(server);
+    CHECK_EQUAL(heard.ends, 1);
     end(server);
 }
 
@@ -262,7 +357,7 @@ static void test_a_stale_socket_is_replaced_a_live_one_refused(void)
     struct heard heard;
     struct control_socket *server = start(&heard), *second = NULL;
     char other[sizeof(path)];
-    CHECK_EQUAL(control_socket_open(path, answer_line, &heard, &second, &why), -EADDRINUSE);
+    CHECK_EQUAL(open_server(path, &heard, &second), -EADDRINUSE);
     CHECK(control_socket_stands(server));
     snprintf(other, sizeof(other), "%s/stale", directory);
     struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -270,11 +365,11 @@ static void test_a_stale_socket_is_replaced_a_live_one_refused(void)
     int stale = socket(AF_UNIX, SOCK_STREAM, 0);
     CHECK_EQUAL(bind(stale, (const void *)&address, sizeof(address)), 0);
     close(stale);
-    CHECK_EQUAL(control_socket_open(other, answer_line, &heard, &second, &why), 0);
+    CHECK_EQUAL(open_server(other, &heard, &second), 0);
     control_socket_close(second);
     int file = open(other, O_WRONLY | O_CREAT, 0600);
     close(file);
-    CHECK_EQUAL(control_socket_open(other, answer_line, &heard, &second, &why), -EADDRINUSE);
+    CHECK_EQUAL(open_server(other, &heard, &second), -EADDRINUSE);
     CHECK_EQUAL(access(other, F_OK), 0); /* not ours to remove */
     unlink(other);
     end(server);
@@ -286,7 +381,7 @@ static void test_a_socket_that_is_not_ours_any_more_stays(void)
     struct control_socket *server = start(&heard), *second = NULL;
     unlink(path);
     CHECK(!control_socket_stands(server));
-    CHECK_EQUAL(control_socket_open(path, answer_line, &heard, &second, &why), 0);
+    CHECK_EQUAL(open_server(path, &heard, &second), 0);
     control_socket_close(server);
     CHECK_EQUAL(access(path, F_OK), 0);
     end(second);
@@ -372,6 +467,8 @@ int main(int argc, char **argv)
     TAP_RUN(argc, argv, test_lines_come_in_pieces_and_in_heaps);
     TAP_RUN(argc, argv, test_a_line_too_long_or_with_a_nul_ends_the_client);
     TAP_RUN(argc, argv, test_more_clients_than_fit_are_turned_away);
+    TAP_RUN(argc, argv, test_who_is_idle_makes_room);
+    TAP_RUN(argc, argv, test_an_answer_in_pieces_waits_for_its_reader);
     TAP_RUN(argc, argv, test_who_asks_without_reading_is_stopped_and_bounded);
     TAP_RUN(argc, argv, test_a_stale_socket_is_replaced_a_live_one_refused);
     TAP_RUN(argc, argv, test_a_socket_that_is_not_ours_any_more_stays);

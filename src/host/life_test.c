@@ -86,7 +86,7 @@ static void test_F7_a_start_s_lock_is_another_matter(void)
     waitpid(child, NULL, 0);
 }
 
-static void ignore(void *context, const char *line, struct control_answer *answer)
+static void ignore(void *context, char *line, struct control_answer *answer)
 {
     (void)context, (void)line, (void)answer;
 }
@@ -97,7 +97,8 @@ static void test_F7_one_that_listens_lives_though_its_lock_was_removed(void)
     char path[STATE_PATH_BYTES];
     start();
     CHECK_EQUAL(state_path("one", ".sock", path, &why), 0);
-    CHECK_EQUAL(control_socket_open(path, ignore, NULL, &server, &why), 0);
+    CHECK_EQUAL(control_socket_open(path, &(struct control_options){.request = ignore, .memory = tap_memory()},
+                                    &server, &why), 0);
     CHECK(life_goes_on("one"));
     CHECK_EQUAL(life_begin("one", &why), -EEXIST);
     control_socket_close(server);
