@@ -64,3 +64,34 @@ void naming_interface(const char *network, unsigned attempt, char name[INTERFACE
     snprintf(name + used, INTERFACE_NAME_BYTES - used, "%s%0*x", used ? "-" : "n",
              INTERFACE_DIGITS, digest(network, strlen(network), attempt) & 0xffff);
 }
+
+static bool is_taken(char (*names)[INTERFACE_NAME_BYTES], size_t count, size_t but, const char *name)
+{
+    for (size_t i = 0; i < count; i++)
+        if (i != but && strcmp(names[i], name) == 0)
+            return true;
+    return false;
+}
+
+void naming_wg(const char *interface_name, const struct network_description *network,
+               char (*names)[INTERFACE_NAME_BYTES])
+{
+    size_t count = network->tunnel_count, first = description_first_root(network);
+    memset(names, 0, count * sizeof(*names));
+    snprintf(names[first], sizeof(*names), "%s", interface_name);
+    /* Whoever has the name that was written gets it, wherever it stands among those cut alike. */
+    for (unsigned attempt = 0, left = count > 1; left; attempt++) {
+        left = 0;
+        for (size_t i = 0; i < count; i++) {
+            char whole[INTERFACE_NAME_BYTES + TUNNEL_NAME_BYTES], name[INTERFACE_NAME_BYTES];
+            if (names[i][0])
+                continue;
+            snprintf(whole, sizeof(whole), "%s.%s", interface_name, network->tunnels[i].name);
+            naming_interface(whole, attempt, name);
+            if ((attempt == 0 && strcmp(name, whole) != 0) || is_taken(names, count, i, name))
+                left++;
+            else
+                snprintf(names[i], sizeof(names[i]), "%s", name);
+        }
+    }
+}

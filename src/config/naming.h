@@ -13,5 +13,10 @@
 bool naming_network(const char *path, char name[TUNNEL_NAME_BYTES]);
 /* A name like the network's that an interface can have. For each `attempt` another one. */
 void naming_interface(const char *network, unsigned attempt, char name[INTERFACE_NAME_BYTES]);
+/* What the network's tunnels are called in `wg`, which cuts names at 15 bytes (RULES I4): the first
+ * root as the interface, the others INTERFACE.TUNNEL or, where that is too long or another's, a name
+ * like it. `names` has a place for each tunnel. */
+void naming_wg(const char *interface_name, const struct network_description *network,
+               char (*names)[INTERFACE_NAME_BYTES]);
 
 #endif

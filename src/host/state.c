@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "host/directory.h"
 #include "host/kernel_route.h"
 #include "host/netns.h"
 
@@ -73,26 +74,8 @@ int state_path(const char *network, const char *suffix, char path[STATE_PATH_BYT
 
 int state_make_directory(struct text *why)
 {
-    const char *path = state_directory();
-    struct stat found;
     int result = refuse_relative_directory(why);
-    if (result < 0)
-        return result;
-    if (mkdir(path, 0755) < 0 && errno != EEXIST) {
-        int error = errno;
-        text_append(why, "cannot make the directory %s: %s%s", path, strerror(error),
-                    error == EACCES ? "; run it as root" : "");
-        return -error;
-    }
-    if (stat(path, &found) < 0 || !S_ISDIR(found.st_mode)) {
-        text_append(why, "%s is not a directory: remove it", path);
-        return -ENOTDIR;
-    }
-    if ((found.st_uid != 0 && found.st_uid != geteuid()) || (found.st_mode & 022)) {
-        text_append(why, "others may write to the directory %s: give it to root, mode 0755", path);
-        return -EPERM;
-    }
-    return 0;
+    return result < 0 ? result : directory_make(state_directory(), 0755, why);
 }
 
 /* Field 22 of /proc/PID/stat; the name in field 2 may hold anything, also ") ". */
@@ -158,17 +141,26 @@ static json_t *routing_to_json(const struct routing *routing)
                      ipv6_names[routing->ipv6], "kill_switch", routing->has_kill_switch);
 }
 
-/* "previous" is left out where there is none. */
+static json_t *wg_to_json(const struct state *state)
+{
+    json_t *names = state->wg_count ? json_array() : NULL;
+    for (size_t i = 0; i < state->wg_count; i++)
+        json_array_append_new(names, json_string(state->wg[i]));
+    return names;
+}
+
+/* "previous" and "wg" are left out where there is none. */
 static json_t *to_json(const struct state *state)
 {
     json_t *previous = state->has_previous ? routing_to_json(&state->previous) : NULL;
-    return json_pack("{s:i, s:I, s:I, s:I, s:o, s:b, s:o*, s:b, s:b, s:b}", "version",
+    return json_pack("{s:i, s:I, s:I, s:I, s:o, s:b, s:o*, s:b, s:b, s:b, s:o*}", "version",
                      STATE_VERSION, "pid", (json_int_t)state->pid, "start_ticks",
                      (json_int_t)state->process_start_ticks, "network_namespace",
                      (json_int_t)state->network_namespace, "routing",
                      routing_to_json(&state->routing), "laid", state->is_laid, "previous", previous,
                      "firewall", state->has_firewall, "kill_switch", state->has_kill_switch,
-                     "restores_src_valid_mark", state->restores_src_valid_mark);
+                     "restores_src_valid_mark", state->restores_src_valid_mark, "wg",
+                     wg_to_json(state));
 }
 
 static int write_all(int file, const char *bytes, size_t len)
@@ -347,6 +339,18 @@ static bool take_routing(const json_t *object, struct routing *routing)
            (routing->tables[0] > 0 && routing->twin_metric == KERNEL_ROUTE_METRIC_LAST - index);
 }
 
+/* Files of these names are removed: nothing but names. */
+static bool take_wg(const json_t *names, struct state *state)
+{
+    state->wg_count = json_array_size(names);
+    if (names && (!json_is_array(names) || state->wg_count > STATE_WG_MOST))
+        return false;
+    for (size_t i = 0; i < state->wg_count; i++)
+        if (!take_interface(json_array_get(names, i), state->wg[i]))
+            return false;
+    return true;
+}
+
 static bool take_state(const json_t *object, struct state *state)
 {
     json_int_t version, ticks, inode;
@@ -365,7 +369,8 @@ static bool take_state(const json_t *object, struct state *state)
     state->process_start_ticks = (uint64_t)ticks;
     state->network_namespace = (uint64_t)inode;
     state->has_previous = previous != NULL;
-    return take_routing(json_object_get(object, "routing"), &state->routing) &&
+    return take_wg(json_object_get(object, "wg"), state) &&
+           take_routing(json_object_get(object, "routing"), &state->routing) &&
            (!previous || take_routing(previous, &state->previous));
 }
 

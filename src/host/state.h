@@ -9,6 +9,7 @@
 
 #define STATE_NAME_BYTES 64 /* a network's name with its NUL */
 #define STATE_PATH_BYTES 256
+#define STATE_WG_MOST 128
 
 struct state {
     uint32_t pid;
@@ -21,6 +22,8 @@ struct state {
     bool has_firewall;            /* the table `inet hopwire_NAME` stands */
     bool has_kill_switch;         /* and may reject: this run's, or one before until this is laid */
     bool restores_src_valid_mark; /* net.ipv4.conf.all.src_valid_mark was 0, and is 1 for us */
+    size_t wg_count;
+    char wg[STATE_WG_MOST][16];   /* what its tunnels are called in `wg`: sockets' names */
 };
 
 /* 1 to 63 bytes of A-Z a-z 0-9 _ = + . -, not starting with '.': safe as a file's name. */

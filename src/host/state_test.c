@@ -50,7 +50,9 @@ static struct state example(void)
                           .is_laid = true,
                           .has_firewall = true,
                           .has_kill_switch = true,
-                          .restores_src_valid_mark = true};
+                          .restores_src_valid_mark = true,
+                          .wg_count = 2,
+                          .wg = {"hop0", "hop0.office"}};
     CHECK_EQUAL(state_set_process(&state, &why), 0);
     return state;
 }
@@ -265,6 +267,11 @@ static const char *const swaps[][2] = {
     {"4817", "254"},
     {"\"previous\": {", "\"previous\": [], \"x\": {"},
     {"\"previous\": {", "\"previous\": null, \"x\": {"},
+    {"\"hop0.office\"", "\"../hop0\""},
+    {"\"hop0.office\"", "\"\""},
+    {"\"hop0.office\"", "7"},
+    {"\"hop0.office\"", "\"longer-than-15-l\""},
+    {"\"wg\": [", "\"wg\": {}, \"x\": ["},
     {"\"routing\": {", "\"routin\": {"},
     {"\"laid\": true", "\"laid\": 1"},
     {"{", "[{"},
