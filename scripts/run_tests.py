@@ -37,7 +37,7 @@ SCENARIO_TIMEOUT_S = 600
 LONGEST_FIRST = ("test_dead_uplink", "test_rekey", "test_protocol", "test_crash", "test_hostile",
                  "test_mtu", "test_no_leak", "test_side_by_side", "test_killswitch", "test_life")
 # They claim something about times or rates that a busy neighbour would spoil.
-ALONE = ("test_under_load",)
+ALONE = ("test_uapi_many", "test_under_load")
 GOOD = ("OK", "SKIP", "EXPECTEDFAIL")
 
 

@@ -23,6 +23,7 @@
 #include "daemon/settle.h"
 #include "daemon/signals.h"
 #include "daemon/translation.h"
+#include "daemon/uapi.h"
 #include "host/life.h"
 #include "host/state_lock.h"
 
@@ -206,6 +207,7 @@ static void note_state(struct daemon *daemon)
     if (has_crashed)
         state->previous = crashed->routing;
     state->has_firewall = true;
+    uapi_note(daemon);
     state->restores_src_valid_mark = has_crashed && crashed->restores_src_valid_mark;
     guard_note_switch(daemon->config, network_engine(daemon->network), state);
 }
@@ -269,6 +271,8 @@ static int open_doors(struct daemon *daemon)
         result = translation_start(&daemon->translation, &options, &daemon->why);
     if (result == 0)
         result = host_dns_start(daemon);
+    if (result == 0)
+        uapi_open(daemon);
     return result;
 }
 
@@ -312,6 +316,7 @@ static void undo(struct daemon *daemon, bool keep_crash)
     translation_stop(daemon->translation);
     if (daemon->has_dns && !daemon->is_orphaned)
         host_dns_undo(daemon);
+    uapi_close(daemon);
     requests_close(daemon);
     if (daemon->state.pid && !daemon->is_orphaned && undo_host(daemon, keep_crash, &why) != 0)
         settle_log(daemon, reason); /* and `down` may try again */
@@ -382,6 +387,9 @@ static int end_crash(struct daemon *daemon)
     state->has_kill_switch = daemon->config->has_kill_switch;
     char reason[WHY_BYTES];
     struct text why;
+    text_init(&why, reason, sizeof(reason));
+    if (uapi_clean_up(&daemon->crashed, &why) != 0)
+        settle_log(daemon, reason);
     text_init(&why, reason, sizeof(reason));
     state->has_previous = routing_undo(&daemon->netlink, &state->previous, &why) != 0;
     if (state->has_previous)

@@ -21,6 +21,7 @@
 #define WHY_BYTES 1024
 
 struct daemon_options;
+struct uapi;
 
 /* What of the network's hooks is under way. */
 enum hooks_stage {
@@ -52,6 +53,7 @@ struct daemon {
     struct guard guard;
     struct beside beside;
     struct control_socket *control;
+    struct uapi *uapi;
     bool is_file_missing;   /* the socket's or the state's, when they were looked for last */
     struct reserve reserve;
     int life; /* a lock, until the process ends */

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "daemon/guard.h"
+#include "daemon/uapi.h"
 #include "host/dns.h"
 #include "host/netns.h"
 #include "host/routing.h"
@@ -103,6 +104,8 @@ int earlier_clean_up(const char *network, struct text *why)
     if (result == -ENOENT && !has_state)
         return dns ? dns : result;
     result = result ? result : dns;
+    int sockets = has_state ? uapi_clean_up(&state, result ? &silent : why) : 0;
+    result = result ? result : sockets;
     if (result == 0)
         result = state_remove(network, why);
     if (result == 0 && state_path(network, ".sock", path, why) == 0)

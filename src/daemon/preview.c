@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/preview.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "config/keytext.h"
+#include "config/naming.h"
 #include "daemon/beside.h"
 #include "daemon/roots.h"
 #include "daemon/system_dns.h"
@@ -211,6 +213,27 @@ static void append_dns(struct preview *preview, const struct config *config)
     system_dns_tell(config, way.is_resolved, is_inside, append_dns_warning, preview);
 }
 
+/* Where it is not INTERFACE.TUNNEL. */
+static void append_short_names(const struct config *config, struct text *text)
+{
+    const struct network_description *network = &config->network;
+    char (*names)[INTERFACE_NAME_BYTES] = calloc(network->tunnel_count, sizeof(*names));
+    if (!names)
+        return;
+    naming_wg(config->interface_name, network, names);
+    for (size_t i = 0; i < network->tunnel_count; i++) {
+        const char *tunnel = network->tunnels[i].name;
+        char whole[INTERFACE_NAME_BYTES + TUNNEL_NAME_BYTES];
+        snprintf(whole, sizeof(whole), "%s.%s", config->interface_name, tunnel);
+        if (i != description_first_root(network) && strcmp(names[i], whole) != 0)
+            text_append(text,
+                        "note: %s: `wg` takes names of 15 letters, so it is %s there, not %s; a "
+                        "shorter name of the tunnel or of the interface is kept whole\n",
+                        tunnel, names[i], whole);
+    }
+    free(names);
+}
+
 static void append_beside(const struct config *config, struct text *text)
 {
     struct netlink netlink = {0};
@@ -242,6 +265,7 @@ bool preview_append(const struct config *config, struct text *text)
     routes_walk(&tree.routes, append_route, &preview);
     tree_routes_walk_losses(tree.memory, &config->network, append_loss, &preview);
     append_dns(&preview, config);
+    append_short_names(config, text);
     append_beside(config, text);
     tree_wipe(&tree);
     return true;

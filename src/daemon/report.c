@@ -9,6 +9,7 @@
 #include "engine/status.h"
 #include "daemon/names.h"
 #include "daemon/translation.h"
+#include "daemon/uapi.h"
 #include "io/loop.h"
 #include "io/network.h"
 
@@ -159,6 +160,8 @@ static json_t *tunnel_json(const struct report *report, uint32_t index, instant_
     json_object_set_new(object, "via",
                         is_root ? json_null()
                                 : json_string(report->config->network.tunnels[tunnel.carrier].name));
+    const char *wg = uapi_name(report->uapi, tunnel.name);
+    json_object_set_new(object, "wg", wg ? json_string(wg) : json_null());
     json_object_set_new(object, "depth", json_integer(tunnel.depth));
     json_object_set_new(object, "public_key", key_json(tunnel.public_key));
     json_object_set_new(object, "listen_port",

@@ -9,6 +9,7 @@
 struct beside;
 struct names;
 struct translation;
+struct uapi;
 struct network;
 
 struct report {
@@ -21,6 +22,7 @@ struct report {
     const struct names *names; /* NULL: no endpoint is one */
     const struct translation *translation; /* NULL: no root's endpoint is a literal IPv4 one */
     const struct beside *beside;
+    const struct uapi *uapi;
     uint64_t log_lost; /* lines */
     instant_ns started;
 };

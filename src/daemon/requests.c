@@ -9,6 +9,7 @@
 #include "daemon/interface.h"
 #include "daemon/report.h"
 #include "daemon/settle.h"
+#include "daemon/uapi.h"
 
 #define LOOK_NS (3 * NS_PER_S)
 
@@ -37,6 +38,7 @@ static void answer_request(void *context, char *line, struct control_answer *to)
                             .names = daemon->names,
                             .translation = daemon->translation,
                             .beside = &daemon->beside,
+                            .uapi = daemon->uapi,
                             .log_lost = daemon->log.lost,
                             .started = daemon->started};
     struct address destination;
@@ -127,6 +129,7 @@ static void look_after_files(void *context, instant_ns now)
     struct text why;
     text_init(&why, reason, sizeof(reason));
     loop_set_timer(&daemon->file_look, instant_add(now, LOOK_NS));
+    uapi_look(daemon);
     daemon->is_file_missing = !files_stand(daemon);
     if (!daemon->is_file_missing || !was_missing)
         return;

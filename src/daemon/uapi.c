@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: MIT */
+/* Theory: nothing here waits, and no turn is long. A request is read a few lines a round and changes
+ * nothing until it is whole; an answer is written from what one moment was, a piece a round, as its
+ * reader takes it. All that clients make us hold comes from one budget. */
+#include "daemon/uapi.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <net/if.h>
+#include <unistd.h>
+
+#include "base/bytes.h"
+#include "config/naming.h"
+#include "config/uapi_get.h"
+#include "config/uapi_set.h"
+#include "daemon/settle.h"
+#include "engine/status.h"
+#include "host/directory.h"
+
+#define DIRECTORY "/var/run/wireguard"
+#define PATH_BYTES (sizeof(DIRECTORY) + INTERFACE_NAME_BYTES + sizeof("/.sock"))
+#define BUDGET_BYTES (64u << 20) /* 130,000 allowed_ip lines take less than 16 MiB */
+#define PIECE_BYTES 16384
+
+/* One tunnel's. */
+struct uapi_socket {
+    struct daemon *daemon;
+    char tunnel[TUNNEL_NAME_BYTES];
+    char name[INTERFACE_NAME_BYTES];
+    struct control_socket *server; /* NULL: it could not be made */
+    struct loop_source source;
+    bool is_missing; /* when it was looked for last */
+};
+
+struct uapi {
+    struct memory memory; /* the budget's */
+    const struct memory *source;
+    size_t taken_bytes;
+    struct uapi_socket *sockets[STATE_WG_MOST];
+    size_t count;
+};
+
+/* A client's request from its first line to the end of its answer. */
+struct request {
+    bool is_set;
+    int error; /* of a get */
+    struct uapi_set set;
+    struct uapi_get get;
+    struct arena arena; /* what the answer to get is written from */
+};
+
+static void *take(void *context, size_t bytes)
+{
+    struct uapi *uapi = context;
+    void *taken = bytes > BUDGET_BYTES - uapi->taken_bytes ? NULL : memory_take(uapi->source, bytes);
+    uapi->taken_bytes += taken ? bytes : 0;
+    return taken;
+}
+
+static void give(void *context, void *pointer, size_t bytes)
+{
+    struct uapi *uapi = context;
+    memory_give(uapi->source, pointer, bytes);
+    uapi->taken_bytes -= bytes;
+}
+
+/* ---- requests ---- */
+
+static uint32_t find_interface(void *context, const char *name)
+{
+    (void)context;
+    return if_nametoindex(name);
+}
+
+/* -1: it has gone. */
+static int find_tunnel(const struct uapi_socket *socket, struct status_tunnel *tunnel)
+{
+    const struct engine *engine = network_engine(socket->daemon->network);
+    for (uint32_t i = 0; i < status_tunnel_count(engine); i++) {
+        status_read_tunnel(engine, i, tunnel);
+        if (strcmp(tunnel->name, socket->tunnel) == 0)
+            return (int)i;
+    }
+    return -1;
+}
+
+/* `wg` reads a set's errno as it is, negative, and that of a get as a positive number. */
+static void tell(struct control_answer *answer, int number)
+{
+    control_answer_format(answer, "errno=%d\n\n", number);
+}
+
+static void end_request(struct uapi *uapi, struct control_answer *answer)
+{
+    void **slot = control_answer_slot(answer);
+    struct request *request = *slot;
+    if (!request)
+        return;
+    if (request->is_set)
+        uapi_set_wipe(&request->set);
+    arena_wipe(&request->arena);
+    bytes_wipe(request, sizeof(*request));
+    memory_give(&uapi->memory, request, sizeof(*request));
+    *slot = NULL;
+}
+
+static void begin_request(struct uapi_socket *socket, const char *line,
+                          struct control_answer *answer)
+{
+    struct uapi *uapi = socket->daemon->uapi;
+    bool is_set = strcmp(line, "set=1") == 0, is_get = strcmp(line, "get=1") == 0;
+    struct request *request =
+        is_set || is_get ? memory_take(&uapi->memory, sizeof(*request)) : NULL;
+    if (!request) {
+        tell(answer, is_get ? ENOMEM : is_set ? -ENOMEM : -EINVAL);
+        control_answer_end(answer); /* nobody knows where the next request begins */
+        return;
+    }
+    request->is_set = is_set;
+    if (is_set)
+        uapi_set_init(&request->set, &uapi->memory, socket->tunnel, find_interface, NULL);
+    arena_init(&request->arena, &uapi->memory);
+    *control_answer_slot(answer) = request;
+}
+
+static bool next_piece(void *context, struct control_answer *answer)
+{
+    struct uapi_socket *socket = context;
+    struct request *request = *control_answer_slot(answer);
+    char bytes[PIECE_BYTES];
+    struct text piece;
+    text_init(&piece, bytes, sizeof(bytes));
+    bool has_more = uapi_get_piece(&request->get, &piece);
+    control_answer_bytes(answer, bytes, piece.len);
+    bytes_wipe(bytes, sizeof(bytes));
+    if (!has_more)
+        end_request(socket->daemon->uapi, answer);
+    return has_more;
+}
+
+/* What this moment is; 0, or an errno as `wg` wants it. */
+static int take_snapshot(const struct uapi_socket *socket, struct request *request)
+{
+    const struct engine *engine = network_engine(socket->daemon->network);
+    struct status_tunnel tunnel;
+    int index = find_tunnel(socket, &tunnel);
+    if (request->error || index < 0)
+        return request->error ? request->error : ENODEV;
+    struct status_peer *status =
+        arena_take(&request->arena, (tunnel.peer_count + 1) * sizeof(*status));
+    if (!status)
+        return ENOMEM;
+    for (uint32_t i = 0; i < tunnel.peer_count; i++)
+        status_read_peer(engine, (uint32_t)index, i, loop_now(), &status[i]);
+    uint16_t port = tunnel.carrier < 0 ? network_port(socket->daemon->network, (uint32_t)index)
+                                       : tunnel.listen_port;
+    request->get =
+        (struct uapi_get){.tunnel = &socket->daemon->config->network.tunnels[index],
+                          .listen_port = port,
+                          .status = status};
+    return 0;
+}
+
+static void answer_get(struct uapi_socket *socket, struct request *request,
+                       struct control_answer *answer)
+{
+    int error = take_snapshot(socket, request);
+    if (error == 0) {
+        control_answer_continue(answer, next_piece);
+        return;
+    }
+    tell(answer, error);
+    end_request(socket->daemon->uapi, answer);
+}
+
+static void answer_set(struct uapi_socket *socket, struct request *request,
+                       struct control_answer *answer)
+{
+    struct changes changes;
+    struct status_tunnel tunnel;
+    int result = find_tunnel(socket, &tunnel) < 0 ? -ENODEV : 0;
+    if (result == 0)
+        result = uapi_set_finish(&request->set, tunnel.public_key, &changes);
+    if (result == 0 && changes.count)
+        result = -EOPNOTSUPP;
+    tell(answer, result);
+    end_request(socket->daemon->uapi, answer);
+}
+
+static void answer_line(void *context, char *line, struct control_answer *answer)
+{
+    struct uapi_socket *socket = context;
+    struct request *request = *control_answer_slot(answer);
+    if (!line)
+        end_request(socket->daemon->uapi, answer);
+    else if (!request && *line)
+        begin_request(socket, line, answer);
+    else if (!request)
+        return; /* an empty line more than needed */
+    else if (*line && request->is_set)
+        uapi_set_line(&request->set, line);
+    else if (*line)
+        request->error = EINVAL;
+    else if (request->is_set)
+        answer_set(socket, request, answer);
+    else
+        answer_get(socket, request, answer);
+}
+
+/* ---- sockets ---- */
+
+static void socket_path(const char *name, char path[PATH_BYTES])
+{
+    snprintf(path, PATH_BYTES, DIRECTORY "/%s.sock", name);
+}
+
+static void socket_ready(void *context, uint32_t events)
+{
+    struct uapi_socket *socket = context;
+    (void)events;
+    control_socket_dispatch(socket->server);
+}
+
+static int open_socket(struct uapi_socket *socket, struct text *why)
+{
+    char path[PATH_BYTES];
+    struct daemon *daemon = socket->daemon;
+    const struct control_options options = {.request = answer_line,
+                                            .context = socket,
+                                            .memory = &daemon->uapi->memory,
+                                            .unreadable = "errno=-22\n\n"};
+    socket_path(socket->name, path);
+    int result = directory_make(DIRECTORY, 0700, why);
+    if (result == 0)
+        result = control_socket_open(path, &options, &socket->server, why);
+    if (result != 0)
+        return result;
+    socket->source = (struct loop_source){.fd = control_socket_fd(socket->server),
+                                          .events = EPOLLIN,
+                                          .ready = socket_ready,
+                                          .context = socket};
+    result = loop_add(daemon->loop, &socket->source);
+    if (result == 0)
+        return 0;
+    text_append(why, "%s: %s", path, strerror(-result));
+    control_socket_close(socket->server);
+    socket->server = NULL;
+    return result;
+}
+
+static void close_socket(struct uapi_socket *socket)
+{
+    if (!socket->server)
+        return;
+    loop_remove(socket->daemon->loop, &socket->source);
+    control_socket_close(socket->server);
+    socket->server = NULL;
+}
+
+void uapi_note(struct daemon *daemon)
+{
+    const struct network_description *network = &daemon->config->network;
+    daemon->state.wg_count = network->tunnel_count;
+    naming_wg(daemon->tun.name, network, daemon->state.wg);
+}
+
+void uapi_open(struct daemon *daemon)
+{
+    const struct network_description *network = &daemon->config->network;
+    struct uapi *uapi = calloc(1, sizeof(*uapi));
+    if (!uapi)
+        return;
+    daemon->uapi = uapi;
+    uapi->memory = (struct memory){take, give, uapi};
+    uapi->source = io_memory_secrets(daemon->memory);
+    for (size_t i = 0; i < network->tunnel_count; i++) {
+        struct uapi_socket *socket = calloc(1, sizeof(*socket));
+        char reason[WHY_BYTES], line[2 * WHY_BYTES];
+        struct text why;
+        if (!socket)
+            return;
+        text_init(&why, reason, sizeof(reason));
+        *socket = (struct uapi_socket){.daemon = daemon};
+        memcpy(socket->tunnel, network->tunnels[i].name, sizeof(socket->tunnel));
+        memcpy(socket->name, daemon->state.wg[i], sizeof(socket->name));
+        uapi->sockets[uapi->count++] = socket;
+        if (open_socket(socket, &why) == 0)
+            continue;
+        snprintf(line, sizeof(line), "%s: going on without `wg` for it: %s", socket->tunnel, reason);
+        settle_tell(daemon, line);
+    }
+}
+
+void uapi_close(struct daemon *daemon)
+{
+    struct uapi *uapi = daemon->uapi;
+    for (size_t i = 0; uapi && i < uapi->count; i++) {
+        close_socket(uapi->sockets[i]);
+        free(uapi->sockets[i]);
+    }
+    free(uapi);
+    daemon->uapi = NULL;
+}
+
+/* Missing twice in a row: who moves it away for a moment puts it back himself. */
+void uapi_look(struct daemon *daemon)
+{
+    struct uapi *uapi = daemon->uapi;
+    for (size_t i = 0; uapi && i < uapi->count; i++) {
+        struct uapi_socket *socket = uapi->sockets[i];
+        bool was_missing = socket->is_missing;
+        char reason[WHY_BYTES];
+        struct text why;
+        text_init(&why, reason, sizeof(reason));
+        socket->is_missing = socket->server && !control_socket_stands(socket->server);
+        if (!socket->is_missing || !was_missing)
+            continue;
+        close_socket(socket);
+        settle_log(daemon, open_socket(socket, &why) == 0
+                               ? "somebody removed a socket of `wg`: made again"
+                               : reason);
+    }
+}
+
+const char *uapi_name(const struct uapi *uapi, const char *tunnel)
+{
+    for (size_t i = 0; uapi && i < uapi->count; i++)
+        if (uapi->sockets[i]->server && strcmp(uapi->sockets[i]->tunnel, tunnel) == 0)
+            return uapi->sockets[i]->name;
+    return NULL;
+}
+
+int uapi_clean_up(const struct state *crashed, struct text *why)
+{
+    int result = 0;
+    for (size_t i = 0; i < crashed->wg_count && result == 0; i++) {
+        char path[PATH_BYTES], unheard[512];
+        struct text silent;
+        text_init(&silent, unheard, sizeof(unheard));
+        socket_path(crashed->wg[i], path);
+        result = control_socket_remove_stale(path, &silent);
+        if (result == -EADDRINUSE)
+            result = 0; /* another's by now */
+        else if (result != 0)
+            text_append(why, "%s", unheard);
+    }
+    return result;
+}
