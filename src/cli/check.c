@@ -7,6 +7,7 @@
 #include "cli/load.h"
 #include "daemon/obstacles.h"
 #include "daemon/preview.h"
+#include "daemon/replace.h"
 
 #define USAGE "check NAME|FILE..."
 #define OUTLINE_FIRST_BYTES 65536
@@ -29,11 +30,23 @@ static char *describe(const struct config *config,
     }
 }
 
+static bool append_obstacles(const struct config *config, struct text *text)
+{
+    return obstacles_append(config, getenv("HOPWIRE_AEAD"), text);
+}
+
+/* Of a network that is up: what `up --replace` would. */
+static bool append_obstacles_beside(const struct config *config, struct text *text)
+{
+    return replace_check(config, getenv("HOPWIRE_AEAD"), text) == 0;
+}
+
 /* What `up` would say, a line each; false: something. */
-static bool has_way(const struct config *config)
+static bool has_way(const struct config *config, bool is_up)
 {
     bool is_free = false;
-    char *bytes = describe(config, obstacles_append, &is_free), *rest = bytes;
+    char *bytes = describe(config, is_up ? append_obstacles_beside : append_obstacles, &is_free);
+    char *rest = bytes;
     for (char *line; bytes && (line = strsep(&rest, "\n")) && *line;)
         fprintf(stderr, "hopwire: %s: %s\n", config->name, line);
     free(bytes);
@@ -56,9 +69,11 @@ int check_main(int argc, char **argv)
     else
         fprintf(stderr, "hopwire: %s: %s", config->name, bytes ? bytes : "no memory for it\n");
     free(bytes);
-    is_fine = is_fine && has_way(config);
-    if (is_fine && obstacles_is_up(config))
-        printf("note: it is up; these lines are what the file says\n");
+    bool is_up = obstacles_is_up(config);
+    is_fine = is_fine && has_way(config, is_up);
+    if (is_fine && is_up)
+        printf("note: it is up; these lines are what the file says, and `hopwire up --replace` puts "
+               "that in its place\n");
     load_free(config);
     return is_fine ? COMMAND_DONE : COMMAND_REFUSED;
 }

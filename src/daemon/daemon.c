@@ -9,12 +9,14 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
 #include "daemon/earlier.h"
 #include "daemon/host_dns.h"
 #include "daemon/interface.h"
+#include "daemon/obstacles.h"
 #include "daemon/own_hooks.h"
 #include "daemon/own_link.h"
 #include "daemon/replace.h"
@@ -109,17 +111,8 @@ static int open_tun(struct daemon *daemon)
     if (result != 0)
         return result;
     state_list_numbers(&taken);
-    struct routing_choice choice = {.mode = daemon->config->table_is_off ? ROUTING_OFF
-                                            : daemon->config->table      ? ROUTING_TABLE
-                                                                         : ROUTING_AUTO,
-                                    .table = daemon->config->table,
-                                    .interface_name = daemon->tun.name,
-                                    .interface_index = link.index,
-                                    .mark = daemon->config->mark,
-                                    .mask = daemon->config->mark_mask,
-                                    .priority = daemon->config->priority,
-                                    .taken = taken.numbers,
-                                    .taken_count = taken.count};
+    struct routing_choice choice =
+        interface_choice(daemon->config, daemon->tun.name, link.index, &taken);
     return routing_choose(&daemon->netlink, &choice, &daemon->state.routing, &daemon->why);
 }
 
@@ -168,19 +161,32 @@ static int prepare(struct daemon *daemon)
         return -ENOMEM;
     daemon->aead = aead_new(io_memory_secrets(daemon->memory), daemon->options->aead_backend);
     if (!daemon->aead) {
-        text_append(&daemon->why, "AEAD backend %s: unknown or not usable on this machine; unset "
-                                  "HOPWIRE_AEAD",
-                    daemon->options->aead_backend ? daemon->options->aead_backend : "");
+        obstacles_tell_aead(daemon->options->aead_backend ? daemon->options->aead_backend : "",
+                            &daemon->why);
         return -EINVAL;
     }
     return 0;
+}
+
+/* What `check` would say: the first of it. */
+static int refuse_obstacles(struct daemon *daemon)
+{
+    char lines[WHY_BYTES];
+    struct text text;
+    text_init(&text, lines, sizeof(lines));
+    if (obstacles_beside(daemon->config, NULL, &(struct obstacles_held){0}, &text))
+        return 0;
+    text_append(&daemon->why, "%.*s", (int)strcspn(lines, "\n"), lines);
+    return -EINVAL;
 }
 
 /* Whoever runs under the name is in the way, or is made to leave; what it or a crash left stays. */
 static int succeed_earlier(struct daemon *daemon)
 {
     const char *name = daemon->config->name;
-    int result = daemon->replaces ? replace_check(daemon->config, &daemon->why) : 0;
+    int result = daemon->replaces
+                     ? replace_check(daemon->config, daemon->options->aead_backend, &daemon->why)
+                     : 0;
     if (result == 0 && daemon->replaces)
         result = replace_end(name, &daemon->has_replaced, &daemon->why);
     if (result != 0)
@@ -348,6 +354,8 @@ static int start_alone(struct daemon *daemon)
     result = prepare(daemon);
     if (result == 0)
         result = succeed_earlier(daemon);
+    if (result == 0)
+        result = refuse_obstacles(daemon);
     if (result == 0)
         result = open_tun(daemon);
     if (result == 0)

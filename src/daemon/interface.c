@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "engine/mtu.h"
+#include "engine/tree_routes.h"
 #include "host/firewall.h"
 #include "route/routes.h"
 
@@ -69,7 +70,7 @@ int interface_update(struct netlink *netlink, int index, const struct config *co
 
 struct collection {
     const struct config *config;
-    const struct engine *engine;
+    const struct engine *engine; /* NULL: there is none yet */
     uint32_t mtu_most_bytes; /* the interface's */
     struct routing_entry *entries;
     size_t count;
@@ -122,6 +123,8 @@ static void collect(void *context, const struct prefix *prefix, int tunnel)
     if (tunnel == ROUTES_THROW)
         return;
     entry->kind = can_send(config, tunnel, family) ? ROUTING_TUNNEL : ROUTING_UNREACHABLE;
+    if (!collection->engine)
+        return;
     entry->mtu_bytes = engine_mtu(collection->engine, (uint32_t)tunnel);
     if (family == FAMILY_IPV6 && entry->mtu_bytes < IPV6_LEAST_MTU_BYTES)
         entry->mtu_bytes = IPV6_LEAST_MTU_BYTES; /* the engine answers: no route (E4) */
@@ -144,6 +147,46 @@ static void collect_exception(struct collection *collection, const struct prefix
     collect(collection, prefix, ROUTES_THROW);
 }
 
+static int give(struct collection *collection, struct routing_entry **entries, size_t *count)
+{
+    if (collection->is_full) {
+        free(collection->entries);
+        return -ENOMEM;
+    }
+    *entries = collection->entries;
+    *count = collection->count;
+    return 0;
+}
+
+int interface_routes_ahead(const struct config *config, const struct memory *memory,
+                           struct routing_entry **entries, size_t *count)
+{
+    struct collection collection = {.config = config};
+    struct routes routes;
+    char unheard[256];
+    if (!tree_routes_init(&routes, memory, &config->network, unheard, sizeof(unheard)))
+        return -EINVAL;
+    routes_walk(&routes, collect, &collection);
+    routes_wipe(&routes);
+    return give(&collection, entries, count);
+}
+
+struct routing_choice interface_choice(const struct config *config, const char *name, int index,
+                                       const struct state_numbers *taken)
+{
+    return (struct routing_choice){.mode = config->table_is_off ? ROUTING_OFF
+                                           : config->table      ? ROUTING_TABLE
+                                                                : ROUTING_AUTO,
+                                   .table = config->table,
+                                   .interface_name = name,
+                                   .interface_index = index,
+                                   .mark = config->mark,
+                                   .mask = config->mark_mask,
+                                   .priority = config->priority,
+                                   .taken = taken->numbers,
+                                   .taken_count = taken->count};
+}
+
 int interface_routes(const struct config *config, const struct engine *engine,
                      const struct interface_exceptions *exceptions,
                      struct routing_entry **entries, size_t *count)
@@ -156,11 +199,5 @@ int interface_routes(const struct config *config, const struct engine *engine,
         collect_exception(&collection, &exceptions->lan[i], true);
     for (size_t i = 0; i < exceptions->guest_count && has_own_tables; i++)
         collect_exception(&collection, &exceptions->guests[i], false);
-    if (collection.is_full) {
-        free(collection.entries);
-        return -ENOMEM;
-    }
-    *entries = collection.entries;
-    *count = collection.count;
-    return 0;
+    return give(&collection, entries, count);
 }

@@ -8,6 +8,7 @@
 #include "engine/engine.h"
 #include "host/link.h"
 #include "host/routing.h"
+#include "host/state.h"
 
 /* Quiet, with its addresses and MTU, up. A family the host has not is passed over. */
 int interface_configure(struct netlink *netlink, int index, const struct config *config,
@@ -23,6 +24,14 @@ struct interface_exceptions {
     const struct prefix *guests; /* where a tunnel has no more than a shorter one */
     size_t guest_count;
 };
+
+/* The same for an interface that is not there yet, of which only prefixes and kinds are known: for
+ * routing_look. 0; -ENOMEM; or -EINVAL, where the routes are refused, which `check` tells. */
+int interface_routes_ahead(const struct config *config, const struct memory *memory,
+                           struct routing_entry **entries, size_t *count);
+/* What of the configuration chooses marks, tables and priority. */
+struct routing_choice interface_choice(const struct config *config, const char *name, int index,
+                                       const struct state_numbers *taken);
 
 /* The routes to lay out. *entries is malloc's, the caller frees it. -ENOMEM. */
 int interface_routes(const struct config *config, const struct engine *engine,

@@ -3,12 +3,18 @@
 
 #include <errno.h>
 #include <net/if.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "crypto/aead.h"
 #include "daemon/earlier.h"
+#include "daemon/interface.h"
 #include "daemon/ports.h"
+#include "daemon/system_dns.h"
+#include "host/dns.h"
 #include "host/firewall.h"
+#include "io/io_memory.h"
 
 #define DEVICE "/dev/net/tun"
 
@@ -57,7 +63,7 @@ static void look_at_ports(struct search *search, const struct network_descriptio
         char reason[256];
         struct text why;
         if (tunnel->carrier != TUNNEL_NO_CARRIER || !tunnel->listen_port ||
-            is_held(held, tunnel->listen_port))
+            held->is_unknown || is_held(held, tunnel->listen_port))
             continue;
         text_init(&why, reason, sizeof(reason));
         int result = ports_try(tunnel->listen_port);
@@ -85,9 +91,69 @@ static void look_at_kernel(struct search *search, const struct config *config)
     const struct firewall_laid laid = {0};
     int stands = config->has_kill_switch ? firewall_look(config->name, &laid, &why) : 0;
     if (stands < 0)
-        text_append(&why, "; without nftables there is no kill switch: remove KillSwitch = on, or "
+        text_append(&why, "; without it there is no kill switch: remove KillSwitch = on, or "
                           "use a kernel that has it");
     note(search, stands, &why);
+}
+
+/* Any number of an interface will do where there is none yet: that of loopback has no route of ours. */
+static void look_at_routes(struct search *search, const struct config *config, int held_index)
+{
+    char reason[512];
+    struct text why;
+    struct netlink netlink = {0};
+    struct state_numbers taken;
+    struct routing routing;
+    struct routing_entry *entries = NULL;
+    size_t count = 0;
+    text_init(&why, reason, sizeof(reason));
+    state_list_numbers(&taken);
+    struct routing_choice choice =
+        interface_choice(config, config->interface_name, held_index ? held_index : 1, &taken);
+    int result = netlink_open(&netlink, &why);
+    if (result == 0)
+        result = routing_choose(&netlink, &choice, &routing, &why);
+    if (result == 0 && choice.mode == ROUTING_TABLE &&
+        interface_routes_ahead(config, io_memory_plain(), &entries, &count) == 0)
+        result = routing_look(&netlink, &routing, entries, count, &why);
+    note(search, result, &why);
+    free(entries);
+    netlink_close(&netlink);
+}
+
+static void look_at_dns(struct search *search, const struct config *config)
+{
+    char reason[512];
+    struct text why;
+    struct system_dns dns = system_dns_choose(config);
+    struct dns_wish wish = {.network = config->name,
+                            .interface = config->interface_name,
+                            .servers = dns.servers,
+                            .server_count = dns.server_count,
+                            .domains = dns.domains,
+                            .domain_count = dns.domain_count};
+    text_init(&why, reason, sizeof(reason));
+    if (dns.server_count)
+        note(search, dns_look(&wish, &why), &why);
+}
+
+void obstacles_tell_aead(const char *backend, struct text *why)
+{
+    text_append(why, "AEAD backend %s: unknown or not usable on this machine; unset HOPWIRE_AEAD",
+                backend);
+}
+
+static void look_at_aead(struct search *search, const char *backend)
+{
+    char reason[256];
+    struct text why;
+    struct aead *aead = backend ? aead_new(io_memory_plain(), backend) : NULL;
+    text_init(&why, reason, sizeof(reason));
+    if (backend && !aead) {
+        obstacles_tell_aead(backend, &why);
+        note(search, -EINVAL, &why);
+    }
+    aead_free(aead);
 }
 
 bool obstacles_is_up(const struct config *config)
@@ -99,27 +165,28 @@ bool obstacles_is_up(const struct config *config)
     return state_read(config->name, &state, &why) == 0 && state_process_is_alive(&state);
 }
 
-bool obstacles_beside(const struct config *config, const struct obstacles_held *held,
-                      struct text *text)
+bool obstacles_beside(const struct config *config, const char *aead_backend,
+                      const struct obstacles_held *held, struct text *text)
 {
     struct search search = {.text = text};
+    look_at_aead(&search, aead_backend);
     look_at_kernel(&search, config);
     look_at_interface(&search, config, held->interface_index);
     look_at_ports(&search, &config->network, held);
+    look_at_routes(&search, config, held->interface_index);
+    look_at_dns(&search, config);
     return !search.has_found;
 }
 
-bool obstacles_append(const struct config *config, struct text *text)
+bool obstacles_append(const struct config *config, const char *aead_backend, struct text *text)
 {
     struct search search = {.text = text};
     struct state crashed;
     char reason[1024];
     struct text why;
     bool has_crashed;
-    if (obstacles_is_up(config))
-        return true;
     text_init(&why, reason, sizeof(reason));
     note(&search, earlier_read(config->name, &crashed, &has_crashed, &why), &why);
-    bool is_free = obstacles_beside(config, &(struct obstacles_held){0}, text);
+    bool is_free = obstacles_beside(config, aead_backend, &(struct obstacles_held){0}, text);
     return is_free && !search.has_found;
 }

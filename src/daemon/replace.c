@@ -57,7 +57,8 @@ static void read_ports(const json_t *status, struct obstacles_held *held)
 }
 
 /* As `check` would find it. */
-static int check(const struct config *config, const struct obstacles_held *held, struct text *why)
+static int check(const struct config *config, const char *aead_backend,
+                 const struct obstacles_held *held, struct text *why)
 {
     char *bytes = malloc(PREVIEW_BYTES);
     struct text text;
@@ -67,7 +68,7 @@ static int check(const struct config *config, const struct obstacles_held *held,
     bool is_fine = preview_append(config, &text);
     if (is_fine) {
         text_init(&text, bytes, PREVIEW_BYTES);
-        is_fine = obstacles_beside(config, held, &text);
+        is_fine = obstacles_beside(config, aead_backend, held, &text);
     }
     if (!is_fine)
         text_append(why, "%.*s", (int)strcspn(bytes, "\n"), bytes);
@@ -75,7 +76,7 @@ static int check(const struct config *config, const struct obstacles_held *held,
     return is_fine ? 0 : -EINVAL;
 }
 
-int replace_check(const struct config *config, struct text *why)
+int replace_check(const struct config *config, const char *aead_backend, struct text *why)
 {
     struct state running;
     char unheard[256];
@@ -86,9 +87,10 @@ int replace_check(const struct config *config, struct text *why)
     int asked;
     struct obstacles_held held = {.interface_index = running.routing.interface_index};
     json_t *status = ask(config->name, "status", &asked, &silent);
+    held.is_unknown = !status; /* no right to ask, say: that is no obstacle */
     read_ports(status, &held);
     json_decref(status);
-    return check(config, &held, why);
+    return check(config, aead_backend, &held, why);
 }
 
 static int refuse_leaving(const char *network, int asked, const char *said, struct text *why)

@@ -10,7 +10,7 @@
 /* Whether the configuration would come up in place of the network that runs, as far as can be told
  * while that has the interface and the ports; nothing is changed. 0, also where none runs; or -errno
  * and a sentence. */
-int replace_check(const struct config *config, struct text *why);
+int replace_check(const struct config *config, const char *aead_backend, struct text *why);
 /* Makes the network that runs leave, and waits until it has: *has_ended tells whether one ran. Under
  * the lock. 0, or -errno and a sentence: only after -ETIMEDOUT it may have ended all the same. */
 int replace_end(const char *network, bool *has_ended, struct text *why);

@@ -230,6 +230,14 @@ static int set(const struct dns_wish *wish, struct dns_record *record,
     return 0;
 }
 
+int dns_look(const struct dns_wish *wish, struct text *why)
+{
+    char list[DNS_RECORD_LIST_BYTES];
+    struct dns_way way = dns_way_find();
+    int result = format_list(wish, list, why);
+    return result == 0 && way.is_file ? dns_file_look(why) : result;
+}
+
 int dns_set(const struct dns_wish *wish, struct text *why)
 {
     struct dns_record record = {0}, earlier;

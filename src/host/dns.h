@@ -23,6 +23,10 @@ struct dns_wish {
  * behind, by a crash or since it could not be undone, is taken over. */
 int dns_set(const struct dns_wish *wish, struct text *why);
 
+/* What dns_set would refuse, as far as that can be told without doing it; changes nothing. 0, or -errno
+ * and a sentence; a right that this process lacks is no reason. */
+int dns_look(const struct dns_wish *wish, struct text *why);
+
 /* As before the first dns_set of all networks, or as a network shows it that is still up, unless
  * somebody else keeps it now. 0, also when none was set; or -errno and a sentence: what could not be
  * undone stays in the record, for the next time. `may_forget`: what was set where nothing is any more

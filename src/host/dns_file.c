@@ -246,6 +246,29 @@ static int settle(const char *key, const struct found *now, const struct top *to
     return result;
 }
 
+static bool is_immutable(const char *path)
+{
+    struct statx found;
+    return statx(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, STATX_TYPE, &found) == 0 &&
+           !S_ISLNK(found.stx_mode) && (found.stx_attributes & STATX_ATTR_IMMUTABLE);
+}
+
+int dns_file_look(struct text *why)
+{
+    char key[DNS_RECORD_KEY_BYTES];
+    dns_file_key(key);
+    bool is_plain_file = is_plain(key);
+    int result = 0;
+    if (faccessat(AT_FDCWD, is_plain_file ? "/etc" : DNS_FILE, W_OK, AT_EACCESS) < 0 &&
+        errno == EROFS)
+        result = -EROFS;
+    else if (is_immutable(DNS_FILE) || (is_plain_file && is_immutable("/etc")))
+        result = -EPERM;
+    if (result < 0)
+        tell_failure(result, "write", why);
+    return result < 0 ? -EROFS : 0;
+}
+
 void dns_file_forget(const char *key)
 {
     char kept[STATE_PATH_BYTES];

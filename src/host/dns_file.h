@@ -22,6 +22,10 @@ bool dns_file_is_ours(const char *text);
  * if `key` names another file than the one here. */
 int dns_file_settle(const char *key, const char *leaving, struct text *why);
 
+/* Whether it could be written, as far as no right of this process is needed to tell. 0, or -EROFS and
+ * the sentence that dns_file_settle would have. */
+int dns_file_look(struct text *why);
+
 /* Drops what was kept of a mount that is not here any more, if no record needs it. */
 void dns_file_forget(const char *key);
 

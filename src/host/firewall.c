@@ -405,7 +405,9 @@ int firewall_look(const char *network, const struct firewall_laid *laid, struct 
     struct netlink netlink;
     char table[TABLE_NAME_BYTES];
     uint64_t stands;
-    int result = netlink_open_netfilter(&netlink, why);
+    int result = probe(why);
+    if (result == 0)
+        result = netlink_open_netfilter(&netlink, why);
     if (result != 0)
         return result;
     name_table(network, table);

@@ -88,31 +88,26 @@ static int choose_numbers(struct netlink *netlink, const struct routing_choice *
     return -ENOSPC;
 }
 
-/* Both families' rules in one array, malloc's. */
+/* Both families' rules in one array, malloc's, also after a failure. */
 static int list_rules(struct netlink *netlink, struct kernel_rule **rules, size_t *count,
                       struct text *why)
 {
-    struct kernel_rule *parts[2] = {NULL, NULL}, *all = NULL;
-    size_t counts[2] = {0, 0};
-    int result = kernel_rule_list(netlink, FAMILY_IPV4, &parts[0], &counts[0], why);
+    struct kernel_rule *more = NULL, *all = NULL;
+    size_t more_count = 0;
+    int result = kernel_rule_list(netlink, FAMILY_IPV4, rules, count, why);
     if (result == 0)
-        result = kernel_rule_list(netlink, FAMILY_IPV6, &parts[1], &counts[1], why);
+        result = kernel_rule_list(netlink, FAMILY_IPV6, &more, &more_count, why);
     if (result == 0)
-        all = calloc(counts[0] + counts[1] + 1, sizeof(*all));
-    if (result == 0 && !all) {
+        all = realloc(*rules, (*count + more_count + 1) * sizeof(*all));
+    if (all) {
+        *rules = all;
+        for (size_t i = 0; i < more_count; i++)
+            all[(*count)++] = more[i];
+    } else if (result == 0) {
         text_append(why, "no memory for the host's routing rules");
         result = -ENOMEM;
     }
-    if (result == 0) {
-        if (counts[0])
-            memcpy(all, parts[0], counts[0] * sizeof(*all));
-        if (counts[1])
-            memcpy(all + counts[0], parts[1], counts[1] * sizeof(*all));
-        *rules = all;
-        *count = counts[0] + counts[1];
-    }
-    free(parts[0]);
-    free(parts[1]);
+    free(more);
     return result;
 }
 
@@ -140,9 +135,8 @@ int routing_choose(struct netlink *netlink, const struct routing_choice *choice,
     struct kernel_rule *rules = NULL;
     size_t rule_count = 0;
     int result = list_rules(netlink, &rules, &rule_count, why);
-    if (result < 0)
-        return result;
-    result = choose_numbers(netlink, choice, rules, rule_count, &chosen, why);
+    if (result == 0)
+        result = choose_numbers(netlink, choice, rules, rule_count, &chosen, why);
     if (choice->mode != ROUTING_AUTO)
         memset(chosen.tables, 0, sizeof(chosen.tables));
     if (choice->mode == ROUTING_TABLE) {
@@ -413,6 +407,21 @@ static int leave_others(struct netlink *netlink, const struct routing *routing,
         remove_at(wanted, (size_t)(ours - wanted->routes));
     }
     free(table.routes);
+    return result;
+}
+
+int routing_look(struct netlink *netlink, const struct routing *routing,
+                 const struct routing_entry *entries, size_t count, struct text *why)
+{
+    struct routing tried = *routing;
+    struct route_set wanted;
+    int result = refuse_throw_in_main(&tried, entries, count, why);
+    if (result == 0)
+        result = want_all(&tried, entries, count, &wanted, why);
+    if (result < 0)
+        return result;
+    result = leave_others(netlink, &tried, &wanted, why);
+    free(wanted.routes);
     return result;
 }
 

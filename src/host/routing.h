@@ -72,6 +72,10 @@ struct routing_choice {
  * kill switch is the caller's to set. The caller writes the state file before routing_lay. */
 int routing_choose(struct netlink *netlink, const struct routing_choice *choice,
                    struct routing *routing, struct text *why);
+/* What routing_lay would refuse of these, as the tables are now; changes nothing. 0, or -errno and a
+ * sentence. */
+int routing_look(struct netlink *netlink, const struct routing *routing,
+                 const struct routing_entry *entries, size_t count, struct text *why);
 /* Lays out rules and routes. The interface is up and has its addresses. On failure everything is
  * undone. -EEXIST: someone took the same numbers since routing_choose; choose again. */
 int routing_lay(struct netlink *netlink, struct routing *routing,

@@ -6,6 +6,7 @@ import re
 import socket
 
 import tap
+from lab import HERE
 from peers import Hopwire, Key, at, sections
 from scene import main, scene
 from world import EXIT, OFFICE_NET, wait_reachable
@@ -168,10 +169,82 @@ def a_second_up():
     tap.check(scene.client.ping("10.20.0.80"), "the running network works")
 
 
-def what_up_and_check_say(text, word):
-    """Both refuse on this host, with a sentence that has the word, and change nothing."""
-    for command in ("up", "check"):
-        refused(text, word, command=command)
+def sentences(told):
+    """Of what a command says, those that are refusals."""
+    return [line for line in told.splitlines() if line.startswith("hopwire: bad: ")]
+
+
+def what_up_and_check_say(text, *words):
+    """Both refuse on this host, by one sentence that has the words, and change nothing."""
+    by_up, by_check = (sentences(refused(text, *words, command=command))
+                       for command in ("up", "check"))
+    tap.equal(len(by_up), 1, f"up's sentences: {by_up}")
+    tap.check(by_up[0] in by_check, f"check says the same: {by_check} and {by_up}")
+
+
+@tap.test
+def check_says_what_up_would_refuse_on_this_host():
+    """And in its words, also where others' changes make the host so, or the environment."""
+    client, hopwire = scene.client, Hopwire(scene.client, "bad")
+    dns = changed(office={"DNS": "10.20.0.80"})
+    closed = changed(network={"KillSwitch": "on"})
+    read_only = "touch /etc/resolv.conf && mount --bind /etc/resolv.conf /etc/resolv.conf && mount -o " \
+                "remount,bind,ro /etc/resolv.conf"
+    everything = "for n in $(seq 4800 2 5310); do echo rule add pref 30000 table $n; done | ip -batch -"
+    without_nft = f"python3 {os.path.join(HERE, 'without_nft.py')}"
+    for text, before, after, words in (
+            (changed(), "mount -t tmpfs tmpfs /dev/net", "", ["/dev/net/tun is missing"]),
+            (changed(), "export HOPWIRE_AEAD=abacus", "", ["AEAD backend abacus", "unset"]),
+            (dns, read_only, "", ["cannot write /etc/resolv.conf: Read-only file system"]),
+            (dns, "mount --bind /etc /etc && mount -o remount,bind,ro /etc", "",
+             ["cannot write /etc/resolv.conf: Read-only file system"]),
+            (changed(network={"Table": "main"}, entry={"Routes": "none"}),
+             f"ip route add {OFFICE_NET} dev uplink", f"ip route del {OFFICE_NET}",
+             [f"table main has a route for {OFFICE_NET} already"]),
+            (changed(network={"Table": "77"}),
+             "ip -6 route add default dev uplink metric 1024 table 77", "ip -6 route flush table 77",
+             ["table 77 has a route for ::/0 already"]),
+            (changed(network={"Table": "main"}, entry={"Routes": "0.0.0.0/0, !192.0.2.0/24"}), "true", "",
+             ["Table = main cannot except !192.0.2.0/24"]),
+            (changed(), everything, "while ip rule del pref 30000; do :; done",
+             ["no free routing table"]),
+            (closed, f"set -- {without_nft} \"$@\"", "", ["there is no kill switch"])):
+        path = hopwire.write(text)
+        state = client.network_state()
+        told = {}
+        for command in ("up", "check"):
+            result = client.run("sh", "-c", f'{before} && exec "$@"', "sh", hopwire.binary, command, path,
+                                check=False)
+            if after:
+                client.run("sh", "-c", after, check=False)
+            if result.returncode == 0 and command == "up":
+                hopwire.down(check=False)
+            tap.equal(result.returncode, 1, f"{command} with {before}: {result.stdout}{result.stderr}")
+            told[command] = sentences(result.stderr)
+        tap.equal(len(told["up"]), 1, f"one sentence: {told['up']}")
+        for word in words:
+            tap.contains(told["up"][0], word, "up's sentence")
+        tap.check(told["up"][0] in told["check"], f"check says the same: {told}")
+        tap.same_lines(client.network_state(), state, "the client's network")
+
+
+@tap.test
+def check_of_a_network_that_is_up_says_what_replace_would():
+    client, hopwire = scene.client, scene.up(network={"Table": "77"}, entry={"ListenPort": 51778})
+    path = client.dir + "/multihop.conf"
+    said = hopwire.command("check", path)
+    tap.contains(said.stdout, "note: it is up", "no hindrance")
+    tap.contains(said.stdout, "`hopwire up --replace`", "what to do")
+    client.ip("route", "add", "203.0.113.128/25", "dev", "uplink", "table", "77")
+    other = hopwire.write(changed(network={"Table": "77"}, entry={"ListenPort": 51778},
+                                  office_peer={"AllowedIPs": "203.0.113.128/25"}))
+    for argv in (("up", "--replace", other), ("check", other)):
+        result = hopwire.command(*argv, check=False)
+        tap.equal(result.returncode, 1, f"{argv[0]} ({result.stderr})")
+        tap.contains(result.stderr, "table 77 has a route for 203.0.113.128/25 already", argv[0])
+    client.ip("route", "del", "203.0.113.128/25", "table", "77")
+    tap.equal(hopwire.command("check", other, check=False).returncode, 0, "without it")
+    tap.equal(hopwire.command("up", "--replace", other, check=False).returncode, 0, "and replaced")
 
 
 @tap.test
