@@ -77,7 +77,9 @@ class Tree:
             self.read_commands()
 
     def read_commands(self):
-        with open(os.path.join(self.build, "compile_commands.json")) as file:
+        if not os.path.exists(commands := os.path.join(self.build, "compile_commands.json")):
+            sys.exit(f"{self.build} is no build directory: name one that is built, as `build`")
+        with open(commands) as file:
             for entry in json.load(file):
                 source = os.path.normpath(os.path.join(entry["directory"], entry["file"]))
                 path = os.path.relpath(source, self.root)

@@ -143,6 +143,25 @@ def every_aead_backend_is_described():
     same_words(set(re.findall(r"^\.Cm (\w+)", text, re.M)) - {"up"}, backends, "AEAD backends")
 
 
+def wide_lines(text):
+    """Numbers of the lines over 100 columns. A row of a table and what a program prints or reads
+    cannot be broken."""
+    lines, is_verbatim = [], False
+    for number, line in enumerate(text.splitlines(), 1):
+        is_verbatim ^= line.startswith("```")
+        if len(line) > 100 and not line.startswith("|") and not is_verbatim:
+            lines.append(number)
+    return lines
+
+
+@tap.test
+def prose_is_at_most_100_columns_wide():
+    text = ["é" * 100, "é" * 101, "|" + "-" * 100, "```", "$" * 101, "```", "e" * 101]
+    tap.equal(wide_lines("\n".join(text)), [2, 7], "of a text with two")
+    wide = {path: wide_lines(read(path)) for path in glob.glob("**/*.md", root_dir=ROOT, recursive=True)}
+    tap.equal({path: lines for path, lines in wide.items() if lines}, {}, "wide lines")
+
+
 @tap.test
 def every_link_and_named_file_exists():
     missing = []
