@@ -8,7 +8,7 @@ import os
 import tap
 from lab import HERE, wait_until
 from packets import UDP
-from peers import Hopwire, Interface, WireguardGo, at, sections
+from peers import Hopwire, Interface, Key, WireguardGo, at, sections
 from scene import main, scene
 from world import (CLIENT, ENTRY, ENTRY6, ENTRY_INNER, ENTRY_INNER6, ENTRY_NET, EVERYTHING, EXIT,
                    EXIT6, OFFICE, OFFICE6, WORLD, WORLD6, wait_reachable)
@@ -18,10 +18,12 @@ MOVED = "198.51.100.11"
 INNER = [ENTRY_INNER + "/32", ENTRY_INNER6 + "/128"]
 
 
-def make(entry=ENTRY, exit=EXIT):
+def make(entry=ENTRY, exit=EXIT, carrier_costs=0):
     """Both relays know the client by one key and one address."""
     scene.make(relays=None, entry_endpoint=entry, exit_endpoint=exit)
     world = scene.world
+    world.entry_mtu -= carrier_costs
+    world.exit_mtu -= carrier_costs
     for host, key, mtu in ((world.entry, "entry", world.entry_mtu),
                            (world.exit, "exit", world.exit_mtu)):
         host.masquerade("public")
@@ -46,6 +48,15 @@ def text(exit=None, entry_allows=None, network=None, **interface):
 
 def up(**changes):
     return scene.up(name="wg0", text=text(**changes))
+
+
+def carried_text(carrier):
+    """The two peers' tunnel inside another, to a relay in the world."""
+    outer = [("Tunnel outer", {"PrivateKey": scene.world.keys["client"].private,
+                               "Address": ["10.66.0.2/32", "fd66::2/128"]}),
+             ("Peer", {"PublicKey": carrier.public, "Endpoint": at(WORLD), "AllowedIPs": EVERYTHING})]
+    inner = text().replace("[Interface]", "[Tunnel wg0]\nVia = outer")
+    return sections(*outer) + inner
 
 
 def watch():
@@ -86,6 +97,33 @@ def A8_the_exit_rides_the_entry_in_every_pair_of_families():
         tap.equal(len(scene.client.fetch(f"http://{WORLD}/bytes/{size}")), size, "bytes of TCP")
         nothing_straight(uplink, f"{exit} inside {entry}")
         hopwire.down()
+
+
+@tap.test
+def A8_inside_a_carrier_all_of_it_rides_that():
+    make(carrier_costs=60)
+    world, carrier = scene.world, Key()
+    world.world.masquerade("public")
+    world.world.forward()
+    interface = Interface("wg5", carrier, ["10.66.0.1/24", "fd66::1/64"], mtu=1440)
+    WireguardGo(world.world, interface.peer(world.keys["client"], ["10.66.0.2/32", "fd66::2/128"]))
+    uplink, beyond = watch(), world.world.capture("public")
+    hopwire = scene.up(name="wg0", text=carried_text(carrier))
+    through_both()
+    header = 20 + 8
+    tap.check(scene.client.ping(OFFICE, "-M", "do", "-s", world.exit_mtu - header), "a full packet")
+    tap.check(not scene.client.ping(OFFICE, "-M", "do", "-s", world.exit_mtu - header + 1), "one more")
+    size = 200_000
+    tap.equal(len(scene.client.fetch(f"http://{OFFICE}/bytes/{size}")), size, "bytes of TCP")
+    relayed = [p for p in beyond.stop() if p.protocol == UDP and 51820 in (p.sport, p.dport)]
+    tap.check(any(ENTRY == p.dst for p in relayed), "the entry's datagrams beyond the carrier")
+    tap.equal([p for p in relayed if EXIT in (p.src, p.dst)][:3], [], "the exit's, beyond the carrier")
+    hopwire.kill()
+    for place in (OFFICE, WORLD6, EXIT):
+        tap.check(not scene.client.ping(place, wait=0.5), f"{place} answers after the crash")
+    seen = [p for p in uplink.stop() if p.protocol != UDP or WORLD not in (p.src, p.dst)]
+    tap.equal(scene.leaks(seen)[:3] + [p for p in seen if ENTRY in (p.src, p.dst)][:3], [],
+              "on the uplink beside the carrier's")
 
 
 @tap.test
