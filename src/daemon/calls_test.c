@@ -20,6 +20,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "rigs/apart.h"
 #include "tap.h"
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -39,24 +40,6 @@ static bool limit(pid_t child)
         return true;
     printf("# %s\n", reason);
     _exit(2);
-}
-
-/* In a child that has the daemon's list. _exit: what looks for leaks is not this test's business. */
-static void apart(bool (*is_right)(void))
-{
-    fflush(stdout);
-    pid_t child = fork();
-    if (child == 0) {
-        bool was_right = is_right();
-        fflush(stdout);
-        _exit(was_right ? 0 : 1);
-    }
-    int status = -1;
-    CHECK_EQUAL(waitpid(child, &status, 0), child);
-    if (WIFEXITED(status) && WEXITSTATUS(status) == 2)
-        tap_skip("no seccomp here");
-    else
-        CHECK_EQUAL(status, 0);
 }
 
 static bool is_refused(const char *name, long call, int expected)
@@ -106,7 +89,7 @@ static bool refuses(void)
 
 static void test_I5_no_program_module_mount_or_trace(void)
 {
-    apart(refuses);
+    apart_check(refuses);
 }
 
 static bool netlink_works(int protocol)
@@ -143,7 +126,7 @@ static bool lets_pass(void)
 
 static void test_I5_what_the_daemon_does_works(void)
 {
-    apart(lets_pass);
+    apart_check(lets_pass);
 }
 
 static bool is_off(void)
@@ -185,12 +168,12 @@ static bool ends_its_child(void)
 
 static void test_I5_of_processes_only_the_child_can_be_ended(void)
 {
-    apart(ends_its_child);
+    apart_check(ends_its_child);
 }
 
 static void test_I5_it_can_be_switched_off(void)
 {
-    apart(is_off);
+    apart_check(is_off);
 }
 
 int main(int argc, char **argv)

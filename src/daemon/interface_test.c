@@ -8,24 +8,13 @@
 #include "daemon/preview.h"
 #include "io/io_memory.h"
 #include "io/loop.h"
+#include "rigs/config_text.h"
 #include "tap.h"
 
 #define KEY "PrivateKey = QAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAEA=\n"
 #define OTHER_KEY "PrivateKey = UAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAFA=\n"
 #define PEER "[Peer]\nPublicKey = L+V9o0fNYkMVKNqsX7spBzD/9oSvxM/C7ZCZX1jLO3Q=\n"
 #define OTHER_PEER "[Peer]\nPublicKey = X+V9o0fNYkMVKNqsX7spBzD/9oSvxM/C7ZCZX1jLO3Q=\n"
-
-static bool read_text(void *context, const struct memory *memory, const char *path,
-                      struct config_file *file)
-{
-    const char *text = context;
-    size_t len = strlen(text);
-    (void)path;
-    *file = (struct config_file){
-        .bytes = memory_take(memory, len + 1), .capacity_bytes = len + 1, .len = len};
-    memcpy(file->bytes, text, len);
-    return true;
-}
 
 struct rig {
     struct config *config;
@@ -37,25 +26,11 @@ struct rig {
     size_t count;
 };
 
-static struct config *load(const char *text)
-{
-    static const char *const paths[] = {"net.conf"};
-    struct config *config = NULL;
-    struct config_messages messages;
-    struct config_reader reader = {.read = read_text, .context = (void *)(uintptr_t)text};
-    config_messages_init(&messages, io_memory_plain());
-    CHECK(config_load(&config, io_memory_plain(), &reader, paths, 1, &messages));
-    for (size_t i = 0; i < messages.count && !config; i++)
-        printf("# %s\n", messages.items[i].text);
-    config_messages_wipe(&messages);
-    return config;
-}
-
 static bool rig_make(struct rig *rig, const char *text)
 {
     char why[256];
     struct pool_shape shape;
-    *rig = (struct rig){.config = load(text)};
+    *rig = (struct rig){.config = config_text_load(text)};
     if (!rig->config)
         return false;
     engine_pool_shape(&rig->config->network, &shape);
@@ -311,7 +286,7 @@ static void test_A3_the_preview_lists_routes_and_what_is_lost(void)
         "Endpoint = 203.0.113.20:51820\nAllowedIPs = 10.20.0.0/16\n";
     char bytes[8192];
     struct text text;
-    struct config *config = load(odd);
+    struct config *config = config_text_load(odd);
     text_init(&text, bytes, sizeof(bytes));
     if (config) {
         CHECK(preview_append(config, &text));
@@ -346,7 +321,7 @@ static void test_the_preview_keeps_keys_where_the_configuration_has_them(void)
     static const struct memory counted = {.take = take_counted, .give = give_counted};
     char bytes[8192];
     struct text text;
-    struct config *config = load("[Tunnel entry]\n" KEY "Address = 10.64.0.2/32\n" PEER
+    struct config *config = config_text_load("[Tunnel entry]\n" KEY "Address = 10.64.0.2/32\n" PEER
                                  "Endpoint = 127.0.0.1:51820\nAllowedIPs = 0.0.0.0/0\n");
     text_init(&text, bytes, sizeof(bytes));
     if (config) {

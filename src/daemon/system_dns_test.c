@@ -5,6 +5,7 @@
 
 #include "config/config.h"
 #include "io/io_memory.h"
+#include "rigs/config_text.h"
 #include "tap.h"
 
 #define KEYS "PrivateKey = QAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAEA=\nAddress = 10.64.0.2\n"
@@ -27,32 +28,6 @@
 
 static char told[1024];
 
-static bool read_text(void *context, const struct memory *memory, const char *path,
-                      struct config_file *file)
-{
-    const char *text = context;
-    size_t len = strlen(text);
-    (void)path;
-    *file = (struct config_file){
-        .bytes = memory_take(memory, len + 1), .capacity_bytes = len + 1, .len = len};
-    memcpy(file->bytes, text, len);
-    return true;
-}
-
-static struct config *load(const char *text)
-{
-    static const char *const paths[] = {"net.conf"};
-    struct config *config = NULL;
-    struct config_messages messages;
-    struct config_reader reader = {.read = read_text, .context = (void *)(uintptr_t)text};
-    config_messages_init(&messages, io_memory_plain());
-    CHECK(config_load(&config, io_memory_plain(), &reader, paths, 1, &messages));
-    for (size_t i = 0; i < messages.count && !config; i++)
-        printf("# %s\n", messages.items[i].text);
-    config_messages_wipe(&messages);
-    return config;
-}
-
 static void tell(void *context, const char *line)
 {
     (void)context;
@@ -69,7 +44,7 @@ static bool is_in_ten(void *context, const struct address *server)
 static void check_choice(const char *text, const char *server, size_t tunnel)
 {
     char found[ADDRESS_TEXT_BYTES] = "none";
-    struct config *config = load(text);
+    struct config *config = config_text_load(text);
     if (!config)
         return;
     struct system_dns dns = system_dns_choose(config);
@@ -120,7 +95,7 @@ static void test_g3_else_the_only_one_that_names_any(void)
 
 static bool wants_guard(const char *text)
 {
-    struct config *config = load(text);
+    struct config *config = config_text_load(text);
     bool is_wanted = config && system_dns_wants_guard(config, is_in_ten, NULL);
     config_free(config);
     return is_wanted;
@@ -159,7 +134,7 @@ static void test_g3_a_server_of_this_host_is_inside_of_nothing(void)
                   {"[Interface]\n" KEYS "DNS = 127.0.0.1, 10.0.0.1\n" PEER ALL, true},
                   {"[Network]\nDNS = 127.0.0.1\n" SILENT_ENTRY(ALL), false}};
     for (size_t i = 0; i < sizeof(shapes) / sizeof(*shapes); i++) {
-        struct config *config = load(shapes[i].text);
+        struct config *config = config_text_load(shapes[i].text);
         CHECK(config && system_dns_wants_guard(config, is_any, NULL) == shapes[i].is_guarded);
         config_free(config);
     }
@@ -167,7 +142,7 @@ static void test_g3_a_server_of_this_host_is_inside_of_nothing(void)
 
 static const char *what_is_told(const char *text, bool is_resolved)
 {
-    struct config *config = load(text);
+    struct config *config = config_text_load(text);
     told[0] = '\0';
     if (config)
         system_dns_tell(config, is_resolved, is_in_ten, tell, NULL);

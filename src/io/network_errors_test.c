@@ -8,11 +8,12 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
-#include "io/apart_test.h"
 #include "io/network_pair.h"
 #include "io/own_netns.h"
+#include "rigs/apart.h"
 #include "tap.h"
 
 static void delete_interface(const struct end *end)

@@ -4,12 +4,13 @@
 #include <netinet/in.h>
 #include <stdio.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
-#include "io/apart_test.h"
 #include "io/own_netns.h"
 #include "io/udp_side.h"
 #include "io/udp_state.h"
+#include "rigs/apart.h"
 #include "tap.h"
 
 static const char *const loopbacks[] = {"127.0.0.1", "::1"};

@@ -9,12 +9,13 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/bytes.h"
-#include "io/apart_test.h"
 #include "io/own_netns.h"
 #include "io/udp_side.h"
+#include "rigs/apart.h"
 #include "tap.h"
 
 static const char *const loopbacks[] = {"127.0.0.1", "::1"};

@@ -1,22 +1,17 @@
 /* SPDX-License-Identifier: MIT */
-/* For tests: a process of its own for what its kernel is to refuse. */
-#ifndef IO_APART_TEST_H
-#define IO_APART_TEST_H
+#include "rigs/apart.h"
 
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <sys/prctl.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "tap.h"
 
-/* From here on `call` fails with `error` where its argument number `place` is `value`. It cannot be
- * undone: only for what apart_check runs. */
-static inline void apart_forbid(uint32_t call, unsigned place, uint32_t value, uint32_t error)
+void apart_forbid(uint32_t call, unsigned place, uint32_t value, uint32_t error)
 {
     const uint32_t argument = (uint32_t)(offsetof(struct seccomp_data, args) + 8 * place);
     struct sock_filter filter[] = {
@@ -33,8 +28,7 @@ static inline void apart_forbid(uint32_t call, unsigned place, uint32_t value, u
         _exit(2);
 }
 
-/* Runs it in a child. */
-static inline void apart_check(bool (*is_right)(void))
+void apart_check(bool (*is_right)(void))
 {
     fflush(stdout); /* or the child would say it again */
     pid_t child = fork();
@@ -50,5 +44,3 @@ static inline void apart_check(bool (*is_right)(void))
     else
         CHECK_EQUAL(status, 0);
 }
-
-#endif
