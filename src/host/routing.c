@@ -474,6 +474,8 @@ int routing_lay(struct netlink *netlink, struct routing *routing,
         return result;
     if (result == 0)
         result = routing_update(netlink, routing, entries, count, why);
+    if (result == 0 && routing->mode == ROUTING_AUTO)
+        result = rule_order_look(netlink, &order, why);
     if (result < 0) {
         char unheard[256];
         struct text silent;
@@ -492,8 +494,7 @@ int routing_undo(struct netlink *netlink, const struct routing *routing, struct 
     int first = routing->mode == ROUTING_AUTO ? rule_order_remove(netlink, &order, why) : 0;
     if (routing->mode == ROUTING_OFF)
         return first;
-    struct kernel_route none[1];
-    struct route_set nothing = {.routes = none};
+    struct route_set nothing = {.routes = &(struct kernel_route){.metric = 0}};
     int result = converge(netlink, routing, &nothing, first < 0 ? &silent : why);
     return first < 0 ? first : result;
 }

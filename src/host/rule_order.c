@@ -243,6 +243,43 @@ int rule_order_claim(struct netlink *netlink, const struct rule_plan_network *ne
     return result;
 }
 
+/* Of what stands: another network's look into main, or its /0, in front of this one's longer prefixes. */
+static int look_at_family(struct netlink *netlink, const struct rule_plan_network *network,
+                          enum family family, struct text *why)
+{
+    struct order order;
+    const struct kernel_rule *between = NULL;
+    bool is_cut_off = false, is_found = false;
+    int result = order_read(&order, netlink, network, family, why);
+    for (size_t i = 0; i < order.plan.count && result == 0 && !is_found; i++) {
+        const struct kernel_rule *rule = &order.plan.rules[i];
+        is_found = rule->table == network->tables[0] && kernel_rule_is_hopwires(rule->protocol);
+        if (rule_plan_is_foreign(rule))
+            between = rule;
+        else if (rule_plan_is_hopwires(rule) && !rule_plan_is_own(network, rule))
+            is_cut_off |= rule_plan_class(rule) >= CLASS_CLOSED &&
+                          rule_plan_class(rule) <= CLASS_SECOND;
+    }
+    if (result == 0 && is_cut_off && between) {
+        text_append(why,
+                    "IPv%d rule %u of others (%s) leaves no room for this network's rules in front of "
+                    "another's that takes everything, which would take its traffic: start this one "
+                    "first, then the program of that rule",
+                    family, between->priority, between->text);
+        result = -EBUSY;
+    }
+    free(order.plan.rules);
+    return result;
+}
+
+int rule_order_look(struct netlink *netlink, const struct rule_plan_network *network,
+                    struct text *why)
+{
+    int result = look_at_family(netlink, network, FAMILY_IPV4, why);
+    return result || !network->has_ipv6 ? result
+                                        : look_at_family(netlink, network, FAMILY_IPV6, why);
+}
+
 /* A rule for main is somebody's if a second table that it stands for comes behind it, and no other
  * such rule between. */
 static bool is_needed(const struct order *order, size_t at)

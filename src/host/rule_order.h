@@ -57,6 +57,10 @@ int rule_order_claim(struct netlink *netlink, const struct rule_plan_network *ne
 /* Adds what is missing and moves what does not stand where it should, of other networks too. */
 int rule_order_keep(struct netlink *netlink, const struct rule_plan_network *network,
                     struct text *why);
+/* 0, or -EBUSY and a sentence: another network that takes everything is asked before this one's longer
+ * prefixes, since a rule of others stands between that nothing can be put in front of. */
+int rule_order_look(struct netlink *netlink, const struct rule_plan_network *network,
+                    struct text *why);
 /* Removes ours, and what no other network needs. */
 int rule_order_remove(struct netlink *netlink, const struct rule_plan_network *network,
                       struct text *why);

@@ -223,10 +223,8 @@ static void test_f1_what_stands_in_front_of_others_stays_there(void)
         return;
     add(&networks, 0, false, whole);
     run(&networks, "ip rule add table 77; ip -6 rule add table 77");
-    add(&networks, 0, false, split);
-    expect(&networks, "0:L 0:A1 0:m 0:A2 0:o 0:77 0:B1" TAIL);
     keep(&networks);
-    expect(&networks, "0:L 0:A1 0:m 0:A2 0:o 0:77 0:B1" TAIL);
+    expect(&networks, "0:L 0:A1 0:m 0:A2 0:o 0:77" TAIL);
     run(&networks, "ip rule del table 4800; ip -6 rule del table 4800");
     keep(&networks);
     CHECK(strstr(order_of(&networks, "4"), "0:L 0:m 0:A2 0:o 0:77 ") != NULL);
@@ -237,7 +235,44 @@ static void test_f1_what_stands_in_front_of_others_stays_there(void)
     run(&networks, "ip rule del table 77; ip -6 rule del table 77");
     keep(&networks);
     keep(&networks);
-    CHECK_EQUAL(strlen(order_of(&networks, "6")), strlen("0:L 0:A1 0:B1 0:m 0:A2 0:o 32766:M"));
+    CHECK_EQUAL(strlen(order_of(&networks, "6")), strlen("0:L 0:A1 0:m 0:A2 0:o 32766:M"));
+    close_networks(&networks);
+}
+
+/* Behind a rule of others that itself came directly behind one network's, a second one's longer prefixes
+ * would go into the first one's /0: it does not come up. In front of it, it does. */
+static void test_f1_a_network_that_another_would_take_is_refused(void)
+{
+    static struct networks networks;
+    static const char *const rules[] = {"ip rule add table 77", "ip -6 rule add table 77"};
+    if (!open_networks(&networks))
+        return;
+    struct host *host = &networks.host;
+    struct routing_choice choice = {.interface_name = "hop0", .interface_index = host->tun_index};
+    const struct routing_entry longer[] = {entry(split[0], ROUTING_TUNNEL),
+                                           entry(split[1], ROUTING_TUNNEL)};
+    add(&networks, 0, false, whole);
+    for (unsigned f = 0; f < 2; f++) {
+        static char before[DUMP_BYTES];
+        char undo[64];
+        struct routing second;
+        run(&networks, rules[f]);
+        namespace_run(before, sizeof(before), DUMP);
+        CHECK_EQUAL(routing_choose(&host->netlink, &choice, &second, &host->why), 0);
+        CHECK_EQUAL(routing_lay(&host->netlink, &second, longer, 2, &host->why), -EBUSY);
+        CHECK(strstr(host->said, "(from all lookup 77) leaves no room") != NULL);
+        CHECK(strncmp(host->said, f ? "IPv6 rule 0" : "IPv4 rule 0", 11) == 0);
+        text_init(&host->why, host->said, sizeof(host->said));
+        CHECK_TEXT(namespace_run(networks.after, sizeof(networks.after), DUMP), before);
+        snprintf(undo, sizeof(undo), "%s", rules[f]);
+        memcpy(strstr(undo, "add"), "del", 3);
+        run(&networks, undo);
+    }
+    add(&networks, 0, false, split);
+    run(&networks, "ip rule add table 77; ip -6 rule add table 77");
+    keep(&networks);
+    expect(&networks, "0:L 0:A1 0:B1 0:m 0:A2 0:o 0:77" TAIL);
+    run(&networks, "ip rule del table 77; ip -6 rule del table 77");
     close_networks(&networks);
 }
 
@@ -447,6 +482,7 @@ int main(int argc, char **argv)
     TAP_RUN(argc, argv, test_f1_a_second_network_goes_before_no_kill_switch);
     TAP_RUN(argc, argv, test_f1_networks_do_not_work_against_each_other);
     TAP_RUN(argc, argv, test_f1_what_stands_in_front_of_others_stays_there);
+    TAP_RUN(argc, argv, test_f1_a_network_that_another_would_take_is_refused);
     TAP_RUN(argc, argv, test_f1_a_priority_of_the_users_lets_others_go_first);
     TAP_RUN(argc, argv, test_f3_own_datagrams_go_past_a_wg_quick_but_not_past_policy_routing);
     TAP_RUN(argc, argv, test_f3_own_datagrams_are_steered_past_every_full_tunnel);
