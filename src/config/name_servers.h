@@ -4,7 +4,7 @@
 #ifndef CONFIG_NAME_SERVERS_H
 #define CONFIG_NAME_SERVERS_H
 
-#include "config/settings.h"
+#include "config/source.h"
 
 /* Adds the items of one `DNS =` line. An item that is no address is a search domain. Of a single plain
  * file's, as of [Network]'s, a server may be on the host or a link of it: it is the system's, and no

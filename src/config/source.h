@@ -5,6 +5,14 @@
 
 #include "config/config_data.h"
 
+/* What a file is for; it decides which keys count. */
+enum source_role {
+    ROLE_UNKNOWN, /* the only file of the command line, before its first section */
+    ROLE_NETWORK, /* [Network], [Tunnel NAME] */
+    ROLE_SINGLE,  /* one plain wg-quick file: all of it counts */
+    ROLE_PART,    /* included or chained (I1): some keys are passed over */
+};
+
 /* A tunnel while it is read: it does not move, as the arrays of a struct config do. */
 struct draft {
     struct draft *next;
