@@ -18,7 +18,9 @@ static int change_rule(struct netlink *netlink, uint16_t type, uint16_t flags,
     struct nlmsghdr *request = netlink_request(bytes, type, flags);
     struct fib_rule_hdr *body = mnl_nlmsg_put_extra_header(request, sizeof(*body));
     body->family = netlink_family(rule->family);
-    body->action = rule->target ? FR_ACT_GOTO : FR_ACT_TO_TBL;
+    body->action = rule->target           ? FR_ACT_GOTO
+                   : rule->is_unreachable ? FR_ACT_UNREACHABLE
+                                          : FR_ACT_TO_TBL;
     body->flags = rule->is_inverted ? FIB_RULE_INVERT : 0;
     mnl_attr_put_u32(request, FRA_PRIORITY, rule->priority);
     if (rule->target)
@@ -32,8 +34,12 @@ static int change_rule(struct netlink *netlink, uint16_t type, uint16_t flags,
     }
     if (rule->is_of_host)
         mnl_attr_put_strz(request, FRA_IIFNAME, "lo");
-    if (rule->suppresses_default)
-        mnl_attr_put_u32(request, FRA_SUPPRESS_PREFIXLEN, 0);
+    if (rule->to.len_bits) {
+        body->dst_len = rule->to.len_bits;
+        netlink_put_address(request, FRA_DST, &rule->to.address);
+    }
+    if (rule->least_bits)
+        mnl_attr_put_u32(request, FRA_SUPPRESS_PREFIXLEN, rule->least_bits - 1u);
     return netlink_ask(netlink, request, NULL, NULL);
 }
 
@@ -176,7 +182,9 @@ static struct kernel_rule get_rule(const struct nlmsghdr *message)
         .mark = number_of(&parts, FRA_FWMARK, 0),
         .mask = number_of(&parts, FRA_FWMASK, 0),
         .is_inverted = (parts.header->flags & FIB_RULE_INVERT) != 0,
-        .suppresses_default = number_of(&parts, FRA_SUPPRESS_PREFIXLEN, UINT32_MAX) == 0,
+        .to.len_bits = parts.header->dst_len,
+        .least_bits = (uint8_t)(number_of(&parts, FRA_SUPPRESS_PREFIXLEN, UINT32_MAX) + 1),
+        .is_unreachable = parts.header->action == FR_ACT_UNREACHABLE,
         .protocol = (uint8_t)number_of(&parts, FRA_PROTOCOL, 0),
         .is_selective = parts.has_unknown || parts.header->tos ||
                         number_of(&parts, FRA_IP_PROTO, 0) || number_of(&parts, FRA_L3MDEV, 0),
@@ -188,7 +196,11 @@ static struct kernel_rule get_rule(const struct nlmsghdr *message)
         rule.is_selective |= parts.attributes[selectors[i]] != NULL;
     if (parts.header->action == FR_ACT_GOTO)
         rule.target = number_of(&parts, FRA_GOTO, 0);
-    if (parts.header->action != FR_ACT_TO_TBL || number_of(&parts, FRA_L3MDEV, 0))
+    if (parts.attributes[FRA_DST])
+        netlink_get_address(parts.attributes[FRA_DST], rule.family, &rule.to.address);
+    bool is_our_end = rule.is_unreachable && rule.protocol == KERNEL_RULE_PROTOCOL_LAN;
+    if ((parts.header->action != FR_ACT_TO_TBL && !is_our_end) ||
+        number_of(&parts, FRA_L3MDEV, 0))
         rule.table = 0;
     write_text(&rule, &parts);
     return rule;

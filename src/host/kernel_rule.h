@@ -3,6 +3,7 @@
 #ifndef HOST_KERNEL_RULE_H
 #define HOST_KERNEL_RULE_H
 
+#include "base/prefix.h"
 #include "host/netlink.h"
 
 #define KERNEL_RULE_TABLE_LOCAL 255u
@@ -11,17 +12,22 @@
 /* Marks our rules: "proto 202"; and a second table's under a kill switch, where main is not asked. */
 #define KERNEL_RULE_PROTOCOL 202
 #define KERNEL_RULE_PROTOCOL_CLOSED 203
+/* Of prefixes that are directly on a link. */
+#define KERNEL_RULE_PROTOCOL_LAN 204
 
 struct kernel_rule {
     enum family family;
     uint32_t priority;
-    uint32_t table; /* 0: another action than a look-up, or a table that depends on the packet */
+    uint32_t table; /* 0: another action than a look-up, or a table that depends on the packet; of
+                     * ours that reject: whose they are */
     uint32_t target; /* goto: the priority where the search goes on; 0: none. Without a rule there it
                       * does nothing */
     uint32_t mark; /* matches when (packet's mark & mask) == mark, or when not if is_inverted */
     uint32_t mask; /* 0: the rule looks at no mark */
     bool is_inverted;
-    bool suppresses_default; /* suppress_prefixlength 0 */
+    struct prefix to;   /* len_bits 0: everywhere */
+    uint8_t least_bits; /* of the table's routes only those so long; 1: without its default route */
+    bool is_unreachable; /* ours: rejects, and looks nothing up */
     bool is_of_host;         /* iif lo: only what this host itself sends */
     uint8_t protocol;        /* who made it, as a route's */
     /* Read only. */
@@ -31,7 +37,7 @@ struct kernel_rule {
 
 static inline bool kernel_rule_is_hopwires(uint8_t protocol)
 {
-    return protocol == KERNEL_RULE_PROTOCOL || protocol == KERNEL_RULE_PROTOCOL_CLOSED;
+    return protocol >= KERNEL_RULE_PROTOCOL && protocol <= KERNEL_RULE_PROTOCOL_LAN;
 }
 
 /* Behind all of its priority; one of the same content may stand already. `is_first`: then -EEXIST. */

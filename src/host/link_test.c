@@ -194,7 +194,7 @@ static void test_a_rule_is_read_as_it_was_written(void)
                                        .mark = 0xca00,
                                        .mask = 0xff00,
                                        .is_inverted = true,
-                                       .suppresses_default = true,
+                                       .least_bits = 1,
                                        .protocol = KERNEL_RULE_PROTOCOL};
     size_t count = 0, seen = 0;
     if (!open_fixture(&host))
@@ -204,7 +204,7 @@ static void test_a_rule_is_read_as_it_was_written(void)
     CHECK_EQUAL(kernel_rule_list(&host.netlink, FAMILY_IPV6, &rules, &count, &host.why), 0);
     for (size_t i = 0; i < count; i++)
         seen += rules[i].priority == 1234 && rules[i].table == 70000 && rules[i].mark == 0xca00 &&
-                rules[i].mask == 0xff00 && rules[i].is_inverted && rules[i].suppresses_default;
+                rules[i].mask == 0xff00 && rules[i].is_inverted && rules[i].least_bits == 1;
     CHECK_EQUAL(seen, 1);
     free(rules);
     CHECK_EQUAL(kernel_rule_remove(&host.netlink, &rule, &host.why), 0);

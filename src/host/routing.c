@@ -5,7 +5,8 @@
  *
  * New routes come in the order throw, unreachable, tunnel; old ones go in the order tunnel, then
  * the rest: at no time is a tunnel's prefix without a route of ours. A throw stands in both tables:
- * out of the first it must not end in the second's default route. */
+ * out of the first it must not end in the second's default route. The rules that end the search for a
+ * link's own prefix (rule_order.h) stand before its throw and go after it. */
 #include "host/routing.h"
 
 #include <errno.h>
@@ -13,6 +14,7 @@
 #include <string.h>
 
 #include "host/kernel_route.h"
+#include "host/routing_entries.h"
 #include "host/rule_order.h"
 #include "host/table_names.h"
 
@@ -150,26 +152,6 @@ int routing_choose(struct netlink *netlink, const struct routing_choice *choice,
     return result;
 }
 
-/* 0.0.0.0/1 and ::/1, or their other halves. */
-static bool is_half(const struct prefix *prefix)
-{
-    return prefix->len_bits == 1;
-}
-
-/* Bits of which halves are there: 1 and 2 for IPv4, 4 and 8 for IPv6. */
-static unsigned half_bit(const struct prefix *prefix)
-{
-    unsigned bit = prefix->address.bytes[0] & 0x80 ? 2 : 1;
-    return prefix->address.family == FAMILY_IPV6 ? bit << 2 : bit;
-}
-
-/* RULES A1: both halves together count as /0. */
-static bool is_default(const struct prefix *prefix, unsigned halves)
-{
-    unsigned both = prefix->address.family == FAMILY_IPV6 ? 12 : 3;
-    return prefix->len_bits == 0 || (is_half(prefix) && (halves & both) == both);
-}
-
 static void want(struct route_set *set, const struct routing *routing,
                  const struct routing_entry *entry, uint32_t table, enum kernel_route_type type)
 {
@@ -191,31 +173,30 @@ static void want(struct route_set *set, const struct routing *routing,
 static int want_all(struct routing *routing, const struct routing_entry *entries,
                     size_t count, struct route_set *set, struct text *why)
 {
-    unsigned halves = 0;
+    unsigned halves = routing_entries_halves(entries, count);
     set->count = 0;
     set->routes = calloc(2 * count + 1, sizeof(*set->routes));
     if (!set->routes) {
         text_append(why, "no memory for %zu routes", count);
         return -ENOMEM;
     }
-    for (size_t i = 0; i < count; i++)
-        if (is_half(&entries[i].prefix) && entries[i].kind != ROUTING_THROW)
-            halves |= half_bit(&entries[i].prefix);
     routing->has_default[0] = routing->has_default[1] = false;
     for (size_t i = 0; i < count; i++) {
         const struct routing_entry *entry = &entries[i];
         bool is_ipv6 = entry->prefix.address.family == FAMILY_IPV6;
         bool is_auto = routing->mode == ROUTING_AUTO;
-        uint32_t table = routing->tables[is_auto && is_default(&entry->prefix, halves) ? 1 : 0];
+        bool is_default = routing_entries_is_default(&entry->prefix, halves);
+        uint32_t table = routing->tables[is_auto && is_default ? 1 : 0];
         if (is_ipv6 && routing->ipv6 == SYSCTL_IPV6_ABSENT)
             continue;
-        if (entry->kind == ROUTING_THROW) {
+        if (entry->kind == ROUTING_THROW || entry->kind == ROUTING_LAN) {
             want(set, routing, entry, routing->tables[0], KERNEL_ROUTE_THROW);
-            if (is_auto)
+            /* A link's own main takes before the second table, but under a kill switch. */
+            if (is_auto && (entry->kind == ROUTING_THROW || routing->has_kill_switch))
                 want(set, routing, entry, routing->tables[1], KERNEL_ROUTE_THROW);
             continue;
         }
-        routing->has_default[is_ipv6] |= is_default(&entry->prefix, halves);
+        routing->has_default[is_ipv6] |= is_default;
         want(set, routing, entry, table, KERNEL_ROUTE_UNREACHABLE);
         if (entry->kind == ROUTING_TUNNEL && !(is_ipv6 && routing->ipv6 == SYSCTL_IPV6_DISABLED))
             want(set, routing, entry, table, KERNEL_ROUTE_UNICAST);
@@ -348,10 +329,25 @@ static struct rule_plan_network order_of(const struct routing *routing)
     };
 }
 
-int routing_keep_rules(struct netlink *netlink, const struct routing *routing, struct text *why)
+struct lan {
+    struct prefix *prefixes;
+    size_t count;
+};
+
+/* `keeps`: those of other prefixes stay. */
+static int keep_rules(struct netlink *netlink, const struct routing *routing, const struct lan *lan,
+                      bool keeps, struct text *why)
 {
     struct rule_plan_network order = order_of(routing);
+    order.lan = lan->prefixes;
+    order.lan_count = lan->count;
+    order.keeps_lan = keeps;
     return routing->mode == ROUTING_AUTO ? rule_order_keep(netlink, &order, why) : 0;
+}
+
+int routing_keep_rules(struct netlink *netlink, const struct routing *routing, struct text *why)
+{
+    return keep_rules(netlink, routing, &(struct lan){0}, true, why);
 }
 
 static int lay_routes(struct netlink *netlink, const struct routing *routing,
@@ -425,18 +421,16 @@ int routing_look(struct netlink *netlink, const struct routing *routing,
     return result;
 }
 
-/* A /0 that comes or goes: its rules stand as long as its routes do. `laid`: what was laid before, and
- * stands again where laying failed. */
+/* A /0 or a link's prefix that comes or goes: its rules stand as long as its routes do. `laid`: what
+ * was laid before, and stands again where laying failed. */
 static int lay_with_rules(struct netlink *netlink, struct routing *routing,
-                          const struct routing *laid, struct route_set *wanted, struct text *why)
+                          const struct routing *laid, struct route_set *wanted,
+                          const struct lan *lan, struct text *why)
 {
     const struct routing next = *routing;
-    bool has_change = false;
-    for (unsigned f = 0; f < 2; f++) {
+    for (unsigned f = 0; f < 2; f++)
         routing->has_default[f] |= laid->has_default[f];
-        has_change |= next.has_default[f] != laid->has_default[f];
-    }
-    int result = routing_keep_rules(netlink, routing, why);
+    int result = keep_rules(netlink, routing, lan, true, why);
     int left = result == 0 ? leave_others(netlink, routing, wanted, why) : 0;
     if (result == 0 && (left == 0 || left == -EADDRINUSE))
         result = lay_routes(netlink, routing, wanted, why);
@@ -444,7 +438,7 @@ static int lay_with_rules(struct netlink *netlink, struct routing *routing,
     char unheard[256];
     struct text silent;
     text_init(&silent, unheard, sizeof(unheard));
-    int kept = has_change ? routing_keep_rules(netlink, routing, result ? &silent : why) : 0;
+    int kept = keep_rules(netlink, routing, lan, result != 0, result ? &silent : why);
     return result ? result : kept ? kept : left;
 }
 
@@ -452,6 +446,7 @@ int routing_update(struct netlink *netlink, struct routing *routing,
                    const struct routing_entry *entries, size_t count, struct text *why)
 {
     struct route_set wanted;
+    struct lan lan = {0};
     const struct routing laid = *routing;
     if (routing->mode == ROUTING_OFF)
         return 0;
@@ -460,8 +455,11 @@ int routing_update(struct netlink *netlink, struct routing *routing,
         result = want_all(routing, entries, count, &wanted, why);
     if (result < 0)
         return result;
-    result = lay_with_rules(netlink, routing, &laid, &wanted, why);
+    result = routing_entries_lan(routing, entries, count, &lan.prefixes, &lan.count, why);
+    if (result == 0)
+        result = lay_with_rules(netlink, routing, &laid, &wanted, &lan, why);
     free(wanted.routes);
+    free(lan.prefixes);
     return result;
 }
 

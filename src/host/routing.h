@@ -32,6 +32,7 @@ enum routing_kind {
     ROUTING_TUNNEL,      /* to the interface */
     ROUTING_THROW,       /* an exception that no tunnel takes: the host's own routes decide */
     ROUTING_UNREACHABLE, /* a family that nobody has */
+    ROUTING_LAN,         /* a link's own: like THROW, but main's default route never takes it */
 };
 
 struct routing_entry {
@@ -39,6 +40,7 @@ struct routing_entry {
     enum routing_kind kind;
     uint32_t mtu_bytes;    /* of the path; 0: the interface's */
     struct address source; /* the NAT address (F2) or the tunnel's own (B3); FAMILY_NONE: none */
+    bool is_tunnels;       /* of ROUTING_LAN: a tunnel has the same prefix */
 };
 
 /* What was laid out: plain data, enough to undo it; the state file keeps it. */
@@ -85,7 +87,7 @@ int routing_lay(struct netlink *netlink, struct routing *routing,
  * stand again. */
 int routing_update(struct netlink *netlink, struct routing *routing,
                    const struct routing_entry *entries, size_t count, struct text *why);
-/* The rules alone, after others' changed. */
+/* The rules alone, after others' changed; those of links' own prefixes as they stand. */
 int routing_keep_rules(struct netlink *netlink, const struct routing *routing, struct text *why);
 /* Removes all of it, in any state, as often as called; tries everything and says the first
  * failure. `routing` may come from a state file alone. */

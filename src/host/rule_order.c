@@ -77,7 +77,9 @@ static bool is_for_us(const struct order *order, const struct kernel_rule *rule)
                        order->plan.network->has_default[order->plan.family == FAMILY_IPV6] &&
                        rule->mask == order->plan.network->mask &&
                        rule->mark == (order->plan.network->mark & order->plan.network->mask);
-    return is_our_main || rule_plan_is_own(order->plan.network, rule);
+    bool is_our_lan = rule_plan_class(rule) == CLASS_LAN &&
+                      rule_plan_has_lan(order->plan.network, &rule->to);
+    return is_our_main || is_our_lan || rule_plan_is_own(order->plan.network, rule);
 }
 
 static bool stands_in_order(const struct order *order, const struct run *standing, uint32_t priority)
@@ -157,7 +159,7 @@ static int remove_what_goes(struct order *order)
 static int arrange(struct order *order)
 {
     struct rule_plan *plan = &order->plan;
-    size_t most = RULE_PLAN_ROOM(plan->count);
+    size_t most = RULE_PLAN_ROOM(plan->count, plan->network->lan_count);
     plan->wanted = calloc(most, sizeof(*plan->wanted));
     order->goes = calloc(plan->count + 1, sizeof(*order->goes));
     struct room room = {calloc(plan->count + 1, sizeof(*room.standing)),
@@ -299,11 +301,28 @@ static bool is_needed(const struct order *order, size_t at)
     return false;
 }
 
+/* The same of a link's prefix: while another network's rule ends the search. */
+static bool is_lan_needed(const struct order *order, size_t at)
+{
+    const struct kernel_rule *main = &order->plan.rules[at];
+    for (size_t i = 0; i < order->plan.count; i++) {
+        const struct kernel_rule *rule = &order->plan.rules[i];
+        if (rule_plan_is_hopwires(rule) && rule_plan_class(rule) == CLASS_LAN_END &&
+            prefix_is_equal(&rule->to, &main->to) && rule->priority == main->priority &&
+            !rule_plan_has_table(order->plan.network, rule))
+            return true;
+    }
+    return false;
+}
+
 static bool is_to_go(const struct order *order, size_t at)
 {
     const struct rule_plan_network *network = order->plan.network;
     const struct kernel_rule *rule = &order->plan.rules[at];
     bool is_of_mark = rule->mask == network->mask && rule->mark == (network->mark & network->mask);
+    if (rule->protocol == KERNEL_RULE_PROTOCOL_LAN)
+        return rule->is_unreachable ? rule_plan_has_table(network, rule)
+                                    : !is_lan_needed(order, at);
     if (!kernel_rule_is_hopwires(rule->protocol) || !rule->mask)
         return false;
     if (!rule->is_inverted)

@@ -4,12 +4,13 @@
  *   priority of local   from all lookup local
  *   the same            first tables of all networks          (prefixes longer than /0)
  *   the same            second tables of kill-switched ones   (/0: main is not asked before)
+ *   the same            to a link's own prefix: main, of its routes those as long; then nothing
  *   the same            main without its default route
  *   the same            second tables of all others
  *   the same            own datagrams → on to what steers packets, if anything does
  *   the same            own datagrams → main
  *
- * All but the first only in a family in which the network has a /0: there is nothing else for which
+ * But for the first and a link's own only in a family in which the network has a /0: there is nothing else for which
  * main would have to be asked.
  *
  * Why at the priority of local's own rule: rules of one priority are asked in the order of adding,
@@ -29,6 +30,13 @@
  * table, and its second under a kill switch, then stand up there, too. No rule of others between the
  * two loses by it: behind a /0 nobody was asked before either. When that /0 goes, each daemon puts
  * its own back.
+ *
+ * A link's own prefix goes past its network's tables (`throw`), and by main only as long as that has
+ * a route so long: one on the link goes with its address, with the link, and when the link goes down.
+ * From then on it is unreachable, and no default route takes what a tunnel's prefix or a kill switch
+ * would keep, also where the daemon died before. These rules look at no mark: a mark that must not
+ * match inverts all of a rule. The second, which rejects, bears the number of the first table of the
+ * network that it belongs to; the first one follows from it.
  *
  * The last rules, for the tunnels' own datagrams: a wg-quick that takes 0.0.0.0/0 too has a rule for
  * all that is not marked by it, and would send ours into its interface, whose datagrams are ours to

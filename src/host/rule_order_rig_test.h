@@ -62,7 +62,7 @@ static inline void keep(struct networks *networks)
 }
 
 /* "PRIORITY:WHAT …" of one family: L local, A1 the first network's first table, b2 a second table
- * under a kill switch, m main for the tunnels, o the tunnels' own, g5
+ * under a kill switch, l main for a link's own prefix and x its end, m main for the tunnels, o the tunnels' own, g5
  * past all before 5, M main, D default, else the table. */
 static inline const char *order_of(struct networks *networks, const char *family)
 {
@@ -73,7 +73,8 @@ static inline const char *order_of(struct networks *networks, const char *family
     namespace_run(output, sizeof(output), command);
     *to = '\0';
     for (char *line = strtok_r(output, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
-        const char *lookup = strstr(line, "lookup ");
+        bool is_end = strstr(line, "unreachable") != NULL;
+        const char *lookup = is_end ? NULL : strstr(line, "lookup ");
         const char *table = lookup ? lookup + 7 : "?";
         unsigned number = (unsigned)atoi(table), place = number - ROUTING_TABLE_FIRST;
         bool is_ours = strstr(line, "proto 20") != NULL;
@@ -86,9 +87,11 @@ static inline const char *order_of(struct networks *networks, const char *family
         else if (strncmp(table, "main", 4) == 0)
             to += sprintf(to, "%s", !is_ours                   ? "M"
                                     : strstr(line, "not from") ? "m"
+                                    : strstr(line, " to ")     ? "l"
                                                                : "o");
         else
-            to += sprintf(to, "%s", strncmp(table, "local", 5) == 0     ? "L"
+            to += sprintf(to, "%s", is_ours && is_end                   ? "x"
+                                    : strncmp(table, "local", 5) == 0   ? "L"
                                     : strncmp(table, "default", 7) == 0 ? "D"
                                                                         : strtok(lookup ? (char *)lookup + 7 : line, " "));
     }

@@ -10,6 +10,8 @@
 /* A version that had 0xca00 under 0xff00 keeps its own, at priorities of its own. */
 bool rule_plan_is_hopwires(const struct kernel_rule *rule)
 {
+    if (rule->protocol == KERNEL_RULE_PROTOCOL_LAN)
+        return rule->table != 0;
     return kernel_rule_is_hopwires(rule->protocol) &&
            (rule->table || rule->target) && rule->mask &&
            !(rule->mark == NETWORK_OLD_MARK && rule->mask == NETWORK_OLD_MARK_MASK);
@@ -17,6 +19,8 @@ bool rule_plan_is_hopwires(const struct kernel_rule *rule)
 
 enum rule_class rule_plan_class(const struct kernel_rule *rule)
 {
+    if (rule->protocol == KERNEL_RULE_PROTOCOL_LAN)
+        return rule->is_unreachable ? CLASS_LAN_END : CLASS_LAN;
     if (rule->protocol == KERNEL_RULE_PROTOCOL_CLOSED)
         return CLASS_CLOSED;
     if (!rule->is_inverted)
@@ -30,7 +34,8 @@ bool rule_plan_is_same(const struct kernel_rule *a, const struct kernel_rule *b)
 {
     return a->priority == b->priority && a->table == b->table && a->target == b->target &&
            a->mark == b->mark && a->mask == b->mask && a->is_inverted == b->is_inverted &&
-           a->suppresses_default == b->suppresses_default && a->is_of_host == b->is_of_host &&
+           prefix_is_equal(&a->to, &b->to) && a->least_bits == b->least_bits &&
+           a->is_unreachable == b->is_unreachable && a->is_of_host == b->is_of_host &&
            a->protocol == b->protocol;
 }
 
@@ -45,7 +50,7 @@ bool rule_plan_holds(const struct kernel_rule *rules, size_t count, const struct
 bool rule_plan_is_foreign(const struct kernel_rule *rule)
 {
     bool takes_all = !rule->mask && !rule->is_inverted && !rule->is_selective;
-    bool is_kernels = takes_all && !rule->suppresses_default &&
+    bool is_kernels = takes_all && !rule->least_bits &&
                       (rule->table == KERNEL_RULE_TABLE_LOCAL ||
                        (rule->table == KERNEL_ROUTE_TABLE_MAIN &&
                         rule->priority == PRIORITY_MAIN) ||
@@ -58,7 +63,7 @@ int rule_plan_local(const struct kernel_rule *rules, size_t count)
 {
     for (size_t i = 0; i < count; i++)
         if (rules[i].table == KERNEL_RULE_TABLE_LOCAL && !rules[i].mask &&
-            !rules[i].is_inverted && !rules[i].is_selective && !rules[i].suppresses_default)
+            !rules[i].is_inverted && !rules[i].is_selective && !rules[i].least_bits)
             return (int)i;
     return -1;
 }
@@ -71,7 +76,16 @@ bool rule_plan_has_table(const struct rule_plan_network *network, const struct k
 
 bool rule_plan_is_own(const struct rule_plan_network *network, const struct kernel_rule *rule)
 {
-    return rule->is_inverted ? rule_plan_has_table(network, rule) : rule->mark == network->mark;
+    return rule->is_inverted || rule->is_unreachable ? rule_plan_has_table(network, rule)
+                                                     : rule->mark == network->mark;
+}
+
+bool rule_plan_has_lan(const struct rule_plan_network *network, const struct prefix *prefix)
+{
+    for (size_t i = 0; i < network->lan_count; i++)
+        if (prefix_is_equal(&network->lan[i], prefix))
+            return true;
+    return false;
 }
 
 /* ---- what should stand ---- */
@@ -125,19 +139,22 @@ static struct kernel_rule main_for(const struct kernel_rule *second, uint32_t pr
     struct kernel_rule rule = *second;
     rule.priority = priority;
     rule.table = KERNEL_ROUTE_TABLE_MAIN;
-    rule.suppresses_default = true;
+    rule.least_bits = 1;
     return rule;
+}
+
+/* Where the network's rules begin; *step is from one kind to the next. */
+static uint32_t first_place(const struct rule_plan *plan, uint32_t *step)
+{
+    *step = plan->network->priority > plan->priority;
+    return *step ? plan->network->priority : plan->priority;
 }
 
 size_t rule_plan_own(const struct rule_plan *plan, struct kernel_rule rules[RULE_PLAN_OWN_MOST])
 {
     const struct rule_plan_network *network = plan->network;
     size_t count = 0;
-    uint32_t first = plan->priority, step = 0;
-    if (network->priority > first) {
-        first = network->priority;
-        step = 1;
-    }
+    uint32_t step, first = first_place(plan, &step);
     bool is_closed = network->is_closed;
     struct kernel_rule rule = {.family = plan->family,
                                .priority = first,
@@ -179,18 +196,35 @@ static void want(struct rule_plan *plan, const struct kernel_rule *rule)
         plan->wanted[plan->wanted_count++] = *rule;
 }
 
+/* Main's route to a link's own prefix, or an end of the search, which is `owner`'s. */
+static void want_lan(struct rule_plan *plan, const struct prefix *to, uint32_t priority,
+                     uint32_t owner)
+{
+    struct kernel_rule rule = {.family = plan->family,
+                               .priority = priority,
+                               .to = *to,
+                               .table = owner,
+                               .is_unreachable = true,
+                               .protocol = KERNEL_RULE_PROTOCOL_LAN};
+    want(plan, &rule);
+    rule.table = KERNEL_ROUTE_TABLE_MAIN;
+    rule.is_unreachable = false;
+    rule.least_bits = to->len_bits;
+    want(plan, &rule);
+}
+
 /* Where another network's rule belongs: behind local, unless its user chose a priority, when its two
  * tables' rules are two apart. */
 static uint32_t priority_for(const struct rule_plan *plan, size_t at)
 {
     const struct kernel_rule *rule = &plan->rules[at];
-    uint32_t twin = 0;
+    uint32_t twin = 0, twin_table = rule->is_unreachable ? rule->table : rule->table ^ 1;
     bool has_twin = false;
     if ((int)at < plan->local || rule->priority <= plan->priority)
         return plan->priority;
     for (size_t i = 0; i < plan->count && !has_twin; i++) {
         has_twin = rule->table && rule_plan_is_hopwires(&plan->rules[i]) &&
-                   plan->rules[i].table == (rule->table ^ 1);
+                   plan->rules[i].table == twin_table && !plan->rules[i].is_unreachable;
         twin = plan->rules[i].priority;
     }
     return has_twin && twin == rule->priority ? plan->priority : rule->priority;
@@ -200,6 +234,10 @@ static void want_others(struct rule_plan *plan, size_t at)
 {
     struct kernel_rule rule = plan->rules[at];
     rule.priority = priority_for(plan, at);
+    if (rule.is_unreachable) {
+        want_lan(plan, &rule.to, rule.priority, rule.table);
+        return;
+    }
     want(plan, &rule);
     if (rule_plan_class(&rule) != CLASS_SECOND)
         return;
@@ -209,16 +247,15 @@ static void want_others(struct rule_plan *plan, size_t at)
 
 /* ---- one order over all priorities ---- */
 
-/* The least priority of a wanted look into main or open /0, and of a closed /0 where that counts. */
-static uint32_t barrier_of(const struct rule_plan *plan, bool counts_closed)
+/* The least priority of a wanted look into main or open /0, and of the classes between `class` and
+ * those. */
+static uint32_t barrier_of(const struct rule_plan *plan, enum rule_class behind)
 {
     uint32_t least = UINT32_MAX;
     for (size_t i = 0; i < plan->wanted_count; i++) {
         const struct kernel_rule *rule = &plan->wanted[i];
         enum rule_class class = rule_plan_class(rule);
-        bool is_barrier = class == CLASS_MAIN || class == CLASS_SECOND ||
-                          (class == CLASS_CLOSED && counts_closed);
-        if (is_barrier && rule->priority < least)
+        if (class > behind && class <= CLASS_SECOND && rule->priority < least)
             least = rule->priority;
     }
     return least;
@@ -232,13 +269,15 @@ static void lift_class(struct rule_plan *plan, enum rule_class class, uint32_t m
 }
 
 /* Behind a /0 nothing of the family is asked any more: what has to go before it moves up to it, which
- * takes nothing from others' rules between the two. Kill switches first, since longer prefixes go
+ * takes nothing from others' rules between the two. Links' own prefixes and kill switches first, since longer prefixes go
  * before them too; these a step in front, as their own network's would, so that two tables' rules of
  * one priority stay the sign of a network that follows local. */
 static void lift(struct rule_plan *plan)
 {
-    lift_class(plan, CLASS_CLOSED, barrier_of(plan, false));
-    uint32_t barrier = barrier_of(plan, true);
+    lift_class(plan, CLASS_LAN, barrier_of(plan, CLASS_LAN_END));
+    lift_class(plan, CLASS_LAN_END, barrier_of(plan, CLASS_LAN_END));
+    lift_class(plan, CLASS_CLOSED, barrier_of(plan, CLASS_CLOSED));
+    uint32_t barrier = barrier_of(plan, CLASS_FIRST);
     lift_class(plan, CLASS_FIRST, barrier > plan->priority ? barrier - 1 : plan->priority);
 }
 
@@ -261,24 +300,34 @@ static void sort(struct rule_plan *plan)
 }
 
 /* Networks of one class stay in the order in which they came. A rule for main follows from a second
- * table's, so that nobody's stays behind. */
+ * table's, or from one that ends the search, so that nobody's stays behind. */
 void rule_plan_want(struct rule_plan *plan)
 {
     struct kernel_rule own[RULE_PLAN_OWN_MOST];
     size_t own_count = rule_plan_own(plan, own);
+    uint32_t step, lan_place = first_place(plan, &step) + step;
     for (size_t i = 0; i < plan->count; i++) {
         const struct kernel_rule *rule = &plan->rules[i];
-        if (!rule_plan_is_hopwires(rule) || rule_plan_class(rule) == CLASS_MAIN)
+        enum rule_class class = rule_plan_class(rule);
+        if (!rule_plan_is_hopwires(rule) || class == CLASS_MAIN || class == CLASS_LAN)
             continue;
+        if (class == CLASS_LAN_END && rule_plan_is_own(plan->network, rule)) {
+            if (plan->network->keeps_lan || rule_plan_has_lan(plan->network, &rule->to))
+                want_lan(plan, &rule->to, lan_place, rule->table);
+            continue;
+        }
         for (size_t o = 0; o < own_count; o++)
             if (own[o].table == rule->table && own[o].mark == rule->mark &&
-                rule_plan_class(&own[o]) == rule_plan_class(rule))
+                rule_plan_class(&own[o]) == class)
                 want(plan, &own[o]);
         if (!rule_plan_is_own(plan->network, rule))
             want_others(plan, i);
     }
     for (size_t o = 0; o < own_count; o++)
         want(plan, &own[o]);
+    for (size_t i = 0; i < plan->network->lan_count; i++)
+        if (plan->network->lan[i].address.family == plan->family)
+            want_lan(plan, &plan->network->lan[i], lan_place, plan->network->tables[0]);
     lift(plan);
     sort(plan);
 }

@@ -15,12 +15,17 @@ struct rule_plan_network {
     bool is_closed;      /* a kill switch: main is not asked */
     bool has_default[2]; /* of IPv4, of IPv6 */
     bool has_ipv6;       /* false: its rules are IPv4's alone */
+    const struct prefix *lan; /* links' own prefixes that a table of this network covers */
+    size_t lan_count;
+    bool keeps_lan; /* of those before it what stands stays: a `throw` may still need it */
 };
 
 /* In the order in which they stand. */
 enum rule_class {
     CLASS_FIRST,
     CLASS_CLOSED,
+    CLASS_LAN,
+    CLASS_LAN_END,
     CLASS_MAIN,
     CLASS_SECOND,
     CLASS_PAST,
@@ -38,10 +43,11 @@ struct rule_plan {
     size_t wanted_count;
 };
 
-/* Fills `wanted`, which has room for RULE_PLAN_ROOM rules: a main's beside each second table's. */
-#define RULE_PLAN_ROOM(count) (2 * ((count) + RULE_PLAN_OWN_MOST))
+/* Fills `wanted`, which has room for RULE_PLAN_ROOM rules: a main's beside each second table's and
+ * each end of a search. */
+#define RULE_PLAN_ROOM(count, lan_count) (2 * ((count) + RULE_PLAN_OWN_MOST + (lan_count)))
 void rule_plan_want(struct rule_plan *plan);
-/* The network's own alone, its first table's first; how many. */
+/* The network's own alone but for the LAN's, its first table's first; how many. */
 size_t rule_plan_own(const struct rule_plan *plan, struct kernel_rule rules[RULE_PLAN_OWN_MOST]);
 
 bool rule_plan_is_hopwires(const struct kernel_rule *rule);
@@ -49,6 +55,7 @@ bool rule_plan_is_hopwires(const struct kernel_rule *rule);
 enum rule_class rule_plan_class(const struct kernel_rule *rule);
 bool rule_plan_is_own(const struct rule_plan_network *network, const struct kernel_rule *rule);
 bool rule_plan_has_table(const struct rule_plan_network *network, const struct kernel_rule *rule);
+bool rule_plan_has_lan(const struct rule_plan_network *network, const struct prefix *prefix);
 bool rule_plan_is_same(const struct kernel_rule *a, const struct kernel_rule *b);
 bool rule_plan_holds(const struct kernel_rule *rules, size_t count, const struct kernel_rule *rule);
 
