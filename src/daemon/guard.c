@@ -45,9 +45,8 @@ static struct links find_uplinks(struct guard *guard, const struct root_way *way
     return links;
 }
 
-static void add_prefix(void *context, const struct prefix *prefix)
+static void add_prefix(struct guard *guard, const struct prefix *prefix)
 {
-    struct guard *guard = context;
     for (size_t i = 0; i < guard->lan_count; i++)
         if (prefix_is_equal(&guard->lan[i], prefix))
             return;
@@ -58,7 +57,25 @@ static void add_prefix(void *context, const struct prefix *prefix)
     guard->lan = more;
 }
 
-static void add_on_link(struct guard *guard, const struct links *links)
+struct on_link {
+    struct guard *guard;
+    int link_index;
+};
+
+static void add_on_link(void *context, const struct prefix *prefix)
+{
+    const struct on_link *to = context;
+    struct guard *guard = to->guard;
+    struct firewall_lan *more =
+        realloc(guard->on_link, (guard->on_link_count + 1) * sizeof(*more));
+    if (!more)
+        return;
+    more[guard->on_link_count++] =
+        (struct firewall_lan){.prefix = *prefix, .link_index = to->link_index};
+    guard->on_link = more;
+}
+
+static void find_on_link(struct guard *guard, const struct links *links)
 {
     char unheard[256];
     struct text silent;
@@ -67,8 +84,10 @@ static void add_on_link(struct guard *guard, const struct links *links)
     text_init(&silent, unheard, sizeof(unheard));
     if (kernel_route_list(guard->netlink, KERNEL_ROUTE_TABLE_MAIN, &routes, &count, &silent) < 0)
         return;
-    for (size_t i = 0; i < links->count; i++)
-        lan_walk_link(guard->netlink, links->indices[i], routes, count, add_prefix, guard);
+    for (size_t i = 0; i < links->count; i++) {
+        struct on_link to = {.guard = guard, .link_index = links->indices[i]};
+        lan_walk_link(guard->netlink, to.link_index, routes, count, add_on_link, &to);
+    }
     free(routes);
 }
 
@@ -92,12 +111,12 @@ void guard_find_lan(struct guard *guard, const struct root_way *ways, size_t way
 {
     const struct config *config = guard->config;
     struct links links = find_uplinks(guard, ways, way_count);
-    guard->lan_count = 0;
+    guard->lan_count = guard->on_link_count = 0;
     for (size_t i = 0; i < config->lan_count; i++)
         add_prefix(guard, &config->lan[i]);
-    if (config->allows_lan)
-        add_on_link(guard, &links);
     guard->allowed_count = guard->lan_count;
+    if (config->allows_lan)
+        find_on_link(guard, &links);
     if (guard->has_kill_switch)
         add_dhcp_servers(guard, &links);
     guests_find(&guard->guests, guard->netlink, links.indices, links.count);
@@ -197,6 +216,8 @@ static int lay(struct guard *guard, const struct endpoint *endpoints, size_t end
         .endpoint_count = endpoint_count,
         .lan = guard->lan,
         .lan_count = guard->allowed_count,
+        .on_link = guard->on_link,
+        .on_link_count = guard->on_link_count,
         .bridges = guard->guests.bridges,
         .bridge_count = guard->guests.bridge_count,
         .guests = guard->guests.prefixes,
@@ -260,6 +281,7 @@ int guard_restore(struct guard *guard, enum firewall_state *found, struct text *
 void guard_wipe(struct guard *guard)
 {
     free(guard->lan);
+    free(guard->on_link);
     guests_wipe(&guard->guests);
     free(guard->endpoints);
     *guard = (struct guard){0};

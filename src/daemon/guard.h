@@ -25,9 +25,11 @@ struct guard {
     /* Its own. */
     bool is_laid;
     struct firewall_laid laid;
-    struct prefix *lan; /* what goes the host's own way, as last looked for */
+    struct prefix *lan; /* what goes the host's own way wherever that leads, as last looked for */
     size_t lan_count;
     size_t allowed_count; /* the first of them pass the kill switch, the rest are DHCP servers */
+    struct firewall_lan *on_link; /* what does while it is directly on a link */
+    size_t on_link_count;
     struct guests guests; /* found with it */
     char told_guests[GUESTS_TEXT_BYTES]; /* as people were told of them */
     struct endpoint *endpoints; /* as last laid */

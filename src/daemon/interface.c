@@ -6,7 +6,6 @@
 
 #include "engine/mtu.h"
 #include "engine/tree_routes.h"
-#include "host/firewall.h"
 #include "route/routes.h"
 
 static bool has_ipv6(const struct config *config)
@@ -134,17 +133,20 @@ static void collect(void *context, const struct prefix *prefix, int tunnel)
 }
 
 static void collect_exception(struct collection *collection, const struct prefix *prefix,
-                              bool goes_before_tunnels)
+                              enum routing_kind kind, bool goes_before_tunnels)
 {
-    for (size_t i = 0; i < collection->count; i++) {
+    size_t before = collection->count;
+    for (size_t i = 0; i < before; i++) {
         struct routing_entry *entry = &collection->entries[i];
         if (!prefix_is_equal(&entry->prefix, prefix))
             continue;
-        if (goes_before_tunnels)
-            *entry = (struct routing_entry){.prefix = *prefix, .kind = ROUTING_THROW};
+        if (goes_before_tunnels && entry->kind != ROUTING_THROW)
+            *entry = (struct routing_entry){.prefix = *prefix, .kind = kind, .is_tunnels = true};
         return;
     }
     collect(collection, prefix, ROUTES_THROW);
+    if (collection->count > before)
+        collection->entries[before].kind = kind;
 }
 
 static int give(struct collection *collection, struct routing_entry **entries, size_t *count)
@@ -196,8 +198,10 @@ int interface_routes(const struct config *config, const struct engine *engine,
     engine_walk_routes(engine, collect, &collection);
     bool has_own_tables = !config->table_is_off && !config->table;
     for (size_t i = 0; i < exceptions->lan_count && has_own_tables; i++)
-        collect_exception(&collection, &exceptions->lan[i], true);
+        collect_exception(&collection, &exceptions->lan[i], ROUTING_THROW, true);
+    for (size_t i = 0; i < exceptions->on_link_count && has_own_tables; i++)
+        collect_exception(&collection, &exceptions->on_link[i].prefix, ROUTING_LAN, true);
     for (size_t i = 0; i < exceptions->guest_count && has_own_tables; i++)
-        collect_exception(&collection, &exceptions->guests[i], false);
+        collect_exception(&collection, &exceptions->guests[i], ROUTING_LAN, false);
     return give(&collection, entries, count);
 }

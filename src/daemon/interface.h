@@ -6,6 +6,7 @@
 
 #include "config/config.h"
 #include "engine/engine.h"
+#include "host/firewall.h"
 #include "host/link.h"
 #include "host/routing.h"
 #include "host/state.h"
@@ -19,9 +20,11 @@ int interface_update(struct netlink *netlink, int index, const struct config *co
 
 /* What goes the host's own way, past the tunnels; borrowed. */
 struct interface_exceptions {
-    const struct prefix *lan; /* also where a tunnel has the same prefix */
+    const struct prefix *lan; /* wherever that leads, also where a tunnel has the same prefix */
     size_t lan_count;
-    const struct prefix *guests; /* where a tunnel has no more than a shorter one */
+    const struct firewall_lan *on_link; /* the same, but only while the host is directly there */
+    size_t on_link_count;
+    const struct prefix *guests; /* so too, where a tunnel has no more than a shorter one */
     size_t guest_count;
 };
 

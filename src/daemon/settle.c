@@ -152,6 +152,8 @@ int settle_routes(struct daemon *daemon)
     const struct interface_exceptions exceptions = {
         .lan = daemon->guard.lan,
         .lan_count = daemon->guard.lan_count,
+        .on_link = daemon->guard.on_link,
+        .on_link_count = daemon->guard.on_link_count,
         .guests = daemon->guard.guests.prefixes,
         .guest_count = daemon->guard.guests.prefix_count};
     int result = interface_routes(daemon->config, network_engine(daemon->network), &exceptions,

@@ -147,6 +147,39 @@ static void put_prefix_set(FILE *to, const char *name, const struct prefix *pref
     fprintf(to, "%s}\n", is_first ? "" : " }\n");
 }
 
+/* In another of the same link's: a set takes no two that overlap. */
+static bool is_in_another(const struct firewall *firewall, size_t at)
+{
+    const struct firewall_lan *lan = &firewall->on_link[at];
+    for (size_t i = 0; i < firewall->on_link_count; i++) {
+        const struct firewall_lan *other = &firewall->on_link[i];
+        bool is_larger = i < at || !prefix_is_equal(&other->prefix, &lan->prefix);
+        if (i != at && other->link_index == lan->link_index && is_larger &&
+            prefix_covers(&other->prefix, &lan->prefix))
+            return true;
+    }
+    return false;
+}
+
+/* Link, address, and where it is sent to: see put_on_link. */
+static void put_on_link_set(FILE *to, const struct firewall *firewall, enum family family)
+{
+    bool is_first = true;
+    fprintf(to, "set on_link%d { type iface_index . ipv%d_addr . ipv%d_addr; flags interval\n",
+            family, family, family);
+    for (size_t i = 0; i < firewall->on_link_count; i++) {
+        const struct firewall_lan *lan = &firewall->on_link[i];
+        char text[PREFIX_TEXT_BYTES];
+        if (lan->prefix.address.family != family || is_in_another(firewall, i))
+            continue;
+        prefix_format(&lan->prefix, text);
+        fprintf(to, "%s%d . %s . %s", is_first ? "elements = { " : ", ", lan->link_index, text,
+                text);
+        is_first = false;
+    }
+    fprintf(to, "%s}\n", is_first ? "" : " }\n");
+}
+
 /* F5, and what the filters of all networks know ours by. */
 static void put_marking(FILE *to, const struct firewall *firewall)
 {
@@ -236,9 +269,28 @@ static void put_to_guests_links(FILE *to, const struct firewall *firewall)
     }
 }
 
-static void put_lan(FILE *to, const struct firewall *firewall)
+/* A link's own network passes by that link and to the neighbour itself. Once the host is elsewhere a
+ * gateway is the next hop, or another link the way, and nobody need take the prefix out of the set.
+ * What is bound to the link IPv4 sends to the neighbour even without a route: so the host's own must
+ * come from an address there, but for answers, which come from the one that was asked. */
+static void put_on_link(FILE *to, bool is_forwarded)
+{
+    for (int family = FAMILY_IPV4; family <= FAMILY_IPV6; family += 2) {
+        const char *ip = family == FAMILY_IPV4 ? "ip" : "ip6";
+        char way[96];
+        snprintf(way, sizeof(way), "oif . %s daddr . rt %s nexthop @on_link%d", ip, ip, family);
+        if (is_forwarded)
+            fprintf(to, "%s accept\n", way);
+        else
+            fprintf(to, "%s oif . %s saddr . %s saddr @on_link%d accept\n%s ct direction reply accept\n",
+                    way, ip, ip, family, way);
+    }
+}
+
+static void put_lan(FILE *to, const struct firewall *firewall, bool is_forwarded)
 {
     fprintf(to, "ip daddr @lan4 accept\nip6 daddr @lan6 accept\n");
+    put_on_link(to, is_forwarded);
     if (firewall->allows_lan_multicast)
         fprintf(to, "ip daddr { 169.254.0.0/16, 224.0.0.0/24, 239.255.255.250, 255.255.255.255 } "
                     "accept\nip6 daddr { fe80::/10, ff02::/16 } accept\n");
@@ -264,7 +316,7 @@ static void put_kill_switch(FILE *to, const struct firewall *firewall)
                 "nd-neighbor-advert } accept\n"
                 "ip6 daddr ff02::/16 icmpv6 type { mld-listener-report, mld-listener-done, "
                 "mld2-listener-report } accept\n");
-    put_lan(to, firewall);
+    put_lan(to, firewall, false);
     put_to_guests(to, firewall, NULL, "", "");
     put_to_guests_links(to, firewall);
     fprintf(to,
@@ -272,9 +324,11 @@ static void put_kill_switch(FILE *to, const struct firewall *firewall)
             "chain forward { type filter hook forward priority filter; policy accept;\n"
             "oif lo accept\niifgroup %u accept\noifgroup %u accept\n",
             FIREWALL_LINK_GROUP, FIREWALL_LINK_GROUP);
-    put_lan(to, firewall);
+    put_lan(to, firewall, true);
     put_to_guests(to, firewall, "iif", "", "");
     put_to_guests(to, firewall, NULL, "ip saddr @lan4 ", "ip6 saddr @lan6 ");
+    put_to_guests(to, firewall, NULL, "iif . ip saddr . ip saddr @on_link4 ",
+                  "iif . ip6 saddr . ip6 saddr @on_link6 ");
     fprintf(to, "meta l4proto tcp reject with tcp reset\nreject with icmpx admin-prohibited\n}\n");
 }
 
@@ -324,8 +378,10 @@ static char *write_table(const struct firewall *firewall)
     put_marking(to, firewall);
     put_guard(to, firewall);
     for (int family = FAMILY_IPV4; family <= FAMILY_IPV6; family += 2) {
-        if (firewall->has_kill_switch)
+        if (firewall->has_kill_switch) {
             put_prefix_set(to, "lan", firewall->lan, firewall->lan_count, family);
+            put_on_link_set(to, firewall, family);
+        }
         if (firewall->has_kill_switch || firewall->has_dns_guard)
             put_prefix_set(to, "guests", firewall->guests, firewall->guest_count, family);
     }

@@ -14,6 +14,12 @@
 /* Of every network's interface: a kill switch knows them by it, whatever they are called. */
 #define FIREWALL_LINK_GROUP 51820u
 
+/* A link's own network. */
+struct firewall_lan {
+    struct prefix prefix; /* masked */
+    int link_index;
+};
+
 /* All borrowed for the call. */
 struct firewall {
     const char *network;        /* a name that state_name_is_valid */
@@ -26,6 +32,9 @@ struct firewall {
     size_t endpoint_count;
     const struct prefix *lan; /* masked; what passes the kill switch, both ways of forwarding too */
     size_t lan_count;
+    const struct firewall_lan *on_link; /* what passes by that link, from an address of it, to the
+                                         * neighbour itself: not by a gateway */
+    size_t on_link_count;
     const struct bridge *bridges; /* to guests of this host */
     size_t bridge_count;
     const struct prefix *guests; /* their prefixes, masked */

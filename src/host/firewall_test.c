@@ -169,6 +169,35 @@ static void test_f4_without_a_kill_switch_nothing_is_rejected(void)
     CHECK_EQUAL(firewall_remove("net", &why), 0);
 }
 
+/* A set takes no two that overlap: prefixes in each other, the same on two links or twice on one. */
+static void test_f4_a_link_s_own_prefixes_may_lie_in_each_other(void)
+{
+    static char output[DUMP_BYTES];
+    const struct prefix ipv6 = {.address = {.family = FAMILY_IPV6, .bytes = {0xfd, 7}},
+                                .len_bits = 64};
+    const struct firewall_lan on_link[] = {{lan[0], 71}, {lan[1], 71}, {lan[0], 73}, {lan[0], 73},
+                                           {lan[0], 71}, {ipv6, 71},   {lan[1], 75}, {lan[0], 75}};
+    struct firewall firewall = example();
+    if (!ruleset(output, sizeof(output)))
+        return;
+    firewall.on_link = on_link;
+    firewall.on_link_count = 8;
+    CHECK_EQUAL(firewall_lay(&firewall, &laid, &why), 0);
+    CHECK_EQUAL(firewall_look("net", &laid, &why), FIREWALL_STANDS);
+    ruleset(output, sizeof(output));
+    CHECK(strstr(output, "71 . 192.168.0.0/16 . 192.168.0.0/16") &&
+          strstr(output, "73 . 192.168.7.0/24 . 192.168.7.0/24") &&
+          strstr(output, "75 . 192.168.0.0/16 . 192.168.0.0/16") &&
+          strstr(output, "71 . fd07::/64 . fd07::/64"));
+    CHECK(!strstr(output, "71 . 192.168.7.0/24") && !strstr(output, "75 . 192.168.7.0/24"));
+    /* Whoever takes one out is found out, as with all else. */
+    namespace_run(output, sizeof(output), "nft delete element inet hopwire_net on_link4 '{ 73 . "
+                                          "192.168.7.0/24 . 192.168.7.0/24 }'");
+    CHECK_TEXT(output, "");
+    CHECK_EQUAL(firewall_look("net", &laid, &why), FIREWALL_CHANGED);
+    CHECK_EQUAL(firewall_remove("net", &why), 0);
+}
+
 static void test_g3_a_dns_guard_rejects_queries_and_nothing_else(void)
 {
     static char output[DUMP_BYTES];
@@ -258,6 +287,7 @@ int main(int argc, char **argv)
     TAP_RUN(argc, argv, test_f4_whatever_others_change_in_the_table_is_seen);
     TAP_RUN(argc, argv, test_f4_what_changes_nothing_lays_nothing_and_what_does_keeps_the_count);
     TAP_RUN(argc, argv, test_f4_without_a_kill_switch_nothing_is_rejected);
+    TAP_RUN(argc, argv, test_f4_a_link_s_own_prefixes_may_lie_in_each_other);
     TAP_RUN(argc, argv, test_g3_a_dns_guard_rejects_queries_and_nothing_else);
     TAP_RUN(argc, argv, test_f4_guests_are_reached_by_their_bridges_and_within_their_prefixes);
     TAP_RUN(argc, argv, test_every_network_name_has_a_table_of_its_own);
