@@ -11,6 +11,7 @@
 
 #include "host/dns_file.h"
 #include "host/dns_record.h"
+#include "host/dns_shown.h"
 #include "host/dns_way.h"
 #include "host/program.h"
 
@@ -87,7 +88,8 @@ static int tell_resolvconf(const char *name, const char *list, struct text *why)
 }
 
 /* Those that are not `kept` (or NULL). What it does not take stays in the record. The first failure. */
-static int untell_resolvconf(struct dns_record *record, const char *kept, struct text *why)
+static int untell_resolvconf(const char *network, struct dns_record *record, const char *kept,
+                             struct text *why)
 {
     size_t left = 0;
     int first = 0;
@@ -100,6 +102,10 @@ static int untell_resolvconf(struct dns_record *record, const char *kept, struct
         int result = is_kept ? 0
                              : program_run(arguments, "", UNDO_TIMEOUT_MS, UNDO_PURPOSE,
                                            first ? &silent : why);
+        bool is_last = !kept && i + 1 == record->resolvconf_count;
+        if (result == 0 && !is_kept)
+            result = dns_shown_is_gone(network, record, name, is_last && left == 0,
+                                       first ? &silent : why);
         first = first ? first : result;
         if ((is_kept || result) && left++ < i)
             memcpy(record->resolvconf[left - 1], name, DNS_RECORD_NAME_BYTES);
@@ -162,7 +168,9 @@ static int act(const struct dns_wish *wish, const struct dns_way *way, const cha
         result = tell_resolved(wish, why);
     if (result == 0 && way->is_resolvconf)
         result = tell_resolvconf(name, record->list, why);
-    if (result == 0 && way->is_unsure && is_unmoved(record->before)) {
+    bool is_kept = result != 0 || !way->is_resolvconf ||
+                   (!(way->is_unsure && is_unmoved(record->before)) && dns_shown_is_set(record));
+    if (!is_kept) { /* it says that it does: names would go to the servers of before */
         dns_file_key(record->file);
         result = dns_record_write(wish->network, record, why);
     }
@@ -189,7 +197,7 @@ static void take_back(const char *network, struct dns_record *record,
     text_init(&silent, unheard, sizeof(unheard));
     for (size_t i = 0; i < earlier->resolvconf_count; i++)
         forget_name(record, earlier->resolvconf[i]); /* theirs stays told */
-    untell_resolvconf(record, NULL, &silent);
+    untell_resolvconf(network, record, NULL, &silent);
     record->is_leaving = true;
     if (has_earlier)
         dns_record_write(network, earlier, &silent);
@@ -222,7 +230,7 @@ static int set(const struct dns_wish *wish, struct dns_record *record,
     char unheard[512];
     struct text silent;
     text_init(&silent, unheard, sizeof(unheard));
-    untell_resolvconf(record, way.is_resolvconf ? name : NULL, &silent);
+    untell_resolvconf(wish->network, record, way.is_resolvconf ? name : NULL, &silent);
     if (earlier->file[0] && strcmp(earlier->file, record->file) != 0 &&
         dns_file_settle(earlier->file, NULL, &silent) == -EXDEV)
         dns_file_forget(earlier->file);
@@ -263,7 +271,7 @@ static int undo(const char *network, struct dns_record *record, bool may_forget,
     char unheard[512];
     struct text silent;
     text_init(&silent, unheard, sizeof(unheard));
-    int first = untell_resolvconf(record, NULL, why);
+    int first = untell_resolvconf(network, record, NULL, why);
     int result = record->file[0] ? dns_file_settle(record->file, network, first ? &silent : why) : 0;
     bool is_forgotten = result == -EXDEV && may_forget;
     if (is_forgotten) {

@@ -268,6 +268,99 @@ def A7_under_systemd_resolved_a_crash_sends_no_name_to_the_uplink():
     server.stop()
 
 
+def wrapped(before):
+    """A resolvconf in front of the real one, that does this first."""
+    directory = os.path.join(scene.client.dir, "bin")
+    os.makedirs(directory, exist_ok=True)
+    path = os.path.join(directory, "resolvconf")
+    with open(path, "w") as file:
+        file.write(f'#!/bin/sh\nreal() {{ PATH=/usr/sbin:/sbin:/usr/bin:/bin resolvconf "$@"; }}\n'
+                   f'{before}\nreal "$@"\n')
+    os.chmod(path, 0o755)
+    return {"PATH": directory + ":" + os.environ["PATH"]}
+
+
+def managed(manager):
+    """A client whose uplink's servers this resolvconf has; what resolv.conf shows."""
+    etc = given(manager)
+    if manager == "resolvconf":
+        set_up_debian_s(etc)
+    else:
+        place(etc, "")
+        scene.client.run("resolvconf", "-a", "uplink", input="nameserver 192.0.2.1\n")
+    return lambda: scene.client.run("cat", "/etc/resolv.conf").stdout
+
+
+@tap.test
+def F7_a_resolvconf_that_says_0_and_keeps_the_servers_is_not_believed():
+    for manager in "openresolv", "resolvconf":
+        now = managed(manager)
+        before = now()
+        hopwire = Hopwire(scene.client, "multihop", wrapped('case "$1" in -d) cat >/dev/null; exit 0;; esac'))
+        scene.networks.append(hopwire)
+        hopwire.up(text=scene.world.client_text(**WITH_DNS))
+        for time in "first", "second":
+            result = hopwire.down(check=False)
+            tap.equal(result.returncode, 1, f"{manager}: the {time} down's exit status")
+            tap.contains(result.stderr, "resolvconf -d did not put the system's DNS back: it says",
+                         "the sentence")
+            tap.check("10.64.0.1" in now(), f"{manager}: so it is: {now()!r}")
+        wrapped('case "$1" in -d) (sleep 0.5; real "$@") & exit 0;; esac')
+        hopwire.down()  # late is not never
+        tap.equal(now(), before, f"{manager}: resolv.conf once it does")
+        tap.equal([n for n in os.listdir(scene.client.run_path("hopwire")) if not n.endswith("lock")], [],
+                  "files left")
+
+
+@tap.test
+def F7_a_resolv_conf_that_is_not_written_any_more_is_seen():
+    now = managed("resolvconf")
+    before = now()
+    hopwire = scene.up(**WITH_DNS)
+    scene.client.run("resolvconf", "--disable-updates")
+    result = hopwire.down(check=False)
+    tap.equal(result.returncode, 1, "down's exit status")
+    tap.contains(result.stderr, "/etc/resolv.conf still shows 10.64.0.1", "the sentence")
+    scene.client.run("resolvconf", "--enable-updates")
+    hopwire.down()
+    tap.equal(now(), before, "resolv.conf")
+
+
+@tap.test
+def F7_the_same_server_from_elsewhere_is_no_failure():
+    for manager in "openresolv", "resolvconf":
+        now = managed(manager)
+        before = now()
+        hopwire = scene.up(**WITH_DNS)
+        scene.client.run("resolvconf", "-a", "other", input="nameserver 10.64.0.1\n")
+        hopwire.down()
+        tap.check("10.64.0.1" in now(), f"{manager}: the other's stays: {now()!r}")
+        scene.client.run("resolvconf", "-d", "other")
+        pair = [Hopwire(scene.client, name) for name in ("one", "two")]
+        scene.networks.extend(pair)
+        pair[0].up(text=scene.world.entry_quick_text(DNS="10.64.0.1"))
+        pair[1].up(text=scene.world.office_quick_text(DNS="10.64.0.1"))
+        for hopwire in pair:
+            hopwire.down()
+        tap.equal(now(), before, f"{manager}: resolv.conf after down")
+
+
+@tap.test
+def G3_a_resolvconf_that_says_0_and_shows_nothing_is_passed_over():
+    for manager in "openresolv", "resolvconf":
+        now = managed(manager)
+        before = now()
+        path = os.path.join(scene.client.dir, "etc", "resolv.conf")
+        link = os.readlink(path) if os.path.islink(path) else None
+        hopwire = Hopwire(scene.client, "multihop", wrapped('case "$1" in -a) cat >/dev/null; exit 0;; esac'))
+        scene.networks.append(hopwire)
+        hopwire.up(text=scene.world.client_text(**WITH_DNS))
+        check_servers(now())
+        hopwire.down()
+        tap.equal(now(), before, f"{manager}: resolv.conf after down")
+        tap.equal(os.readlink(path) if os.path.islink(path) else None, link, "the link")
+
+
 def two_networks():
     one, two = (Hopwire(scene.client, name, {"PATH": SHORT_PATH}) for name in ("one", "two"))
     scene.networks.extend((one, two))
