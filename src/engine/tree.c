@@ -152,7 +152,7 @@ static bool add_peer(struct tree *tree, struct node *node, uint32_t index,
     list_init(&hop->releasing);
     hop->is_awaiting_name = from->endpoint_name != NULL;
     for (size_t i = 0; i < from->allowed_ips_count; i++) {
-        if (!trie_insert(&node->tunnel.allowed_ips, &from->allowed_ips[i], peer))
+        if (!tunnel_allow(peer, &from->allowed_ips[i]))
             return refuse(why, why_bytes, node->name, "no memory for AllowedIPs");
     }
     if (from->persistent_keepalive_s)
@@ -204,7 +204,7 @@ static bool init_node(struct tree *tree, const struct random_source *random,
     node->index = index;
     snprintf(node->name, sizeof(node->name), "%s", from->name);
     if (!tunnel_init(&node->tunnel, tree->memory, random, from->private_key))
-        return refuse(why, why_bytes, from->name, "its private key is zero, or no memory");
+        return refuse(why, why_bytes, from->name, "no memory");
     tree->count = index + 1;
     node->tunnel.owner = node;
     if (from->carrier != TUNNEL_NO_CARRIER)

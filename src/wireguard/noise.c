@@ -120,14 +120,19 @@ static void write_timestamp(struct noise_remote *remote, uint64_t wall_ns,
     store_be32(timestamp + 8, (uint32_t)(white_ns % NS_PER_S));
 }
 
-bool noise_identity_init(struct noise_identity *identity, const uint8_t private_key[32])
+void noise_identity_init(struct noise_identity *identity, const uint8_t private_key[32])
 {
+    *identity = (struct noise_identity){0};
     if (bytes_are_zero(private_key, 32))
-        return false;
+        return;
     memcpy(identity->private_key, private_key, 32);
     x25519_clamp(identity->private_key);
     x25519_public(identity->public_key, identity->private_key);
-    return true;
+}
+
+bool noise_identity_is_none(const struct noise_identity *identity)
+{
+    return bytes_are_zero(identity->private_key, sizeof(identity->private_key));
 }
 
 void noise_identity_wipe(struct noise_identity *identity)
@@ -138,7 +143,9 @@ void noise_identity_wipe(struct noise_identity *identity)
 void noise_remote_use_identity(struct noise_remote *remote, const struct noise_identity *identity)
 {
     bytes_wipe(remote->static_shared, 32);
-    remote->is_usable = x25519(remote->static_shared, identity->private_key, remote->public_key);
+    remote->is_usable =
+        !noise_identity_is_none(identity) &&
+        x25519(remote->static_shared, identity->private_key, remote->public_key);
     for (unsigned slot = 0; slot < NOISE_INITIATIONS; slot++)
         noise_forget_initiation(remote, slot);
 }

@@ -17,7 +17,7 @@
 /* The newest initiation and the one it superseded. */
 #define NOISE_INITIATIONS 2
 
-/* Our static key. */
+/* Our static key; all zero: none, and no handshake works. */
 struct noise_identity {
     uint8_t private_key[32];
     uint8_t public_key[32];
@@ -39,7 +39,7 @@ struct noise_remote {
     uint8_t public_key[32];
     uint8_t preshared_key[32]; /* all zero: none */
     uint8_t static_shared[32]; /* Diffie-Hellman of both static keys, precomputed */
-    bool is_usable;            /* static_shared is not all zero */
+    bool is_usable;            /* we have a key, and static_shared is not all zero */
     uint8_t latest_timestamp[NOISE_TIMESTAMP_BYTES]; /* of its accepted initiations */
     bool has_accepted;
     instant_ns last_accepted;
@@ -65,8 +65,9 @@ struct noise_keys {
     uint8_t receive[32];
 };
 
-/* False: the private key is all zero. */
-bool noise_identity_init(struct noise_identity *identity, const uint8_t private_key[32]);
+/* An all-zero private key is none (TRAPS 29). */
+void noise_identity_init(struct noise_identity *identity, const uint8_t private_key[32]);
+bool noise_identity_is_none(const struct noise_identity *identity);
 void noise_identity_wipe(struct noise_identity *identity);
 
 void noise_remote_init(struct noise_remote *remote, const struct noise_identity *identity,

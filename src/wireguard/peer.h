@@ -23,6 +23,7 @@ struct peer {
     const struct random_source *random;
     struct indices *indices;
     struct list in_tunnel;      /* tunnel->peers */
+    struct list allowed_ips;    /* its prefixes in tunnel->allowed_ips (trie_listed_prefix) */
     struct peer *next_in_table; /* tunnel's table by public key */
 
     struct session *current;  /* we send with this one */

@@ -40,11 +40,8 @@ static bool table_grow(struct tunnel *tunnel, size_t size)
 bool tunnel_init(struct tunnel *tunnel, const struct memory *memory,
                  const struct random_source *random, const uint8_t private_key[32])
 {
-    struct noise_identity identity;
-    if (!noise_identity_init(&identity, private_key))
-        return false;
-    *tunnel = (struct tunnel){.memory = memory, .random = random, .identity = identity};
-    noise_identity_wipe(&identity);
+    *tunnel = (struct tunnel){.memory = memory, .random = random};
+    noise_identity_init(&tunnel->identity, private_key);
     list_init(&tunnel->peers);
     trie_init(&tunnel->allowed_ips, memory);
     ratelimit_init(&tunnel->limit, memory, random);
@@ -102,25 +99,45 @@ struct peer *tunnel_add_peer(struct tunnel *tunnel, const uint8_t public_key[32]
     timers_init(&peer->timers);
     noise_remote_init(&peer->noise, &tunnel->identity, public_key, preshared_key);
     cookie_jar_init(&peer->cookie, public_key);
-    list_append(&tunnel->peers, &peer->in_tunnel);
-    table_add(tunnel, peer);
-    tunnel->peer_count++;
+    list_init(&peer->allowed_ips);
+    list_init(&peer->in_tunnel);
+    tunnel_relink_peer(peer, tunnel->peers.prev);
     return peer;
 }
 
-void tunnel_remove_peer(struct tunnel *tunnel, struct peer *peer)
+void tunnel_unlink_peer(struct peer *peer)
 {
-    assert(peer->stage.count == 0);
-    peer_forget_sessions(peer);
-    trie_remove_value(&tunnel->allowed_ips, peer);
+    struct tunnel *tunnel = peer->tunnel;
+    trie_remove_listed(&tunnel->allowed_ips, &peer->allowed_ips);
     struct peer **link = &tunnel->peers_by_key[key_place(tunnel, peer->noise.public_key)];
     while (*link != peer)
         link = &(*link)->next_in_table;
     *link = peer->next_in_table;
     list_remove(&peer->in_tunnel);
     tunnel->peer_count--;
+}
+
+void tunnel_relink_peer(struct peer *peer, struct list *behind)
+{
+    list_append(behind->next, &peer->in_tunnel);
+    table_add(peer->tunnel, peer);
+    peer->tunnel->peer_count++;
+}
+
+void tunnel_free_peer(struct peer *peer)
+{
+    const struct memory *memory = peer->tunnel->memory;
+    assert(peer->stage.count == 0);
+    peer_forget_sessions(peer);
     bytes_wipe(peer, sizeof(*peer));
-    memory_give(tunnel->memory, peer, sizeof(*peer));
+    memory_give(memory, peer, sizeof(*peer));
+}
+
+void tunnel_remove_peer(struct tunnel *tunnel, struct peer *peer)
+{
+    assert(peer->tunnel == tunnel);
+    tunnel_unlink_peer(peer);
+    tunnel_free_peer(peer);
 }
 
 static void adopt_identity(struct peer *peer, const struct noise_identity *identity)
@@ -139,8 +156,7 @@ static void adopt_identity(struct peer *peer, const struct noise_identity *ident
 bool tunnel_set_private_key(struct tunnel *tunnel, const uint8_t private_key[32])
 {
     struct noise_identity identity;
-    if (!noise_identity_init(&identity, private_key))
-        return false;
+    noise_identity_init(&identity, private_key);
     bool is_free = !tunnel_find_peer(tunnel, identity.public_key);
     if (is_free && !bytes_equal_secret(identity.private_key, tunnel->identity.private_key, 32)) {
         tunnel->identity = identity;
@@ -312,6 +328,8 @@ static enum verdict guard(struct tunnel *tunnel, const uint8_t *message, size_t 
                           const struct endpoint *source, bool is_under_load, instant_ns now,
                           struct handshake_result *result)
 {
+    if (noise_identity_is_none(&tunnel->identity))
+        return VERDICT_HANDSHAKE_REFUSED;
     if (!cookie_check_mac1(&tunnel->checker, message, len))
         return VERDICT_BAD_MAC1;
     if (!is_under_load)
@@ -342,6 +360,8 @@ enum verdict tunnel_vet_handshake(struct tunnel *tunnel, const uint8_t *message,
     }
     if (type != MESSAGE_INITIATION && type != MESSAGE_RESPONSE)
         return VERDICT_BAD_MESSAGE;
+    if (noise_identity_is_none(&tunnel->identity))
+        return VERDICT_HANDSHAKE_REFUSED;
     if (!cookie_check_mac1(&tunnel->checker, message, len))
         return VERDICT_BAD_MAC1;
     if (type == MESSAGE_RESPONSE) {

@@ -17,7 +17,7 @@ struct tunnel {
     struct noise_identity identity;
     struct cookie_checker checker;
     struct ratelimit limit;
-    struct trie allowed_ips; /* value: struct peer */
+    struct trie allowed_ips; /* value: struct peer, listed there */
     struct list peers;       /* in the order of addition */
     size_t peer_count;
     struct peer **peers_by_key; /* hash table: chains through next_in_table */
@@ -27,7 +27,7 @@ struct tunnel {
     void *owner;            /* the engine's */
 };
 
-/* False: no memory, or the private key is all zero. */
+/* All zero: no private key yet; the tunnel is silent until it gets one. False: no memory. */
 bool tunnel_init(struct tunnel *tunnel, const struct memory *memory,
                  const struct random_source *random, const uint8_t private_key[32]);
 void tunnel_wipe(struct tunnel *tunnel); /* frees all peers; their staged packets were given back */
@@ -39,17 +39,29 @@ struct peer *tunnel_add_peer(struct tunnel *tunnel, const uint8_t public_key[32]
 struct peer *tunnel_find_peer(const struct tunnel *tunnel, const uint8_t public_key[32]);
 /* Forgets and frees it, with its AllowedIPs; its staged packets were given back. */
 void tunnel_remove_peer(struct tunnel *tunnel, struct peer *peer);
+/* The same in two steps, of which the first can be undone: the peer is nobody's then, and keeps its
+ * sessions. It has no AllowedIPs any more. */
+void tunnel_unlink_peer(struct peer *peer);
+/* `behind`: in the order of peers (struct peer's in_tunnel, or the tunnel's list itself). */
+void tunnel_relink_peer(struct peer *peer, struct list *behind);
+void tunnel_free_peer(struct peer *peer);
+
+/* Gives the peer a prefix, whoever had it. False: no memory. */
+static inline bool tunnel_allow(struct peer *peer, const struct prefix *prefix)
+{
+    return trie_insert_listed(&peer->tunnel->allowed_ips, prefix, peer, &peer->allowed_ips);
+}
 
 /* A new identity on a live tunnel (TRAPS 26): sessions still open what comes, but are not sent with
- * any more; handshakes under way are forgotten. The same key again changes nothing. False: the key
- * is all zero or a peer has it; nothing changed. */
+ * any more; handshakes under way are forgotten. The same key again changes nothing. All zero: none;
+ * the tunnel neither asks nor answers. False: a peer has it; nothing changed. */
 bool tunnel_set_private_key(struct tunnel *tunnel, const uint8_t private_key[32]);
 /* From the next handshake on; sessions stay. */
 void tunnel_set_preshared_key(struct peer *peer, const uint8_t preshared_key[32]);
 
 /* Writes an initiation of MESSAGE_INITIATION_BYTES, with the peer's cookie when it gave one, and
  * arms its timers. `wall_ns` (CLOCK_REALTIME) becomes the TAI64N timestamp: monotonic, whitened.
- * NO_SESSION: the peer's key can never work. RATE_LIMITED: the last one is younger than
+ * NO_SESSION: the peer's key can never work, or we have none. RATE_LIMITED: the last one is younger than
  * REKEY_TIMEOUT. */
 enum verdict tunnel_create_initiation(struct peer *peer, instant_ns now, uint64_t wall_ns,
                                       uint8_t message[MESSAGE_INITIATION_BYTES]);

@@ -287,7 +287,6 @@ static void test_own_key_changes_on_a_live_tunnel(void)
     CHECK(tunnel_set_private_key(&a->tunnel, a->tunnel.identity.private_key));
     CHECK_EQUAL(pair_speak(&pair, a), VERDICT_OK); /* the same: nothing happens */
     CHECK(!tunnel_set_private_key(&a->tunnel, b->tunnel.identity.private_key));
-    CHECK(!tunnel_set_private_key(&a->tunnel, (const uint8_t[32]){0}));
     CHECK_EQUAL(pair_speak(&pair, a), VERDICT_OK);
     CHECK(pair_seal(&pair, b, late));
     pair.now += REKEY_TIMEOUT_NS;
@@ -309,6 +308,38 @@ static void test_own_key_changes_on_a_live_tunnel(void)
     pair_wipe(&pair);
 }
 
+/* TRAPS 29: then nobody is asked and nobody answered, until there is one. */
+static void test_a_zero_private_key_is_none(void)
+{
+    uint8_t none[32] = {0}, key[32], initiation[INITIATION];
+    struct handshake_result there;
+    bool is_proven;
+    pair_init(&pair, false);
+    pair_connect(&pair, a);
+    memcpy(key, a->tunnel.identity.private_key, 32);
+    CHECK(tunnel_set_private_key(&a->tunnel, none));
+    CHECK(bytes_are_zero(a->tunnel.identity.public_key, 32));
+    CHECK(!peer_sending_session(a->peer, pair.now));
+    pair.now += REKEY_TIMEOUT_NS;
+    CHECK_EQUAL(initiate(a, initiation), VERDICT_NO_SESSION);
+    CHECK_EQUAL(initiate(b, initiation), VERDICT_OK);
+    CHECK_EQUAL(deliver(a, initiation, INITIATION, &there), VERDICT_HANDSHAKE_REFUSED);
+    CHECK_EQUAL(there.reply_bytes, 0);
+    CHECK_EQUAL(tunnel_vet_handshake(&a->tunnel, initiation, INITIATION, &b->peer->endpoint, true,
+                                     pair.now, &is_proven),
+                VERDICT_HANDSHAKE_REFUSED);
+    CHECK(tunnel_set_private_key(&a->tunnel, key));
+    CHECK_EQUAL(deliver(a, initiation, INITIATION, &there), VERDICT_OK);
+    pair_wipe(&pair);
+    struct tunnel silent;
+    CHECK(tunnel_init(&silent, tap_memory(), tap_random_source(), none));
+    struct peer *peer = tunnel_add_peer(&silent, key, none);
+    CHECK(peer && !peer->noise.is_usable);
+    CHECK(tunnel_set_private_key(&silent, key));
+    CHECK(peer->noise.is_usable);
+    tunnel_wipe(&silent);
+}
+
 static void test_peers_are_found_added_and_removed(void)
 {
     enum { COUNT = 600 };
@@ -316,7 +347,6 @@ static void test_peers_are_found_added_and_removed(void)
     static uint8_t keys[COUNT][32];
     uint8_t none[32] = {0}, message[INITIATION];
     pair_init(&pair, false);
-    CHECK(!tunnel_init(&(struct tunnel){0}, tap_memory(), tap_random_source(), none));
     CHECK(!tunnel_add_peer(&a->tunnel, a->tunnel.identity.public_key, none));
     CHECK(!tunnel_add_peer(&a->tunnel, b->tunnel.identity.public_key, none));
     for (unsigned i = 0; i < COUNT; i++) {
@@ -351,6 +381,7 @@ int main(int argc, char **argv)
     TAP_RUN(argc, argv, test_timestamp_is_tai64n);
     TAP_RUN(argc, argv, test_peer_initiates_at_most_50_times_a_second);
     TAP_RUN(argc, argv, test_own_key_changes_on_a_live_tunnel);
+    TAP_RUN(argc, argv, test_a_zero_private_key_is_none);
     TAP_RUN(argc, argv, test_peers_are_found_added_and_removed);
     return tap_done();
 }
