@@ -103,7 +103,7 @@ static struct measure_burst outbound_burst(void *context)
 static void forget_received(struct engine *engine)
 {
     for (uint32_t i = 0; i < engine->core.tree.count; i++)
-        engine->core.tree.nodes[i].peers[0]->current->replay = (struct replay){0};
+        engine->core.tree.nodes[i]->peers[0]->current->replay = (struct replay){0};
 }
 
 static struct udp_train receive(struct bench *bench, const struct recording *recording,

@@ -188,8 +188,8 @@ static struct cost make_engine(struct world *world, const struct shape *shape)
     cost.idle_bytes = tap_memory_balance_bytes() - before_bytes;
     engine_set_root_mtu(world->engine, 0, network.link_mtu_bytes - 60);
     for (uint32_t i = 0; i < world->engine->core.tree.count; i++) {
-        world->inner = &world->engine->core.tree.nodes[i];
-        for (uint32_t p = 0; p < world->inner->peer_count; p++)
+        world->inner = world->engine->core.tree.nodes[i];
+        for (uint32_t p = 0; p < world->inner->tunnel.peer_count; p++)
             set_session(world->inner->peers[p]);
     }
     cost.session_bytes = tap_memory_balance_bytes() - before_bytes;
@@ -300,7 +300,7 @@ static struct measure_burst outbound_burst(void *context)
 static void seal_level(struct world *world, struct aead *aead, unsigned level,
                        struct datagram *datagrams, size_t count)
 {
-    const struct node *node = &world->engine->core.tree.nodes[level];
+    const struct node *node = world->engine->core.tree.nodes[level];
     struct aead_desc descs[SINGLES_A_TURN];
     for (size_t i = 0; i < count; i++) {
         struct datagram *datagram = &datagrams[i];
@@ -340,7 +340,7 @@ static size_t front_bytes(const struct world *world)
 static size_t datagram_bytes(const struct world *world, size_t len)
 {
     for (unsigned level = world->shape.depth; level-- > 0;) {
-        len = message_padded_bytes(len, world->engine->core.tree.nodes[level].mtu_bytes) +
+        len = message_padded_bytes(len, world->engine->core.tree.nodes[level]->mtu_bytes) +
               MESSAGE_DATA_HEADER_BYTES + AEAD_TAG_BYTES;
         len += level ? ip_outer_bytes(FAMILY_IPV4) : 0;
     }
@@ -361,7 +361,7 @@ static size_t make_trains(struct row *row, struct udp_train *trains, size_t coun
                 .block = pool_take_block(world->pool),
                 .len_bytes = (uint32_t)(stride * in_each),
                 .segment_bytes = in_each > 1 ? (uint32_t)stride : 0,
-                .source = world->engine->core.tree.nodes[0].peers[0]->endpoint,
+                .source = world->engine->core.tree.nodes[0]->peers[0]->endpoint,
             };
         uint8_t *data =
             trains[made - 1].block->bytes + i % in_each * stride + front_bytes(world);

@@ -5,7 +5,8 @@
 #include <stdlib.h>
 
 #include "engine/mtu.h"
-#include "engine/tree_routes.h"
+#include "engine/tree.h"
+#include "io/loop.h"
 #include "route/routes.h"
 
 static bool has_ipv6(const struct config *config)
@@ -164,12 +165,13 @@ int interface_routes_ahead(const struct config *config, const struct memory *mem
                            struct routing_entry **entries, size_t *count)
 {
     struct collection collection = {.config = config};
-    struct routes routes;
+    struct tree tree;
     char unheard[256];
-    if (!tree_routes_init(&routes, memory, &config->network, unheard, sizeof(unheard)))
+    if (!tree_init(&tree, memory, loop_random(), &config->network, NETWORK_MTU_MOST_BYTES, unheard,
+                   sizeof(unheard)))
         return -EINVAL;
-    routes_walk(&routes, collect, &collection);
-    routes_wipe(&routes);
+    routes_walk(&tree.routes, collect, &collection);
+    tree_wipe(&tree);
     return give(&collection, entries, count);
 }
 

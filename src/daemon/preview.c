@@ -29,11 +29,12 @@ struct preview {
 static struct root_way root_way(struct netlink *netlink, const struct config *config,
                                 const struct node *root)
 {
-    struct endpoint *endpoints = calloc(root->peer_count + 1, sizeof(*endpoints));
+    struct endpoint *endpoints = calloc(root->tunnel.peer_count + 1, sizeof(*endpoints));
     size_t count = 0;
-    for (uint32_t i = 0; endpoints && i < root->peer_count; i++) {
-        if (!root->hops[i].carrier)
-            endpoints[count++] = root->peers[i]->endpoint;
+    const struct peer *peer = NULL;
+    while (endpoints && (peer = node_next_peer(root, peer))) {
+        if (!hop_of(peer)->carrier)
+            endpoints[count++] = peer->endpoint;
     }
     struct root_way way = roots_find(netlink, config->mark ? config->mark : NETWORK_MARK,
                                      endpoints, count);
@@ -44,10 +45,10 @@ static struct root_way root_way(struct netlink *netlink, const struct config *co
 /* The host has a way to none of the root's endpoints. */
 static void append_wayless(const struct node *root, struct text *text)
 {
-    for (uint32_t i = 0; i < root->peer_count; i++) {
-        const struct address *to = &root->peers[i]->endpoint.address;
+    for (const struct peer *peer = NULL; (peer = node_next_peer(root, peer));) {
+        const struct address *to = &peer->endpoint.address;
         char address[ADDRESS_TEXT_BYTES];
-        if (to->family && !root->hops[i].carrier)
+        if (to->family && !hop_of(peer)->carrier)
             text_append(text, "warning: %s: this host has no way to %s now%s\n", root->name,
                         address_format(to, address),
                         to->family == FAMILY_IPV4
@@ -64,20 +65,20 @@ static void find_mtus(const struct config *config, struct tree *tree, struct tex
     struct text why;
     text_init(&why, reason, sizeof(reason));
     bool is_open = netlink_open(&netlink, &why) == 0;
-    for (uint32_t i = 0; i < tree->count; i++) {
+    for (struct node *node = NULL; (node = tree_next(tree, node));) {
         struct root_way way = {.mtu_bytes = COMMON_ROOT_MTU_BYTES};
         char excess[512];
         struct text warning;
-        if (tree->nodes[i].carrier)
+        if (node->carrier)
             continue;
         if (is_open)
-            way = root_way(&netlink, config, &tree->nodes[i]);
-        tree_set_root_mtu(tree, &tree->nodes[i], way.mtu_bytes);
+            way = root_way(&netlink, config, node);
+        tree_set_root_mtu(tree, node, way.mtu_bytes);
         text_init(&warning, excess, sizeof(excess));
-        if (roots_tell_excess(&config->network.tunnels[i], &way, &warning))
+        if (roots_tell_excess(&config->network.tunnels[node->index], &way, &warning))
             text_append(text, "warning: %s\n", excess);
         if (is_open && !way.link_mtu_bytes)
-            append_wayless(&tree->nodes[i], text);
+            append_wayless(node, text);
     }
     netlink_close(&netlink);
 }
@@ -97,8 +98,8 @@ static void append_hop(const struct preview *preview, const struct hop *hop, int
 static void append_hops_inside(const struct preview *preview, const struct node *node,
                                const struct peer *fellow, int number)
 {
-    for (uint32_t i = 0; i < node->peer_count; i++) {
-        const struct hop *hop = &node->hops[i];
+    for (const struct peer *peer = NULL; (peer = node_next_peer(node, peer));) {
+        const struct hop *hop = hop_of(peer);
         const struct peer *carrying = hop->carrier == node ? hop->carrier_peer : NULL;
         if (carrying != fellow || (!fellow && hop->carrier == node))
             continue;
@@ -109,11 +110,10 @@ static void append_hops_inside(const struct preview *preview, const struct node 
 
 static void append_fellows(const struct preview *preview)
 {
-    for (uint32_t i = 0; i < preview->tree->count; i++) {
-        const struct node *node = &preview->tree->nodes[i];
+    for (const struct node *node = NULL; (node = tree_next(preview->tree, node));) {
         bool has_any = false;
-        for (uint32_t p = 0; p < node->peer_count; p++)
-            has_any |= node->hops[p].carrier == node;
+        for (const struct peer *peer = NULL; (peer = node_next_peer(node, peer));)
+            has_any |= hop_of(peer)->carrier == node;
         if (has_any) {
             text_append(preview->text, "%s: several hops, by AllowedIPs:\n", node->name);
             append_hops_inside(preview, node, NULL, 1);
@@ -124,9 +124,9 @@ static void append_fellows(const struct preview *preview)
 /* A carrier that carries no IPv6 (RULES E4) has no way to an IPv6 endpoint. */
 static bool is_out_of_reach(const struct node *node)
 {
-    for (uint32_t i = 0; i < node->peer_count; i++) {
-        if (node->hops[i].carrier_peer && node->hops[i].mtu_bytes == 0 &&
-            node->hops[i].peer->endpoint.address.family == FAMILY_IPV6)
+    for (const struct peer *peer = NULL; (peer = node_next_peer(node, peer));) {
+        if (hop_of(peer)->carrier_peer && hop_of(peer)->mtu_bytes == 0 &&
+            peer->endpoint.address.family == FAMILY_IPV6)
             return true;
     }
     return false;
@@ -134,8 +134,7 @@ static bool is_out_of_reach(const struct node *node)
 
 static void append_mtus(const struct preview *preview)
 {
-    for (uint32_t i = 0; i < preview->tree->count; i++) {
-        const struct node *node = &preview->tree->nodes[i];
+    for (const struct node *node = NULL; (node = tree_next(preview->tree, node));) {
         text_append(preview->text, "%s: MTU %u\n", node->name, node->mtu_bytes);
         if (is_out_of_reach(node))
             text_append(preview->text,
@@ -156,7 +155,7 @@ static void append_route(void *context, const struct prefix *prefix, int winner)
     const struct preview *preview = context;
     char text[PREFIX_TEXT_BYTES];
     text_append(preview->text, "route %s: %s\n", prefix_format(prefix, text),
-                winner < 0 ? "left to the host" : preview->tree->nodes[winner].name);
+                winner < 0 ? "left to the host" : preview->tree->nodes[winner]->name);
 }
 
 static void append_loss(void *context, const struct routes_loss *loss)
@@ -164,8 +163,8 @@ static void append_loss(void *context, const struct routes_loss *loss)
     const struct preview *preview = context;
     char text[PREFIX_TEXT_BYTES];
     text_append(preview->text, "%s: %s loses %s to %s, which it carries\n",
-                loss->was_longest ? "warning" : "note", preview->tree->nodes[loss->loser].name,
-                prefix_format(&loss->prefix, text), preview->tree->nodes[loss->winner].name);
+                loss->was_longest ? "warning" : "note", preview->tree->nodes[loss->loser]->name,
+                prefix_format(&loss->prefix, text), preview->tree->nodes[loss->winner]->name);
 }
 
 static void append_dns_warning(void *context, const char *line)
@@ -263,7 +262,7 @@ bool preview_append(const struct config *config, struct text *text)
     append_mtus(&preview);
     append_fellows(&preview);
     routes_walk(&tree.routes, append_route, &preview);
-    tree_routes_walk_losses(tree.memory, &config->network, append_loss, &preview);
+    tree_routes_walk_losses(&tree, append_loss, &preview);
     append_dns(&preview, config);
     append_short_names(config, text);
     append_beside(config, text);

@@ -238,7 +238,7 @@ enum accept_road accept_packet(struct accept *accept)
     uint16_t port = virtual_port(node, bytes, view);
     struct node *child = port ? node_child_at_port(node, port) : NULL;
     int own = port && !child ? own_socket_at(accept->own_sockets, node, port) : -1;
-    if (reassembly_concerns(view) && fragments_has(accept->fragments, node) &&
+    if (reassembly_concerns(view) && node->reassembly &&
         is_own_address(node, (enum family)view->family, bytes + view->destination_offset)) {
         enum accept_road road = take_fragment(accept, child != NULL || own >= 0);
         if (road != ACCEPT_TUN)

@@ -299,7 +299,7 @@ static void refuse_unruly(struct office *office, struct sim_host *host, size_t l
     memcpy(packet_put(packet, len), bytes, len);
     packet->tos = 0;
     packet->kind = PACKET_DATA;
-    outbound_append(&engine->outbound, packet, engine->core.tree.nodes[0].peers[0]);
+    outbound_append(&engine->outbound, packet, engine->core.tree.nodes[0]->peers[0]);
     sim_flush(host);
     settle(office);
     CHECK_EQUAL(sim_drops(office->client, verdict), before + 1);

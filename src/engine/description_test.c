@@ -9,6 +9,7 @@
 
 static void random_description(struct sim_network *network)
 {
+    static char name[] = "x";
     sim_network_init(network);
     sim_add_tunnel(network, "wg0", TUNNEL_NO_CARRIER, 1, "10.64.0.2");
     for (unsigned p = 0; p < 4; p++) {
@@ -17,7 +18,7 @@ static void random_description(struct sim_network *network)
                  (unsigned)tap_random_below(4));
         struct peer_description *peer = sim_add_peer(network, 0, 11 + p, "", endpoint);
         peer->has_endpoint = tap_random_below(4) > 0;
-        peer->endpoint_name = !peer->has_endpoint && tap_random_below(2) ? (char[]){"x"} : NULL;
+        peer->endpoint_name = !peer->has_endpoint && tap_random_below(2) ? name : NULL;
         for (size_t i = 0; i < 3; i++) {
             static const uint8_t lengths[] = {0, 1, 1, 8, 30, 31, 32};
             struct prefix *prefix = &network->prefixes[network->prefix_count];
@@ -47,10 +48,10 @@ static void a8_description_and_tree_agree(void)
         if (!CHECK(tree_init(&tree, tap_memory(), tap_random_source(), &network.description, 1500,
                              why, sizeof(why))))
             return;
-        const struct node *node = &tree.nodes[0];
-        for (uint32_t p = 0; p < node->peer_count; p++) {
+        const struct node *node = tree.nodes[0];
+        for (uint32_t p = 0; p < node->tunnel.peer_count; p++) {
             const struct peer_description *from = &network.tunnels[0].peers[p];
-            const struct hop *hop = &node->hops[p];
+            const struct hop *hop = hop_of(node->peers[p]);
             int fellow = description_fellow_of(&network.tunnels[0], p, &from->endpoint.address);
             if (!from->has_endpoint) {
                 CHECK(!hop->carrier);

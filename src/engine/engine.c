@@ -7,6 +7,7 @@
 #include "engine/lanes.h"
 #include "engine/mtu.h"
 #include "engine/path_mtu.h"
+#include "engine/ways.h"
 
 /* Slots: a turn's batch, what is staged (a quarter of them), what waits at the sockets. */
 #define POOL_SLOTS 4096
@@ -29,15 +30,6 @@ void engine_pool_shape(const struct network_description *network, struct pool_sh
                                  .tailroom_bytes = depth * TREE_TAILROOM_PER_HOP_BYTES,
                                  .receive_blocks = POOL_RECEIVE_BLOCKS,
                                  .receive_block_bytes = 65536};
-}
-
-static void insert_peers(struct engine *engine)
-{
-    for (uint32_t i = 0; i < engine->core.tree.count; i++) {
-        struct node *node = &engine->core.tree.nodes[i];
-        for (uint32_t p = 0; p < node->peer_count; p++)
-            node->peers[p]->deadline.deadline = INSTANT_NEVER;
-    }
 }
 
 static void init_core(struct core *core, const struct engine_options *options)
@@ -91,7 +83,6 @@ struct engine *engine_new(const struct engine_options *options,
         memory_give(core->memory, engine, sizeof(*engine));
         return NULL;
     }
-    insert_peers(engine);
     if (!backlog_init(&engine->handshakes.backlog, core->memory) ||
         !heap_reserve(&core->deadlines, core->tree.peer_count + 1) ||
         !fragments_init(&engine->inbound.fragments, core)) {
@@ -122,12 +113,10 @@ void engine_free(struct engine *engine)
         pool_give_packet(engine->core.pool, engine->inbound.entries[i].packet);
     struct coalesce_sink sink = {.emit = discard, .context = engine->core.pool};
     coalesce_flush(&engine->inbound.coalesce, &sink);
-    for (uint32_t i = 0; i < engine->core.tree.count; i++) {
-        struct node *node = &engine->core.tree.nodes[i];
-        for (uint32_t p = 0; p < node->peer_count; p++)
-            pool_give_queue(engine->core.pool, &node->peers[p]->stage);
+    for (struct node *node = NULL; (node = tree_next(&engine->core.tree, node));) {
+        for (struct peer *peer = NULL; (peer = node_next_peer(node, peer));)
+            pool_give_queue(engine->core.pool, &peer->stage);
     }
-    fragments_wipe(&engine->inbound.fragments);
     aead_forget(engine->core.aead); /* it may live on */
     tree_wipe(&engine->core.tree);
     heap_wipe(&engine->core.deadlines);
@@ -150,7 +139,7 @@ void engine_from_udp(struct engine *engine, uint32_t root, const struct udp_trai
 {
     (void)wall_ns;
     plan_end_turn(&engine->plan);
-    inbound_add(&engine->inbound, &engine->core.tree.nodes[root], train, now, actions);
+    inbound_add(&engine->inbound, engine->core.tree.nodes[root], train, now, actions);
 }
 
 void engine_flush(struct engine *engine, instant_ns now, uint64_t wall_ns, struct actions *actions)
@@ -195,7 +184,7 @@ instant_ns engine_deadline(const struct engine *engine)
 
 void engine_count(struct engine *engine, uint32_t tunnel, enum verdict verdict, uint64_t packets)
 {
-    engine->core.tree.nodes[tunnel].drops[verdict] += packets;
+    engine->core.tree.nodes[tunnel]->drops[verdict] += packets;
 }
 
 /* ---- commands ---- */
@@ -214,10 +203,8 @@ void engine_set_up(struct engine *engine, bool is_up, instant_ns now)
     engine->core.is_up = is_up;
     while (backlog_take(&engine->handshakes.backlog))
         ; /* they were for the link as it was */
-    for (uint32_t i = 0; i < engine->core.tree.count; i++) {
-        struct node *node = &engine->core.tree.nodes[i];
-        for (uint32_t p = 0; p < node->peer_count; p++) {
-            struct peer *peer = node->peers[p];
+    for (struct node *node = NULL; (node = tree_next(&engine->core.tree, node));) {
+        for (struct peer *peer = NULL; (peer = node_next_peer(node, peer));) {
             if (!is_up) {
                 staging_drop(&engine->outbound.staging, peer, VERDICT_NO_SESSION);
                 peer_forget_sessions(peer);
@@ -238,34 +225,34 @@ void engine_set_up(struct engine *engine, bool is_up, instant_ns now)
 void engine_set_endpoint(struct engine *engine, uint32_t tunnel, uint32_t peer_index,
                          const struct endpoint *endpoint, instant_ns now)
 {
-    struct peer *peer = engine->core.tree.nodes[tunnel].peers[peer_index];
+    struct peer *peer = engine->core.tree.nodes[tunnel]->peers[peer_index];
     /* That one was asked elsewhere a moment ago is no reason to wait. */
     if (!endpoint_is_equal(&peer->endpoint, endpoint))
         peer->timers.last_initiation = INSTANT_NEVER;
-    tree_set_endpoint(&engine->core.tree, peer, endpoint);
+    ways_set_endpoint(&engine->core.tree, peer, endpoint);
     if (peer->stage.count || peer->timers.persistent_interval)
         hurry(engine, peer, &peer->timers.new_handshake, now);
 }
 
 void engine_set_root_mtu(struct engine *engine, uint32_t root, uint32_t mtu_bytes)
 {
-    tree_set_root_mtu(&engine->core.tree, &engine->core.tree.nodes[root], mtu_bytes);
+    tree_set_root_mtu(&engine->core.tree, engine->core.tree.nodes[root], mtu_bytes);
 }
 
 void engine_network_changed(struct engine *engine, uint32_t root, instant_ns now)
 {
-    struct node *node = &engine->core.tree.nodes[root];
-    for (uint32_t p = 0; p < node->peer_count; p++) {
-        struct hop *hop = &node->hops[p];
+    struct node *node = engine->core.tree.nodes[root];
+    for (struct peer *peer = NULL; (peer = node_next_peer(node, peer));) {
+        struct hop *hop = hop_of(peer);
         hop->path.source = (struct address){0};
         hop->path.source_interface = 0;
-        struct timers *timers = &node->peers[p]->timers;
+        struct timers *timers = &peer->timers;
         /* At once, but never two within REKEY_TIMEOUT: events come in bursts. */
         instant_ns at = timers_may_initiate(timers, now)
                             ? now
                             : instant_add(timers->last_initiation, REKEY_TIMEOUT_NS);
-        if (node->peers[p]->current && !hop->carrier)
-            hurry(engine, node->peers[p], &timers->new_handshake, at);
+        if (peer->current && !hop->carrier)
+            hurry(engine, peer, &timers->new_handshake, at);
     }
 }
 
@@ -295,9 +282,9 @@ void engine_route(const struct engine *engine, const struct address *destination
 enum engine_way engine_way(const struct engine *engine, uint32_t tunnel, uint32_t index,
                            const struct address *address)
 {
-    struct node *node = &engine->core.tree.nodes[tunnel];
+    struct node *node = engine->core.tree.nodes[tunnel];
     struct peer *fellow, *carrying;
-    const struct node *carrier = tree_carrier_for(node->peers[index], address, &fellow);
+    const struct node *carrier = ways_carrier_for(node->peers[index], address, &fellow);
     if (!carrier)
         return ENGINE_WAY_SOCKET;
     enum family family = (enum family)address->family;
@@ -313,7 +300,7 @@ enum engine_way engine_way(const struct engine *engine, uint32_t tunnel, uint32_
 
 uint32_t engine_mtu(const struct engine *engine, uint32_t tunnel)
 {
-    return engine->core.tree.nodes[tunnel].mtu_bytes;
+    return engine->core.tree.nodes[tunnel]->mtu_bytes;
 }
 
 uint32_t engine_mtu_changes(const struct engine *engine)

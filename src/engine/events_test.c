@@ -97,7 +97,7 @@ static void a_peer_that_does_not_answer_is_not_up_by_its_old_session(void)
     CHECK_EQUAL(peer.since_ns, peer.unanswered_ns);
     sim_run(office.sim, 120 * SIM_S); /* 90 s from when the last packet was missed */
     peer = peer_of_home(&office);
-    CHECK(peer_sending_session(office.client->engine->core.tree.nodes[OFFICE_HOME].peers[0],
+    CHECK(peer_sending_session(office.client->engine->core.tree.nodes[OFFICE_HOME]->peers[0],
                                office.sim->now) != NULL);
     CHECK_TEXT(status_peer_word(&peer), "gave up");
     office.sim->hook_context = NULL;

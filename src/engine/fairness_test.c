@@ -88,7 +88,7 @@ static void bring(struct town *town, unsigned tunnel, const uint8_t *message, si
         memcpy(packet_put(packet, packet_len), bytes, packet_len);
         packet->tos = 0;
         packet->kind = PACKET_DATA;
-        outbound_append(&engine->outbound, packet, engine->core.tree.nodes[0].peers[0]);
+        outbound_append(&engine->outbound, packet, engine->core.tree.nodes[0]->peers[0]);
         sim_flush(town->relay);
         return;
     }
@@ -104,7 +104,7 @@ static void bring(struct town *town, unsigned tunnel, const uint8_t *message, si
 
 static uint64_t refused(const struct town *town, unsigned tunnel, enum verdict verdict)
 {
-    return town->server->engine->core.tree.nodes[tunnel].drops[verdict];
+    return town->server->engine->core.tree.nodes[tunnel]->drops[verdict];
 }
 
 /* 16 messages a turn for `flooded`; meanwhile each friend of `quiet` calls once. How many were answered
@@ -135,7 +135,7 @@ static unsigned answered_beside(struct town *town, unsigned flooded, unsigned qu
     sim_run(town->sim, SIM_S / 10);
     sim_flush(town->server);
     for (unsigned i = 0; i < FRIENDS; i++)
-        answered += town->server->engine->core.tree.nodes[quiet].peers[i]->next != NULL;
+        answered += town->server->engine->core.tree.nodes[quiet]->peers[i]->next != NULL;
     CHECK_EQUAL(calls, FRIENDS);
     return answered;
 }
@@ -191,7 +191,7 @@ static void h2_answers_that_answer_nothing_do_not_wait(void)
     CHECK_EQUAL(refused(&town, BETA, VERDICT_BAD_MAC1), 1);
     uint8_t hash_key[32], key[40] = "mac1----";
     struct blake2s state;
-    memcpy(key + 8, town.server->engine->core.tree.nodes[BETA].tunnel.identity.public_key, 32);
+    memcpy(key + 8, town.server->engine->core.tree.nodes[BETA]->tunnel.identity.public_key, 32);
     blake2s_init(&state, 32, NULL, 0);
     blake2s_update(&state, key, sizeof(key));
     blake2s_final(&state, hash_key);
@@ -211,7 +211,7 @@ static void h2_our_own_call_is_answered_under_load(void)
 {
     struct town town;
     town_init(&town);
-    struct node *alpha = &town.server->engine->core.tree.nodes[ALPHA];
+    struct node *alpha = town.server->engine->core.tree.nodes[ALPHA];
     for (unsigned i = 0; i < 2000; i++)
         bring(&town, ALPHA, strangers[ALPHA][i % STRANGERS], MESSAGE_INITIATION_BYTES, i);
     sim_flush(town.server);

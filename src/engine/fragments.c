@@ -3,37 +3,18 @@
 
 bool fragments_init(struct fragments *fragments, struct core *core)
 {
-    const struct tree *tree = &core->tree;
     *fragments = (struct fragments){.core = core, .deadline = INSTANT_NEVER};
-    fragments->reassemblies =
-        memory_take(core->memory, tree->count * sizeof(*fragments->reassemblies));
-    if (!fragments->reassemblies)
-        return false;
-    for (uint32_t i = 0; i < tree->count; i++) {
-        const struct node *node = &tree->nodes[i];
-        if ((node->first_child || node->inner_port) && !fragments_prepare(fragments, node))
-            return false;
+    bool has_room = true;
+    for (struct node *node = NULL; has_room && (node = tree_next(&core->tree, node));) {
+        if (node->first_child || node->inner_port)
+            has_room = fragments_prepare(fragments, node);
     }
-    return true;
+    return has_room;
 }
 
-void fragments_wipe(struct fragments *fragments)
+bool fragments_prepare(const struct fragments *fragments, struct node *node)
 {
-    if (!fragments->reassemblies)
-        return;
-    uint32_t count = fragments->core->tree.count;
-    for (uint32_t i = 0; i < count; i++)
-        reassembly_free(fragments->reassemblies[i]);
-    memory_give(fragments->core->memory, fragments->reassemblies,
-                count * sizeof(*fragments->reassemblies));
-}
-
-bool fragments_prepare(struct fragments *fragments, const struct node *node)
-{
-    struct reassembly **reassembly = &fragments->reassemblies[node->index];
-    if (!*reassembly)
-        *reassembly = reassembly_new(fragments->core->memory, fragments->core->pool);
-    return *reassembly;
+    return node_prepare_reassembly(node, fragments->core->memory, fragments->core->pool);
 }
 
 void fragments_tick(struct fragments *fragments, instant_ns now)
@@ -41,12 +22,11 @@ void fragments_tick(struct fragments *fragments, instant_ns now)
     if (!instant_is_reached(fragments->deadline, now))
         return;
     fragments->deadline = INSTANT_NEVER;
-    struct tree *tree = &fragments->core->tree;
-    for (uint32_t i = 0; i < tree->count; i++) {
-        struct reassembly *reassembly = fragments->reassemblies[i];
+    for (struct node *node = NULL; (node = tree_next(&fragments->core->tree, node));) {
+        struct reassembly *reassembly = node->reassembly;
         if (!reassembly)
             continue;
-        tree->nodes[i].drops[VERDICT_FRAGMENT_REFUSED] += reassembly_expire(reassembly, now);
+        node->drops[VERDICT_FRAGMENT_REFUSED] += reassembly_expire(reassembly, now);
         fragments->deadline = instant_min(fragments->deadline, reassembly_deadline(reassembly));
     }
 }
@@ -55,7 +35,7 @@ struct reassembly_result fragments_add(struct fragments *fragments, struct node 
                                        const struct packet *packet, const struct ip_view *view,
                                        bool is_carried, instant_ns now)
 {
-    struct reassembly *reassembly = fragments->reassemblies[node->index];
+    struct reassembly *reassembly = node->reassembly;
     struct reassembly_result result = reassembly_add(reassembly, packet, view, is_carried, now);
     node->drops[VERDICT_FRAGMENT_REFUSED] += result.dropped;
     fragments->deadline = instant_min(fragments->deadline, reassembly_deadline(reassembly));

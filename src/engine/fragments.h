@@ -9,22 +9,15 @@
 
 struct fragments {
     struct core *core;
-    struct reassembly **reassemblies; /* by node; NULL: no virtual socket there */
-    instant_ns deadline;              /* never later than the first of theirs */
+    instant_ns deadline; /* never later than the first of theirs */
 };
 
-/* False: no memory; what there is goes with fragments_wipe. */
+/* Those that the tree needs from the start. False: no memory. */
 bool fragments_init(struct fragments *fragments, struct core *core);
-void fragments_wipe(struct fragments *fragments);
 /* The node gets a virtual socket: it has a reassembly from now on. False: no memory. */
-bool fragments_prepare(struct fragments *fragments, const struct node *node);
+bool fragments_prepare(const struct fragments *fragments, struct node *node);
 /* Gives up what waited for too long. */
 void fragments_tick(struct fragments *fragments, instant_ns now);
-
-static inline bool fragments_has(const struct fragments *fragments, const struct node *node)
-{
-    return fragments->reassemblies[node->index];
-}
 
 /* reassembly_add for the node, which has one; its refusals are counted there. */
 struct reassembly_result fragments_add(struct fragments *fragments, struct node *node,

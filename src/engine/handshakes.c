@@ -3,6 +3,7 @@
 
 #include "engine/events.h"
 #include "engine/outbound.h"
+#include "engine/ways.h"
 
 #define BACKLOG_UNDER_LOAD 512
 #define UNDER_LOAD_NS NS_PER_S
@@ -17,7 +18,7 @@ static bool is_astray(const struct peer *peer, const struct address *source,
                       const struct node *carrier)
 {
     struct peer *fellow;
-    return tree_carrier_for(peer, source, &fellow) != carrier;
+    return ways_carrier_for(peer, source, &fellow) != carrier;
 }
 
 bool handshakes_move(struct handshakes *handshakes, struct peer *peer,
@@ -25,7 +26,7 @@ bool handshakes_move(struct handshakes *handshakes, struct peer *peer,
 {
     if (is_astray(peer, &entry->source.address, entry->carrier))
         return false;
-    tree_set_endpoint(&handshakes->core->tree, peer, &entry->source);
+    ways_set_endpoint(&handshakes->core->tree, peer, &entry->source);
     events_moved(handshakes->core, peer, now);
     return true;
 }
@@ -190,7 +191,7 @@ static bool consume(struct handshakes *handshakes, const struct backlog_message 
     /* Nothing goes straight to where a fellow should carry it: not even an answer (RULES A8). */
     bool is_refused = peer ? is_astray(peer, &message->source.address, message->carrier)
                            : !message->carrier &&
-                                 tree_hides(message->node, &message->source.address);
+                                 ways_hide(message->node, &message->source.address);
     if (is_refused && verdict == VERDICT_OK)
         core_count(handshakes->core, message->node, VERDICT_HANDSHAKE_REFUSED);
     if (peer && result.moves_endpoint && !is_refused) {

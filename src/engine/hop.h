@@ -36,8 +36,9 @@ struct events {
 
 /* Which root's peer the datagrams to this root's peer last rode, having come out of the TUN. */
 struct riding {
-    uint32_t tunnel; /* of the one that was ridden, and its index there */
+    uint32_t tunnel; /* of the one that was ridden, and its slot there */
     uint32_t peer;
+    uint32_t generation;
     instant_ns seen;    /* 0: never */
     instant_ns refused; /* as a loop; 0: never */
 };
@@ -74,7 +75,11 @@ struct hop {
     struct udp_path path;      /* these three: without a carrier */
     struct riding riding;
     struct hop *next_at_endpoint; /* in the tree's endpoints, if it has one */
+    bool is_listed;            /* is in there */
     bool is_awaiting_name;     /* described by a name that is not resolved yet */
+    uint32_t generation;
+    struct endpoint configured_endpoint; /* a literal; with a name: only the port; else zero */
+    char *endpoint_name;                 /* of its own memory; NULL: none */
     instant_ns attempting_since; /* the first initiation since the last session */
     uint32_t attempts;           /* initiations since then */
     struct events events;
@@ -86,6 +91,18 @@ struct hop {
 static inline bool hop_is_unanswered(const struct hop *hop)
 {
     return hop->attempts > 1;
+}
+
+/* The literal that is configured, or shall be; of family FAMILY_NONE: none. */
+static inline const struct endpoint *hop_wanted_endpoint(const struct hop *hop)
+{
+    return &hop->configured_endpoint;
+}
+
+/* Its endpoint is, or shall be, a name that must be resolved. */
+static inline bool hop_wants_name(const struct hop *hop)
+{
+    return hop->endpoint_name && !hop->configured_endpoint.address.family;
 }
 
 static inline struct hop *hop_of(const struct peer *peer)

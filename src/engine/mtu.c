@@ -17,10 +17,10 @@ static uint32_t least_for_riders(const struct node *carrier, const struct peer *
 {
     uint32_t least = 0;
     bool has[] = {false, false};
-    for (uint32_t i = 0; i < inside->peer_count; i++) {
-        const struct hop *hop = &inside->hops[i];
+    for (const struct peer *rider = NULL; (rider = node_next_peer(inside, rider));) {
+        const struct hop *hop = hop_of(rider);
         if (hop->carrier == carrier && (!peer || !hop->carrier_peer || hop->carrier_peer == peer))
-            has[inside->peers[i]->endpoint.address.family == FAMILY_IPV6] = true;
+            has[rider->endpoint.address.family == FAMILY_IPV6] = true;
     }
     for (unsigned ipv6 = 0; ipv6 < 2; ipv6++) {
         uint32_t cost = mtu_cost_bytes(ipv6 ? FAMILY_IPV6 : FAMILY_IPV4);
@@ -116,8 +116,9 @@ static uint32_t limit_mtu(const struct tree *tree, const struct node *node, bool
                           uint32_t computed_bytes)
 {
     uint32_t mtu = computed_bytes;
-    uint32_t configured = node->configured_mtu_bytes;
-    if (configured && (!node->configured_mtu_is_upper_bound || configured < mtu || mtu == 0))
+    const struct tunnel_description *tunnel = &node->configured->tunnel;
+    uint32_t configured = tunnel->mtu_bytes;
+    if (configured && (!tunnel->mtu_is_upper_bound || configured < mtu || mtu == 0))
         mtu = configured;
     /* What is carried never exceeds what its carrier takes, whatever was configured. */
     if (is_carried && mtu > computed_bytes)
@@ -136,8 +137,8 @@ uint32_t mtu_of_hop(const struct tree *tree, const struct node *node, const stru
 static void find_least_mtu(struct node *node)
 {
     uint32_t least = 0;
-    for (uint32_t i = 0; i < node->peer_count; i++) {
-        uint32_t mtu = node->hops[i].mtu_bytes;
+    for (const struct peer *peer = NULL; (peer = node_next_peer(node, peer));) {
+        uint32_t mtu = hop_of(peer)->mtu_bytes;
         if (mtu && (!least || mtu < least))
             least = mtu;
     }
@@ -153,8 +154,8 @@ static void update_hop_mtu(struct tree *tree, struct node *node, struct hop *hop
 void mtu_update(struct tree *tree, struct node *node)
 {
     uint32_t before = node->mtu_bytes;
-    for (uint32_t i = 0; i < node->peer_count; i++) {
-        struct hop *hop = &node->hops[i];
+    for (struct peer *peer = NULL; (peer = node_next_peer(node, peer));) {
+        struct hop *hop = hop_of(peer);
         if (hop->carrier == node)
             hop->mtu_bytes = 0;
         else
@@ -163,14 +164,14 @@ void mtu_update(struct tree *tree, struct node *node)
     find_least_mtu(node);
     /* A fellow's is known before that of those which it carries (A8). */
     for (uint32_t level = 1; level < node->levels; level++) {
-        for (uint32_t i = 0; i < node->peer_count; i++) {
-            struct hop *hop = &node->hops[i];
+        for (struct peer *peer = NULL; (peer = node_next_peer(node, peer));) {
+            struct hop *hop = hop_of(peer);
             if (hop->carrier == node)
                 update_hop_mtu(tree, node, hop);
         }
     }
     find_least_mtu(node);
-    if (node->peer_count == 0)
+    if (node->tunnel.peer_count == 0)
         node->mtu_bytes = mtu_of_hop(tree, node, NULL);
     tree->mtu_changes += node->mtu_bytes != before;
     for (struct node *child = node->first_child; child; child = child->next_sibling)

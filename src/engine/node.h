@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* A tunnel of the tree, and the tree: what they are made of. tree.h makes and changes them, mtu.h computes
- * what fits. */
+ * what fits. A node, and a peer with its hop, stay where they are in memory for their life; outside of
+ * the engine a slot and a generation name them. */
 #ifndef ENGINE_NODE_H
 #define ENGINE_NODE_H
 
 #include "engine/backlog.h"
+#include "engine/configured.h"
 #include "engine/endpoints.h"
 #include "engine/hop.h"
 #include "engine/description.h"
@@ -16,12 +18,17 @@
 #define TREE_HEADROOM_PER_HOP_BYTES 64
 #define TREE_TAILROOM_PER_HOP_BYTES 31
 
+struct pool;
+struct reassembly;
+
 struct node {
     struct tunnel tunnel; /* its owner is this node */
     struct node *carrier; /* NULL: a root */
     struct node *first_child;
     struct node *next_sibling;
-    uint32_t index; /* in the description */
+    struct list in_tree; /* in file order */
+    uint32_t index; /* its slot: the tunnel's number outside */
+    uint32_t generation;
     uint32_t depth; /* 1: a root */
     char name[TUNNEL_NAME_BYTES];
 
@@ -36,14 +43,15 @@ struct node {
 
     uint32_t mtu_bytes; /* the smallest of its peers' that have one (RULES E1) */
     uint32_t root_mtu_bytes; /* as set last */
-    uint32_t configured_mtu_bytes;
-    bool configured_mtu_is_upper_bound;
+    struct configured *configured;
+    struct configured *next; /* while a change is under way (live.h): what shall be */
 
-    struct peer **peers; /* by the description's index */
-    struct hop *hops;
-    uint32_t peer_count;
-    size_t peer_capacity; /* of the two arrays */
+    struct peer **peers;  /* by slot: their numbers outside; NULL: free. In their order: tunnel.peers */
+    uint32_t peer_slots;
+    uint32_t peer_capacity; /* of the array */
+    uint32_t peer_free;     /* no slot before this one is free */
 
+    struct reassembly *reassembly;  /* where it has virtual sockets (RULES C5); or NULL */
     struct backlog_share backlog;   /* RULES H2 */
     instant_ns under_load_until;    /* TRAPS 22 */
     struct bucket unproven_callers; /* whose initiations cost us a Diffie-Hellman */
@@ -56,25 +64,53 @@ struct node {
     uint64_t drops[VERDICT_COUNT];
 };
 
-struct tree {
-    const struct memory *memory;
-    struct node *nodes; /* file order */
-    uint32_t count;
-    size_t capacity;     /* of `nodes` */
-    uint32_t peer_count; /* of all tunnels */
+struct tree_addresses {
+    struct trie all;         /* value: the first node that has the address (B3) */
+    struct trie host;        /* those that stand on the interface (B1, B3) */
     struct address nat_ipv4; /* RULES B1 */
     struct address nat_ipv6;
+};
+
+struct tree {
+    const struct memory *memory;
+    const struct random_source *random;
+    struct node **nodes; /* by slot; NULL: free */
+    struct list order;   /* the nodes in file order */
+    uint32_t slots;
+    uint32_t capacity;   /* of `nodes` */
+    uint32_t count;      /* of the nodes */
+    uint32_t peer_count; /* of all tunnels */
+    uint32_t last_generation; /* of tunnels and peers together */
+    struct tree_addresses addresses;
     struct routes routes;
-    struct trie addresses; /* value: the first node that has the address (B3) */
-    struct trie host_addresses; /* those that stand on the interface (B1, B3) */
     struct endpoints endpoints;
     uint32_t mtu_changes;       /* how often some node's MTU became another */
     uint32_t packet_most_bytes; /* no MTU exceeds it: the buffers' payload */
 };
 
+/* What is configured of it, or shall be. */
+static inline const struct configured *node_wanted(const struct node *node)
+{
+    return node->next ? node->next : node->configured;
+}
+
 static inline struct node *node_of(const struct peer *peer)
 {
     return peer->tunnel->owner;
+}
+
+/* All nodes in file order: NULL before the first and behind the last. */
+static inline struct node *tree_next(const struct tree *tree, const struct node *node)
+{
+    struct list *next = node ? node->in_tree.next : tree->order.next;
+    return next == &tree->order ? NULL : CONTAINER_OF(next, struct node, in_tree);
+}
+
+/* The same for a node's peers. */
+static inline struct peer *node_next_peer(const struct node *node, const struct peer *peer)
+{
+    struct list *next = peer ? peer->in_tunnel.next : node->tunnel.peers.next;
+    return next == &node->tunnel.peers ? NULL : CONTAINER_OF(next, struct peer, in_tunnel);
 }
 
 static inline const struct address *node_address(const struct node *node, enum family family)
@@ -84,7 +120,7 @@ static inline const struct address *node_address(const struct node *node, enum f
 
 static inline const struct address *tree_nat_address(const struct tree *tree, enum family family)
 {
-    return family == FAMILY_IPV4 ? &tree->nat_ipv4 : &tree->nat_ipv6;
+    return family == FAMILY_IPV4 ? &tree->addresses.nat_ipv4 : &tree->addresses.nat_ipv6;
 }
 
 /* Who listens on `port` among the virtual sockets on the node's addresses: a tunnel that it carries,
@@ -98,5 +134,25 @@ static inline struct node *node_child_at_port(const struct node *node, uint16_t 
         child = child->next_sibling;
     return child;
 }
+
+/* A node without peers and not in a tree yet. NULL: no memory. */
+struct node *node_new(const struct memory *memory, const struct random_source *random,
+                      const struct tunnel_description *from, struct node *carrier);
+/* With all its peers, whose staged packets were given back. */
+void node_free(const struct memory *memory, struct node *node);
+/* Room for so many more peers. False: no memory. */
+bool node_reserve_peers(const struct memory *memory, struct node *node, size_t more);
+/* Adds a peer with its AllowedIPs, endpoint (it has no way there yet) and all. NULL: no memory, or its
+ * key is known or the tunnel's own. */
+struct peer *node_add_peer(struct tree *tree, struct node *node,
+                           const struct peer_description *from);
+/* Frees its slot and itself; it is out of its tunnel (tunnel_unlink_peer) and of all lists. */
+void node_free_peer(struct tree *tree, struct node *node, struct peer *peer);
+/* As it is wanted: 1 to NETWORK_DEPTH_MOST; 0: deeper, or a loop. */
+uint32_t node_wanted_depth(const struct node *node);
+/* It gets a reassembly, if it has none. False: no memory. */
+bool node_prepare_reassembly(struct node *node, const struct memory *memory, struct pool *pool);
+/* The limits that follow from the number of its peers. */
+void node_fit_limits(struct node *node);
 
 #endif

@@ -23,7 +23,7 @@ static void list_send(struct outbound *outbound, struct packet *packet, const st
                       struct actions *actions)
 {
     if (actions->send_count == ACTIONS_MOST) {
-        core_drop(outbound->core, &outbound->core->tree.nodes[path->root], packet,
+        core_drop(outbound->core, outbound->core->tree.nodes[path->root], packet,
                   VERDICT_SOCKET_FULL);
         return;
     }

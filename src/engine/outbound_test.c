@@ -398,7 +398,7 @@ static unsigned take_data(struct crowd *crowd, struct actions *actions, unsigned
 /* A session for the carrier, as if its handshake had been answered just now. */
 static void give_session(struct crowd *crowd, instant_ns now)
 {
-    struct peer *peer = crowd->engine->core.tree.nodes[0].peers[0];
+    struct peer *peer = crowd->engine->core.tree.nodes[0]->peers[0];
     static const struct noise_keys keys;
     static const uint8_t timestamp[NOISE_TIMESTAMP_BYTES];
     const struct peer_derivation derivation = {.keys = &keys, .timestamp = timestamp,
@@ -433,9 +433,10 @@ static void c7_all_that_waits_is_released_in_order_and_soon(void)
         }
         take_data(&crowd, &actions, 0, &initiations);
         CHECK_EQUAL(initiations, 0);
-        CHECK_EQUAL(crowd.engine->core.tree.nodes[0].peers[0]->stage.count, CROWD + sent);
+        CHECK_EQUAL(crowd.engine->core.tree.nodes[0]->peers[0]->stage.count, CROWD + sent);
         give_session(&crowd, now);
-        staging_release(&crowd.engine->outbound.staging, crowd.engine->core.tree.nodes[0].peers[0]);
+        staging_release(&crowd.engine->outbound.staging,
+                        crowd.engine->core.tree.nodes[0]->peers[0]);
         /* What else is in the caller's list leaves room for one batch, for two, or for none. */
         size_t others = tap_random_below(ACTIONS_PER_DOOR);
         for (unsigned turn = 0; turn < 6 && seen < sent + 6; turn++) {
@@ -456,7 +457,7 @@ static void c7_all_that_waits_is_released_in_order_and_soon(void)
         CHECK_EQUAL(seen, sent);
         CHECK_EQUAL(initiations, CROWD);
         CHECK(list_is_empty(&crowd.engine->outbound.staging.releasing));
-        CHECK_EQUAL(crowd.engine->core.tree.nodes[0].peers[0]->stage.count, 0);
+        CHECK_EQUAL(crowd.engine->core.tree.nodes[0]->peers[0]->stage.count, 0);
         engine_free(crowd.engine);
         CHECK_EQUAL(pool_free_slots(crowd.pool), pool_shape(crowd.pool)->slots);
         pool_free(crowd.pool);

@@ -37,7 +37,7 @@ int own_socket_open(struct own_sockets *sockets, uint32_t tunnel, own_socket_rec
         /* In turn, so that the one that was closed last is taken last. */
         unsigned number = sockets->next++ % OWN_SOCKETS;
         struct own_socket *own = &sockets->items[number];
-        struct node *node = &sockets->core->tree.nodes[tunnel];
+        struct node *node = sockets->core->tree.nodes[tunnel];
         if (own->receive)
             continue;
         if (!fragments_prepare(sockets->fragments, node))

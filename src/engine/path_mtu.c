@@ -31,8 +31,7 @@ static struct peer *find_quoted(const struct node *carrier, const uint8_t *quote
     bool has_index = error->quote_len_bytes >= message + 8;
     if (!child || (!has_index && view->family == FAMILY_IPV6))
         return NULL;
-    for (uint32_t i = 0; i < child->peer_count; i++) {
-        struct peer *peer = child->peers[i];
+    for (struct peer *peer = NULL; (peer = node_next_peer(child, peer));) {
         if (endpoint_is_equal(&peer->endpoint, &to) &&
             (!has_index || is_ours(peer, quote + message)))
             return peer;
@@ -80,12 +79,11 @@ void path_mtu_tick(struct core *core, instant_ns now)
     if (!instant_is_reached(core->path_mtu_deadline, now))
         return;
     core->path_mtu_deadline = INSTANT_NEVER;
-    for (uint32_t i = 0; i < core->tree.count; i++) {
-        struct node *node = &core->tree.nodes[i];
-        for (uint32_t p = 0; p < node->peer_count; p++) {
-            const struct path_mtu *path = &node->hops[p].path_mtu;
+    for (struct node *node = NULL; (node = tree_next(&core->tree, node));) {
+        for (struct peer *peer = NULL; (peer = node_next_peer(node, peer));) {
+            const struct path_mtu *path = &hop_of(peer)->path_mtu;
             if (path->mtu_bytes && instant_is_reached(path->until, now))
-                tree_set_path_mtu(&core->tree, node->peers[p], 0);
+                tree_set_path_mtu(&core->tree, peer, 0);
             else if (path->mtu_bytes)
                 core->path_mtu_deadline = instant_min(core->path_mtu_deadline, path->until);
         }

@@ -29,7 +29,7 @@ enum verdict plan_destination(const struct core *core, enum family family,
         return address_is_multicast(&address) || tree_is_of_this_host(&core->tree, &address)
                    ? VERDICT_SCOPE
                    : VERDICT_NO_ROUTE;
-    *node = &core->tree.nodes[winner];
+    *node = core->tree.nodes[winner];
     if (tree_is_out_of_scope(&core->tree, *node, &address))
         return VERDICT_SCOPE;
     *peer = trie_lookup_bytes(&(*node)->tunnel.allowed_ips, family, destination);
@@ -57,7 +57,7 @@ static bool source_is_fine(const struct plan *plan, const uint8_t *bytes,
         return address_has_bytes(tree_nat_address(&plan->core->tree, family), family, source);
     if (address_has_bytes(node_address(node, family), family, source))
         return true;
-    const struct node *owner = trie_lookup_bytes(&plan->core->tree.addresses, family, source);
+    const struct node *owner = trie_lookup_bytes(&plan->core->tree.addresses.all, family, source);
     return !owner || owner == node;
 }
 

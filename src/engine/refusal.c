@@ -31,7 +31,7 @@ void refusal_answer(struct core *core, const struct refusal *refusal, instant_ns
     if (is_silent || !icmp_may_answer(refusal->bytes, refusal->view))
         return;
     /* Before a tunnel is known, the first one's buckets stand for the network's. */
-    struct node *limiter = refusal->node ? refusal->node : &core->tree.nodes[0];
+    struct node *limiter = refusal->node ? refusal->node : tree_next(&core->tree, NULL);
     bool is_too_big = verdict == VERDICT_TOO_BIG;
     if (!bucket_take(is_too_big ? &limiter->too_big_errors : &limiter->other_errors, now))
         return;

@@ -74,11 +74,12 @@ static const struct peer *ridden_by(const struct core *core, const struct peer *
                                     instant_ns now)
 {
     const struct riding *riding = &hop_of(peer)->riding;
-    if (!riding->seen || now >= instant_add(riding->seen, REMEMBERED_NS) ||
-        riding->tunnel >= core->tree.count)
+    if (!riding->seen || now >= instant_add(riding->seen, REMEMBERED_NS))
         return NULL;
-    const struct node *node = &core->tree.nodes[riding->tunnel];
-    return riding->peer < node->peer_count ? root_of(node->peers[riding->peer]) : NULL;
+    const struct node *node = core->tree.nodes[riding->tunnel];
+    const struct peer *ridden =
+        node && riding->peer < node->peer_slots ? node->peers[riding->peer] : NULL;
+    return ridden && hop_of(ridden)->generation == riding->generation ? root_of(ridden) : NULL;
 }
 
 static void log_loop(struct core *core, struct peer *peer, instant_ns now)
@@ -108,6 +109,7 @@ enum verdict riding_judge(struct core *core, const struct peer *peer, const uint
         struct riding *riding = &hop_of(addressed)->riding;
         riding->tunnel = node_of(ridden)->index;
         riding->peer = ridden->index;
+        riding->generation = hop_of(ridden)->generation;
         riding->seen = now;
     }
     return VERDICT_OK;

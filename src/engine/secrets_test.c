@@ -42,7 +42,7 @@ static void keep(struct hoard *hoard, const uint8_t *key)
 static void keep_sessions(struct hoard *hoard, const struct sim_host *host)
 {
     for (uint32_t i = 0; i < host->engine->core.tree.count; i++) {
-        const struct peer *peer = host->engine->core.tree.nodes[i].peers[0];
+        const struct peer *peer = host->engine->core.tree.nodes[i]->peers[0];
         if (!CHECK(peer->current != NULL))
             continue;
         keep(hoard, peer->current->send_key);

@@ -9,11 +9,10 @@ static void drop_oldest(struct staging *staging, struct peer *peer, enum verdict
 static struct peer *peer_with_most(const struct core *core)
 {
     struct peer *most = NULL;
-    for (uint32_t i = 0; i < core->tree.count; i++) {
-        struct node *node = &core->tree.nodes[i];
-        for (uint32_t p = 0; p < node->peer_count; p++) {
-            if (!most || node->peers[p]->stage.count > most->stage.count)
-                most = node->peers[p];
+    for (struct node *node = NULL; (node = tree_next(&core->tree, node));) {
+        for (struct peer *peer = NULL; (peer = node_next_peer(node, peer));) {
+            if (!most || peer->stage.count > most->stage.count)
+                most = peer;
         }
     }
     return most;

@@ -26,7 +26,7 @@ void status_read_network_drops(const struct engine *engine, uint64_t drops[VERDI
 
 void status_read_tunnel(const struct engine *engine, uint32_t tunnel, struct status_tunnel *out)
 {
-    const struct node *node = &engine->core.tree.nodes[tunnel];
+    const struct node *node = engine->core.tree.nodes[tunnel];
     *out = (struct status_tunnel){.name = node->name,
                                   .carrier = node->carrier ? (int)node->carrier->index : -1,
                                   .depth = node->depth,
@@ -34,7 +34,7 @@ void status_read_tunnel(const struct engine *engine, uint32_t tunnel, struct sta
                                   .listen_port = node->listen_port,
                                   .inner_port = node->inner_port,
                                   .nat_is_on = node->nat_is_on,
-                                  .peer_count = node->peer_count,
+                                  .peer_count = (uint32_t)node->tunnel.peer_count,
                                   .outbound_packets = node->outbound_packets,
                                   .inbound_packets = node->inbound_packets,
                                   .keepalives = node->keepalives};
@@ -56,7 +56,7 @@ static enum status_peer_state state_of(const struct peer *peer, instant_ns now)
 void status_read_peer(const struct engine *engine, uint32_t tunnel, uint32_t index, instant_ns now,
                       struct status_peer *out)
 {
-    const struct peer *peer = engine->core.tree.nodes[tunnel].peers[index];
+    const struct peer *peer = engine->core.tree.nodes[tunnel]->peers[index];
     const struct hop *hop = hop_of(peer);
     *out = (struct status_peer){
         .endpoint = peer->endpoint,

@@ -8,19 +8,13 @@
 
 #include <stdio.h>
 
-#include "engine/fellows.h"
 #include "engine/mtu.h"
 #include "engine/tree_routes.h"
+#include "engine/ways.h"
 
 /* Ports outside the usual ephemeral range (32768 to 60999): RULES C1. */
 #define VIRTUAL_PORT_FIRST 61000
 #define VIRTUAL_PORTS (65536 - VIRTUAL_PORT_FIRST)
-#define ERRORS_PER_S 100
-#define ERRORS_BURST 50
-#define TOO_BIG_PER_S 500
-#define TOO_BIG_BURST 200
-#define CALLERS_PER_S 128
-#define CALLERS_BURST 256
 
 /* ---- MTU ---- */
 
@@ -34,83 +28,6 @@ void tree_set_path_mtu(struct tree *tree, struct peer *peer, uint32_t mtu_bytes)
 {
     hop_of(peer)->path_mtu.mtu_bytes = mtu_bytes;
     mtu_update(tree, node_of(peer));
-}
-
-/* ---- endpoints ---- */
-
-struct node *tree_carrier_for(const struct peer *peer, const struct address *address,
-                              struct peer **fellow)
-{
-    struct node *node = node_of(peer);
-    return fellows_find(&node->tunnel.allowed_ips, peer, address, fellow) ? node : node->carrier;
-}
-
-bool tree_hides(const struct node *node, const struct address *address)
-{
-    for (uint32_t i = 0; node->levels > 1 && i < node->peer_count; i++) {
-        if (node->hops[i].carrier == node &&
-            address_is_equal(&node->peers[i]->endpoint.address, address))
-            return true;
-    }
-    return false;
-}
-
-/* Another way begins: nothing is known of it. */
-static void forget_way(struct hop *hop)
-{
-    hop->path_mtu = (struct path_mtu){0};
-    hop->path_error = (struct path_error){0};
-}
-
-/* Through which peer of its carrier the hop's datagrams go. */
-static void find_carrier_peer(struct hop *hop)
-{
-    const struct peer *peer = hop->peer, *before = hop->carrier_peer;
-    struct node *node = node_of(peer), *carrier = hop->carrier;
-    const struct endpoint *endpoint = &peer->endpoint;
-    hop->source = *node_address(carrier, (enum family)endpoint->address.family);
-    hop->source_port = carrier == node ? node->inner_port : node->listen_port;
-    hop->carrier_peer = NULL;
-    if (!endpoint->address.family || !hop->source.family)
-        return;
-    if (carrier != node)
-        hop->carrier_peer = trie_lookup(&carrier->tunnel.allowed_ips, &endpoint->address);
-    else if (fellows_lead_out(peer, node->levels))
-        hop->carrier_peer = hop->fellow;
-    if (hop->carrier_peer != before)
-        forget_way(hop);
-}
-
-void tree_set_endpoint(struct tree *tree, struct peer *peer, const struct endpoint *endpoint)
-{
-    struct node *node = node_of(peer);
-    struct hop *hop = hop_of(peer);
-    bool was_narrow = hop->path_mtu.mtu_bytes;
-    uint32_t turn_packets = hop->turn_packets;
-    forget_way(hop);
-    if (!hop->carrier && peer->endpoint.address.family)
-        endpoints_remove(&tree->endpoints, hop);
-    peer->endpoint = *endpoint;
-    if (endpoint->address.family != FAMILY_NONE)
-        hop->is_awaiting_name = false;
-    hop->carrier = tree_carrier_for(peer, &endpoint->address, &hop->fellow);
-    if (!hop->carrier) {
-        if (endpoint->address.family)
-            endpoints_add(&tree->endpoints, hop);
-        hop->path = (struct udp_path){.destination = *endpoint, .root = node->index};
-        hop->carrier_peer = NULL;
-    }
-    /* Whoever rides a fellow that moved may have a way now, or none any more (A8). */
-    for (uint32_t i = 0; i < node->peer_count && node->levels > 1; i++) {
-        if (node->hops[i].carrier == node)
-            find_carrier_peer(&node->hops[i]);
-    }
-    if (hop->carrier)
-        find_carrier_peer(hop);
-    mtu_update_cut(hop);
-    if (node->levels > 1 || was_narrow || turn_packets != hop->turn_packets ||
-        (hop->carrier && mtu_of_hop(tree, node, hop) != hop->mtu_bytes))
-        mtu_update(tree, node);
 }
 
 /* ---- building ---- */
@@ -131,170 +48,245 @@ static uint16_t choose_port(const struct node *carrier, const struct random_sour
     }
 }
 
-static bool add_peer(struct tree *tree, struct node *node, uint32_t index,
-                     const struct peer_description *from, char *why, size_t why_bytes)
-{
-    struct peer *peer =
-        tunnel_add_peer(&node->tunnel, from->public_key, from->preshared_key);
-    if (!peer)
-        return refuse(why, why_bytes, node->name,
-                      "a peer's PublicKey is given twice, or belongs to the tunnel's own "
-                      "PrivateKey; write the key that the other end has");
-    struct hop *hop = &node->hops[index];
-    node->peers[index] = peer;
-    node->peer_count = index + 1;
-    peer->index = index;
-    peer->hop = hop;
-    hop->peer = peer;
-    hop->carrier = node->carrier;
-    hop->turn_packets = HOP_TURN_PACKETS;
-    list_init(&hop->wanting);
-    list_init(&hop->releasing);
-    hop->is_awaiting_name = from->endpoint_name != NULL;
-    for (size_t i = 0; i < from->allowed_ips_count; i++) {
-        if (!tunnel_allow(peer, &from->allowed_ips[i]))
-            return refuse(why, why_bytes, node->name, "no memory for AllowedIPs");
-    }
-    if (from->persistent_keepalive_s)
-        timers_set_persistent_keepalive(&peer->timers, from->persistent_keepalive_s, 0);
-    tree->peer_count++;
-    return true;
-}
-
 static bool add_peers(struct tree *tree, struct node *node, const struct tunnel_description *from,
                       char *why, size_t why_bytes)
 {
-    if (from->peer_count == 0)
-        return true;
-    node->peer_capacity = from->peer_count;
-    node->peers = memory_take(tree->memory, from->peer_count * sizeof(*node->peers));
-    node->hops = memory_take(tree->memory, from->peer_count * sizeof(*node->hops));
-    if (!node->peers || !node->hops)
+    if (!node_reserve_peers(tree->memory, node, from->peer_count))
         return refuse(why, why_bytes, node->name, "no memory for its peers");
-    for (uint32_t i = 0; i < from->peer_count; i++) {
-        if (!add_peer(tree, node, i, &from->peers[i], why, why_bytes))
-            return false;
+    for (size_t i = 0; i < from->peer_count; i++) {
+        if (!node_add_peer(tree, node, &from->peers[i]))
+            return refuse(why, why_bytes, node->name,
+                          "no memory for a peer; or its PublicKey is given twice, or belongs to "
+                          "the tunnel's own PrivateKey: write the key that the other end has");
     }
+    node_fit_limits(node);
     return true;
 }
 
-static bool add_addresses(struct tree *tree, struct node *node,
-                          const struct tunnel_description *from)
+bool tree_reserve_nodes(struct tree *tree, uint32_t more)
 {
-    for (size_t i = 0; i < from->address_count; i++) {
-        const struct address *address = &from->addresses[i];
-        struct address *first = address->family == FAMILY_IPV4 ? &node->ipv4 : &node->ipv6;
-        struct prefix host = prefix_host(address);
-        if (!first->family)
-            *first = *address;
-        if (!trie_get(&tree->addresses, &host) && !trie_insert(&tree->addresses, &host, node))
-            return false;
-        if (!node->nat_is_on && !trie_insert(&tree->host_addresses, &host, node))
-            return false; /* B3: it is the interface's */
-    }
+    uint32_t needed = tree->slots + more;
+    if (needed <= tree->capacity)
+        return true;
+    struct node **nodes = memory_take(tree->memory, needed * sizeof(*nodes));
+    if (!nodes)
+        return false;
+    if (tree->slots)
+        memcpy(nodes, tree->nodes, tree->slots * sizeof(*nodes));
+    memory_give(tree->memory, tree->nodes, tree->capacity * sizeof(*nodes));
+    tree->nodes = nodes;
+    tree->capacity = needed;
     return true;
 }
 
-static bool init_node(struct tree *tree, const struct random_source *random,
-                      const struct network_description *network, uint32_t index, char *why,
-                      size_t why_bytes)
+void tree_add_node(struct tree *tree, struct node *node)
 {
-    const struct tunnel_description *from = &network->tunnels[index];
-    struct node *node = &tree->nodes[index];
-    node->index = index;
-    snprintf(node->name, sizeof(node->name), "%s", from->name);
-    if (!tunnel_init(&node->tunnel, tree->memory, random, from->private_key))
-        return refuse(why, why_bytes, from->name, "no memory");
-    tree->count = index + 1;
-    node->tunnel.owner = node;
-    if (from->carrier != TUNNEL_NO_CARRIER)
-        node->carrier = &tree->nodes[from->carrier];
-    node->nat_is_on = description_nat_is_on(network, index);
-    node->listen_port = from->listen_port;
-    node->levels = description_levels_of(from);
-    node->next_ip_id = (uint16_t)random_u32(random);
-    node->next_fragment_id = random_u32(random);
-    node->configured_mtu_bytes = from->mtu_bytes;
-    node->configured_mtu_is_upper_bound = from->mtu_is_upper_bound;
-    backlog_share_init(&node->backlog);
-    /* A renewal every two minutes for each peer, many times over: then callers show a cookie first. */
-    uint32_t peers = (uint32_t)from->peer_count;
-    bucket_init(&node->unproven_callers, CALLERS_PER_S + peers / 16, CALLERS_BURST + peers / 4);
-    bucket_init(&node->too_big_errors, TOO_BIG_PER_S, TOO_BIG_BURST);
-    bucket_init(&node->other_errors, ERRORS_PER_S, ERRORS_BURST);
-    if (!add_addresses(tree, node, from))
-        return refuse(why, why_bytes, from->name, "no memory for its addresses");
-    return add_peers(tree, node, from, why, why_bytes);
+    uint32_t slot = 0;
+    while (slot < tree->slots && tree->nodes[slot])
+        slot++;
+    tree->slots += slot == tree->slots;
+    tree->nodes[slot] = node;
+    tree->count++;
+    list_append(&tree->order, &node->in_tree);
+    node->index = slot;
+    node->generation = ++tree->last_generation;
 }
 
-static void link_nodes(struct tree *tree, const struct random_source *random,
-                       const struct network_description *network)
+/* ---- what follows from what is configured ---- */
+
+/* RULES B2: `NAT = off` and the first root have none. */
+static bool nat_is_on(const struct tree *tree, const struct node *node)
 {
-    for (uint32_t i = 0; i < tree->count; i++) {
-        struct node *node = &tree->nodes[i];
-        node->depth = (uint32_t)description_depth_of(network, i);
+    const struct node *first_root = tree_next(tree, NULL);
+    while (first_root && node_wanted(first_root)->carrier)
+        first_root = tree_next(tree, first_root);
+    return node != first_root && !node_wanted(node)->tunnel.nat_is_off;
+}
+
+static bool add_addresses(const struct tree *tree, const struct node *node,
+                          struct tree_addresses *addresses)
+{
+    const struct tunnel_description *tunnel = &node_wanted(node)->tunnel;
+    bool has_room = true, is_hosts = !nat_is_on(tree, node); /* B3 */
+    for (size_t i = 0; has_room && i < tunnel->address_count; i++) {
+        struct prefix host = prefix_host(&tunnel->addresses[i]);
+        has_room = trie_get(&addresses->all, &host) ||
+                   trie_insert(&addresses->all, &host, (void *)node);
+        if (is_hosts && has_room)
+            has_room = trie_insert(&addresses->host, &host, (void *)node);
+    }
+    return has_room;
+}
+
+bool tree_addresses_init(struct tree_addresses *addresses, const struct tree *tree,
+                         const struct address *nat_ipv4, const struct address *nat_ipv6)
+{
+    *addresses = (struct tree_addresses){.nat_ipv4 = *nat_ipv4, .nat_ipv6 = *nat_ipv6};
+    trie_init(&addresses->all, tree->memory);
+    trie_init(&addresses->host, tree->memory);
+    bool has_room = true;
+    for (unsigned ipv6 = 0; has_room && ipv6 < 2; ipv6++) {
+        struct prefix host = prefix_host(ipv6 ? nat_ipv6 : nat_ipv4);
+        has_room = !host.address.family || trie_insert(&addresses->host, &host, (void *)tree);
+    }
+    const struct node *node = NULL;
+    while (has_room && (node = tree_next(tree, node)))
+        has_room = add_addresses(tree, node, addresses);
+    if (!has_room)
+        tree_addresses_wipe(addresses);
+    return has_room;
+}
+
+void tree_addresses_wipe(struct tree_addresses *addresses)
+{
+    trie_wipe(&addresses->all);
+    trie_wipe(&addresses->host);
+}
+
+static void link_carriers(struct tree *tree)
+{
+    struct node *node = NULL;
+    while ((node = tree_next(tree, node))) {
+        node->first_child = node->next_sibling = NULL;
+        node->nat_is_on = nat_is_on(tree, node);
+        node->depth = node_wanted_depth(node);
+    }
+    while ((node = tree_next(tree, node))) {
+        node->carrier = node->configured->carrier;
         if (!node->carrier)
             continue;
         node->next_sibling = node->carrier->first_child;
         node->carrier->first_child = node;
     }
-    for (uint32_t i = 0; i < tree->count; i++) {
-        struct node *node = &tree->nodes[i];
-        if (node->carrier && !node->listen_port)
-            node->listen_port = choose_port(node->carrier, random);
+}
+
+static void take_addresses(struct node *node)
+{
+    const struct tunnel_description *tunnel = &node->configured->tunnel;
+    node->ipv4 = node->ipv6 = (struct address){0};
+    for (size_t i = tunnel->address_count; i-- > 0;) {
+        bool is_ipv4 = tunnel->addresses[i].family == FAMILY_IPV4;
+        *(is_ipv4 ? &node->ipv4 : &node->ipv6) = tunnel->addresses[i];
     }
-    for (uint32_t i = 0; i < tree->count; i++) {
-        struct node *node = &tree->nodes[i];
-        bool is_free = node->listen_port && !node_child_at_port(node, node->listen_port);
-        if (node->levels > 1) /* the tunnel has one socket: where the port can be the same it is */
-            node->inner_port = is_free ? node->listen_port : choose_port(node, random);
+}
+
+/* Another than the node has the port of its virtual socket. */
+static bool port_is_anothers(const struct node *node)
+{
+    bool is_taken = node->listen_port == node->carrier->inner_port;
+    for (const struct node *at = node->carrier->first_child; at; at = at->next_sibling)
+        is_taken |= at != node && at->listen_port == node->listen_port;
+    return is_taken;
+}
+
+/* Those that are written first, then those that are chosen and stay where they can. */
+static void choose_ports(struct tree *tree)
+{
+    struct node *node = NULL;
+    while ((node = tree_next(tree, node))) {
+        uint16_t written = node->configured->tunnel.listen_port;
+        if (written || !node->carrier)
+            node->listen_port = written;
+        if (node->levels == 1)
+            node->inner_port = 0;
     }
-    for (uint32_t i = 0; i < tree->count; i++) {
-        const struct tunnel_description *from = &network->tunnels[i];
-        for (uint32_t p = 0; p < from->peer_count; p++) {
-            if (from->peers[p].has_endpoint)
-                tree_set_endpoint(tree, tree->nodes[i].peers[p], &from->peers[p].endpoint);
+    while ((node = tree_next(tree, node))) {
+        bool is_chosen = node->carrier && !node->configured->tunnel.listen_port;
+        if (is_chosen && (!node->listen_port || port_is_anothers(node))) {
+            node->listen_port = 0;
+            node->listen_port = choose_port(node->carrier, tree->random);
         }
     }
-    for (uint32_t i = 0; i < tree->count; i++) {
-        if (!tree->nodes[i].carrier)
-            mtu_update(tree, &tree->nodes[i]); /* what is configured holds from the start */
+    while ((node = tree_next(tree, node))) {
+        uint16_t port = node->inner_port;
+        node->inner_port = 0;
+        if (node->levels == 1)
+            continue;
+        /* The tunnel has one socket: where the port can be the same it is. */
+        if (!port || node_child_at_port(node, port))
+            port = node->listen_port;
+        if (!port || node_child_at_port(node, port))
+            port = choose_port(node, tree->random);
+        node->inner_port = port;
     }
+}
+
+void tree_link(struct tree *tree, struct tree_addresses *addresses)
+{
+    struct node *node = NULL;
+    trie_wipe(&tree->addresses.all);
+    trie_wipe(&tree->addresses.host);
+    tree->addresses = *addresses;
+    link_carriers(tree);
+    while ((node = tree_next(tree, node))) {
+        node->levels = ways_levels(node);
+        take_addresses(node);
+    }
+    choose_ports(tree);
+    while ((node = tree_next(tree, node))) {
+        struct peer *peer = NULL;
+        while ((peer = node_next_peer(node, peer)))
+            ways_find(tree, peer);
+        ways_find_riders(node); /* now that each knows its fellow */
+    }
+    while ((node = tree_next(tree, node))) {
+        if (!node->carrier)
+            mtu_update(tree, node); /* what is configured holds from the start */
+    }
+}
+
+static bool add_nodes(struct tree *tree, const struct network_description *network, char *why,
+                      size_t why_bytes)
+{
+    if (!tree_reserve_nodes(tree, (uint32_t)network->tunnel_count)) {
+        snprintf(why, why_bytes, "no memory for %zu tunnels", network->tunnel_count);
+        return false;
+    }
+    for (size_t i = 0; i < network->tunnel_count; i++) {
+        const struct tunnel_description *from = &network->tunnels[i];
+        struct node *node = node_new(tree->memory, tree->random, from, NULL);
+        if (!node)
+            return refuse(why, why_bytes, from->name, "no memory");
+        tree_add_node(tree, node);
+        if (!add_peers(tree, node, from, why, why_bytes))
+            return false;
+    }
+    for (size_t i = 0; i < network->tunnel_count; i++) {
+        int carrier = network->tunnels[i].carrier;
+        if (carrier != TUNNEL_NO_CARRIER)
+            tree->nodes[i]->configured->carrier = tree->nodes[carrier];
+    }
+    return true;
 }
 
 bool tree_init(struct tree *tree, const struct memory *memory, const struct random_source *random,
                const struct network_description *network, uint32_t packet_most_bytes, char *why,
                size_t why_bytes)
 {
-    *tree = (struct tree){.memory = memory, .packet_most_bytes = packet_most_bytes,
-                          .nat_ipv4 = network->nat_ipv4, .nat_ipv6 = network->nat_ipv6};
-    trie_init(&tree->addresses, memory);
-    trie_init(&tree->host_addresses, memory);
+    struct tree_addresses addresses;
+    *tree = (struct tree){
+        .memory = memory, .random = random, .packet_most_bytes = packet_most_bytes};
+    list_init(&tree->order);
+    trie_init(&tree->addresses.all, memory);
+    trie_init(&tree->addresses.host, memory);
     trie_init(&tree->routes.trie, memory);
     if (network->tunnel_count == 0 || description_depth(network) == 0) {
         snprintf(why, why_bytes, "the tunnels do not form a tree of depth 1 to %d",
                  NETWORK_DEPTH_MOST);
         return false;
     }
-    tree->capacity = network->tunnel_count;
-    tree->nodes = memory_take(memory, tree->capacity * sizeof(*tree->nodes));
-    bool built = tree->nodes != NULL;
-    for (unsigned ipv6 = 0; built && ipv6 < 2; ipv6++) {
-        struct prefix host = prefix_host(ipv6 ? &tree->nat_ipv6 : &tree->nat_ipv4);
-        built = !host.address.family || trie_insert(&tree->host_addresses, &host, tree);
-    }
-    if (!built)
-        snprintf(why, why_bytes, "no memory for %zu tunnels", network->tunnel_count);
-    for (uint32_t i = 0; built && i < network->tunnel_count; i++)
-        built = init_node(tree, random, network, i, why, why_bytes);
+    bool built = add_nodes(tree, network, why, why_bytes);
     if (built && !endpoints_init(&tree->endpoints, memory, random, tree->peer_count)) {
         snprintf(why, why_bytes, "no memory for %u endpoints", tree->peer_count);
         built = false;
     }
-    if (built) {
-        link_nodes(tree, random, network);
-        built = tree_routes_init(&tree->routes, memory, network, why, why_bytes);
+    if (built && !tree_addresses_init(&addresses, tree, &network->nat_ipv4, &network->nat_ipv6)) {
+        snprintf(why, why_bytes, "no memory for the addresses");
+        built = false;
     }
+    if (built)
+        tree_link(tree, &addresses);
+    built = built && tree_routes_init(&tree->routes, tree, why, why_bytes);
     if (!built)
         tree_wipe(tree);
     return built;
@@ -302,23 +294,23 @@ bool tree_init(struct tree *tree, const struct memory *memory, const struct rand
 
 void tree_wipe(struct tree *tree)
 {
-    for (uint32_t i = 0; i < tree->count; i++) {
-        struct node *node = &tree->nodes[i];
-        memory_give(tree->memory, node->hops, node->peer_capacity * sizeof(*node->hops));
-        memory_give(tree->memory, node->peers, node->peer_capacity * sizeof(*node->peers));
-        tunnel_wipe(&node->tunnel);
+    for (uint32_t i = 0; i < tree->slots; i++) {
+        if (tree->nodes[i])
+            node_free(tree->memory, tree->nodes[i]);
     }
     memory_give(tree->memory, tree->nodes, tree->capacity * sizeof(*tree->nodes));
-    trie_wipe(&tree->addresses);
-    trie_wipe(&tree->host_addresses);
+    tree_addresses_wipe(&tree->addresses);
     endpoints_wipe(&tree->endpoints);
     routes_wipe(&tree->routes);
     *tree = (struct tree){.memory = tree->memory};
+    list_init(&tree->order);
 }
+
+/* ---- scope ---- */
 
 bool tree_is_of_this_host(const struct tree *tree, const struct address *address)
 {
-    return address_is_inside_a_host(address) || trie_lookup(&tree->host_addresses, address);
+    return address_is_inside_a_host(address) || trie_lookup(&tree->addresses.host, address);
 }
 
 bool tree_is_out_of_scope(const struct tree *tree, const struct node *node,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The tunnel tree (a forest): who carries whom, how each peer's datagrams leave, what fits where.
- * Built once from a description; endpoints and MTUs change while it lives. */
+/* The tunnel tree (a forest): who carries whom, what fits where. Built from a description; live.h changes
+ * it, ways.h finds how each peer's datagrams leave. */
 #ifndef ENGINE_TREE_H
 #define ENGINE_TREE_H
 
@@ -21,18 +21,24 @@ bool tree_is_of_this_host(const struct tree *tree, const struct address *address
 bool tree_is_out_of_scope(const struct tree *tree, const struct node *node,
                           const struct address *address);
 
-/* The peer's endpoint moved: finds its way out again. Children's MTU may change with it. */
-void tree_set_endpoint(struct tree *tree, struct peer *peer, const struct endpoint *endpoint);
 /* A root's MTU; those that it carries follow. 0: unknown. */
 void tree_set_root_mtu(struct tree *tree, struct node *root, uint32_t mtu_bytes);
 
-/* The node whose plaintext the peer's datagrams to this address are, NULL for the root's socket.
- * *fellow: who carries them, where that is the peer's own node; NULL there: itself (RULES A8). */
-struct node *tree_carrier_for(const struct peer *peer, const struct address *address,
-                              struct peer **fellow);
-/* A peer of the node is there, inside a fellow: nothing goes there from the node's own socket. */
-bool tree_hides(const struct node *node, const struct address *address);
 /* What a carried peer's datagrams find on their way (path_mtu.h); 0: nothing narrower than the carrier's. */
 void tree_set_path_mtu(struct tree *tree, struct peer *peer, uint32_t mtu_bytes);
+
+/* ---- for live changes ---- */
+
+/* False: no memory. */
+bool tree_reserve_nodes(struct tree *tree, uint32_t more);
+/* Gives the node a slot, for which there is room, and the last place in the order. */
+void tree_add_node(struct tree *tree, struct node *node);
+/* Of all nodes as they are wanted. False: no memory, and nothing to wipe. */
+bool tree_addresses_init(struct tree_addresses *addresses, const struct tree *tree,
+                         const struct address *nat_ipv4, const struct address *nat_ipv6);
+void tree_addresses_wipe(struct tree_addresses *addresses);
+/* Finds all anew that follows from what is configured, but the routes: carriers, ports, ways, MTUs. Takes
+ * the addresses. What was learnt stays where it still holds. */
+void tree_link(struct tree *tree, struct tree_addresses *addresses);
 
 #endif

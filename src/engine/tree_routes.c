@@ -3,139 +3,169 @@
 
 #include <stdio.h>
 
-/* The tunnels' route lists in the shape that route/ takes: default routes are the peers' AllowedIPs,
- * and each name server is a host route. Gathered into one array for all tunnels. */
+/* The nodes' route lists in the shape that route/ takes, by slot: default routes are the AllowedIPs,
+ * and each name server is a host route. Gathered into one array for all nodes. */
 struct route_lists {
+    const struct memory *memory;
     struct routes_tunnel *tunnels;
     size_t count;
     struct prefix *includes;
+    size_t include_count;
     size_t capacity;
 };
 
-static bool has_prefix(const struct prefix *prefixes, size_t count, const struct prefix *prefix)
-{
-    for (size_t i = 0; i < count; i++) {
-        if (prefix_is_equal(&prefixes[i], prefix))
-            return true;
-    }
-    return false;
-}
-
 /* Exactly this prefix is one of its Routes, or of the AllowedIPs that stand for them. */
-static bool routes_prefix(const struct tunnel_description *tunnel, const struct prefix *prefix)
+static bool routes_prefix(const struct node *node, const struct prefix *prefix)
 {
-    bool is_routed = has_prefix(tunnel->routes, tunnel->route_count, prefix);
-    for (size_t p = 0; tunnel->routes_are_default && p < tunnel->peer_count && !is_routed; p++)
-        is_routed = has_prefix(tunnel->peers[p].allowed_ips, tunnel->peers[p].allowed_ips_count,
-                               prefix);
+    const struct tunnel_description *tunnel = &node_wanted(node)->tunnel;
+    bool is_routed =
+        tunnel->routes_are_default && trie_get(&node->tunnel.allowed_ips, prefix) != NULL;
+    for (size_t i = 0; !is_routed && !tunnel->routes_are_default && i < tunnel->route_count; i++)
+        is_routed = prefix_is_equal(&tunnel->routes[i], prefix);
     return is_routed;
 }
 
 /* It names the server, and a peer of its would take a query: a route to one that nobody takes would
  * end every name there. */
-static bool can_ask(const struct tunnel_description *tunnel, const struct address *server)
+static bool can_ask(const struct node *node, const struct address *server)
 {
-    bool is_named = false, is_allowed = false;
-    for (size_t d = 0; d < tunnel->dns_count; d++)
-        is_named |= address_is_equal(&tunnel->dns[d], server);
-    for (size_t p = 0; p < tunnel->peer_count && is_named && !is_allowed; p++)
-        for (size_t a = 0; a < tunnel->peers[p].allowed_ips_count && !is_allowed; a++)
-            is_allowed = prefix_contains(&tunnel->peers[p].allowed_ips[a], server);
-    return is_allowed;
+    const struct tunnel_description *tunnel = &node_wanted(node)->tunnel;
+    bool is_named = false;
+    for (size_t i = 0; i < tunnel->dns_count; i++)
+        is_named |= address_is_equal(&tunnel->dns[i], server);
+    return is_named && trie_lookup(&node->tunnel.allowed_ips, server);
+}
+
+/* `node` is `carrier`, or carried by it, directly or further in. */
+static bool rides(const struct node *node, const struct node *carrier)
+{
+    while (node && node != carrier)
+        node = node_wanted(node)->carrier;
+    return node;
 }
 
 /* RULES G3: of those that can ask a server that they name the deepest has its host route, then the
  * first in file order; and a route that somebody wrote goes before one that follows from DNS. So no
  * two ever tie (A2). */
-static bool has_name_server_route(const struct network_description *network, size_t tunnel,
+static bool has_name_server_route(const struct tree *tree, const struct node *node,
                                   const struct address *server)
 {
     struct prefix host = prefix_host(server);
-    if (!can_ask(&network->tunnels[tunnel], server))
+    uint32_t depth = node_wanted_depth(node);
+    bool is_before = true; /* in file order */
+    if (!can_ask(node, server))
         return false;
-    for (size_t i = 0; i < network->tunnel_count; i++) {
-        const struct tunnel_description *other = &network->tunnels[i];
-        size_t depth = description_depth_of(network, tunnel);
-        size_t other_depth = description_depth_of(network, i);
-        if (i != tunnel && can_ask(other, server) &&
-            (other_depth > depth || (other_depth == depth && i < tunnel)))
+    for (struct node *other = NULL; (other = tree_next(tree, other));) {
+        uint32_t other_depth = node_wanted_depth(other);
+        if (other == node)
+            is_before = false;
+        else if (can_ask(other, server) &&
+                 (other_depth > depth || (other_depth == depth && is_before)))
             return false;
-        bool are_related =
-            description_rides(network, i, tunnel) || description_rides(network, tunnel, i);
-        if (!are_related && routes_prefix(other, &host))
+        if (!rides(node, other) && !rides(other, node) && routes_prefix(other, &host))
             return false;
     }
     return true;
 }
 
-static bool gather_lists(const struct memory *memory, const struct network_description *network,
-                         struct route_lists *lists)
+static void add_include(struct route_lists *lists, struct routes_tunnel *list,
+                        const struct prefix *prefix)
 {
-    *lists = (struct route_lists){.count = network->tunnel_count, .capacity = 1};
-    for (size_t i = 0; i < lists->count; i++) {
-        lists->capacity += network->tunnels[i].route_count + network->tunnels[i].dns_count;
-        for (size_t p = 0; p < network->tunnels[i].peer_count; p++)
-            lists->capacity += network->tunnels[i].peers[p].allowed_ips_count;
+    lists->includes[lists->include_count++] = *prefix;
+    list->include_count++;
+}
+
+struct gathering {
+    struct route_lists *lists;
+    struct routes_tunnel *list;
+};
+
+static void gather_allowed_ip(void *context, const struct prefix *prefix, void *value)
+{
+    struct gathering *gathering = context;
+    (void)value;
+    add_include(gathering->lists, gathering->list, prefix);
+}
+
+static void gather_node(const struct tree *tree, const struct node *node,
+                        struct route_lists *lists)
+{
+    const struct configured *wanted = node_wanted(node);
+    const struct tunnel_description *tunnel = &wanted->tunnel;
+    struct routes_tunnel *list = &lists->tunnels[node->index];
+    struct gathering gathering = {lists, list};
+    *list = (struct routes_tunnel){.carrier = wanted->carrier ? (int)wanted->carrier->index : -1,
+                                   .includes = lists->includes + lists->include_count,
+                                   .exceptions = tunnel->route_exceptions,
+                                   .exception_count = tunnel->route_exception_count};
+    if (tunnel->routes_are_default)
+        trie_walk(&node->tunnel.allowed_ips, gather_allowed_ip, &gathering);
+    for (size_t i = 0; !tunnel->routes_are_default && i < tunnel->route_count; i++)
+        add_include(lists, list, &tunnel->routes[i]);
+    for (size_t i = 0; i < tunnel->dns_count; i++) {
+        struct prefix host = prefix_host(&tunnel->dns[i]);
+        if (has_name_server_route(tree, node, &tunnel->dns[i]))
+            add_include(lists, list, &host);
     }
-    lists->tunnels = memory_take(memory, lists->count * sizeof(*lists->tunnels));
-    lists->includes = memory_take(memory, lists->capacity * sizeof(*lists->includes));
-    if (!lists->tunnels || !lists->includes)
+}
+
+static void lists_wipe(struct route_lists *lists)
+{
+    memory_give(lists->memory, lists->tunnels, lists->count * sizeof(*lists->tunnels));
+    memory_give(lists->memory, lists->includes, lists->capacity * sizeof(*lists->includes));
+}
+
+/* False: no memory, and nothing to wipe. */
+static bool lists_init(struct route_lists *lists, const struct tree *tree)
+{
+    const struct node *node = NULL;
+    *lists = (struct route_lists){.memory = tree->memory, .count = tree->slots, .capacity = 1};
+    while ((node = tree_next(tree, node))) {
+        const struct tunnel_description *tunnel = &node_wanted(node)->tunnel;
+        lists->capacity += tunnel->dns_count + (tunnel->routes_are_default
+                                                    ? node->tunnel.allowed_ips.prefixes
+                                                    : tunnel->route_count);
+    }
+    lists->tunnels = memory_take(tree->memory, lists->count * sizeof(*lists->tunnels));
+    lists->includes = memory_take(tree->memory, lists->capacity * sizeof(*lists->includes));
+    if (!lists->tunnels || !lists->includes) {
+        lists_wipe(lists);
         return false;
-    struct prefix *next = lists->includes;
-    for (size_t i = 0; i < lists->count; i++) {
-        const struct tunnel_description *from = &network->tunnels[i];
-        struct routes_tunnel *list = &lists->tunnels[i];
-        *list = (struct routes_tunnel){.carrier = from->carrier,
-                                       .includes = next,
-                                       .exceptions = from->route_exceptions,
-                                       .exception_count = from->route_exception_count};
-        for (size_t r = 0; !from->routes_are_default && r < from->route_count; r++)
-            *next++ = from->routes[r];
-        for (size_t p = 0; from->routes_are_default && p < from->peer_count; p++) {
-            for (size_t a = 0; a < from->peers[p].allowed_ips_count; a++)
-                *next++ = from->peers[p].allowed_ips[a];
-        }
-        for (size_t d = 0; d < from->dns_count; d++) {
-            if (has_name_server_route(network, i, &from->dns[d]))
-                *next++ = prefix_host(&from->dns[d]);
-        }
-        list->include_count = (size_t)(next - list->includes);
     }
+    for (size_t i = 0; i < lists->count; i++)
+        lists->tunnels[i] = (struct routes_tunnel){.carrier = -1}; /* a free slot routes nothing */
+    while ((node = tree_next(tree, node)))
+        gather_node(tree, node, lists);
     return true;
 }
 
-static void give_lists(const struct memory *memory, struct route_lists *lists)
-{
-    memory_give(memory, lists->tunnels, lists->count * sizeof(*lists->tunnels));
-    memory_give(memory, lists->includes, lists->capacity * sizeof(*lists->includes));
-}
-
-bool tree_routes_walk_losses(const struct memory *memory,
-                                const struct network_description *network,
-                                void (*visit)(void *context, const struct routes_loss *loss),
-                                void *context)
+bool tree_routes_walk_losses(const struct tree *tree,
+                             void (*visit)(void *context, const struct routes_loss *loss),
+                             void *context)
 {
     struct route_lists lists;
-    bool done = gather_lists(memory, network, &lists) &&
-                routes_walk_losses(memory, lists.tunnels, lists.count, visit, context);
-    give_lists(memory, &lists);
+    if (!lists_init(&lists, tree))
+        return false;
+    bool done = routes_walk_losses(tree->memory, lists.tunnels, lists.count, visit, context);
+    lists_wipe(&lists);
     return done;
 }
 
-bool tree_routes_init(struct routes *routes, const struct memory *memory,
-                         const struct network_description *network, char *why, size_t why_bytes)
+bool tree_routes_init(struct routes *routes, const struct tree *tree, char *why, size_t why_bytes)
 {
     struct route_lists lists;
     struct routes_conflict conflict = {.tunnel = -1};
     char prefix[PREFIX_TEXT_BYTES];
-    bool fits = gather_lists(memory, network, &lists) &&
-                routes_init(routes, memory, lists.tunnels, lists.count, &conflict);
-    give_lists(memory, &lists);
+    bool fits = lists_init(&lists, tree);
+    if (fits) {
+        fits = routes_init(routes, tree->memory, lists.tunnels, lists.count, &conflict);
+        lists_wipe(&lists);
+    }
     if (!fits && conflict.tunnel < 0)
         snprintf(why, why_bytes, "no memory for the routes");
     else if (!fits)
         snprintf(why, why_bytes, "tunnels %s and %s both route %s and neither carries the other",
-                 network->tunnels[conflict.tunnel].name, network->tunnels[conflict.other].name,
+                 tree->nodes[conflict.tunnel]->name, tree->nodes[conflict.other]->name,
                  prefix_format(&conflict.prefix, prefix));
     return fits;
 }

@@ -1,19 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* A description's routes, as route/ takes them: Routes, the AllowedIPs that stand for them, and a host
- * route for each name server (RULES A1, A2, G3). */
+/* A tree's routes, as route/ takes them: Routes, the AllowedIPs that stand for them, and a host route for
+ * each name server (RULES A1, A2, G3). Of the tree as it is wanted, where a change is under way. */
 #ifndef ENGINE_TREE_ROUTES_H
 #define ENGINE_TREE_ROUTES_H
 
-#include "engine/description.h"
-#include "route/routes.h"
+#include "engine/node.h"
 
-/* False: refused, `why` says what, and there is nothing to wipe. */
-bool tree_routes_init(struct routes *routes, const struct memory *memory,
-                         const struct network_description *network, char *why, size_t why_bytes);
+/* Winners are the nodes' slots. False: refused, `why` says what, and there is nothing to wipe. */
+bool tree_routes_init(struct routes *routes, const struct tree *tree, char *why, size_t why_bytes);
 /* What each carrier loses to those it carries (RULES A3): see routes_walk_losses. */
-bool tree_routes_walk_losses(const struct memory *memory,
-                                const struct network_description *network,
-                                void (*visit)(void *context, const struct routes_loss *loss),
-                                void *context);
+bool tree_routes_walk_losses(const struct tree *tree,
+                             void (*visit)(void *context, const struct routes_loss *loss),
+                             void *context);
 
 #endif
