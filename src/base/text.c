@@ -3,6 +3,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 void text_init(struct text *text, char *bytes, size_t capacity_bytes)
 {
@@ -23,4 +24,19 @@ void text_append(struct text *text, const char *format, ...)
         return;
     }
     text->len += (size_t)len;
+}
+
+void text_append_word(struct text *text, const char *word)
+{
+    static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+                                "_./+:@%=,-";
+    size_t len = strlen(word);
+    if (len > 0 && strspn(word, plain) == len) {
+        text_append(text, "%s", word);
+        return;
+    }
+    text_append(text, "'");
+    for (; *word; word++)
+        text_append(text, *word == '\'' ? "'\\''" : "%c", *word);
+    text_append(text, "'");
 }

@@ -15,5 +15,7 @@ struct text {
 
 void text_init(struct text *text, char *bytes, size_t capacity_bytes);
 void text_append(struct text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* One word of a shell's command, quoted where it needs to be. */
+void text_append_word(struct text *text, const char *word);
 
 #endif

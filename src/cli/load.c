@@ -144,30 +144,15 @@ static bool is_up(const char *network)
 
 static const char *named; /* the argument that load_network_name was given */
 
-/* In single quotes where a shell would read it otherwise. */
-static void append_word(struct text *text, const char *word)
-{
-    bool is_plain = word[strspn(word, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-                                      "0123456789_=+.,:@%/-")] == '\0';
-    if (is_plain) {
-        text_append(text, "%s", word);
-        return;
-    }
-    text_append(text, "'");
-    for (; *word; word++)
-        text_append(text, *word == '\'' ? "'\\''" : "%c", *word);
-    text_append(text, "'");
-}
-
 const char *load_advise_up(const char *network, char text[LOAD_ADVICE_BYTES])
 {
     struct text writer;
     text_init(&writer, text, LOAD_ADVICE_BYTES);
     text_append(&writer, "`hopwire up ");
     if (named && load_has_file(named))
-        append_word(&writer, named);
+        text_append_word(&writer, named);
     else if (load_has_file(network))
-        append_word(&writer, network);
+        text_append_word(&writer, network);
     else
         text_append(&writer, "FILE");
     text_append(&writer, "`");

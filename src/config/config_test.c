@@ -213,8 +213,8 @@ static void test_i1_inline_keys_beat_the_included_ones(void)
     CHECK_EQUAL(office->peers[0].preshared_key[0], 1);
     CHECK_EQUAL(office->peers[0].persistent_keepalive_s, 25);
     CHECK_EQUAL(office->peers[1].allowed_ips_count, 0);
-    CHECK(said(CONFIG_WARNING, "a.conf:10: PrivateKeyFile: others can read the key file "
-                               "office.key; run: chmod 600 office.key"));
+    CHECK(said(CONFIG_WARNING, "a.conf:10: PrivateKeyFile: others can read the key file; run: "
+                               "chmod 600 office.key"));
     done(config);
 }
 

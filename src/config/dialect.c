@@ -339,8 +339,6 @@ void dialect_read(struct loader *loader, const char *path, const struct config_p
     }
     if (source.others_can_read && scan.holds_key) {
         struct config_place whole = {.file = path};
-        config_messages_add(loader->messages, CONFIG_WARNING, &whole,
-                            "others can read this file, which holds keys; run: chmod 600 %.200s",
-                            path);
+        source_tell_readable(loader, &whole, "this file, which holds keys", path);
     }
 }

@@ -4,8 +4,11 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "base/text.h"
 #include "config/keytext.h"
 #include "config/syntax.h"
+
+#define WORD_BYTES 256
 
 static void give_back(struct loader *loader, struct config_file *file)
 {
@@ -75,6 +78,26 @@ char *source_path(struct loader *loader, const char *from, const char *path)
     return joined;
 }
 
+/* A command is named only if it works as it stands: with the whole name, as it is. */
+void source_tell_readable(struct loader *loader, const struct config_place *place, const char *what,
+                          const char *path)
+{
+    char word[WORD_BYTES];
+    struct text text;
+    text_init(&text, word, sizeof(word));
+    text_append(&text, path[0] == '-' ? "./" : "");
+    text_append_word(&text, path);
+    bool is_whole = !text.is_cut;
+    for (const unsigned char *c = (const unsigned char *)path; *c; c++)
+        is_whole &= *c >= ' ' && *c != 0x7f && *c != 0xc2; /* of a message they become "?" */
+    if (is_whole)
+        config_messages_add(loader->messages, CONFIG_WARNING, place,
+                            "others can read %s; run: chmod 600 %s", what, word);
+    else
+        config_messages_add(loader->messages, CONFIG_WARNING, place,
+                            "others can read %s; let only its owner (chmod 600)", what);
+}
+
 bool source_key(struct loader *loader, const struct config_place *place, const char *path,
                 uint8_t key[32])
 {
@@ -95,8 +118,6 @@ bool source_key(struct loader *loader, const struct config_place *place, const c
         return false;
     }
     if (source.others_can_read)
-        config_messages_add(loader->messages, CONFIG_WARNING, place,
-                            "others can read the key file %.200s; run: chmod 600 %.200s", joined,
-                            joined);
+        source_tell_readable(loader, place, "the key file", joined);
     return true;
 }

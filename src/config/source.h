@@ -42,6 +42,9 @@ bool source_read(struct loader *loader, const char *path, const struct config_pl
                  struct source *source);
 /* A path written in the file `from`, relative to it; NULL: no memory. */
 char *source_path(struct loader *loader, const char *from, const char *path);
+/* Warns that others than its owner can read `what`, the file of this path, and how that ends. */
+void source_tell_readable(struct loader *loader, const struct config_place *place, const char *what,
+                          const char *path);
 /* Reads the one key that a file holds, and warns when others can read it. */
 bool source_key(struct loader *loader, const struct config_place *place, const char *path,
                 uint8_t key[32]);

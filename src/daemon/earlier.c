@@ -19,10 +19,10 @@ static int refuse_elsewhere(const char *network, const struct state *state, stru
     char path[NETNS_PATH_BYTES];
     if (state_is_of_this_namespace(state) || !netns_find(state->network_namespace, path))
         return 0;
-    text_append(why,
-                "it was up in another network namespace, where its rules still lie: `nsenter "
-                "--net=%s hopwire down %s` removes them",
-                path, network);
+    text_append(why, "it was up in another network namespace, where its rules still lie: `nsenter "
+                     "--net=");
+    text_append_word(why, path);
+    text_append(why, " hopwire down %s` removes them", network);
     return -EXDEV;
 }
 

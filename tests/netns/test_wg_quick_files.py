@@ -334,6 +334,32 @@ def I1_random_changes_mean_what_wg_quick_and_wg_make_of_them():
 
 
 @tap.test
+def I1_the_command_that_closes_a_file_to_others_works_as_it_stands():
+    """Whatever the file is called; of a name that does not fit into the sentence there is no command."""
+    host, text = readers.host, read(os.path.join(CORPUS, "crlf.conf"))
+    for name in ("plain.conf", "two words.conf", "it's $HOME.conf", "-rf.conf", "a;b&c.conf",
+                 'say "hi" `id`.conf', "zürich.conf", "x" * 240 + ".conf"):
+        path = os.path.join(host.dir, name)
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+        os.chmod(path, 0o644)
+
+        def told():
+            argument = os.path.join(".", name) if name[0] == "-" else name
+            result = host.run("sh", "-c", 'cd "$0" && "$1" check "$2"', host.dir, hopwire_binary(),
+                              argument, check=False)
+            return [line for line in result.stderr.splitlines() if "others can read" in line]
+        (line,) = told()
+        _, has_command, command = line.partition("; run: ")
+        if not has_command:
+            tap.check(len(name) > 200, f"a command for {name}: {line}")
+            tap.contains(line, "let only its owner (chmod 600)", "what to do by hand")
+            continue
+        host.run("sh", "-c", f'cd "$0" && {command}', host.dir)
+        tap.equal(told(), [], f"what is said after {command}")
+
+
+@tap.test
 def I1_an_endpoint_that_only_its_interface_tells_is_reached():
     relay, client, own = lab.host("relay"), lab.host("client"), Key()
     lab.link(client, "eth0", relay, "eth0")
