@@ -17,6 +17,12 @@
 #define WARP                                                                                       \
     "WARP's, for bytes that plain WireGuard sends as 0; remove the line to do that, which most "   \
     "accounts allow"
+#define WIRESOCK_APPS                                                                              \
+    "WireSock's, to choose programs, and here all use the tunnels; remove the line, and choose "   \
+    "destinations by AllowedIPs"
+#define WIRESOCK_PROXY                                                                             \
+    "WireSock's, to reach the server through a proxy, and here datagrams go to it straight; "      \
+    "remove the line where that can be"
 #define TUNSAFE_BLOCKS                                                                             \
     "TunSafe's kill switch; remove the line, and write KillSwitch = on into [Network] of a file "  \
     "with [Tunnel NAME] and Config = THIS FILE"
@@ -33,6 +39,20 @@ static const struct {
     {"I2", NULL, ADDS_JUNK},   {"I3", NULL, ADDS_JUNK},   {"I4", NULL, ADDS_JUNK},
     {"I5", NULL, ADDS_JUNK},   {"J1", NULL, ADDS_JUNK},   {"J2", NULL, ADDS_JUNK},
     {"J3", NULL, ADDS_JUNK},   {"Itime", "*", ADDS_JUNK},
+    {"AdvancedSecurity", "off", OBFUSCATES},
+    {"DisallowedIPs", NULL,
+     "WireSock's; remove the line, and write Routes = !PREFIX in [Tunnel NAME] of a file with "
+     "Config = THIS FILE"},
+    {"AllowedApps", NULL, WIRESOCK_APPS},
+    {"DisallowedApps", NULL, WIRESOCK_APPS},
+    {"BypassLanTraffic", "false",
+     "WireSock's; remove the line, and write AllowLAN = on into [Network] of a file with [Tunnel "
+     "NAME] and Config = THIS FILE"},
+    {"VirtualAdapterMode", "*", "WireSock's, to make an interface, as there always is one here"},
+    {"Socks5Proxy", NULL, WIRESOCK_PROXY},
+    {"Socks5ProxyUsername", NULL, WIRESOCK_PROXY},
+    {"Socks5ProxyPassword", NULL, WIRESOCK_PROXY},
+    {"Socks5ProxyAllTraffic", "false", WIRESOCK_PROXY},
     {"Reserved", "0,0,0", WARP}, {"ClientId", "AAAA", WARP},
     {"IncludedApplications", NULL, CHOOSES_APPS},
     {"ExcludedApplications", NULL, CHOOSES_APPS},
@@ -91,6 +111,12 @@ static bool is_neutral(const char *value, const char *neutral)
     return *neutral == '\0';
 }
 
+/* "AmneziaWG's", with which each sentence begins. */
+static size_t whose_len(const char *says)
+{
+    return (size_t)(strstr(says, "'s") - says) + 2;
+}
+
 bool foreign_key(struct loader *loader, struct config_place *place, const char *key,
                  const char *value)
 {
@@ -100,7 +126,8 @@ bool foreign_key(struct loader *loader, struct config_place *place, const char *
         place->key = keys[i].name;
         if (is_neutral(value, keys[i].neutral))
             config_messages_add(loader->messages, CONFIG_NOTICE, place,
-                                "no key of WireGuard's, and without effect as it stands here");
+                                "%.*s, no key of WireGuard's, and without effect as it stands here",
+                                (int)whose_len(keys[i].says), keys[i].says);
         else
             config_messages_add(loader->messages, CONFIG_ERROR, place, "%s", keys[i].says);
         return true;

@@ -358,9 +358,11 @@ static void test_i1_values_of_amneziawg_that_are_plain_wireguard_s_are_no_hindra
 {
     struct config *config =
         load(HEAD "Jc = 0\nJmin = 40\nJmax = 70\nS1 = 0\nS2=0\nH1 = 1\nH2 = 2\nH3=3\nH4 = 4\n"
-                  "I1 =\n" PEER "Reserved = [0, 0, 0]\n");
-    CHECK(said(CONFIG_NOTICE, "n.conf:3: Jc: no key of WireGuard's, and without effect"));
-    CHECK(said(CONFIG_NOTICE, "n.conf:15: Reserved: no key of WireGuard's, and without effect"));
+                  "I1 =\nDisallowedIPs =\nAdvancedSecurity = off\n" PEER "Reserved = [0, 0, 0]\n");
+    CHECK(said(CONFIG_NOTICE, "n.conf:12: I1: AmneziaWG's, no key of WireGuard's, and without effect"));
+    CHECK(said(CONFIG_NOTICE, "n.conf:13: DisallowedIPs: WireSock's, no key of WireGuard's"));
+    CHECK(said(CONFIG_NOTICE, "n.conf:3: Jc: AmneziaWG's, no key of WireGuard's, and without effect"));
+    CHECK(said(CONFIG_NOTICE, "n.conf:17: Reserved: WARP's, no key of WireGuard's, and without effect"));
     done(config);
 }
 
