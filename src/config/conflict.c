@@ -261,13 +261,23 @@ static void warn_of_families(struct loader *loader, size_t index)
         if (has_family(tunnel, families[f]) || !find_others(loader, index, &others))
             continue;
         const struct prefix *sent = find_sent_route(tunnel, families[f], &others);
-        if (sent)
-            config_messages_add(loader->messages, CONFIG_WARNING, place,
-                                "no IPv%d address, but %s is routed into \"%s\": every packet to "
-                                "it is refused; add an address, or %s",
-                                families[f], prefix_format(sent, text), tunnel->name,
-                                notes->is_plain ? "remove it from AllowedIPs"
-                                                : "write Routes without it");
+        if (!sent)
+            continue;
+        prefix_format(sent, text);
+        /* Without it the family would go past the tunnels: the remedy of one is the other's fault. */
+        bool is_default = sent->len_bits <= 1;
+        const char *without =
+            notes->is_plain ? "remove it from AllowedIPs" : "write Routes without it";
+        config_messages_add(loader->messages, CONFIG_WARNING, place,
+                            "no IPv%d address, but %s is routed into \"%s\": every packet to it is "
+                            "refused; %s, or %s",
+                            families[f], text, tunnel->name,
+                            is_default ? "that keeps the family from going past the tunnels: leave "
+                                         "it so"
+                                       : without,
+                            families[f] == FAMILY_IPV4
+                                ? "add the IPv4 address to Address that the other end gives you"
+                                : "add the IPv6 address to Address that the other end gives you");
     }
 }
 

@@ -71,7 +71,12 @@ static void test_a7_a_routed_family_without_an_address_is_told(void)
     char said[CONFIG_MESSAGE_BYTES];
     CHECK_EQUAL(warnings_of(TUNNEL("a", "10.0.0.1", "", EVERYTHING), said), 1);
     CHECK_TEXT(said, "n.conf:3: Address: no IPv6 address, but ::/0 is routed into \"a\": every "
-                     "packet to it is refused; add an address, or write Routes without it");
+                     "packet to it is refused; that keeps the family from going past the tunnels: "
+                     "leave it so, or add the IPv6 address to Address that the other end gives you");
+    CHECK_EQUAL(warnings_of(TUNNEL("a", "10.0.0.1", "", "10.0.0.0/8, fd00::/8"), said), 1);
+    CHECK_TEXT(said, "n.conf:3: Address: no IPv6 address, but fd00::/8 is routed into \"a\": every "
+                     "packet to it is refused; write Routes without it, or add the IPv6 address to "
+                     "Address that the other end gives you");
     CHECK_EQUAL(warnings_of(TUNNEL("a", "fc00::1", "", EVERYTHING), said), 1);
     CHECK_EQUAL(warnings_of(TUNNEL("a", BOTH, "", EVERYTHING), said), 0);
     CHECK_EQUAL(warnings_of(TUNNEL("a", "10.0.0.1", "Routes = !::/0\n", EVERYTHING), said), 0);
