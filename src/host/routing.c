@@ -14,7 +14,6 @@
 #include <string.h>
 
 #include "host/kernel_route.h"
-#include "host/routing_entries.h"
 #include "host/rule_order.h"
 #include "host/table_names.h"
 
@@ -455,7 +454,8 @@ int routing_update(struct netlink *netlink, struct routing *routing,
         result = want_all(routing, entries, count, &wanted, why);
     if (result < 0)
         return result;
-    result = routing_entries_lan(routing, entries, count, &lan.prefixes, &lan.count, why);
+    result = routing_entries_lan(routing->has_kill_switch, entries, count, &lan.prefixes,
+                                 &lan.count, why);
     if (result == 0)
         result = lay_with_rules(netlink, routing, &laid, &wanted, &lan, why);
     free(wanted.routes);

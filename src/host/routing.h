@@ -10,6 +10,7 @@
 #include "base/prefix.h"
 #include "engine/description.h"
 #include "host/netlink.h"
+#include "host/routing_entries.h"
 #include "host/sysctl.h"
 
 /* Marks and tables of networks count up from here: neither what wg-quick takes (51820 and up) nor
@@ -26,21 +27,6 @@ enum routing_mode {
     ROUTING_AUTO, /* two tables and rules of our own */
     ROUTING_OFF,  /* `Table = off`: no route, no rule */
     ROUTING_TABLE /* `Table = N`: all routes there, no rule */
-};
-
-enum routing_kind {
-    ROUTING_TUNNEL,      /* to the interface */
-    ROUTING_THROW,       /* an exception that no tunnel takes: the host's own routes decide */
-    ROUTING_UNREACHABLE, /* a family that nobody has */
-    ROUTING_LAN,         /* a link's own: like THROW, but main's default route never takes it */
-};
-
-struct routing_entry {
-    struct prefix prefix; /* masked; each at most once */
-    enum routing_kind kind;
-    uint32_t mtu_bytes;    /* of the path; 0: the interface's */
-    struct address source; /* the NAT address (F2) or the tunnel's own (B3); FAMILY_NONE: none */
-    bool is_tunnels;       /* of ROUTING_LAN: a tunnel has the same prefix */
 };
 
 /* What was laid out: plain data, enough to undo it; the state file keeps it. */

@@ -39,20 +39,20 @@ bool routing_entries_is_default(const struct prefix *prefix, unsigned halves)
 }
 
 /* Main goes before a default route, unless there is a kill switch. */
-static bool is_covered(const struct routing *routing, const struct routing_entry *entries,
+static bool is_covered(bool has_kill_switch, const struct routing_entry *entries,
                        size_t count, unsigned halves, const struct routing_entry *lan)
 {
     if (lan->is_tunnels)
         return true;
     for (size_t i = 0; i < count; i++)
         if (is_inside(&entries[i]) && prefix_covers(&entries[i].prefix, &lan->prefix) &&
-            (routing->has_kill_switch || !routing_entries_is_default(&entries[i].prefix, halves)))
+            (has_kill_switch || !routing_entries_is_default(&entries[i].prefix, halves)))
             return true;
     return false;
 }
 
-int routing_entries_lan(const struct routing *routing, const struct routing_entry *entries,
-                        size_t count, struct prefix **lan, size_t *lan_count, struct text *why)
+int routing_entries_lan(bool has_kill_switch, const struct routing_entry *entries, size_t count,
+                        struct prefix **lan, size_t *lan_count, struct text *why)
 {
     unsigned halves = routing_entries_halves(entries, count);
     size_t most = 0;
@@ -66,7 +66,7 @@ int routing_entries_lan(const struct routing *routing, const struct routing_entr
     }
     for (size_t i = 0; i < count; i++)
         if (entries[i].kind == ROUTING_LAN &&
-            is_covered(routing, entries, count, halves, &entries[i]))
+            is_covered(has_kill_switch, entries, count, halves, &entries[i]))
             (*lan)[(*lan_count)++] = entries[i].prefix;
     return 0;
 }

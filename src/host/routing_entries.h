@@ -3,7 +3,25 @@
 #ifndef HOST_ROUTING_ENTRIES_H
 #define HOST_ROUTING_ENTRIES_H
 
-#include "host/routing.h"
+#include <stddef.h>
+
+#include "base/prefix.h"
+#include "base/text.h"
+
+enum routing_kind {
+    ROUTING_TUNNEL,      /* to the interface */
+    ROUTING_THROW,       /* an exception that no tunnel takes: the host's own routes decide */
+    ROUTING_UNREACHABLE, /* a family that nobody has */
+    ROUTING_LAN,         /* a link's own: like THROW, but main's default route never takes it */
+};
+
+struct routing_entry {
+    struct prefix prefix; /* masked; each at most once */
+    enum routing_kind kind;
+    uint32_t mtu_bytes;    /* of the path; 0: the interface's */
+    struct address source; /* the NAT address (F2) or the tunnel's own (B3); FAMILY_NONE: none */
+    bool is_tunnels;       /* of ROUTING_LAN: a tunnel has the same prefix */
+};
 
 /* Which halves of the families' addresses go into tunnels or nowhere by an entry for all of each. */
 unsigned routing_entries_halves(const struct routing_entry *entries, size_t count);
@@ -11,7 +29,7 @@ unsigned routing_entries_halves(const struct routing_entry *entries, size_t coun
 bool routing_entries_is_default(const struct prefix *prefix, unsigned halves);
 /* The ROUTING_LAN that would go into a tunnel or nowhere without main's route: the rules must end
  * their search. *lan is malloc's, the caller frees it. 0, or -ENOMEM and a sentence. */
-int routing_entries_lan(const struct routing *routing, const struct routing_entry *entries,
-                        size_t count, struct prefix **lan, size_t *lan_count, struct text *why);
+int routing_entries_lan(bool has_kill_switch, const struct routing_entry *entries, size_t count,
+                        struct prefix **lan, size_t *lan_count, struct text *why);
 
 #endif
