@@ -24,6 +24,7 @@
     X(STAGE_FULL, "stage_full", "the oldest packet waiting for a handshake made room") \
     X(STAGE_EXPIRED, "stage_expired", "waited for a handshake that did not come") \
     X(SUPERSEDED, "superseded", "a staged initiation was replaced by a newer one") \
+    X(MOVED, "moved", "for or from a tunnel or peer that was removed or is reached another way") \
     X(POOL_EMPTY, "pool_empty", "no buffer left") \
     X(NO_SESSION, "no_session", "no session to send with") \
     X(SOCKET_FULL, "socket_full", "the socket took no more") \

@@ -154,8 +154,8 @@ static json_t *tunnel_json(const struct report *report, uint32_t index, instant_
     json_t *object = json_object(), *addresses = json_array(), *peers = json_array();
     for (size_t i = 0; i < described->address_count; i++)
         json_array_append_new(addresses, address_json(&described->addresses[i]));
-    for (uint32_t i = 0; i < tunnel.peer_count; i++)
-        json_array_append_new(peers, peer_json(report, index, i, now));
+    for (int i = -1; (i = engine_next_peer(engine, index, i)) >= 0;)
+        json_array_append_new(peers, peer_json(report, index, (uint32_t)i, now));
     json_object_set_new(object, "name", json_string(tunnel.name));
     json_object_set_new(object, "via",
                         is_root ? json_null()
@@ -209,8 +209,8 @@ char *report_status(const struct report *report, instant_ns now)
     uint64_t drops[VERDICT_COUNT];
     status_read_network_drops(engine, drops);
     json_t *object = json_object(), *tunnels = json_array();
-    for (uint32_t i = 0; i < status_tunnel_count(engine); i++)
-        json_array_append_new(tunnels, tunnel_json(report, i, now));
+    for (int i = -1; (i = engine_next_tunnel(engine, i)) >= 0;)
+        json_array_append_new(tunnels, tunnel_json(report, (uint32_t)i, now));
     json_object_set_new(object, "name", json_string(report->config->name));
     json_object_set_new(object, "state", json_string("up"));
     json_object_set_new(object, "interface", json_string(report->interface_name));

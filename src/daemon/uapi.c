@@ -78,12 +78,10 @@ static uint32_t find_interface(void *context, const char *name)
 static int find_tunnel(const struct uapi_socket *socket, struct status_tunnel *tunnel)
 {
     const struct engine *engine = network_engine(socket->daemon->network);
-    for (uint32_t i = 0; i < status_tunnel_count(engine); i++) {
-        status_read_tunnel(engine, i, tunnel);
-        if (strcmp(tunnel->name, socket->tunnel) == 0)
-            return (int)i;
-    }
-    return -1;
+    int number = engine_find_tunnel(engine, socket->tunnel);
+    if (number >= 0)
+        status_read_tunnel(engine, (uint32_t)number, tunnel);
+    return number;
 }
 
 /* `wg` reads a set's errno as it is, negative, and that of a get as a positive number. */

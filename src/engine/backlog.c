@@ -114,3 +114,40 @@ const struct backlog_message *backlog_take(struct backlog *backlog)
     free_place(backlog, at); /* its bytes stay until somebody else gets it */
     return &backlog->messages[at];
 }
+
+/* The others keep their order. */
+static void forget_in_queue(struct backlog *backlog, struct backlog_queue *queue,
+                            const struct node *node)
+{
+    const struct backlog_queue all = *queue;
+    *queue = (struct backlog_queue){.first = BACKLOG_NONE, .last = BACKLOG_NONE};
+    for (uint32_t at = all.first, left = all.count; left; left--) {
+        struct backlog_message *message = &backlog->messages[at];
+        uint32_t next = message->next;
+        if (message->node == node || message->carrier == node) {
+            backlog->count--;
+            free_place(backlog, at);
+        } else {
+            message->next = BACKLOG_NONE;
+            if (queue->count++)
+                backlog->messages[queue->last].next = at;
+            else
+                queue->first = at;
+            queue->last = at;
+        }
+        at = next;
+    }
+}
+
+void backlog_forget(struct backlog *backlog, struct node *node)
+{
+    struct list *next;
+    for (struct list *at = backlog->waiting.next; at != &backlog->waiting; at = next) {
+        struct backlog_share *share = CONTAINER_OF(at, struct backlog_share, waiting);
+        next = at->next;
+        for (unsigned i = 0; i < 2; i++)
+            forget_in_queue(backlog, &share->queues[i], node);
+        if (share_count(share) == 0)
+            list_remove(&share->waiting);
+    }
+}

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* Handshake messages that wait for their turn (RULES H2), copied out of their buffers. One pool for all
- * tunnels, in fair shares: messages are taken from the tunnels round robin, and when the pool is full
- * the tunnel that holds most makes room. So who floods one tunnel waits behind himself alone. Within a
- * tunnel those that proved their address (a valid mac2) wait apart from those that did not, and the
- * two take turns: neither a flood of strangers nor one of many true addresses shuts the other out. */
+/* Handshake messages that wait for their turn (RULES H2), copied out of their buffers. One pool for
+ * all tunnels, in fair shares: messages are taken from the tunnels round robin, and when the pool
+ * is full the tunnel that holds most makes room. So who floods one tunnel waits behind himself
+ * alone. Within a tunnel those that proved their address (a valid mac2) wait apart from those that
+ * did not, and the two take turns: neither a flood of strangers nor one of many true addresses
+ * shuts the other out. */
 #ifndef ENGINE_BACKLOG_H
 #define ENGINE_BACKLOG_H
 
@@ -54,10 +55,12 @@ bool backlog_init(struct backlog *backlog, const struct memory *memory);
 void backlog_wipe(struct backlog *backlog, const struct memory *memory);
 void backlog_share_init(struct backlog_share *share);
 
-/* The place of one more message of this share, to be filled (not its `next` and `is_proven`); NULL: it
- * holds most of a full pool. `evicted`: whose oldest message made room; NULL: nobody's. */
+/* The place of one more message of this share, to be filled (not its `next` and `is_proven`); NULL:
+ * it holds most of a full pool. `evicted`: whose oldest message made room; NULL: nobody's. */
 struct backlog_message *backlog_add(struct backlog *backlog, struct backlog_share *share,
                                     bool is_proven, struct node **evicted);
+/* Drops what waits for the node, or came out of its plaintext. */
+void backlog_forget(struct backlog *backlog, struct node *node);
 /* The one whose turn it is, or NULL: nothing waits. Good until the next call. */
 const struct backlog_message *backlog_take(struct backlog *backlog);
 

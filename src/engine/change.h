@@ -11,14 +11,16 @@ enum change_kind {
     CHANGE_TUNNEL_ADD,    /* `tunnel` whole, with its peers; in front of what it carries */
     CHANGE_TUNNEL_REMOVE, /* nothing may be left that it carries */
     CHANGE_TUNNEL_SET,    /* the `fields` of `tunnel` */
-    CHANGE_PEER_SET,      /* the `fields` of `peer`; one that is not known yet is added */
+    CHANGE_PEER_SET,      /* the `fields` of `peer`; one that is not known yet is added, the tunnel's
+                           * own key is passed over */
     CHANGE_PEER_REMOVE,   /* one that is not known is no error, as in `wg set` */
     CHANGE_PEERS_REMOVE,  /* all of the tunnel: `replace_peers` */
 };
 
 /* Of CHANGE_TUNNEL_SET. */
 enum change_tunnel_fields {
-    CHANGE_PRIVATE_KEY = 1 << 0, /* all zero: none; the tunnel is silent then */
+    /* All zero: none; the tunnel is silent then. A peer with this key of its own goes. */
+    CHANGE_PRIVATE_KEY = 1 << 0,
     CHANGE_LISTEN_PORT = 1 << 1, /* 0: chosen anew */
     CHANGE_FWMARK = 1 << 2,      /* roots only */
     CHANGE_CARRIER = 1 << 3,     /* `carrier` */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What is configured of a tunnel now, all but its key and its peers: the engine's own copy. One is never
- * changed: a change makes another. */
+/* What is configured of a tunnel now, all but its key and its peers: the engine's own copy. One is
+ * never changed: a change makes another. */
 #ifndef ENGINE_CONFIGURED_H
 #define ENGINE_CONFIGURED_H
 
@@ -22,6 +22,7 @@ struct configured *configured_new(const struct memory *memory,
 struct configured *configured_with(const struct memory *memory, const struct configured *before,
                                    unsigned fields, const struct tunnel_description *from,
                                    struct node *carrier);
-void configured_free(const struct memory *memory, struct configured *configured); /* NULL: nothing */
+/* NULL does nothing. */
+void configured_free(const struct memory *memory, struct configured *configured);
 
 #endif

@@ -61,6 +61,14 @@ static inline void core_touch_deadline(struct core *core, struct peer *peer)
         heap_set(&core->deadlines, &peer->deadline, next);
 }
 
+/* Makes a peer's timer fire at this instant. */
+static inline void core_hurry(struct core *core, struct peer *peer, instant_ns *timer,
+                              instant_ns at)
+{
+    *timer = at;
+    core_touch_deadline(core, peer);
+}
+
 static inline void core_want_handshake(struct core *core, struct peer *peer)
 {
     struct hop *hop = hop_of(peer);

@@ -37,6 +37,28 @@ bool endpoints_init(struct endpoints *endpoints, const struct memory *memory,
     return endpoints->chains != NULL;
 }
 
+bool endpoints_reserve(struct endpoints *endpoints, size_t peers)
+{
+    struct endpoints larger = *endpoints;
+    if ((size_t)1 << endpoints->bits >= peers)
+        return true;
+    while ((size_t)1 << larger.bits < peers)
+        larger.bits++;
+    larger.chains = memory_take(larger.memory, sizeof(struct hop *) << larger.bits);
+    if (!larger.chains)
+        return false;
+    for (size_t i = 0; i < (size_t)1 << endpoints->bits; i++) {
+        while (endpoints->chains[i]) {
+            struct hop *hop = endpoints->chains[i];
+            endpoints->chains[i] = hop->next_at_endpoint;
+            endpoints_add(&larger, hop);
+        }
+    }
+    endpoints_wipe(endpoints);
+    *endpoints = larger;
+    return true;
+}
+
 void endpoints_wipe(struct endpoints *endpoints)
 {
     memory_give(endpoints->memory, endpoints->chains, sizeof(struct hop *) << endpoints->bits);

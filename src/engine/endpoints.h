@@ -21,6 +21,8 @@ struct endpoints {
 /* False: no memory; nothing is left to wipe. */
 bool endpoints_init(struct endpoints *endpoints, const struct memory *memory,
                     const struct random_source *random, size_t peers);
+/* Keeps chains short for so many peers. False: no memory, and all is as before. */
+bool endpoints_reserve(struct endpoints *endpoints, size_t peers);
 void endpoints_wipe(struct endpoints *endpoints);
 
 /* A root's peer, by its endpoint as it is now; it has one. */

@@ -3,8 +3,10 @@
 
 #include <stdio.h>
 
+#include "engine/describe.h"
 #include "engine/events.h"
 #include "engine/lanes.h"
+#include "engine/live.h"
 #include "engine/mtu.h"
 #include "engine/path_mtu.h"
 #include "engine/ways.h"
@@ -126,6 +128,17 @@ void engine_free(struct engine *engine)
     memory_give(memory, engine, sizeof(*engine));
 }
 
+static struct node *find_node(const struct engine *engine, uint32_t tunnel)
+{
+    return tunnel < engine->core.tree.slots ? engine->core.tree.nodes[tunnel] : NULL;
+}
+
+static struct peer *find_peer(const struct engine *engine, uint32_t tunnel, uint32_t peer)
+{
+    const struct node *node = find_node(engine, tunnel);
+    return node && peer < node->peer_slots ? node->peers[peer] : NULL;
+}
+
 /* ---- doors ---- */
 
 bool engine_from_tun(struct engine *engine, const struct vnet_header *vnet, uint8_t *bytes,
@@ -139,7 +152,13 @@ void engine_from_udp(struct engine *engine, uint32_t root, const struct udp_trai
 {
     (void)wall_ns;
     plan_end_turn(&engine->plan);
-    inbound_add(&engine->inbound, engine->core.tree.nodes[root], train, now, actions);
+    struct node *node = find_node(engine, root);
+    if (node && !node->carrier) {
+        inbound_add(&engine->inbound, node, train, now, actions);
+        return;
+    }
+    core_count(&engine->core, node, VERDICT_MOVED); /* a socket that is about to be closed */
+    pool_give_block(engine->core.pool, train->block);
 }
 
 void engine_flush(struct engine *engine, instant_ns now, uint64_t wall_ns, struct actions *actions)
@@ -184,17 +203,10 @@ instant_ns engine_deadline(const struct engine *engine)
 
 void engine_count(struct engine *engine, uint32_t tunnel, enum verdict verdict, uint64_t packets)
 {
-    engine->core.tree.nodes[tunnel]->drops[verdict] += packets;
+    core_count_many(&engine->core, find_node(engine, tunnel), verdict, packets);
 }
 
 /* ---- commands ---- */
-
-/* Makes a peer's timer fire at this instant. */
-static void hurry(struct engine *engine, struct peer *peer, instant_ns *timer, instant_ns at)
-{
-    *timer = at;
-    core_touch_deadline(&engine->core, peer);
-}
 
 void engine_set_up(struct engine *engine, bool is_up, instant_ns now)
 {
@@ -214,7 +226,7 @@ void engine_set_up(struct engine *engine, bool is_up, instant_ns now)
                 list_remove(&hop_of(peer)->wanting);
                 heap_set(&engine->core.deadlines, &peer->deadline, INSTANT_NEVER);
             } else if (peer->timers.persistent_interval) {
-                hurry(engine, peer, &peer->timers.persistent_keepalive, now);
+                core_hurry(&engine->core, peer, &peer->timers.persistent_keepalive, now);
             }
         }
     }
@@ -231,7 +243,7 @@ void engine_set_endpoint(struct engine *engine, uint32_t tunnel, uint32_t peer_i
         peer->timers.last_initiation = INSTANT_NEVER;
     ways_set_endpoint(&engine->core.tree, peer, endpoint);
     if (peer->stage.count || peer->timers.persistent_interval)
-        hurry(engine, peer, &peer->timers.new_handshake, now);
+        core_hurry(&engine->core, peer, &peer->timers.new_handshake, now);
 }
 
 void engine_set_root_mtu(struct engine *engine, uint32_t root, uint32_t mtu_bytes)
@@ -252,7 +264,7 @@ void engine_network_changed(struct engine *engine, uint32_t root, instant_ns now
                             ? now
                             : instant_add(timers->last_initiation, REKEY_TIMEOUT_NS);
         if (peer->current && !hop->carrier)
-            hurry(engine, peer, &timers->new_handshake, at);
+            core_hurry(&engine->core, peer, &timers->new_handshake, at);
     }
 }
 
@@ -333,4 +345,63 @@ uint32_t engine_widest_mtu(const struct engine *engine)
     struct widest widest = {.engine = engine};
     engine_walk_routes(engine, widen, &widest);
     return widest.mtu_bytes;
+}
+
+/* ---- numbers ---- */
+
+uint32_t engine_tunnel_generation(const struct engine *engine, uint32_t tunnel)
+{
+    const struct node *node = find_node(engine, tunnel);
+    return node ? node->generation : 0;
+}
+
+uint32_t engine_peer_generation(const struct engine *engine, uint32_t tunnel, uint32_t peer)
+{
+    const struct peer *found = find_peer(engine, tunnel, peer);
+    return found ? hop_of(found)->generation : 0;
+}
+
+int engine_next_tunnel(const struct engine *engine, int after)
+{
+    const struct node *node = after < 0 ? NULL : find_node(engine, (uint32_t)after);
+    node = after < 0 || node ? tree_next(&engine->core.tree, node) : NULL;
+    return node ? (int)node->index : -1;
+}
+
+int engine_next_peer(const struct engine *engine, uint32_t tunnel, int after)
+{
+    const struct node *node = find_node(engine, tunnel);
+    const struct peer *peer = after < 0 ? NULL : find_peer(engine, tunnel, (uint32_t)after);
+    peer = node && (after < 0 || peer) ? node_next_peer(node, peer) : NULL;
+    return peer ? (int)peer->index : -1;
+}
+
+int engine_find_tunnel(const struct engine *engine, const char *name)
+{
+    const struct node *node = tree_next(&engine->core.tree, NULL);
+    while (node && strcmp(node->name, name) != 0)
+        node = tree_next(&engine->core.tree, node);
+    return node ? (int)node->index : -1;
+}
+
+int engine_find_peer(const struct engine *engine, uint32_t tunnel, const uint8_t public_key[32])
+{
+    const struct node *node = find_node(engine, tunnel);
+    const struct peer *peer = node ? tunnel_find_peer(&node->tunnel, public_key) : NULL;
+    return peer ? (int)peer->index : -1;
+}
+
+/* ---- changes ---- */
+
+bool engine_apply(struct engine *engine, const struct changes *changes, instant_ns now,
+                  uint64_t wall_ns, char *why, size_t why_bytes)
+{
+    (void)wall_ns;
+    return live_apply(engine, changes, now, why, why_bytes);
+}
+
+bool engine_describe(const struct engine *engine, const struct memory *memory,
+                     struct network_description *description)
+{
+    return describe_tree(&engine->core.tree, memory, description);
 }

@@ -9,7 +9,7 @@
 #include "base/random.h"
 #include "crypto/aead.h"
 #include "engine/actions.h"
-#include "engine/description.h"
+#include "engine/change.h"
 #include "engine/status.h"
 #include "engine/train.h"
 #include "packet/pool.h"
@@ -75,6 +75,31 @@ void engine_network_changed(struct engine *engine, uint32_t root, instant_ns now
 
 /* The sockets of the program's own inside its tunnels: see own_socket.h. */
 struct own_sockets *engine_own_sockets(struct engine *engine);
+
+/* ---- changes ---- */
+
+/* Applies the changes as one, between two turns, when all actions are performed. False: refused (or no
+ * memory): `why` says where and what, and nothing has changed. What the changes do not touch keeps
+ * sessions, counters, learnt endpoints and paths, and what waits. Then, as after engine_new, roots'
+ * MTUs are the caller's to set; engine_deadline may be now. */
+bool engine_apply(struct engine *engine, const struct changes *changes, instant_ns now,
+                  uint64_t wall_ns, char *why, size_t why_bytes);
+/* What is configured now, in the caller's memory: engine_new would make the same network of it. False:
+ * no memory, and nothing to give back. */
+bool engine_describe(const struct engine *engine, const struct memory *memory,
+                     struct network_description *description);
+
+/* A tunnel or peer of now, by its number: numbers are given again once their owner is gone. Who keeps
+ * one over time keeps its generation, too, which is never given twice. 0: there is none. */
+uint32_t engine_tunnel_generation(const struct engine *engine, uint32_t tunnel);
+uint32_t engine_peer_generation(const struct engine *engine, uint32_t tunnel, uint32_t peer);
+/* All tunnels in file order, all peers of one in the order of addition: the number behind `after`, or
+ * the first behind -1; -1: that was the last. */
+int engine_next_tunnel(const struct engine *engine, int after);
+int engine_next_peer(const struct engine *engine, uint32_t tunnel, int after);
+/* The tunnel of that name, the peer with that key, or -1. */
+int engine_find_tunnel(const struct engine *engine, const char *name);
+int engine_find_peer(const struct engine *engine, uint32_t tunnel, const uint8_t public_key[32]);
 
 /* ---- questions ---- */
 

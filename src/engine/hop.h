@@ -4,6 +4,7 @@
 #define ENGINE_HOP_H
 
 #include "engine/actions.h"
+#include "engine/change.h"
 #include "wireguard/peer.h"
 
 struct node;
@@ -56,6 +57,17 @@ struct path_error {
     instant_ns at;
 };
 
+/* What a change that is under way (live.h) makes of a peer; the fields are enum change_peer_fields. */
+struct hop_pending {
+    struct hop_pending *next;
+    struct peer *peer;
+    unsigned fields;
+    uint8_t preshared_key[32];
+    struct endpoint endpoint; /* these two as the hop's configured ones */
+    char *endpoint_name;
+    uint16_t persistent_keepalive_s;
+};
+
 /* How a peer's datagrams leave: as plaintext of the tunnel's carrier, or of the tunnel itself where
  * a fellow has the endpoint (RULES A8), through the peer that has it in AllowedIPs; or through the
  * root's socket. Recomputed whenever the endpoint changes. */
@@ -80,6 +92,7 @@ struct hop {
     uint32_t generation;
     struct endpoint configured_endpoint; /* a literal; with a name: only the port; else zero */
     char *endpoint_name;                 /* of its own memory; NULL: none */
+    struct hop_pending *pending;
     instant_ns attempting_since; /* the first initiation since the last session */
     uint32_t attempts;           /* initiations since then */
     struct events events;
@@ -96,13 +109,16 @@ static inline bool hop_is_unanswered(const struct hop *hop)
 /* The literal that is configured, or shall be; of family FAMILY_NONE: none. */
 static inline const struct endpoint *hop_wanted_endpoint(const struct hop *hop)
 {
-    return &hop->configured_endpoint;
+    bool is_new = hop->pending && hop->pending->fields & CHANGE_ENDPOINT;
+    return is_new ? &hop->pending->endpoint : &hop->configured_endpoint;
 }
 
 /* Its endpoint is, or shall be, a name that must be resolved. */
 static inline bool hop_wants_name(const struct hop *hop)
 {
-    return hop->endpoint_name && !hop->configured_endpoint.address.family;
+    bool is_new = hop->pending && hop->pending->fields & CHANGE_ENDPOINT;
+    return (is_new ? hop->pending->endpoint_name : hop->endpoint_name) &&
+           !hop_wanted_endpoint(hop)->address.family;
 }
 
 static inline struct hop *hop_of(const struct peer *peer)

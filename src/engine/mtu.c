@@ -177,3 +177,21 @@ void mtu_update(struct tree *tree, struct node *node)
     for (struct node *child = node->first_child; child; child = child->next_sibling)
         mtu_update(tree, child);
 }
+
+void mtu_add_peer(struct tree *tree, struct node *node, struct peer *peer)
+{
+    update_hop_mtu(tree, node, hop_of(peer));
+    uint32_t mtu = hop_of(peer)->mtu_bytes;
+    bool is_least = mtu && (mtu < node->mtu_bytes || node->mtu_bytes == 0);
+    if (is_least || node->tunnel.peer_count == 1)
+        mtu_update(tree, node);
+}
+
+void mtu_remove_peer(struct tree *tree, struct node *node, uint32_t its_mtu_bytes)
+{
+    const struct peer *peer = NULL; /* one of those that have the least, too: the first, as a rule */
+    while ((peer = node_next_peer(node, peer)) && hop_of(peer)->mtu_bytes != node->mtu_bytes)
+        ;
+    if (!peer || (its_mtu_bytes && its_mtu_bytes < node->mtu_bytes))
+        mtu_update(tree, node);
+}

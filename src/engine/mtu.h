@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* What fits where (RULES E1, E4): from a root's MTU down to every peer's, less the headers of each hop,
- * and less what a way that was learnt leaves (path_mtu.h). Nobody else knows what a hop costs, nor what
- * IPv6 needs at least. */
+/* What fits where (RULES E1, E4): from a root's MTU down to every peer's, less the headers of each
+ * hop, and less what a way that was learnt leaves (path_mtu.h). Nobody else knows what a hop costs,
+ * nor what IPv6 needs at least. */
 #ifndef ENGINE_MTU_H
 #define ENGINE_MTU_H
 
@@ -18,8 +18,8 @@ struct node;
 struct peer;
 struct tree;
 
-/* What a hop takes of a datagram's path: the outer IP and UDP header, and the header and tag of a data
- * message. 60 over IPv4, 80 over IPv6. */
+/* What a hop takes of a datagram's path: the outer IP and UDP header, and the header and tag of a
+ * data message. 60 over IPv4, 80 over IPv6. */
 static inline uint32_t mtu_cost_bytes(enum family family)
 {
     return (uint32_t)ip_outer_bytes(family) + MESSAGE_DATA_HEADER_BYTES + AEAD_TAG_BYTES;
@@ -29,9 +29,14 @@ static inline uint32_t mtu_cost_bytes(enum family family)
 enum verdict mtu_judge(const struct peer *peer, enum family family);
 /* Computes the node's, and those of all that it carries. */
 void mtu_update(struct tree *tree, struct node *node);
+/* The same where only this peer is new in the node, or was taken out of it; not where the node has
+ * several levels (RULES A8). */
+void mtu_add_peer(struct tree *tree, struct node *node, struct peer *peer);
+void mtu_remove_peer(struct tree *tree, struct node *node, uint32_t its_mtu_bytes);
 /* What the hop's is by its endpoint and carrier; `hop` NULL: of a node without peers. */
 uint32_t mtu_of_hop(const struct tree *tree, const struct node *node, const struct hop *hop);
-/* Its MTU was computed: into how many packets one may grow on the way to the root, and where it is cut. */
+/* Its MTU was computed: into how many packets one may grow on the way to the root, and where it is
+ * cut. */
 void mtu_update_cut(struct hop *hop);
 
 #endif

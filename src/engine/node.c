@@ -15,7 +15,8 @@
 
 void node_fit_limits(struct node *node)
 {
-    /* A renewal every two minutes for each peer, many times over: then callers show a cookie first. */
+    /* A renewal every two minutes for each peer, many times over: then callers show a cookie first.
+     * */
     uint32_t peers = (uint32_t)node->tunnel.peer_count;
     bucket_init(&node->unproven_callers, CALLERS_PER_S + peers / 16, CALLERS_BURST + peers / 4);
 }
@@ -65,9 +66,15 @@ void node_free(const struct memory *memory, struct node *node)
             free_hop(memory, hop_of(node->peers[i]));
     }
     memory_give(memory, node->peers, node->peer_capacity * sizeof(*node->peers));
+    memory_give(memory, node->peer_addresses,
+                node->peer_capacity * sizeof(*node->peer_addresses));
     reassembly_free(node->reassembly);
     tunnel_wipe(&node->tunnel);
     configured_free(memory, node->configured);
+    configured_free(memory, node->next);
+    if (node->next_identity)
+        noise_identity_wipe(node->next_identity);
+    memory_give(memory, node->next_identity, sizeof(*node->next_identity));
     memory_give(memory, node, sizeof(*node));
 }
 
@@ -79,12 +86,20 @@ bool node_reserve_peers(const struct memory *memory, struct node *node, size_t m
     size_t capacity = node->peer_capacity + node->peer_capacity / 4;
     capacity = capacity > needed ? capacity : needed;
     struct peer **peers = memory_take(memory, capacity * sizeof(*peers));
-    if (!peers)
+    struct address *addresses = memory_take(memory, capacity * sizeof(*addresses));
+    if (!peers || !addresses) {
+        memory_give(memory, peers, capacity * sizeof(*peers));
+        memory_give(memory, addresses, capacity * sizeof(*addresses));
         return false;
-    if (node->peer_slots)
+    }
+    if (node->peer_slots) {
         memcpy(peers, node->peers, node->peer_slots * sizeof(*peers));
+        memcpy(addresses, node->peer_addresses, node->peer_slots * sizeof(*addresses));
+    }
     memory_give(memory, node->peers, node->peer_capacity * sizeof(*peers));
+    memory_give(memory, node->peer_addresses, node->peer_capacity * sizeof(*addresses));
     node->peers = peers;
+    node->peer_addresses = addresses;
     node->peer_capacity = (uint32_t)capacity;
     return true;
 }
@@ -143,6 +158,7 @@ struct peer *node_add_peer(struct tree *tree, struct node *node,
     peer->hop = hop;
     peer->index = take_slot(node);
     node->peers[peer->index] = peer;
+    node->names += hop_wants_name(hop);
     if (from->has_endpoint)
         peer->endpoint = from->endpoint;
     if (from->persistent_keepalive_s)
@@ -156,6 +172,8 @@ void node_free_peer(struct tree *tree, struct node *node, struct peer *peer)
     struct hop *hop = hop_of(peer);
     assert(list_is_empty(&hop->wanting) && list_is_empty(&hop->releasing) && !hop->is_listed);
     node->peers[peer->index] = NULL;
+    node->peer_addresses[peer->index] = (struct address){0};
+    node->names -= hop_wants_name(hop);
     if (peer->index < node->peer_free)
         node->peer_free = peer->index;
     free_hop(tree->memory, hop);

@@ -44,12 +44,18 @@ struct node {
     uint32_t mtu_bytes; /* the smallest of its peers' that have one (RULES E1) */
     uint32_t root_mtu_bytes; /* as set last */
     struct configured *configured;
-    struct configured *next; /* while a change is under way (live.h): what shall be */
+    struct configured *next; /* these two while a change is under way (live.h): what shall be */
+    struct noise_identity *next_identity;
+    uint32_t next_levels;
+    bool is_touched;
 
     struct peer **peers;  /* by slot: their numbers outside; NULL: free. In their order: tunnel.peers */
+    /* Their endpoints' addresses once more, by slot: who changes AllowedIPs looks through all. */
+    struct address *peer_addresses;
     uint32_t peer_slots;
-    uint32_t peer_capacity; /* of the array */
+    uint32_t peer_capacity; /* of the two arrays */
     uint32_t peer_free;     /* no slot before this one is free */
+    uint32_t names;         /* peers with a name for an endpoint */
 
     struct reassembly *reassembly;  /* where it has virtual sockets (RULES C5); or NULL */
     struct backlog_share backlog;   /* RULES H2 */
@@ -85,6 +91,7 @@ struct tree {
     struct routes routes;
     struct endpoints endpoints;
     uint32_t mtu_changes;       /* how often some node's MTU became another */
+    uint32_t link_mtu_bytes;    /* as described */
     uint32_t packet_most_bytes; /* no MTU exceeds it: the buffers' payload */
 };
 
@@ -92,6 +99,11 @@ struct tree {
 static inline const struct configured *node_wanted(const struct node *node)
 {
     return node->next ? node->next : node->configured;
+}
+
+static inline const uint8_t *node_wanted_public_key(const struct node *node)
+{
+    return node->next_identity ? node->next_identity->public_key : node->tunnel.identity.public_key;
 }
 
 static inline struct node *node_of(const struct peer *peer)

@@ -119,3 +119,11 @@ enum verdict own_socket_deliver(struct own_sockets *sockets, int number,
     own->receive(own->context, &from, udp + UDP_HEADER_BYTES, udp_len - UDP_HEADER_BYTES);
     return VERDICT_OK;
 }
+
+void own_socket_forget(struct own_sockets *sockets, const struct node *node)
+{
+    for (unsigned i = 0; i < OWN_SOCKETS; i++) {
+        if (sockets->items[i].node == node)
+            sockets->items[i] = (struct own_socket){.node = NULL};
+    }
+}

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* The door for datagrams of the program's own from inside a tunnel (RULES G1): UDP sockets on a
- * tunnel's first address of each family, as a carried tunnel has one (C1), for the queries of names.
- * What the tunnel accepts for such a socket goes to `receive` and never to the TUN (C4); fragments are
- * joined as a carried tunnel's are (C5). What is larger than the tunnel's MTU is not sent. */
+ * tunnel's first address of each family, as a carried tunnel has one (C1), for the queries of
+ * names. What the tunnel accepts for such a socket goes to `receive` and never to the TUN (C4);
+ * fragments are joined as a carried tunnel's are (C5). What is larger than the tunnel's MTU is not
+ * sent. */
 #ifndef ENGINE_OWN_SOCKET_H
 #define ENGINE_OWN_SOCKET_H
 
@@ -19,8 +20,8 @@ struct fragments;
 struct node;
 struct outbound;
 
-/* An answer, from anybody inside the tunnel: whoever asked compares `source`. The bytes are borrowed
- * for the call, which must not enter the engine: it keeps a copy and returns. */
+/* An answer, from anybody inside the tunnel: whoever asked compares `source`. The bytes are
+ * borrowed for the call, which must not enter the engine: it keeps a copy and returns. */
 typedef void (*own_socket_receive)(void *context, const struct endpoint *source,
                                      const uint8_t *bytes, size_t len);
 
@@ -47,16 +48,20 @@ int own_socket_open(struct own_sockets *sockets, uint32_t tunnel, own_socket_rec
                     void *context);
 /* The port stays taken until its place is needed, so a late answer reaches nobody else. */
 void own_socket_close(struct own_sockets *sockets, int number);
-/* Goes out with the next engine_tick or engine_flush, staged while there is no session like any other
- * packet. Not OK: refused and not sent (no_address, no_peer, too_big, pool_empty, or as mtu_judge). */
+/* Goes out with the next engine_tick or engine_flush, staged while there is no session like any
+ * other packet. Not OK: refused and not sent (no_address, no_peer, too_big, pool_empty, or as
+ * mtu_judge). */
 enum verdict own_socket_send(struct own_sockets *sockets, int number, const struct endpoint *to,
                              const uint8_t *bytes, size_t len);
 
 /* The number of the socket at that port of the tunnel, closed ones too, or -1. */
 int own_socket_at(const struct own_sockets *sockets, const struct node *node, uint16_t port);
-/* Hands a datagram (its UDP header and all behind it) to that socket; `number` may be -1: closed since.
- * Its checksum must be right: unlike a carried tunnel's, these bytes have nothing else. */
+/* Hands a datagram (its UDP header and all behind it) to that socket; `number` may be -1: closed
+ * since. Its checksum must be right: unlike a carried tunnel's, these bytes have nothing else. */
 enum verdict own_socket_deliver(struct own_sockets *sockets, int number,
                                 const struct address *source, const uint8_t *udp, size_t len);
+
+/* The node is removed: its sockets are closed, and nothing is sent there any more. */
+void own_socket_forget(struct own_sockets *sockets, const struct node *node);
 
 #endif

@@ -81,6 +81,8 @@ static bool port_is_taken(const struct plan *plan, const uint8_t *bytes, const s
 static enum verdict judge_segments(struct plan *plan, const struct ip_view *view)
 {
     uint32_t largest = split_packet_bytes(&plan->split);
+    if (!plan->peer) /* plan_forget */
+        return VERDICT_MOVED;
     if (!plan->core->is_up) /* it would wait until somebody sets it up, and be sent then */
         return VERDICT_NO_SESSION;
     enum verdict verdict = mtu_judge(plan->peer, (enum family)view->family);
@@ -243,4 +245,11 @@ bool plan_packet(struct plan *plan, const struct vnet_header *vnet, uint8_t *byt
 void plan_end_turn(struct plan *plan)
 {
     plan->last_destination.family = FAMILY_NONE;
+}
+
+void plan_forget(struct plan *plan)
+{
+    plan_end_turn(plan);
+    plan->node = NULL;
+    plan->peer = NULL;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Outbound, first step: which tunnel and peer a packet from the TUN takes, whether it may, what it
- * looks like there, cut into segments with headroom for the whole path. In order; once a super-packet. */
+ * looks like there, cut into segments with headroom for the whole path. In order; once a
+ * super-packet. */
 #ifndef ENGINE_PLAN_H
 #define ENGINE_PLAN_H
 
@@ -33,6 +34,8 @@ struct plan {
  * turn's batch is full before the packet is finished. */
 bool plan_packet(struct plan *plan, const struct vnet_header *vnet, uint8_t *bytes, size_t len,
                  instant_ns now, struct actions *actions);
+/* The tree changes: what of a super-packet is still to be cut is dropped with the next call. */
+void plan_forget(struct plan *plan);
 /* The turn ends: until the next one the tree may change. */
 void plan_end_turn(struct plan *plan);
 

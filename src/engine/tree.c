@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* Theory of operation. A carried tunnel is a node whose `carrier` is another node, so a path is a walk
- * up. What a packet needs on its way is found when the tree or an endpoint changes, never per packet:
- * each peer's hop names the carrier's peer that reaches its endpoint, each node's MTU is its
- * carrier's less one header (RULES E1), and the routes are flattened into one trie (A2). MTUs flow
- * down from the roots: tree_set_root_mtu is the only place where one comes in. */
+/* Theory of operation. A carried tunnel is a node whose `carrier` is another node, so a path is a
+ * walk up. What a packet needs on its way is found when the tree or an endpoint changes, never per
+ * packet: each peer's hop names the carrier's peer that reaches its endpoint, each node's MTU is
+ * its carrier's less one header (RULES E1), and the routes are flattened into one trie (A2). MTUs
+ * flow down from the roots: tree_set_root_mtu is the only place where one comes in. */
 #include "engine/tree.h"
 
 #include <stdio.h>
@@ -90,6 +90,13 @@ void tree_add_node(struct tree *tree, struct node *node)
     list_append(&tree->order, &node->in_tree);
     node->index = slot;
     node->generation = ++tree->last_generation;
+}
+
+void tree_remove_node(struct tree *tree, struct node *node)
+{
+    list_remove(&node->in_tree);
+    tree->nodes[node->index] = NULL;
+    tree->count--;
 }
 
 /* ---- what follows from what is configured ---- */
@@ -179,6 +186,20 @@ static bool port_is_anothers(const struct node *node)
     return is_taken;
 }
 
+void tree_choose_inner_port(struct tree *tree, struct node *node)
+{
+    uint16_t port = node->inner_port;
+    node->inner_port = 0;
+    if (node->levels == 1)
+        return;
+    /* The tunnel has one socket: where the port can be the same it is. */
+    if (!port || node_child_at_port(node, port))
+        port = node->listen_port;
+    if (!port || node_child_at_port(node, port))
+        port = choose_port(node, tree->random);
+    node->inner_port = port;
+}
+
 /* Those that are written first, then those that are chosen and stay where they can. */
 static void choose_ports(struct tree *tree)
 {
@@ -197,26 +218,20 @@ static void choose_ports(struct tree *tree)
             node->listen_port = choose_port(node->carrier, tree->random);
         }
     }
-    while ((node = tree_next(tree, node))) {
-        uint16_t port = node->inner_port;
-        node->inner_port = 0;
-        if (node->levels == 1)
-            continue;
-        /* The tunnel has one socket: where the port can be the same it is. */
-        if (!port || node_child_at_port(node, port))
-            port = node->listen_port;
-        if (!port || node_child_at_port(node, port))
-            port = choose_port(node, tree->random);
-        node->inner_port = port;
-    }
+    while ((node = tree_next(tree, node)))
+        tree_choose_inner_port(tree, node);
+}
+
+void tree_take_addresses(struct tree *tree, struct tree_addresses *addresses)
+{
+    tree_addresses_wipe(&tree->addresses);
+    tree->addresses = *addresses;
 }
 
 void tree_link(struct tree *tree, struct tree_addresses *addresses)
 {
     struct node *node = NULL;
-    trie_wipe(&tree->addresses.all);
-    trie_wipe(&tree->addresses.host);
-    tree->addresses = *addresses;
+    tree_take_addresses(tree, addresses);
     link_carriers(tree);
     while ((node = tree_next(tree, node))) {
         node->levels = ways_levels(node);
@@ -265,7 +280,8 @@ bool tree_init(struct tree *tree, const struct memory *memory, const struct rand
 {
     struct tree_addresses addresses;
     *tree = (struct tree){
-        .memory = memory, .random = random, .packet_most_bytes = packet_most_bytes};
+        .memory = memory, .random = random, .link_mtu_bytes = network->link_mtu_bytes,
+        .packet_most_bytes = packet_most_bytes};
     list_init(&tree->order);
     trie_init(&tree->addresses.all, memory);
     trie_init(&tree->addresses.host, memory);

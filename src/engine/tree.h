@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The tunnel tree (a forest): who carries whom, what fits where. Built from a description; live.h changes
- * it, ways.h finds how each peer's datagrams leave. */
+/* The tunnel tree (a forest): who carries whom, what fits where. Built from a description; live.h
+ * changes it, ways.h finds how each peer's datagrams leave. */
 #ifndef ENGINE_TREE_H
 #define ENGINE_TREE_H
 
@@ -12,19 +12,20 @@ bool tree_init(struct tree *tree, const struct memory *memory, const struct rand
                size_t why_bytes);
 void tree_wipe(struct tree *tree);
 
-/* RULES F1: loopback and its like, and the interface's own: no tunnel leads there, nor comes from there,
- * whatever routes say. */
+/* RULES F1: loopback and its like, and the interface's own: no tunnel leads there, nor comes from
+ * there, whatever routes say. */
 bool tree_is_of_this_host(const struct tree *tree, const struct address *address);
-/* Such packets neither enter nor leave the node: of this host, which the node's own addresses are, too;
- * and (RULES F6) multicast, broadcast or link-local, and the node has no route for it but a default
- * one, or NAT. */
+/* Such packets neither enter nor leave the node: of this host, which the node's own addresses are,
+ * too; and (RULES F6) multicast, broadcast or link-local, and the node has no route for it but a
+ * default one, or NAT. */
 bool tree_is_out_of_scope(const struct tree *tree, const struct node *node,
                           const struct address *address);
 
 /* A root's MTU; those that it carries follow. 0: unknown. */
 void tree_set_root_mtu(struct tree *tree, struct node *root, uint32_t mtu_bytes);
 
-/* What a carried peer's datagrams find on their way (path_mtu.h); 0: nothing narrower than the carrier's. */
+/* What a carried peer's datagrams find on their way (path_mtu.h); 0: nothing narrower than the
+ * carrier's. */
 void tree_set_path_mtu(struct tree *tree, struct peer *peer, uint32_t mtu_bytes);
 
 /* ---- for live changes ---- */
@@ -33,12 +34,18 @@ void tree_set_path_mtu(struct tree *tree, struct peer *peer, uint32_t mtu_bytes)
 bool tree_reserve_nodes(struct tree *tree, uint32_t more);
 /* Gives the node a slot, for which there is room, and the last place in the order. */
 void tree_add_node(struct tree *tree, struct node *node);
+/* The opposite; the node is the caller's then. */
+void tree_remove_node(struct tree *tree, struct node *node);
 /* Of all nodes as they are wanted. False: no memory, and nothing to wipe. */
 bool tree_addresses_init(struct tree_addresses *addresses, const struct tree *tree,
                          const struct address *nat_ipv4, const struct address *nat_ipv6);
 void tree_addresses_wipe(struct tree_addresses *addresses);
-/* Finds all anew that follows from what is configured, but the routes: carriers, ports, ways, MTUs. Takes
- * the addresses. What was learnt stays where it still holds. */
+void tree_take_addresses(struct tree *tree, struct tree_addresses *addresses);
+/* The node's levels are others now: it has a virtual socket on its own addresses, or none (RULES
+ * A8). */
+void tree_choose_inner_port(struct tree *tree, struct node *node);
+/* Finds all anew that follows from what is configured, but the routes: carriers, ports, ways, MTUs.
+ * Takes the addresses. What was learnt stays where it still holds. */
 void tree_link(struct tree *tree, struct tree_addresses *addresses);
 
 #endif

@@ -119,6 +119,7 @@ bool ways_find(struct tree *tree, struct peer *peer)
     const struct node *carrier = hop->carrier;
     const struct peer *carrier_peer = hop->carrier_peer;
     unlist(tree, hop);
+    node_of(peer)->peer_addresses[peer->index] = peer->endpoint.address;
     hop->carrier = ways_carrier_for(peer, &peer->endpoint.address, &hop->fellow);
     if (hop->carrier)
         find_carrier_peer(hop);

@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: MIT */
-/* How each peer's datagrams leave: found when its endpoint, its tunnel's carrier or AllowedIPs on the
- * way change, never per packet. */
+/* How each peer's datagrams leave: found when its endpoint, its tunnel's carrier or AllowedIPs on
+ * the way change, never per packet. */
 #ifndef ENGINE_WAYS_H
 #define ENGINE_WAYS_H
 
 #include "engine/node.h"
 
-/* Finds the peer's way by its endpoint. Where it stays the same, what was learnt of it stays, too. Not the
- * MTU: mtu_update does that. True: it is another than before. */
+/* Finds the peer's way by its endpoint. Where it stays the same, what was learnt of it stays, too.
+ * Not the MTU: mtu_update does that. True: it is another than before. */
 bool ways_find(struct tree *tree, struct peer *peer);
 /* The peer has no way any more, and is in none of the tree's lists of ways. */
 void ways_forget(struct tree *tree, struct peer *peer);
-/* Once more for those that ride others of the node's, which may lead out now, or no more (RULES A8). */
+/* Once more for those that ride others of the node's, which may lead out now, or no more (RULES
+ * A8). */
 void ways_find_riders(struct node *node);
 
 /* The peer's endpoint moved: finds its way out again. Children's MTU may change with it. */
@@ -21,9 +22,9 @@ void ways_set_endpoint(struct tree *tree, struct peer *peer, const struct endpoi
  * *fellow: who carries them, where that is the peer's own node; NULL there: itself (RULES A8). */
 struct node *ways_carrier_for(const struct peer *peer, const struct address *address,
                               struct peer **fellow);
-/* The hops that a path may have within the tunnel, 1 or more (RULES A8): what the literal endpoints need,
- * and one for each name, whose address is not known yet. A peer beyond them is unroutable. Never more
- * than description_levels_of says. */
+/* The hops that a path may have within the tunnel, 1 or more (RULES A8): what the literal endpoints
+ * need, and one for each name, whose address is not known yet. A peer beyond them is unroutable.
+ * Never more than description_levels_of says. */
 uint32_t ways_levels(const struct node *node);
 /* A peer of the node is there, inside a fellow: nothing goes there from the node's own socket. */
 bool ways_hide(const struct node *node, const struct address *address);

@@ -127,9 +127,9 @@ uint64_t sim_drops(const struct sim_host *host, enum verdict verdict)
     uint64_t drops[VERDICT_COUNT];
     status_read_network_drops(host->engine, drops);
     uint64_t count = drops[verdict];
-    for (uint32_t i = 0; i < host->tunnel_count; i++) {
+    for (int i = -1; (i = engine_next_tunnel(host->engine, i)) >= 0;) {
         struct status_tunnel tunnel;
-        status_read_tunnel(host->engine, i, &tunnel);
+        status_read_tunnel(host->engine, (uint32_t)i, &tunnel);
         count += tunnel.drops[verdict];
     }
     return count;
@@ -161,12 +161,10 @@ void sim_free(struct sim *sim)
     for (size_t i = 0; i < sim->host_count; i++) {
         struct sim_host *host = &sim->hosts[i];
         size_t staged = 0;
-        for (uint32_t t = 0; t < host->tunnel_count; t++) {
-            struct status_tunnel tunnel;
-            status_read_tunnel(host->engine, t, &tunnel);
-            for (uint32_t p = 0; p < tunnel.peer_count; p++) {
+        for (int t = -1; (t = engine_next_tunnel(host->engine, t)) >= 0;) {
+            for (int p = -1; (p = engine_next_peer(host->engine, (uint32_t)t, p)) >= 0;) {
                 struct status_peer peer;
-                status_read_peer(host->engine, t, p, sim->now, &peer);
+                status_read_peer(host->engine, (uint32_t)t, (uint32_t)p, sim->now, &peer);
                 staged += peer.staged_packets;
             }
         }

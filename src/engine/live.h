@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: MIT */
+/* Changes of a living network: all or nothing. */
+#ifndef ENGINE_LIVE_H
+#define ENGINE_LIVE_H
+
+#include "engine/change.h"
+#include "engine/lanes.h"
+
+/* Between two turns: the caller has performed all actions. False: refused or no memory, `why` says
+ * where and what, and nothing has changed. What the changes do not touch keeps session, counters,
+ * learnt endpoint and path, and what is staged. */
+bool live_apply(struct engine *engine, const struct changes *changes, instant_ns now, char *why,
+                size_t why_bytes);
+
+#endif

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: MIT */
+/* Changes become steps and what is pending: each looked at by itself, after those before it. */
+#ifndef ENGINE_LIVE_CHANGES_H
+#define ENGINE_LIVE_CHANGES_H
+
+#include "engine/live_steps.h"
+
+/* False: refused. */
+bool live_changes_take(struct live *live, const struct change *change);
+
+#endif

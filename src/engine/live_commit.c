@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: MIT */
+/* Theory of operation. First whatever is removed lets go of all that still points at it, then what
+ * is pending is set, then all is found anew that follows: for changed tunnels everything
+ * (tree_link), for changed peers alone the ways of those whom the change can concern. Removed
+ * things are freed last. */
+#include "engine/live_commit.h"
+
+#include "engine/fragments.h"
+#include "engine/live_check.h"
+#include "engine/live_letting_go.h"
+#include "engine/mtu.h"
+#include "engine/tree.h"
+#include "engine/tree_routes.h"
+#include "engine/ways.h"
+
+static bool needs_routes(const struct live *live)
+{
+    bool needs = live->is_structural;
+    for (size_t i = 0; i < live->count && !needs; i++)
+        needs = live->steps[i].kind == LIVE_ALLOWED_IP &&
+                (live->steps[i].node->configured->tunnel.routes_are_default ||
+                 live->steps[i].node->configured->tunnel.dns_count);
+    return needs;
+}
+
+/* A node that will have a virtual socket on its addresses. */
+static bool prepare_sockets(struct live *live)
+{
+    const struct fragments *fragments = &live->engine->inbound.fragments;
+    bool has_room = true;
+    for (struct node *node = NULL; has_room && (node = tree_next(live->tree, node));) {
+        struct node *carrier = node_wanted(node)->carrier;
+        has_room = (node->next_levels == 1 || fragments_prepare(fragments, node)) &&
+                   (!carrier || fragments_prepare(fragments, carrier));
+    }
+    return has_room;
+}
+
+bool live_commit_prepare(struct live *live, struct live_parts *parts)
+{
+    struct core *core = &live->engine->core;
+    const struct changes *changes = live->changes;
+    const struct tree_addresses *now = &live->tree->addresses;
+    *parts = (struct live_parts){.has_routes = needs_routes(live),
+                                 .has_addresses = live->is_structural || changes->has_nat};
+    if (!heap_reserve(&core->deadlines, live->tree->peer_count + 1) ||
+        !endpoints_reserve(&live->tree->endpoints, live->tree->peer_count) ||
+        !prepare_sockets(live))
+        return live_steps_no_memory(live, live_steps_a_tunnel(live));
+    if (parts->has_routes &&
+        !tree_routes_init(&parts->routes, live->tree, live->why, live->why_bytes))
+        return false;
+    if (!parts->has_addresses ||
+        tree_addresses_init(&parts->addresses, live->tree,
+                            changes->has_nat ? &changes->nat_ipv4 : &now->nat_ipv4,
+                            changes->has_nat ? &changes->nat_ipv6 : &now->nat_ipv6))
+        return true;
+    if (parts->has_routes)
+        routes_wipe(&parts->routes);
+    return live_steps_no_memory(live, live_steps_a_tunnel(live));
+}
+
+/* ---- what is pending ---- */
+
+static bool is_same_name(const struct hop *hop, const struct hop_pending *pending)
+{
+    return hop->endpoint_name && pending->endpoint_name && !pending->endpoint.address.family &&
+           !hop->configured_endpoint.address.family &&
+           strcmp(hop->endpoint_name, pending->endpoint_name) == 0 &&
+           hop->configured_endpoint.port == pending->endpoint.port;
+}
+
+static void set_endpoint(struct live *live, struct hop_pending *pending, instant_ns now)
+{
+    struct peer *peer = pending->peer;
+    struct hop *hop = hop_of(peer);
+    struct node *node = node_of(peer);
+    if (is_same_name(hop, pending))
+        return; /* and where it was found stays */
+    node->names -= hop->endpoint_name && !hop->configured_endpoint.address.family;
+    char *before = hop->endpoint_name;
+    hop->endpoint_name = pending->endpoint_name;
+    hop->configured_endpoint = pending->endpoint;
+    pending->endpoint_name = before; /* freed with it */
+    pending->fields &= ~(unsigned)CHANGE_ENDPOINT;
+    hop->is_awaiting_name = hop_wants_name(hop);
+    node->names += hop->is_awaiting_name;
+    const struct endpoint none = {0};
+    const struct endpoint *endpoint =
+        pending->endpoint.address.family ? &pending->endpoint : &none;
+    if (!endpoint_is_equal(&peer->endpoint, endpoint))
+        peer->timers.last_initiation = INSTANT_NEVER;
+    ways_set_endpoint(live->tree, peer, endpoint);
+    if (endpoint->address.family && (peer->stage.count || peer->timers.persistent_interval))
+        core_hurry(&live->engine->core, peer, &peer->timers.new_handshake, now);
+}
+
+static void set_pending(struct live *live, instant_ns now)
+{
+    struct core *core = &live->engine->core;
+    for (struct hop_pending *at = live->pending; at; at = at->next) {
+        struct peer *peer = at->peer;
+        if (list_is_empty(&peer->in_tunnel) || list_is_empty(&node_of(peer)->in_tree))
+            continue; /* removed by a later change */
+        if (at->fields & CHANGE_PRESHARED_KEY)
+            tunnel_set_preshared_key(peer, at->preshared_key);
+        if (at->fields & CHANGE_KEEPALIVE) {
+            timers_set_persistent_keepalive(&peer->timers, at->persistent_keepalive_s, now);
+            if (core->is_up)
+                core_touch_deadline(core, peer);
+        }
+        if (at->fields & CHANGE_ENDPOINT)
+            set_endpoint(live, at, now);
+    }
+}
+
+static void set_identities(struct live *live)
+{
+    for (struct node *node = NULL; (node = tree_next(live->tree, node));) {
+        if (node->next_identity)
+            tunnel_set_private_key(&node->tunnel, node->next_identity->private_key);
+    }
+}
+
+/* ---- peers alone ---- */
+
+/* Those of the node whose endpoint lies in the prefix, or all, find their way again. True: one has
+ * another. */
+static bool find_ways(struct live *live, struct node *node, const struct prefix *prefix)
+{
+    bool is_another = false;
+    for (uint32_t slot = 0; slot < node->peer_slots; slot++) {
+        struct peer *peer = node->peers[slot];
+        if (peer && !list_is_empty(&peer->in_tunnel) &&
+            (!prefix || prefix_contains(prefix, &node->peer_addresses[slot])))
+            is_another |= ways_find(live->tree, peer);
+    }
+    return is_another;
+}
+
+static void find_ways_around(struct live *live, struct node *node, const struct prefix *prefix)
+{
+    bool is_another = find_ways(live, node, prefix);
+    if (node->levels > 1)
+        ways_find_riders(node);
+    if (is_another || node->levels > 1)
+        mtu_update(live->tree, node);
+    for (struct node *child = node->first_child; child; child = child->next_sibling) {
+        if (find_ways(live, child, prefix))
+            mtu_update(live->tree, child);
+    }
+}
+
+static void find_peers_ways(struct live *live)
+{
+    bool are_many = live_check_is_wide(live);
+    for (struct node *node = NULL; (node = tree_next(live->tree, node));) {
+        if (node->is_touched && node->next_levels != node->levels) {
+            node->levels = node->next_levels;
+            tree_choose_inner_port(live->tree, node);
+            find_ways_around(live, node, NULL);
+        } else if (node->is_touched && are_many) {
+            find_ways_around(live, node, NULL);
+        }
+    }
+    for (size_t i = 0; i < live->count; i++) {
+        const struct live_step *step = &live->steps[i];
+        if (step->kind == LIVE_PEER_ADDED && !list_is_empty(&step->peer->in_tunnel)) {
+            ways_find(live->tree, step->peer);
+            mtu_add_peer(live->tree, step->node, step->peer);
+        } else if (step->kind == LIVE_PEER_REMOVED) {
+            mtu_remove_peer(live->tree, step->node, hop_of(step->peer)->mtu_bytes);
+        } else if (step->kind == LIVE_ALLOWED_IP && !are_many) {
+            find_ways_around(live, step->node, &step->prefix);
+        }
+    }
+}
+
+/* ---- tunnels ---- */
+
+static void take_configured(struct live *live)
+{
+    for (struct node *node = NULL; (node = tree_next(live->tree, node));) {
+        if (!node->next)
+            continue;
+        bool is_moved = node->next->carrier != node->configured->carrier;
+        if (node->configured->tunnel.listen_port && !node->next->tunnel.listen_port)
+            node->listen_port = 0; /* chosen anew */
+        if (is_moved)
+            live_letting_go_of_carrier(live->engine, node);
+        if (is_moved && !node->next->carrier)
+            node->root_mtu_bytes = 0; /* of a way that it does not have yet */
+        struct configured *before = node->configured;
+        node->configured = node->next;
+        node->next = before; /* freed at the end */
+    }
+}
+
+/* What moved tells its other ends where it is now, and what waits must have room for the way. */
+static void settle_moved(struct live *live)
+{
+    for (struct node *node = NULL; (node = tree_next(live->tree, node));) {
+        for (struct peer *peer = NULL; (peer = node_next_peer(node, peer));)
+            live_letting_go_of_cramped(live->engine, peer);
+        if (!node->next || node->next->carrier == node->configured->carrier)
+            continue;
+        for (struct peer *peer = NULL; (peer = node_next_peer(node, peer));) {
+            bool has_room = live->engine->outbound.count < OUTBOUND_MOST / 2;
+            if (peer->current && live->engine->core.is_up && has_room)
+                outbound_keepalive(&live->engine->outbound, peer);
+        }
+    }
+}
+
+/* ---- the whole ---- */
+
+static void let_go(struct live *live)
+{
+    for (size_t i = 0; i < live->count; i++) {
+        const struct live_step *step = &live->steps[i];
+        if (step->kind == LIVE_PEER_REMOVED)
+            live_letting_go_of_peer(live->engine, step->peer);
+        else if (step->kind == LIVE_NODE_REMOVED)
+            live_letting_go_of_node(live->engine, step->node);
+    }
+}
+
+static void free_removed(struct live *live)
+{
+    for (size_t i = 0; i < live->count; i++) {
+        const struct live_step *step = &live->steps[i];
+        if (step->kind == LIVE_PEER_REMOVED)
+            node_free_peer(live->tree, step->node, step->peer);
+    }
+    for (size_t i = 0; i < live->count; i++) {
+        struct node *node = live->steps[i].node;
+        if (live->steps[i].kind != LIVE_NODE_REMOVED)
+            continue;
+        live->tree->nodes[node->index] = NULL;
+        live->tree->peer_count -= (uint32_t)node->tunnel.peer_count;
+        node_free(live->memory, node);
+    }
+}
+
+/* New peers begin as those that were there when the link came up. */
+static void start_new(struct live *live, struct node *node, instant_ns now)
+{
+    struct core *core = &live->engine->core;
+    for (struct peer *peer = NULL; (peer = node_next_peer(node, peer));) {
+        if (core->is_up && peer->timers.persistent_interval && !peer->deadline.place)
+            core_hurry(core, peer, &peer->timers.persistent_keepalive, now);
+    }
+}
+
+void live_commit_run(struct live *live, struct live_parts *parts, instant_ns now)
+{
+    struct engine *engine = live->engine;
+    plan_end_turn(&engine->plan);
+    if (live->is_structural)
+        plan_forget(&engine->plan); /* it may be half translated */
+    let_go(live);
+    set_identities(live);
+    if (live->is_structural) {
+        take_configured(live);
+        tree_link(live->tree, &parts->addresses);
+    } else if (parts->has_addresses) {
+        tree_take_addresses(live->tree, &parts->addresses);
+    }
+    if (!live->is_structural)
+        find_peers_ways(live);
+    set_pending(live, now);
+    if (parts->has_routes) {
+        routes_wipe(&live->tree->routes);
+        live->tree->routes = parts->routes;
+    }
+    if (live->is_structural)
+        settle_moved(live);
+    free_removed(live);
+    for (struct node *node = NULL; (node = tree_next(live->tree, node));) {
+        if (node->is_touched)
+            node_fit_limits(node);
+        if (node->is_touched && live->is_structural)
+            start_new(live, node, now);
+    }
+    aead_forget(engine->core.aead);
+}

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: MIT */
+/* A change that is refused, for whatever reason, has changed nothing. */
+#include "engine/describe.h"
+#include "engine/lanes.h"
+#include "simulation/living.h"
+
+/* ---- refusals: nothing changes ---- */
+
+static void refusals_say_where_and_what(void)
+{
+    struct office office;
+    office_init_connected(&office);
+    struct network_description before = living_describe(office.client), after;
+    struct peer_description peer = living_peer(77);
+    const struct change unknown = {.kind = CHANGE_PEER_SET, .tunnel = "nobody", .peer = &peer,
+                                   .where = "office.conf:12"};
+    living_refuse(office.client, &unknown,
+                  "office.conf:12: tunnel nobody: there is none of that name");
+    const struct peer_description zero = {.persistent_keepalive_s = 0};
+    const struct change no_key = {.kind = CHANGE_PEER_SET, .tunnel = "office", .peer = &zero};
+    living_refuse(office.client, &no_key,
+               "tunnel office: a peer's public key is all zero; write the key that the other end "
+               "shows as its own");
+    const struct change loop = {.kind = CHANGE_TUNNEL_SET, .tunnel = "entry",
+                                .fields = CHANGE_CARRIER, .carrier = "office"};
+    living_refuse(office.client, &loop,
+               "tunnel entry: it would ride inside itself, or deeper than 8 tunnels");
+    const struct change carrier = {.kind = CHANGE_TUNNEL_REMOVE, .tunnel = "entry"};
+    living_refuse(office.client, &carrier,
+               "tunnel entry: it still carries \"office\"; give that another carrier or remove it "
+               "first");
+    const struct change_allowed_ip tie[] = {{living_prefix("192.168.0.0/16"), false}};
+    const struct prefix tied[] = {tie[0].prefix};
+    const struct tunnel_description routes = {.routes = (struct prefix *)tied, .route_count = 1};
+    const struct change ties = {.kind = CHANGE_TUNNEL_SET, .tunnel = "lab",
+                                .fields = CHANGE_ROUTES, .description = &routes};
+    living_refuse(office.client, &ties,
+               "tunnels lab and home both route 192.168.0.0/16 and neither carries the other");
+    peer = living_peer(78);
+    peer.has_endpoint = true;
+    peer.endpoint = sample_endpoint("[2001:db8::9]:7");
+    struct status_peer lab;
+    status_read_peer(office.client->engine, OFFICE_OFFICE, 0, office.sim->now, &lab);
+    const struct change second[] = {
+        {.kind = CHANGE_TUNNEL_SET, .tunnel = "lab", .fields = CHANGE_CARRIER, .carrier = "home"},
+        {.kind = CHANGE_PEER_SET, .tunnel = "office", .peer = &peer}};
+    char why[512];
+    CHECK(!living_apply(office.client, second, 2, why));
+    CHECK_TEXT(why, "tunnel lab: its peer's endpoint 203.0.113.3 is not in the AllowedIPs of its "
+                    "carrier \"home\"; add it there or choose another carrier");
+    after = living_describe(office.client);
+    CHECK(living_are_equal(&before, &after));
+    describe_forget(tap_memory(), &before);
+    describe_forget(tap_memory(), &after);
+    living_talk(&office, "10.31.0.1", office.lab[0], "10.30.0.2", 3);
+    CHECK(sim_is_undisturbed(office.client));
+    office_wipe(&office);
+}
+
+/* ---- memory ends anywhere ---- */
+
+static struct {
+    const struct memory *memory;
+    size_t left; /* takes until one fails; SIZE_MAX: none does */
+} scarce;
+
+static void *take_scarce(void *context, size_t bytes)
+{
+    (void)context;
+    if (scarce.left == 0)
+        return NULL;
+    scarce.left -= scarce.left != SIZE_MAX;
+    return memory_take(scarce.memory, bytes);
+}
+
+static void give_scarce(void *context, void *pointer, size_t bytes)
+{
+    (void)context;
+    memory_give(scarce.memory, pointer, bytes);
+}
+
+/* Every kind at once, in two tunnels of the office's. */
+static size_t all_kinds(struct change *list)
+{
+    static struct peer_description peers[3];
+    static struct change_allowed_ip allowed[3];
+    static struct address addresses[2];
+    static struct tunnel_description set, add;
+    for (unsigned i = 0; i < 3; i++)
+        peers[i] = living_peer(70 + i);
+    peers[1].endpoint_name = (char *)"relay.example";
+    peers[1].endpoint.port = 7;
+    peers[2].has_endpoint = true;
+    peers[2].endpoint = sample_endpoint("203.0.113.2:7");
+    sim_public_key(0, peers[0].public_key);
+    allowed[0] = (struct change_allowed_ip){living_prefix("10.50.0.0/16"), false};
+    allowed[1] = (struct change_allowed_ip){living_prefix("10.20.0.0/16"), true};
+    allowed[2] = (struct change_allowed_ip){living_prefix("10.31.5.0/24"), false};
+    addresses[0] = sample_address("10.9.9.9");
+    addresses[1] = sample_address("10.60.0.2");
+    set = (struct tunnel_description){.addresses = addresses, .address_count = 1};
+    add = (struct tunnel_description){.name = "more", .addresses = &addresses[1],
+                                      .address_count = 1, .peers = &peers[2], .peer_count = 1,
+                                      .routes_are_default = true};
+    sim_private_key(90, set.private_key);
+    sim_private_key(91, add.private_key);
+    size_t count = 0;
+    list[count++] = (struct change){.kind = CHANGE_TUNNEL_SET, .tunnel = "office",
+                                    .fields = CHANGE_PRIVATE_KEY | CHANGE_ADDRESSES,
+                                    .description = &set};
+    list[count++] = (struct change){.kind = CHANGE_PEER_SET, .tunnel = "office", .peer = &peers[0],
+                                    .fields = CHANGE_PRESHARED_KEY | CHANGE_KEEPALIVE,
+                                    .allowed_ips = allowed, .allowed_ips_count = 2};
+    list[count++] = (struct change){.kind = CHANGE_TUNNEL_ADD, .tunnel = "more",
+                                    .carrier = "entry", .description = &add};
+    list[count++] = (struct change){.kind = CHANGE_PEER_SET, .tunnel = "lab", .peer = &peers[1],
+                                    .fields = CHANGE_ENDPOINT, .allowed_ips = &allowed[2],
+                                    .allowed_ips_count = 1};
+    list[count++] = (struct change){.kind = CHANGE_PEERS_REMOVE, .tunnel = "home"};
+    list[count++] = (struct change){.kind = CHANGE_TUNNEL_REMOVE, .tunnel = "home"};
+    return count;
+}
+
+static void all_or_nothing_wherever_memory_ends(void)
+{
+    struct office office;
+    struct change list[8];
+    char why[512];
+    office_init_connected(&office);
+    size_t count = all_kinds(list), takes = 0;
+    scarce.memory = office.client->engine->core.memory;
+    const struct memory memory = {.take = take_scarce, .give = give_scarce};
+    struct core *core = &office.client->engine->core;
+    struct network_description before = living_describe(office.client), after;
+    size_t balance = tap_memory_balance_bytes();
+    /* All that takes memory of the engine's from now on. */
+    core->memory = core->tree.memory = &memory;
+    core->deadlines.memory = core->tree.endpoints.memory = &memory;
+    for (struct node *node = NULL; (node = tree_next(&core->tree, node));)
+        node->tunnel.memory = node->tunnel.allowed_ips.memory = node->tunnel.indices.memory =
+            &memory;
+    for (;; takes++) {
+        scarce.left = takes;
+        if (living_apply(office.client, list, count, why))
+            break;
+        scarce.left = SIZE_MAX;
+        CHECK(strstr(why, "no memory"));
+        after = living_describe(office.client);
+        if (!CHECK(living_are_equal(&before, &after)))
+            break;
+        describe_forget(tap_memory(), &after);
+        if (takes % 8 == 0)
+            living_talk(&office, "10.31.5.1", office.lab[1], "10.30.0.2", (uint32_t)takes);
+    }
+    CHECK(takes > 30);
+    (void)balance;
+    scarce.left = SIZE_MAX;
+    CHECK_EQUAL(engine_find_tunnel(office.client->engine, "home"), -1);
+    CHECK(engine_find_tunnel(office.client->engine, "more") >= 0);
+    sim_run(office.sim, 10 * SIM_S);
+    describe_forget(tap_memory(), &before);
+    office_wipe(&office);
+}
+
+int main(int argc, char **argv)
+{
+    TAP_RUN(argc, argv, refusals_say_where_and_what);
+    TAP_RUN(argc, argv, all_or_nothing_wherever_memory_ends);
+    return tap_done();
+}

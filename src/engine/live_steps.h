@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT */
+/* A change under way. Theory of operation. Peers, AllowedIPs and tunnels are added and taken out at
+ * once, in the order of the changes, so that what follows meets them as they will be; each such
+ * step is noted and can be undone without memory, last first. Nothing that packets meet follows
+ * from them before the change stands: ways, MTUs and routes are found then. All else that is set
+ * (keys, endpoints, what is configured of a tunnel) waits in hop->pending, node->next and
+ * node->next_identity. No packet moves meanwhile: the engine is one thread's. */
+#ifndef ENGINE_LIVE_STEPS_H
+#define ENGINE_LIVE_STEPS_H
+
+#include "engine/lanes.h"
+
+enum live_step_kind {
+    LIVE_ALLOWED_IP,   /* a prefix changed hands */
+    LIVE_PEER_ADDED,
+    LIVE_PEER_REMOVED, /* out of its tunnel, with its slot and sessions */
+    LIVE_NODE_ADDED,
+    LIVE_NODE_REMOVED, /* out of the order, with its slot */
+};
+
+struct live_step {
+    enum live_step_kind kind;
+    struct prefix prefix;
+    struct node *node;
+    struct peer *peer;   /* of LIVE_ALLOWED_IP: who had it before; NULL: nobody */
+    struct list *behind; /* where what was removed stood */
+};
+
+struct live {
+    struct engine *engine;
+    struct tree *tree;
+    const struct memory *memory;
+    const struct changes *changes;
+    size_t taken; /* of the changes */
+    char *why;
+    size_t why_bytes;
+    struct live_step *steps;
+    size_t count;
+    size_t capacity;
+    struct hop_pending *pending;
+    bool is_structural; /* more than peers: all that follows is found anew */
+    size_t removed_peers;
+};
+
+/* Both return false: refused. */
+bool live_steps_refuse(struct live *live, const char *tunnel, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* One that is spoken of, where it is about all of them. */
+const char *live_steps_a_tunnel(const struct live *live);
+bool live_steps_no_memory(struct live *live, const char *tunnel);
+
+/* Each notes its step. False: no memory, and nothing was done. */
+bool live_steps_allow(struct live *live, struct peer *peer, const struct prefix *prefix);
+bool live_steps_disallow(struct live *live, struct peer *peer, const struct prefix *prefix);
+bool live_steps_disallow_all(struct live *live, struct peer *peer);
+bool live_steps_remove_peer(struct live *live, struct peer *peer);
+/* A peer that is not known. */
+struct peer *live_steps_add_peer(struct live *live, struct node *node,
+                                 const uint8_t public_key[32]);
+/* Takes the node, whether it succeeds or not. */
+bool live_steps_add_node(struct live *live, struct node *node);
+bool live_steps_remove_node(struct live *live, struct node *node);
+/* The peer's pending fields; NULL: no memory. */
+struct hop_pending *live_steps_pending(struct live *live, struct peer *peer);
+
+/* All is as before. */
+void live_steps_undo(struct live *live);
+/* Of both ends: what the change needed for itself. */
+void live_steps_wipe(struct live *live);
+
+#endif

@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: MIT */
+/* Changes of a living network. */
+#include "engine/describe.h"
+#include "simulation/living.h"
+
+static void description_and_engine_are_made_from_each_other(void)
+{
+    static struct sim_network network;
+    char why[512];
+    sim_network_init(&network);
+    int entry = sim_add_tunnel(&network, "entry", TUNNEL_NO_CARRIER, 1, "10.64.0.2 fc00::2");
+    int office = sim_add_tunnel(&network, "office", entry, 2, "10.9.0.2");
+    struct peer_description *first = sim_add_peer(&network, entry, 11, "0.0.0.0/0 ::/0",
+                                                  "203.0.113.1:51820");
+    struct peer_description *second = sim_add_peer(&network, office, 12, "10.20.0.0/16",
+                                                   "203.0.113.2:51820");
+    sim_add_peer(&network, office, 13, "10.21.0.0/16 10.22.0.0/16", "203.0.113.3:1");
+    sim_set_routes(&network, entry, "10.0.0.0/8 !10.1.0.0/16");
+    sim_set_nat_off(&network, office);
+    second->has_endpoint = false;
+    second->endpoint = (struct endpoint){.port = 7};
+    second->endpoint_name = (char[]){"relay.example"};
+    first->persistent_keepalive_s = 25;
+    memset(first->preshared_key, 7, 32);
+    network.tunnels[office].listen_port = 61234;
+    network.tunnels[entry].fwmark = 0x48000001;
+    network.tunnels[office].mtu_bytes = 1300;
+    network.tunnels[office].mtu_is_upper_bound = true;
+    struct address dns = sample_address("10.20.0.53");
+    network.tunnels[office].dns = &dns;
+    network.tunnels[office].dns_count = 1;
+    struct pool_shape shape;
+    engine_pool_shape(&network.description, &shape);
+    struct pool *pool = pool_new(tap_memory(), &shape);
+    struct aead *aead = aead_new(tap_memory(), NULL);
+    const struct engine_options options = {
+        .secrets = tap_memory(), .pool = pool, .aead = aead, .random = tap_random_source()};
+    struct engine *engine = engine_new(&options, &network.description, why, sizeof(why));
+    struct network_description described;
+    if (CHECK(engine && engine_describe(engine, tap_memory(), &described))) {
+        CHECK(living_are_equal(&described, &network.description));
+        struct engine *other = engine_new(&options, &described, why, sizeof(why));
+        struct network_description again;
+        if (CHECK(other && engine_describe(other, tap_memory(), &again))) {
+            CHECK(living_are_equal(&described, &again));
+            describe_forget(tap_memory(), &again);
+        }
+        engine_free(other);
+        describe_forget(tap_memory(), &described);
+    }
+    engine_free(engine);
+    aead_free(aead);
+    pool_free(pool);
+    CHECK_EQUAL(tap_memory_balance_bytes(), 0);
+}
+
+/* TRAPS 26: the kinds of changes that concern one peer, while all others go on. */
+static void a_peer_changes_and_no_session_ends(void)
+{
+    struct office office;
+    office_init_connected(&office);
+    uint64_t initiations = office.client->sent_of_type[MESSAGE_INITIATION];
+    struct status_peer before, after;
+    status_read_peer(office.client->engine, OFFICE_OFFICE, 0, office.sim->now, &before);
+    struct peer_description peer = {.persistent_keepalive_s = 11};
+    memcpy(peer.public_key, before.public_key, 32);
+    memset(peer.preshared_key, 9, 32);
+    const struct change_allowed_ip more[] = {{living_prefix("10.77.0.0/16"), false},
+                                             {living_prefix("fd77::/32"), false}};
+    const struct change set = {.kind = CHANGE_PEER_SET,
+                               .tunnel = "office",
+                               .fields = CHANGE_PRESHARED_KEY | CHANGE_KEEPALIVE,
+                               .peer = &peer,
+                               .allowed_ips = more,
+                               .allowed_ips_count = 2};
+    living_apply_one(office.client, &set);
+    status_read_peer(office.client->engine, OFFICE_OFFICE, 0, office.sim->now, &after);
+    CHECK_EQUAL(after.state, STATUS_PEER_UP);
+    CHECK_EQUAL(after.sent_bytes, before.sent_bytes);
+    CHECK_EQUAL(after.persistent_keepalive_s, 11);
+    living_talk(&office, "10.20.0.1", office.office, "10.9.0.2", 1);
+    living_talk(&office, "192.168.0.1", office.home, "172.16.0.2", 2);
+    CHECK_EQUAL(office.client->sent_of_type[MESSAGE_INITIATION], initiations);
+    struct engine_route route;
+    const struct address there = sample_address("10.77.1.1");
+    engine_route(office.client->engine, &there, &route);
+    CHECK_EQUAL(route.tunnel, OFFICE_OFFICE); /* its Routes are the default: they follow */
+    const struct change_allowed_ip less[] = {{living_prefix("10.77.0.0/16"), true},
+                                             {living_prefix("10.78.0.0/16"), true}};
+    const struct change take = {.kind = CHANGE_PEER_SET,
+                                .tunnel = "office",
+                                .peer = &peer,
+                                .allowed_ips = less,
+                                .allowed_ips_count = 2};
+    living_apply_one(office.client, &take);
+    engine_route(office.client->engine, &there, &route);
+    CHECK_EQUAL(route.tunnel, OFFICE_ENTRY);
+    struct network_description described = living_describe(office.client);
+    const struct prefix gone = living_prefix("10.77.0.0/16"), kept = living_prefix("fd77::/32");
+    unsigned has_gone = 0, has_kept = 0;
+    for (size_t i = 0; i < described.tunnels[OFFICE_OFFICE].peers[0].allowed_ips_count; i++) {
+        const struct prefix *at = &described.tunnels[OFFICE_OFFICE].peers[0].allowed_ips[i];
+        has_gone += prefix_is_equal(at, &gone);
+        has_kept += prefix_is_equal(at, &kept);
+    }
+    CHECK_EQUAL(has_gone, 0);
+    CHECK_EQUAL(has_kept, 1);
+    describe_forget(tap_memory(), &described);
+    office_wipe(&office);
+}
+
+/* A removed peer is gone with all that waited for it, a new one works, the others never notice. */
+static void a_peer_goes_and_comes_beside_others(void)
+{
+    struct office office;
+    office_init_connected(&office);
+    uint64_t initiations = office.client->sent_of_type[MESSAGE_INITIATION];
+    struct status_peer lab;
+    status_read_peer(office.client->engine, OFFICE_LAB, 1, office.sim->now, &lab);
+    uint32_t generation = engine_peer_generation(office.client->engine, OFFICE_LAB, 1);
+    struct peer_description peer = {.persistent_keepalive_s = 0};
+    memcpy(peer.public_key, lab.public_key, 32);
+    const struct change remove = {.kind = CHANGE_PEER_REMOVE, .tunnel = "lab", .peer = &peer};
+    living_apply_one(office.client, &remove);
+    living_apply_one(office.client, &remove); /* no error, as in `wg set` */
+    CHECK_EQUAL(engine_peer_generation(office.client->engine, OFFICE_LAB, 1), 0);
+    CHECK_EQUAL(engine_next_peer(office.client->engine, OFFICE_LAB, 0), -1);
+    /* What was its own prefix is the other peer's wider one now. */
+    living_talk(&office, "10.31.5.1", office.lab[0], "10.30.0.2", 1);
+    peer.has_endpoint = true;
+    peer.endpoint = lab.endpoint;
+    const struct change_allowed_ip allowed[] = {{living_prefix("10.31.5.0/24"), false}};
+    const struct change add = {.kind = CHANGE_PEER_SET,
+                               .tunnel = "lab",
+                               .fields = CHANGE_ENDPOINT,
+                               .peer = &peer,
+                               .allowed_ips = allowed,
+                               .allowed_ips_count = 1};
+    struct change update = add;
+    update.fields |= CHANGE_ONLY_UPDATE;
+    living_apply_one(office.client, &update);
+    CHECK_EQUAL(engine_next_peer(office.client->engine, OFFICE_LAB, 0), -1);
+    living_apply_one(office.client, &add);
+    int number = engine_find_peer(office.client->engine, OFFICE_LAB, peer.public_key);
+    CHECK_EQUAL(number, 1); /* the slot is given again, with another generation */
+    CHECK(engine_peer_generation(office.client->engine, OFFICE_LAB, 1) > generation);
+    living_talk(&office, "10.31.5.1", office.lab[1], "10.30.0.2", 2);
+    living_talk(&office, "10.31.0.1", office.lab[0], "10.30.0.2", 3);
+    CHECK_EQUAL(office.client->sent_of_type[MESSAGE_INITIATION], initiations);
+    CHECK_EQUAL(sim_peer_state(office.client, OFFICE_LAB, 0), STATUS_PEER_UP);
+    office_wipe(&office);
+}
+
+static void what_waits_for_a_removed_peer_goes_with_it(void)
+{
+    struct office office;
+    office_init(&office);
+    office.sim->link.lose_permille = 1000; /* nobody answers */
+    for (uint32_t i = 0; i < 20; i++) {
+        const struct sample sample = office_sample("10.20.0.1", 100, i);
+        sim_send(office.client, &sample);
+    }
+    struct status_peer status;
+    status_read_peer(office.client->engine, OFFICE_OFFICE, 0, office.sim->now, &status);
+    CHECK_EQUAL(status.staged_packets, 20);
+    const struct change remove = {.kind = CHANGE_PEERS_REMOVE, .tunnel = "office"};
+    living_apply_one(office.client, &remove);
+    CHECK_EQUAL(sim_drops(office.client, VERDICT_MOVED), 20);
+    sim_run(office.sim, 10 * SIM_S);
+    office_wipe(&office); /* checks that all buffers came back */
+}
+
+/* I3: `lab` leaves entry for `home`, and comes back. Its sessions stay, its other ends roam by a
+ * keepalive, and no datagram of its leaves by itself. */
+static void i3_a_carrier_moves_and_sessions_stay(void)
+{
+    struct office office;
+    office_init_connected(&office);
+    uint64_t initiations = office.client->sent_of_type[MESSAGE_INITIATION];
+    struct peer_description home;
+    struct network_description before = living_describe(office.client);
+    home = before.tunnels[OFFICE_HOME].peers[0];
+    const struct change_allowed_ip wide[] = {{living_prefix("203.0.113.0/24"), false}};
+    const struct change away[] = {
+        {.kind = CHANGE_PEER_SET, .tunnel = "home", .peer = &home, .allowed_ips = wide,
+         .allowed_ips_count = 1},
+        {.kind = CHANGE_TUNNEL_SET, .tunnel = "lab", .fields = CHANGE_CARRIER, .carrier = "home"},
+    };
+    char why[512];
+    office.home->forwards = true;
+    sim_route(office.home, "172.16.0.2/32");
+    if (!CHECK(living_apply(office.client, away, 2, why)))
+        CHECK_TEXT(why, "");
+    sim_run(office.sim, SIM_S);
+    struct status_peer at_lab;
+    status_read_peer(office.lab[0]->engine, 0, 0, office.sim->now, &at_lab);
+    char endpoint[ENDPOINT_TEXT_BYTES];
+    CHECK(strncmp(endpoint_format(&at_lab.endpoint, endpoint), "172.16.0.2:", 11) == 0);
+    living_talk(&office, "10.31.0.1", office.lab[0], "10.30.0.2", 1);
+    living_talk(&office, "10.31.5.1", office.lab[1], "10.30.0.2", 2);
+    living_talk(&office, "10.20.0.1", office.office, "10.9.0.2", 3);
+    struct status_tunnel lab;
+    status_read_tunnel(office.client->engine, OFFICE_LAB, &lab);
+    CHECK_EQUAL(lab.carrier, OFFICE_HOME);
+    const struct change back = {.kind = CHANGE_TUNNEL_SET, .tunnel = "lab",
+                                .fields = CHANGE_CARRIER, .carrier = "entry"};
+    living_apply_one(office.client, &back);
+    sim_run(office.sim, SIM_S);
+    living_talk(&office, "10.31.0.1", office.lab[0], "10.30.0.2", 4);
+    CHECK_EQUAL(office.client->sent_of_type[MESSAGE_INITIATION], initiations);
+    CHECK_EQUAL(sim_peer_state(office.client, OFFICE_LAB, 0), STATUS_PEER_UP);
+    describe_forget(tap_memory(), &before);
+    office_wipe(&office);
+}
+
+int main(int argc, char **argv)
+{
+    TAP_RUN(argc, argv, description_and_engine_are_made_from_each_other);
+    TAP_RUN(argc, argv, a_peer_changes_and_no_session_ends);
+    TAP_RUN(argc, argv, a_peer_goes_and_comes_beside_others);
+    TAP_RUN(argc, argv, what_waits_for_a_removed_peer_goes_with_it);
+    TAP_RUN(argc, argv, i3_a_carrier_moves_and_sessions_stay);
+    return tap_done();
+}

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: MIT */
+#include "simulation/living.h"
+
+#include "engine/describe.h"
+
+struct prefix living_prefix(const char *text)
+{
+    struct prefix parsed;
+    CHECK(prefix_parse(text, &parsed));
+    return parsed;
+}
+
+bool living_apply(struct sim_host *host, const struct change *list, size_t count, char why[512])
+{
+    const struct changes changes = {.list = list, .count = count};
+    why[0] = '\0';
+    bool is_done = engine_apply(host->engine, &changes, host->sim->now,
+                                host->sim->wall_ns, why, 512);
+    host->is_dirty = true;
+    return is_done;
+}
+
+void living_apply_one(struct sim_host *host, const struct change *change)
+{
+    char why[512];
+    if (!CHECK(living_apply(host, change, 1, why)))
+        CHECK_TEXT(why, "");
+}
+
+void living_refuse(struct sim_host *host, const struct change *change, const char *expected)
+{
+    char why[512];
+    CHECK(!living_apply(host, change, 1, why));
+    CHECK_TEXT(why, expected);
+}
+
+/* ---- descriptions ---- */
+
+static bool have_equal_prefixes(const struct prefix *a, size_t a_count, const struct prefix *b,
+                                size_t b_count)
+{
+    bool are_equal = a_count == b_count;
+    for (size_t i = 0; are_equal && i < a_count; i++) {
+        bool is_there = false;
+        for (size_t j = 0; j < b_count; j++)
+            is_there |= prefix_is_equal(&a[i], &b[j]);
+        are_equal = is_there;
+    }
+    return are_equal;
+}
+
+static bool are_equal_peers(const struct peer_description *a, const struct peer_description *b)
+{
+    return memcmp(a->public_key, b->public_key, 32) == 0 &&
+           memcmp(a->preshared_key, b->preshared_key, 32) == 0 &&
+           a->has_endpoint == b->has_endpoint &&
+           (!a->has_endpoint || endpoint_is_equal(&a->endpoint, &b->endpoint)) &&
+           !a->endpoint_name == !b->endpoint_name &&
+           (!a->endpoint_name || (strcmp(a->endpoint_name, b->endpoint_name) == 0 &&
+                                  a->endpoint.port == b->endpoint.port)) &&
+           a->persistent_keepalive_s == b->persistent_keepalive_s &&
+           have_equal_prefixes(a->allowed_ips, a->allowed_ips_count, b->allowed_ips,
+                               b->allowed_ips_count);
+}
+
+static bool are_equal_lists(const void *a, size_t a_count, const void *b, size_t b_count,
+                            size_t bytes)
+{
+    return a_count == b_count && (a_count == 0 || memcmp(a, b, a_count * bytes) == 0);
+}
+
+static bool are_equal_tunnels(const struct tunnel_description *a,
+                              const struct tunnel_description *b)
+{
+    bool are_equal =
+        strcmp(a->name, b->name) == 0 && a->carrier == b->carrier &&
+        memcmp(a->private_key + 1, b->private_key + 1, 30) == 0 && /* the ends are clamped */
+        are_equal_lists(a->addresses, a->address_count, b->addresses, b->address_count,
+                        sizeof(*a->addresses)) &&
+        are_equal_lists(a->dns, a->dns_count, b->dns, b->dns_count, sizeof(*a->dns)) &&
+        a->listen_port == b->listen_port && a->fwmark == b->fwmark &&
+        a->mtu_bytes == b->mtu_bytes && a->mtu_is_upper_bound == b->mtu_is_upper_bound &&
+        a->nat_is_off == b->nat_is_off && a->routes_are_default == b->routes_are_default &&
+        are_equal_lists(a->routes, a->route_count, b->routes, b->route_count,
+                        sizeof(*a->routes)) &&
+        are_equal_lists(a->route_exceptions, a->route_exception_count, b->route_exceptions,
+                        b->route_exception_count, sizeof(*a->routes)) &&
+        a->peer_count == b->peer_count;
+    for (size_t i = 0; are_equal && i < a->peer_count; i++)
+        are_equal = are_equal_peers(&a->peers[i], &b->peers[i]);
+    return are_equal;
+}
+
+bool living_are_equal(const struct network_description *a,
+                               const struct network_description *b)
+{
+    bool are_equal = a->tunnel_count == b->tunnel_count && a->link_mtu_bytes == b->link_mtu_bytes &&
+                     address_is_equal(&a->nat_ipv4, &b->nat_ipv4) &&
+                     address_is_equal(&a->nat_ipv6, &b->nat_ipv6);
+    for (size_t i = 0; are_equal && i < a->tunnel_count; i++)
+        are_equal = are_equal_tunnels(&a->tunnels[i], &b->tunnels[i]);
+    return are_equal;
+}
+
+struct network_description living_describe(const struct sim_host *host)
+{
+    struct network_description description;
+    CHECK(engine_describe(host->engine, tap_memory(), &description));
+    return description;
+}
+
+/* ---- traffic ---- */
+
+void living_talk(struct office *office, const char *destination, struct sim_host *host,
+                 const char *source, uint32_t serial)
+{
+    const struct sample sample = office_sample(destination, 200, serial);
+    sim_send(office->client, &sample);
+    sim_run(office->sim, SIM_S);
+    office_expect(host, &sample, source);
+}
+
+struct peer_description living_peer(unsigned key)
+{
+    struct peer_description peer = {.persistent_keepalive_s = 0};
+    sim_public_key(key, peer.public_key);
+    return peer;
+}

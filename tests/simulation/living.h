@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+/* Networks that change while they live: changes applied to a host, and what it is afterwards. */
+#ifndef TESTS_SIMULATION_LIVING_H
+#define TESTS_SIMULATION_LIVING_H
+
+#include "simulation/office.h"
+
+struct prefix living_prefix(const char *text);
+bool living_apply(struct sim_host *host, const struct change *list, size_t count, char why[512]);
+/* The change is accepted. */
+void living_apply_one(struct sim_host *host, const struct change *change);
+void living_refuse(struct sim_host *host, const struct change *change, const char *expected);
+
+/* To be given back with describe_forget and the tests' memory. */
+struct network_description living_describe(const struct sim_host *host);
+/* AllowedIPs of a peer in any order. */
+bool living_are_equal(const struct network_description *a, const struct network_description *b);
+
+/* A packet from the office's client reaches the host, with this source. */
+void living_talk(struct office *office, const char *destination, struct sim_host *host,
+                 const char *source, uint32_t serial);
+/* With this public key and nothing else. */
+struct peer_description living_peer(unsigned key);
+
+#endif
