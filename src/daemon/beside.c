@@ -73,7 +73,8 @@ static void read_table(const struct config *config, const struct foreign_rule *f
     for (size_t i = 0; i < count; i++) {
         const struct prefix *prefix = &routes[i].prefix;
         bool is_of_rule = is_both || prefix->address.family == foreign->rule.family;
-        if (routes[i].type != KERNEL_ROUTE_UNICAST || !is_of_rule)
+        bool is_another_hop = i > 0 && prefix_is_equal(&routes[i - 1].prefix, prefix);
+        if (routes[i].type != KERNEL_ROUTE_UNICAST || !is_of_rule || is_another_hop)
             continue;
         table->has_default |= prefix->len_bits == 0;
         if (prefix->len_bits == 0)

@@ -27,7 +27,10 @@ static void add_link(struct links *links, int index)
         links->indices[links->count++] = index;
 }
 
-static struct links find_uplinks(struct guard *guard, const struct root_way *ways, size_t way_count)
+/* The best default route is what the host's rules say; main has the worse ones beside it,
+ * and with `Table = main` ours. */
+static struct links find_uplinks(struct guard *guard, const struct kernel_route *routes,
+                                 size_t route_count, const struct root_way *ways, size_t way_count)
 {
     static const enum family families[] = {FAMILY_IPV4, FAMILY_IPV6};
     struct links links = {.count = 0};
@@ -42,6 +45,10 @@ static struct links find_uplinks(struct guard *guard, const struct root_way *way
     }
     for (size_t i = 0; i < way_count; i++)
         add_link(&links, ways[i].interface_index);
+    for (size_t i = 0; i < route_count; i++)
+        if (routes[i].type == KERNEL_ROUTE_UNICAST && routes[i].prefix.len_bits == 0 &&
+            routes[i].protocol != KERNEL_ROUTE_PROTOCOL)
+            add_link(&links, routes[i].interface_index);
     return links;
 }
 
@@ -75,20 +82,13 @@ static void add_on_link(void *context, const struct prefix *prefix)
     guard->on_link = more;
 }
 
-static void find_on_link(struct guard *guard, const struct links *links)
+static void find_on_link(struct guard *guard, const struct kernel_route *routes, size_t count,
+                         const struct links *links)
 {
-    char unheard[256];
-    struct text silent;
-    struct kernel_route *routes;
-    size_t count;
-    text_init(&silent, unheard, sizeof(unheard));
-    if (kernel_route_list(guard->netlink, KERNEL_ROUTE_TABLE_MAIN, &routes, &count, &silent) < 0)
-        return;
     for (size_t i = 0; i < links->count; i++) {
         struct on_link to = {.guard = guard, .link_index = links->indices[i]};
         lan_walk_link(guard->netlink, to.link_index, routes, count, add_on_link, &to);
     }
-    free(routes);
 }
 
 /* Without a kill switch main's routes reach the server, and one that claimed an address inside a
@@ -110,16 +110,24 @@ static void add_dhcp_servers(struct guard *guard, const struct links *links)
 void guard_find_lan(struct guard *guard, const struct root_way *ways, size_t way_count)
 {
     const struct config *config = guard->config;
-    struct links links = find_uplinks(guard, ways, way_count);
+    char unheard[256];
+    struct text silent;
+    struct kernel_route *routes = NULL;
+    size_t count = 0;
+    text_init(&silent, unheard, sizeof(unheard));
+    if (kernel_route_list(guard->netlink, KERNEL_ROUTE_TABLE_MAIN, &routes, &count, &silent) < 0)
+        count = 0; /* less passes, never more */
+    struct links links = find_uplinks(guard, routes, count, ways, way_count);
     guard->lan_count = guard->on_link_count = 0;
     for (size_t i = 0; i < config->lan_count; i++)
         add_prefix(guard, &config->lan[i]);
     guard->allowed_count = guard->lan_count;
     if (config->allows_lan)
-        find_on_link(guard, &links);
+        find_on_link(guard, routes, count, &links);
     if (guard->has_kill_switch)
         add_dhcp_servers(guard, &links);
     guests_find(&guard->guests, guard->netlink, links.indices, links.count);
+    free(routes);
 }
 
 /* The current endpoints of all that the roots' sockets send to; *endpoints is malloc's. -ENOMEM. */

@@ -179,13 +179,8 @@ static bool get_route(const struct nlmsghdr *message, struct kernel_route *route
     return true;
 }
 
-static int keep_route(void *context, const struct nlmsghdr *message)
+static int add_route(struct route_list *list, const struct kernel_route *route)
 {
-    struct route_list *list = context;
-    struct kernel_route route;
-    if (!get_route(message, &route, NULL) || route.table != list->table ||
-        route.prefix.address.family != list->family)
-        return 0;
     if (list->count == list->capacity) {
         size_t capacity = list->capacity ? list->capacity * 2 : 64;
         struct kernel_route *routes = realloc(list->routes, capacity * sizeof(*routes));
@@ -194,8 +189,46 @@ static int keep_route(void *context, const struct nlmsghdr *message)
         list->routes = routes;
         list->capacity = capacity;
     }
-    list->routes[list->count++] = route;
+    list->routes[list->count++] = *route;
     return 0;
+}
+
+static bool hop_has_gateway(const struct rtnexthop *hop)
+{
+    const struct nlattr *attr;
+    bool has_any = false;
+    mnl_attr_for_each_payload((const void *)RTNH_DATA(hop), hop->rtnh_len - RTNH_LENGTH(0))
+        has_any |= mnl_attr_get_type(attr) == RTA_GATEWAY || mnl_attr_get_type(attr) == RTA_VIA;
+    return has_any;
+}
+
+static int add_hops(struct route_list *list, struct kernel_route route, const struct nlattr *hops)
+{
+    const struct rtnexthop *hop = mnl_attr_get_payload(hops);
+    int left_bytes = mnl_attr_get_payload_len(hops), result = 0;
+    for (; RTNH_OK(hop, left_bytes) && result == 0; hop = RTNH_NEXT(hop)) {
+        route.interface_index = hop->rtnh_ifindex;
+        route.has_gateway = hop_has_gateway(hop);
+        result = add_route(list, &route);
+        left_bytes -= (int)RTNH_ALIGN(hop->rtnh_len);
+    }
+    return result;
+}
+
+static int keep_route(void *context, const struct nlmsghdr *message)
+{
+    struct route_list *list = context;
+    struct kernel_route route;
+    const struct nlattr *attribute, *hops = NULL;
+    if (!get_route(message, &route, NULL) || route.table != list->table ||
+        route.prefix.address.family != list->family)
+        return 0;
+    mnl_attr_for_each(attribute, message, sizeof(struct rtmsg))
+    {
+        if (mnl_attr_get_type(attribute) == RTA_MULTIPATH)
+            hops = attribute;
+    }
+    return hops ? add_hops(list, route, hops) : add_route(list, &route);
 }
 
 int kernel_route_list(struct netlink *netlink, uint32_t table, struct kernel_route **routes,

@@ -40,7 +40,8 @@ enum kernel_route_change {
  */
 int kernel_route_change(struct netlink *netlink, enum kernel_route_change change,
                         const struct kernel_route *routes, size_t count, struct text *why);
-/* Both families; a table that does not exist is empty. *routes is malloc's, the caller frees it. */
+/* Both families; a route of several next hops counts as one by each. A table that does not exist is
+ * empty. *routes is malloc's, the caller frees it. */
 int kernel_route_list(struct netlink *netlink, uint32_t table, struct kernel_route **routes,
                       size_t *count, struct text *why);
 /* Order by table, prefix, metric: for qsort and bsearch. 0: the same place in the kernel. */

@@ -285,6 +285,30 @@ def F4_the_lan_s_hosts_are_answered_from_any_address():
         leave()
 
 
+@tap.test
+def F1_the_link_of_a_worse_default_route_is_a_lan_too():
+    """Also where it is only one of that route's next hops."""
+    client = scene.client
+    for has_two_hops in (False, True):
+        make_wifi()
+        set_addresses(OWN)
+        for family, *gateways in (("-4", NEIGHBOUR[0], "192.0.2.1"),
+                                  ("-6", NEIGHBOUR[1], "2001:db8:2::1")):
+            hops = [["via", gateway, "dev", link] for gateway, link in
+                    zip(gateways, ("wifi", "uplink"))]
+            client.ip(family, "route", "add", "default", "metric", 3000,
+                      *(["nexthop", *hops[0], "nexthop", *hops[1]] if has_two_hops else hops[0]))
+        try:
+            for kill_switch in ("on", "off"):
+                hopwire = up(kill_switch)
+                reaches_lan(f"two hops {has_two_hops}, kill switch {kill_switch}")
+                hopwire.down()
+        finally:
+            leave()
+            for family in ("-4", "-6"):
+                client.ip(family, "route", "flush", "default", "metric", 3000, check=False)
+
+
 def make_bridge():
     client = scene.client
     client.ip("link", "add", "docker0", "type", "bridge")
