@@ -3,7 +3,7 @@
 #ifndef CONFIG_DIFFERENCE_LIST_H
 #define CONFIG_DIFFERENCE_LIST_H
 
-#include "config/difference.h"
+#include "config/difference_data.h"
 
 struct difference_list {
     struct arena *arena; /* which tells when there was no memory */
