@@ -62,7 +62,7 @@ json_t *ask_daemon(const char *network, const char *request, bool *is_up)
     text_init(&why, reason, sizeof(reason));
     int result = state_path(network, ".sock", path, &why);
     if (result == 0)
-        result = control_client_ask(path, request, TIMEOUT_MS, &answer, &len, &why);
+        result = control_client_ask(path, request, -1, TIMEOUT_MS, &answer, &len, &why);
     if (result == -ENOENT || result == -ECONNREFUSED || result == -ECONNRESET || result == -EPIPE ||
         (result == 0 && len == 0)) {
         free(answer);

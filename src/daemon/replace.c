@@ -28,7 +28,7 @@ static json_t *ask(const char *network, const char *request, int *result, struct
     size_t len = 0;
     *result = state_path(network, ".sock", path, why);
     if (*result == 0)
-        *result = control_client_ask(path, request, ANSWER_TIMEOUT_MS, &answer, &len, why);
+        *result = control_client_ask(path, request, -1, ANSWER_TIMEOUT_MS, &answer, &len, why);
     if (*result != 0)
         return NULL;
     json_t *object = len ? json_loadb(answer, len, 0, NULL) : NULL;

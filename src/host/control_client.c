@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "host/control_passed.h"
 #include "host/control_socket.h"
 
 static int64_t now_ms(void)
@@ -35,11 +36,12 @@ static int wait_for(int fd, short events, int64_t deadline_ms)
     }
 }
 
-static int send_request(int fd, const char *bytes, size_t len, int64_t deadline_ms)
+static int send_request(int fd, const char *bytes, size_t len, int passed, int64_t deadline_ms)
 {
     while (len > 0) {
-        ssize_t put = send(fd, bytes, len, MSG_NOSIGNAL);
+        ssize_t put = control_passed_send(fd, bytes, len, passed);
         if (put >= 0) {
+            passed = -1;
             bytes += put;
             len -= (size_t)put;
             continue;
@@ -86,16 +88,16 @@ static int receive_answer(int fd, int64_t deadline_ms, char **answer, size_t *le
     return 0;
 }
 
-int control_client_ask(const char *path, const char *request, unsigned timeout_ms, char **answer,
-                       size_t *answer_bytes, struct text *why)
+int control_client_ask(const char *path, const char *request, int passed, unsigned timeout_ms,
+                       char **answer, size_t *answer_bytes, struct text *why)
 {
     int64_t deadline_ms = now_ms() + timeout_ms;
     int fd = control_socket_connect(path, why);
     if (fd == -ENAMETOOLONG)
         return fd;
-    int result = fd < 0 ? fd : send_request(fd, request, strlen(request), deadline_ms);
+    int result = fd < 0 ? fd : send_request(fd, request, strlen(request), passed, deadline_ms);
     if (result == 0)
-        result = send_request(fd, "\n", 1, deadline_ms);
+        result = send_request(fd, "\n", 1, -1, deadline_ms);
     if (result == 0)
         shutdown(fd, SHUT_WR);
     if (result == 0)

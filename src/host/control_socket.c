@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "base/bytes.h"
+#include "host/control_passed.h"
 
 #define IDLE_S 30
 #define PENDING_BYTES 65536
@@ -33,6 +34,7 @@ struct control_answer {
     bool is_ended;     /* we take no more lines; closed once the answer is written */
     bool is_condemned; /* closed at once */
     void *slot;
+    int passed; /* a descriptor that came with its lines; -1: none */
     control_more more; /* of the answer; NULL: it is whole */
     char *bytes; /* the answer: from `written` to `len` waits */
     size_t len, written, capacity;
@@ -190,6 +192,8 @@ static void drop(struct control_answer *client)
     const struct memory *memory = server->options.memory;
     server->options.request(server->options.context, NULL, client);
     close(client->fd);
+    if (client->passed >= 0)
+        close(client->passed);
     for (unsigned i = 0; i < CONTROL_SOCKET_CLIENTS_MOST; i++)
         if (server->clients[i] == client)
             server->clients[i] = NULL;
@@ -286,6 +290,13 @@ void **control_answer_slot(struct control_answer *answer)
     return &answer->slot;
 }
 
+int control_answer_take_passed(struct control_answer *answer)
+{
+    int passed = answer->passed;
+    answer->passed = -1;
+    return passed;
+}
+
 static size_t pending_bytes(const struct control_answer *client)
 {
     return client->len - client->written;
@@ -339,7 +350,8 @@ static void read_client(struct control_answer *client)
     size_t room = sizeof(client->line) - client->line_len;
     if (room == 0 || client->input_ended)
         return;
-    ssize_t got = recv(client->fd, client->line + client->line_len, room, 0);
+    ssize_t got = control_passed_receive(client->fd, client->line + client->line_len, room,
+                                         &client->passed);
     if (got > 0) {
         client->line_len += (size_t)got;
         client->idle_s = 0;
@@ -434,6 +446,7 @@ static void accept_clients(struct control_socket *server)
         }
         client->server = server;
         client->fd = fd;
+        client->passed = -1;
         client->awaited = EPOLLIN;
         *place = client;
         if (server->client_count++ == 0)

@@ -134,7 +134,7 @@ static int ask_meanwhile(struct control_socket *server, const char *request, con
     if (child == 0) {
         char *answer;
         size_t len;
-        if (control_client_ask(path, request, 5000, &answer, &len, &why) < 0)
+        if (control_client_ask(path, request, -1, 5000, &answer, &len, &why) < 0)
             _exit(2);
         bool is_right = expected ? strcmp(answer, expected) == 0 : len > 3000000;
         free(answer);
@@ -407,15 +407,15 @@ static void test_asking_nobody_or_a_mute_is_a_sentence(void)
     char *answer;
     size_t len;
     /* Nobody dispatches: connected, but never answered. */
-    CHECK_EQUAL(control_client_ask(path, "status", 100, &answer, &len, &why), -ETIMEDOUT);
+    CHECK_EQUAL(control_client_ask(path, "status", -1, 100, &answer, &len, &why), -ETIMEDOUT);
     turn(server);
     end(server);
     text_init(&why, said, sizeof(said));
-    CHECK_EQUAL(control_client_ask(path, "status", 100, &answer, &len, &why), -ENOENT);
+    CHECK_EQUAL(control_client_ask(path, "status", -1, 100, &answer, &len, &why), -ENOENT);
     CHECK(strstr(said, "is the network up?") != NULL);
     static char long_path[200];
     memset(long_path, 'x', sizeof(long_path) - 1);
-    CHECK_EQUAL(control_client_ask(long_path, "status", 100, &answer, &len, &why), -ENAMETOOLONG);
+    CHECK_EQUAL(control_client_ask(long_path, "status", -1, 100, &answer, &len, &why), -ENAMETOOLONG);
 }
 
 static void test_random_bytes_and_hangups_break_nothing(void)
