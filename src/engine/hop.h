@@ -93,6 +93,7 @@ struct hop {
     struct endpoint configured_endpoint; /* a literal; with a name: only the port; else zero */
     char *endpoint_name;                 /* of its own memory; NULL: none */
     struct hop_pending *pending;
+    instant_ns preshared_key_since; /* its preshared key became another; 0: never */
     instant_ns attempting_since; /* the first initiation since the last session */
     uint32_t attempts;           /* initiations since then */
     struct events events;

@@ -95,6 +95,14 @@ static void set_endpoint(struct live *live, struct hop_pending *pending, instant
         core_hurry(&live->engine->core, peer, &peer->timers.new_handshake, now);
 }
 
+/* The same one again is none that is new: a file that is applied again names it, too. */
+static void set_preshared_key(struct peer *peer, const uint8_t key[32], instant_ns now)
+{
+    if (!bytes_equal_secret(peer->noise.preshared_key, key, 32))
+        hop_of(peer)->preshared_key_since = now;
+    tunnel_set_preshared_key(peer, key);
+}
+
 static void set_pending(struct live *live, instant_ns now)
 {
     struct core *core = &live->engine->core;
@@ -103,7 +111,7 @@ static void set_pending(struct live *live, instant_ns now)
         if (list_is_empty(&peer->in_tunnel) || list_is_empty(&node_of(peer)->in_tree))
             continue; /* removed by a later change */
         if (at->fields & CHANGE_PRESHARED_KEY)
-            tunnel_set_preshared_key(peer, at->preshared_key);
+            set_preshared_key(peer, at->preshared_key, now);
         if (at->fields & CHANGE_KEEPALIVE) {
             timers_set_persistent_keepalive(&peer->timers, at->persistent_keepalive_s, now);
             if (core->is_up)

@@ -73,6 +73,10 @@ void status_read_peer(const struct engine *engine, uint32_t tunnel, uint32_t ind
         .staged_packets = (uint32_t)peer->stage.count,
     };
     memcpy(out->public_key, peer->noise.public_key, sizeof(out->public_key));
+    out->has_preshared_key = !bytes_are_zero(peer->noise.preshared_key, 32);
+    out->preshared_key_since = hop->preshared_key_since;
+    out->is_preshared_key_used = out->has_preshared_key && peer->current &&
+                                 instant_is_reached(hop->preshared_key_since, peer->current->born);
     const struct path_error *heard = &hop->path_error;
     if (heard->words && instant_since(heard->at, now) < ERROR_SHOWN_NS) {
         out->error = heard->words;

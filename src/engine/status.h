@@ -54,6 +54,9 @@ struct status_peer {
     uint64_t received_bytes;
     uint64_t last_handshake_wall_ns;
     uint16_t persistent_keepalive_s;
+    bool has_preshared_key;
+    instant_ns preshared_key_since; /* 0: since the engine is */
+    bool is_preshared_key_used;     /* by the newest session */
     uint32_t staged_packets;
 };
 
