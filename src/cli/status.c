@@ -62,6 +62,12 @@ static void print_peer(const json_t *peer, const char *indent)
     if (ask_text(peer, "error", NULL))
         printf("\n%s  %s said %lld s ago: %s", indent, ask_text(peer, "error_from", "a router"),
                ask_number(peer, "error_s"), ask_text(peer, "error", "?"));
+    if (json_is_integer(json_object_get(peer, "preshared_key_s")))
+        printf("\n%s  its preshared key has been the present one for %lld s%s", indent,
+               ask_number(peer, "preshared_key_s"),
+               json_is_true(json_object_get(peer, "preshared_key_used"))
+                   ? ""
+                   : "; the next handshake is the first with it");
     printf("\n%s  received %s, sent %s\n", indent,
            bytes_text(ask_number(peer, "received_bytes"), received),
            bytes_text(ask_number(peer, "sent_bytes"), sent));

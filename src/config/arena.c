@@ -69,6 +69,21 @@ void *arena_take(struct arena *arena, size_t bytes)
     return taken;
 }
 
+static void *take(void *context, size_t bytes)
+{
+    return arena_take(context, bytes);
+}
+
+static void give(void *context, void *pointer, size_t bytes)
+{
+    (void)context, (void)pointer, (void)bytes;
+}
+
+struct memory arena_memory(struct arena *arena)
+{
+    return (struct memory){.take = take, .give = give, .context = arena};
+}
+
 char *arena_copy(struct arena *arena, const char *bytes, size_t len)
 {
     char *copy = arena_take(arena, len + 1);

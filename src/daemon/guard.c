@@ -130,31 +130,6 @@ void guard_find_lan(struct guard *guard, const struct root_way *ways, size_t way
     free(routes);
 }
 
-/* The current endpoints of all that the roots' sockets send to; *endpoints is malloc's. -ENOMEM. */
-static int list_endpoints(const struct guard *guard, struct endpoint **endpoints, size_t *count)
-{
-    const struct network_description *network = &guard->config->network;
-    size_t most = 0;
-    for (size_t i = 0; i < network->tunnel_count; i++)
-        most += network->tunnels[i].peer_count;
-    struct endpoint *list = calloc(most + 1, sizeof(*list));
-    if (!list)
-        return -ENOMEM;
-    *count = 0;
-    for (uint32_t i = 0; i < network->tunnel_count; i++) {
-        if (network->tunnels[i].carrier != TUNNEL_NO_CARRIER)
-            continue;
-        for (uint32_t p = 0; p < network->tunnels[i].peer_count; p++) {
-            struct status_peer peer;
-            status_read_peer(guard->engine, i, p, 0, &peer);
-            if (peer.carrier < 0) /* else they leave inside a fellow's (RULES A8) */
-                list[(*count)++] = peer.endpoint;
-        }
-    }
-    *endpoints = list;
-    return 0;
-}
-
 /* Each once: the NAT addresses and those of tunnels without NAT. */
 static size_t list_addresses(const struct config *config, struct address **addresses)
 {
@@ -245,11 +220,10 @@ static int lay(struct guard *guard, const struct endpoint *endpoints, size_t end
 int guard_lay(struct guard *guard, struct text *why)
 {
     struct endpoint *endpoints;
-    size_t count;
-    int result = list_endpoints(guard, &endpoints, &count);
-    if (result != 0)
-        return result;
-    result = lay(guard, endpoints, count, why);
+    size_t count = roots_endpoints(guard->engine, -1, &endpoints);
+    if (!endpoints)
+        return -ENOMEM;
+    int result = lay(guard, endpoints, count, why);
     if (result != 0) {
         free(endpoints);
         return result;
@@ -264,8 +238,10 @@ int guard_lay(struct guard *guard, struct text *why)
 int guard_follow_endpoints(struct guard *guard, struct text *why)
 {
     struct endpoint *endpoints;
-    size_t count;
-    if (!guard->is_laid || list_endpoints(guard, &endpoints, &count) != 0)
+    if (!guard->is_laid)
+        return 0;
+    size_t count = roots_endpoints(guard->engine, -1, &endpoints);
+    if (!endpoints)
         return 0;
     bool is_same = count == guard->endpoint_count;
     for (size_t i = 0; is_same && i < count; i++)
@@ -304,22 +280,19 @@ static void note_halves(void *context, const struct prefix *prefix, int winner)
     *halves |= prefix->len_bits == 0 ? 3 : prefix->address.bytes[0] & 0x80 ? 2 : 1;
 }
 
-static bool takes_a_relay(const struct config *config, const struct engine *engine)
+static bool takes_a_relay(const struct engine *engine)
 {
-    const struct network_description *network = &config->network;
+    struct endpoint *endpoints;
     bool is_taken = false;
-    for (uint32_t i = 0; i < network->tunnel_count; i++) {
-        for (uint32_t p = 0; p < network->tunnels[i].peer_count; p++) {
-            struct status_peer peer;
-            struct engine_route route;
-            status_read_peer(engine, i, p, 0, &peer);
-            if (network->tunnels[i].carrier != TUNNEL_NO_CARRIER ||
-                peer.endpoint.address.family != FAMILY_IPV4)
-                continue;
-            engine_route(engine, &peer.endpoint.address, &route);
-            is_taken |= route.tunnel >= 0;
-        }
+    size_t count = roots_endpoints(engine, -1, &endpoints);
+    for (size_t i = 0; endpoints && i < count && !is_taken; i++) {
+        struct engine_route route;
+        if (endpoints[i].address.family != FAMILY_IPV4)
+            continue;
+        engine_route(engine, &endpoints[i].address, &route);
+        is_taken = route.tunnel >= 0;
     }
+    free(endpoints);
     return is_taken;
 }
 
@@ -329,7 +302,7 @@ static bool needs_marks(const struct config *config, const struct engine *engine
     unsigned halves = 0;
     engine_walk_routes(engine, note_halves, &halves);
     return !config->table_is_off && !config->table &&
-           (halves == 3 || takes_a_relay(config, engine));
+           (halves == 3 || takes_a_relay(engine));
 }
 
 void guard_note_switch(const struct config *config, const struct engine *engine,

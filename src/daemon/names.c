@@ -4,8 +4,10 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "config/value.h"
+#include "daemon/described.h"
 
 #define RETRY_FIRST_NS (1 * NS_PER_S)
 #define RETRY_MOST_NS (10 * NS_PER_S)
@@ -23,9 +25,11 @@
 
 struct name {
     struct names *names;
-    const char *text;
+    char *text; /* its own */
+    size_t place; /* of its tunnel in the description */
     uint32_t tunnel;
     uint32_t peer;
+    uint32_t generation; /* of the peer: once it is another's, the name is nobody's */
     uint16_t port;
     duration_ns retry_ns;
     bool is_asking;
@@ -52,7 +56,7 @@ static void log_name(struct name *name, enum log_level level, const char *event)
 {
     char line[512];
     snprintf(line, sizeof(line), "%s: endpoint %s: %s",
-             name->names->options.network->tunnels[name->tunnel].name, name->text, event);
+             name->names->options.network->tunnels[name->place].name, name->text, event);
     name->names->options.log(name->names->options.context, level, line);
 }
 
@@ -77,6 +81,12 @@ static void retry_later(struct name *name)
     if (name->retry_ns > RETRY_MOST_NS)
         name->retry_ns = RETRY_MOST_NS;
     loop_set_timer(&name->timer, instant_add(loop_now(), name->retry_ns));
+}
+
+static bool is_gone(const struct name *name)
+{
+    return engine_peer_generation(name->names->options.engine, name->tunnel, name->peer) !=
+           name->generation;
 }
 
 /* The peer has an address, and no answer comes from it. An idle one that was given up is let be. */
@@ -125,7 +135,7 @@ static size_t choose_reachable(const struct name *name, const struct address *ad
 
 static const char *why_unreachable(const struct name *name)
 {
-    return name->names->options.network->tunnels[name->tunnel].carrier == TUNNEL_NO_CARRIER
+    return name->names->options.network->tunnels[name->place].carrier == TUNNEL_NO_CARRIER
                ? "none of its addresses can be a host's, or is reached inside the peer that has it"
                : "its carrier reaches none of the name's addresses";
 }
@@ -184,8 +194,10 @@ static void done(void *context, const struct address *answer, size_t answer_coun
     struct name *name = context;
     struct status_peer peer;
     struct address addresses[RESOLVE_ADDRESSES_MOST];
-    size_t count = choose_reachable(name, answer, answer_count, addresses);
     name->is_asking = false;
+    if (is_gone(name))
+        return;
+    size_t count = choose_reachable(name, answer, answer_count, addresses);
     if (count == 0) {
         fail(name, answer_count ? why_unreachable(name) : why);
         retry_later(name);
@@ -208,8 +220,8 @@ static void done(void *context, const struct address *answer, size_t answer_coun
 static int ask(struct name *name, struct text *why)
 {
     const struct names_options *options = &name->names->options;
-    int carrier = options->network->tunnels[name->tunnel].carrier, result;
-    if (name->is_asking)
+    int carrier = options->network->tunnels[name->place].carrier, result;
+    if (name->is_asking || is_gone(name))
         return 0;
     if (carrier == TUNNEL_NO_CARRIER) {
         result = resolve_start(name->names->resolver, name->text, done, name, why);
@@ -262,6 +274,8 @@ static void ring(void *context, instant_ns now)
 {
     struct name *name = context;
     struct status_peer peer;
+    if (is_gone(name))
+        return;
     if (name->is_asking && !name->cause[0] && now >= instant_add(name->asked, SLOW_NS))
         tell_wait(name);
     status_read_peer(name->names->options.engine, name->tunnel, name->peer, now, &peer);
@@ -289,43 +303,49 @@ static void ready(void *context, uint32_t events)
     resolve_dispatch(names->resolver);
 }
 
-static size_t count_names(const struct network_description *network)
+/* The next peer whose endpoint is a name. */
+static bool next_named(struct described *at)
 {
-    size_t count = 0;
-    for (size_t i = 0; i < network->tunnel_count; i++) {
-        for (size_t p = 0; p < network->tunnels[i].peer_count; p++)
-            count += network->tunnels[i].peers[p].endpoint_name != NULL;
-    }
-    return count;
+    while (described_next(at))
+        if (described_peer(at)->endpoint_name)
+            return true;
+    return false;
+}
+
+static uint32_t generation_of(const struct described *at)
+{
+    return engine_peer_generation(at->engine, (uint32_t)at->tunnel, (uint32_t)at->peer);
 }
 
 /* Asks at once. -EPERM, -EINVAL: as things stand, a name will never be answered. */
-static int add_names(struct names *names, const struct network_description *network,
-                     struct text *why)
+static int add_names(struct names *names, struct text *why)
 {
+    const struct names_options *options = &names->options;
     int result = 0;
-    for (uint32_t i = 0; i < network->tunnel_count; i++) {
-        for (uint32_t p = 0; p < network->tunnels[i].peer_count; p++) {
-            const struct peer_description *peer = &network->tunnels[i].peers[p];
-            if (!peer->endpoint_name)
-                continue;
-            struct name *name = &names->names[names->count++];
-            *name = (struct name){.names = names, .text = peer->endpoint_name, .tunnel = i,
-                                  .peer = p, .port = peer->endpoint.port};
-            name->timer =
-                (struct loop_timer){.deadline = INSTANT_NEVER, .ring = ring, .context = name};
-            loop_add_timer(names->options.loop, &name->timer);
-            if (result == 0)
-                result = ask(name, why);
-        }
+    for (struct described at = described_all(options->network, options->engine); next_named(&at);) {
+        struct name *name = &names->names[names->count];
+        const struct peer_description *peer = described_peer(&at);
+        *name = (struct name){.names = names, .text = strdup(peer->endpoint_name),
+                              .place = at.tunnel_place, .tunnel = (uint32_t)at.tunnel,
+                              .peer = (uint32_t)at.peer, .generation = generation_of(&at),
+                              .port = peer->endpoint.port};
+        if (!name->text)
+            return -ENOMEM;
+        names->count++;
+        name->timer =
+            (struct loop_timer){.deadline = INSTANT_NEVER, .ring = ring, .context = name};
+        loop_add_timer(options->loop, &name->timer);
+        if (result == 0)
+            result = ask(name, why);
     }
     return result;
 }
 
 int names_start(struct names **made, const struct names_options *options, struct text *why)
 {
-    const struct network_description *network = options->network;
-    size_t count = count_names(network);
+    size_t count = 0;
+    for (struct described at = described_all(options->network, options->engine); next_named(&at);)
+        count++;
     *made = NULL;
     if (count == 0)
         return 0;
@@ -346,18 +366,44 @@ int names_start(struct names **made, const struct names_options *options, struct
         return result;
     }
     *made = names;
-    return add_names(names, network, why);
+    return add_names(names, why);
 }
 
 void names_stop(struct names *names)
 {
     if (!names)
         return;
-    for (size_t i = 0; i < names->count; i++)
+    for (size_t i = 0; i < names->count; i++) {
         loop_remove_timer(names->options.loop, &names->names[i].timer);
+        free(names->names[i].text);
+    }
     loop_remove(names->options.loop, &names->source);
     resolve_close(names->resolver);
     free(names);
+}
+
+/* They are those of the description as it is now. */
+static bool are_same(const struct names *names, const struct names_options *options)
+{
+    struct described at = described_all(options->network, options->engine);
+    size_t count = 0;
+    for (; next_named(&at); count++) {
+        const struct name *name = &names->names[count];
+        if (count >= names->count || name->place != at.tunnel_place ||
+            name->tunnel != (uint32_t)at.tunnel || name->generation != generation_of(&at) ||
+            name->port != described_peer(&at)->endpoint.port ||
+            strcmp(name->text, described_peer(&at)->endpoint_name) != 0)
+            return false;
+    }
+    return count == names->count;
+}
+
+int names_follow(struct names **names, const struct names_options *options, struct text *why)
+{
+    if (*names && are_same(*names, options))
+        return 0;
+    names_stop(*names);
+    return names_start(names, options, why);
 }
 
 const char *names_cause(const struct names *names, uint32_t tunnel, uint32_t peer)
@@ -375,6 +421,8 @@ void names_routes_changed(struct names *names)
     for (size_t i = 0; names && i < names->count; i++) {
         struct name *name = &names->names[i];
         struct status_peer peer;
+        if (is_gone(name))
+            continue;
         status_read_peer(names->options.engine, name->tunnel, name->peer, loop_now(), &peer);
         if (is_at_one(name, &peer))
             choose(name, &peer, false);

@@ -28,6 +28,9 @@ struct names_options {
 
 /* *names is NULL when no endpoint is a name. 0, or -errno and a sentence; names_stop follows either way. */
 int names_start(struct names **names, const struct names_options *options, struct text *why);
+/* What is configured changed: those that are other names now, or other peers', are asked anew. As
+ * names_start. */
+int names_follow(struct names **names, const struct names_options *options, struct text *why);
 void names_stop(struct names *names); /* NULL does nothing */
 /* The host's network changed: ask again now (F8). */
 void names_ask_again(struct names *names);

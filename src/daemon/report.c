@@ -6,6 +6,7 @@
 
 #include "config/keytext.h"
 #include "daemon/beside.h"
+#include "daemon/described.h"
 #include "engine/status.h"
 #include "daemon/names.h"
 #include "daemon/translation.h"
@@ -87,13 +88,14 @@ static json_t *obstacle_json(uint32_t tunnel, const struct status_peer *peer)
 /* As configured, with its port. */
 static json_t *endpoint_name_json(const struct peer_description *peer)
 {
-    return peer->endpoint_name
+    return peer && peer->endpoint_name
                ? json_sprintf("%s:%u", peer->endpoint_name, peer->endpoint.port)
                : json_null();
 }
 
 /* Where the peer is, and whether it answers. */
 static json_t *state_json(const struct report *report, uint32_t tunnel, uint32_t index,
+                          const struct peer_description *described,
                           const struct status_peer *peer, instant_ns now)
 {
     const struct engine *engine = network_engine(report->network);
@@ -102,9 +104,7 @@ static json_t *state_json(const struct report *report, uint32_t tunnel, uint32_t
         cause = translation_cause(report->translation, tunnel, index);
     json_t *object = json_object();
     json_object_set_new(object, "endpoint", endpoint_json(&peer->endpoint));
-    json_object_set_new(
-        object, "endpoint_name",
-        endpoint_name_json(&report->config->network.tunnels[tunnel].peers[index]));
+    json_object_set_new(object, "endpoint_name", endpoint_name_json(described));
     json_object_set_new(object, "endpoint_error", cause ? json_string(cause) : json_null());
     json_object_set_new(object, "mtu", json_integer(peer->mtu_bytes));
     json_object_set_new(object, "path_mtu", json_integer(peer->path_mtu_bytes));
@@ -125,13 +125,26 @@ static json_t *state_json(const struct report *report, uint32_t tunnel, uint32_t
     return object;
 }
 
-static json_t *peer_json(const struct report *report, uint32_t tunnel, uint32_t index,
-                         instant_ns now)
+/* How long it has been the present one; null: there is none. */
+static json_t *preshared_key_json(const struct report *report, const struct status_peer *peer,
+                                  instant_ns now)
+{
+    instant_ns since = peer->preshared_key_since ? peer->preshared_key_since : report->started;
+    return peer->has_preshared_key
+               ? json_integer((json_int_t)(instant_since(since, now) / NS_PER_S))
+               : json_null();
+}
+
+static json_t *peer_json(const struct report *report, const struct described *at, instant_ns now)
 {
     struct status_peer peer;
-    status_read_peer(network_engine(report->network), tunnel, index, now, &peer);
-    json_t *object = json_object(), *state = state_json(report, tunnel, index, &peer, now);
+    uint32_t tunnel = (uint32_t)at->tunnel, index = (uint32_t)at->peer;
+    status_read_peer(at->engine, tunnel, index, now, &peer);
+    json_t *object = json_object();
+    json_t *state = state_json(report, tunnel, index, described_peer(at), &peer, now);
     json_object_set_new(object, "public_key", key_json(peer.public_key));
+    json_object_set_new(object, "preshared_key_s", preshared_key_json(report, &peer, now));
+    json_object_set_new(object, "preshared_key_used", json_boolean(peer.is_preshared_key_used));
     json_object_update(object, state);
     json_decref(state);
     json_object_set_new(object, "latest_handshake",
@@ -144,22 +157,23 @@ static json_t *peer_json(const struct report *report, uint32_t tunnel, uint32_t 
     return object;
 }
 
-static json_t *tunnel_json(const struct report *report, uint32_t index, instant_ns now)
+/* `at` stands before the tunnel's first peer. */
+static json_t *tunnel_json(const struct report *report, struct described *at, instant_ns now)
 {
-    const struct engine *engine = network_engine(report->network);
-    const struct tunnel_description *described = &report->config->network.tunnels[index];
-    struct status_tunnel tunnel;
-    status_read_tunnel(engine, index, &tunnel);
+    const struct tunnel_description *described = described_tunnel(at);
+    uint32_t index = (uint32_t)at->tunnel;
+    struct status_tunnel tunnel, carrier = {0};
+    status_read_tunnel(at->engine, index, &tunnel);
+    if (tunnel.carrier >= 0)
+        status_read_tunnel(at->engine, (uint32_t)tunnel.carrier, &carrier);
     bool is_root = tunnel.carrier < 0;
     json_t *object = json_object(), *addresses = json_array(), *peers = json_array();
     for (size_t i = 0; i < described->address_count; i++)
         json_array_append_new(addresses, address_json(&described->addresses[i]));
-    for (int i = -1; (i = engine_next_peer(engine, index, i)) >= 0;)
-        json_array_append_new(peers, peer_json(report, index, (uint32_t)i, now));
+    while (described_next_peer(at))
+        json_array_append_new(peers, peer_json(report, at, now));
     json_object_set_new(object, "name", json_string(tunnel.name));
-    json_object_set_new(object, "via",
-                        is_root ? json_null()
-                                : json_string(report->config->network.tunnels[tunnel.carrier].name));
+    json_object_set_new(object, "via", is_root ? json_null() : json_string(carrier.name));
     const char *wg = uapi_name(report->uapi, tunnel.name);
     json_object_set_new(object, "wg", wg ? json_string(wg) : json_null());
     json_object_set_new(object, "depth", json_integer(tunnel.depth));
@@ -209,8 +223,11 @@ char *report_status(const struct report *report, instant_ns now)
     uint64_t drops[VERDICT_COUNT];
     status_read_network_drops(engine, drops);
     json_t *object = json_object(), *tunnels = json_array();
-    for (int i = -1; (i = engine_next_tunnel(engine, i)) >= 0;)
-        json_array_append_new(tunnels, tunnel_json(report, (uint32_t)i, now));
+    struct described at = described_all(&report->config->network, engine);
+    for (; (at.tunnel = engine_next_tunnel(engine, at.tunnel)) >= 0; at.tunnel_place++) {
+        at.peer = -1;
+        json_array_append_new(tunnels, tunnel_json(report, &at, now));
+    }
     json_object_set_new(object, "name", json_string(report->config->name));
     json_object_set_new(object, "state", json_string("up"));
     json_object_set_new(object, "interface", json_string(report->interface_name));
@@ -226,6 +243,16 @@ char *report_status(const struct report *report, instant_ns now)
     return print(object);
 }
 
+/* NULL: it is not described. */
+static const struct peer_description *find_described(const struct report *report, int tunnel, int peer)
+{
+    struct described at = described_all(&report->config->network, network_engine(report->network));
+    while (described_next(&at))
+        if (at.tunnel == tunnel && at.peer == peer)
+            return described_peer(&at);
+    return NULL;
+}
+
 /* From the innermost to the socket. What follows one whose way is not known is not told, but it
  * counts: as the tunnels below it, one hop each. */
 static json_t *hops_json(const struct report *report, int tunnel, int peer, instant_ns now)
@@ -239,7 +266,8 @@ static json_t *hops_json(const struct report *report, int tunnel, int peer, inst
         struct status_peer hop;
         status_read_tunnel(engine, (uint32_t)tunnel, &shown);
         status_read_peer(engine, (uint32_t)tunnel, (uint32_t)peer, now, &hop);
-        object = state_json(report, (uint32_t)tunnel, (uint32_t)peer, &hop, now);
+        object = state_json(report, (uint32_t)tunnel, (uint32_t)peer,
+                            find_described(report, tunnel, peer), &hop, now);
         json_object_set_new(object, "tunnel", json_string(shown.name));
         json_array_append_new(hops, object);
         below = shown.depth - 1;
@@ -266,10 +294,11 @@ char *report_route(const struct report *report, const struct address *destinatio
     json_object_set_new(object, "interface", json_string(report->interface_name));
     json_object_set_new(object, "verdict", json_string(verdict_name(route.verdict)));
     json_object_set_new(object, "meaning", json_string(verdict_meaning(route.verdict)));
+    struct status_tunnel tunnel;
+    if (route.tunnel >= 0)
+        status_read_tunnel(engine, (uint32_t)route.tunnel, &tunnel);
     json_object_set_new(object, "tunnel",
-                        route.tunnel < 0
-                            ? json_null()
-                            : json_string(report->config->network.tunnels[route.tunnel].name));
+                        route.tunnel < 0 ? json_null() : json_string(tunnel.name));
     json_object_set_new(object, "source", address_json(&route.source));
     json_object_set_new(object, "mtu", json_integer(mtu_bytes));
     if (route.peer >= 0) {

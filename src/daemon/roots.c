@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/roots.h"
 
+#include <stdlib.h>
+
 #include "engine/mtu.h"
 #include "host/kernel_route.h"
 #include "host/link.h"
@@ -55,6 +57,35 @@ struct root_way roots_find(struct netlink *netlink, uint32_t mark,
     if (!found.mtu_bytes)
         found.mtu_bytes = tunnel_mtu(default_mtu(netlink, mark), FAMILY_IPV6);
     return found;
+}
+
+static size_t list_endpoints(const struct engine *engine, uint32_t root, struct endpoint *list)
+{
+    size_t count = 0;
+    for (int i = -1; (i = engine_next_peer(engine, root, i)) >= 0;) {
+        struct status_peer peer;
+        status_read_peer(engine, root, (uint32_t)i, 0, &peer);
+        if (peer.carrier < 0)
+            list[count++] = peer.endpoint;
+    }
+    return count;
+}
+
+size_t roots_endpoints(const struct engine *engine, int root, struct endpoint **endpoints)
+{
+    struct status_tunnel tunnel;
+    size_t most = 0, count = 0;
+    for (int i = -1; (i = engine_next_tunnel(engine, i)) >= 0;) {
+        status_read_tunnel(engine, (uint32_t)i, &tunnel);
+        most += tunnel.peer_count;
+    }
+    *endpoints = calloc(most + 1, sizeof(**endpoints));
+    for (int i = -1; *endpoints && (i = engine_next_tunnel(engine, i)) >= 0;) {
+        status_read_tunnel(engine, (uint32_t)i, &tunnel);
+        if (tunnel.carrier < 0 && (root < 0 || root == i))
+            count += list_endpoints(engine, (uint32_t)i, *endpoints + count);
+    }
+    return count;
 }
 
 /* As the kernel cuts a datagram: all pieces but the last hold a multiple of 8 bytes. */

@@ -5,14 +5,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "daemon/described.h"
 #include "host/nat64.h"
 
 #define RETRY_NS (10 * NS_PER_S)
 
 /* A peer with a literal IPv4 endpoint, and where we sent it last. */
 struct entry {
+    size_t place; /* of its tunnel in the description */
     uint32_t tunnel;
     uint32_t peer;
+    uint32_t generation; /* of the peer: once it is another's, the entry is nobody's */
     struct endpoint literal;
     struct endpoint chosen;
 };
@@ -30,24 +33,34 @@ struct translation {
     struct entry entries[];
 };
 
-/* The next entry behind *tunnel and *peer (both UINT32_MAX: the first); false: there is none. */
-static bool find_next(const struct names_options *options, uint32_t *tunnel, uint32_t *peer)
+/* The next root's peer with a literal IPv4 endpoint that its socket sends to. */
+static bool next_literal(struct described *at)
 {
-    const struct network_description *network = options->network;
-    uint32_t p = *tunnel == UINT32_MAX ? 0 : *peer + 1;
-    for (uint32_t i = *tunnel == UINT32_MAX ? 0 : *tunnel; i < network->tunnel_count; i++, p = 0) {
-        const struct tunnel_description *root = &network->tunnels[i];
-        for (; root->carrier == TUNNEL_NO_CARRIER && p < root->peer_count; p++) {
-            const struct address *address = &root->peers[p].endpoint.address;
-            if (!root->peers[p].has_endpoint || address->family != FAMILY_IPV4 ||
-                engine_way(options->engine, i, p, address) != ENGINE_WAY_SOCKET)
-                continue;
-            *tunnel = i;
-            *peer = p;
+    while (described_next(at)) {
+        const struct peer_description *peer = described_peer(at);
+        const struct address *address = &peer->endpoint.address;
+        if (described_tunnel(at)->carrier == TUNNEL_NO_CARRIER && peer->has_endpoint &&
+            address->family == FAMILY_IPV4 &&
+            engine_way(at->engine, (uint32_t)at->tunnel, (uint32_t)at->peer, address) ==
+                ENGINE_WAY_SOCKET)
             return true;
-        }
     }
     return false;
+}
+
+static struct entry make_entry(const struct described *at)
+{
+    const struct endpoint *endpoint = &described_peer(at)->endpoint;
+    uint32_t tunnel = (uint32_t)at->tunnel, peer = (uint32_t)at->peer;
+    return (struct entry){.tunnel = tunnel, .peer = peer, .literal = *endpoint,
+                          .chosen = *endpoint, .place = at->tunnel_place,
+                          .generation = engine_peer_generation(at->engine, tunnel, peer)};
+}
+
+static bool is_gone(const struct translation *translation, const struct entry *entry)
+{
+    return engine_peer_generation(translation->options.engine, entry->tunnel, entry->peer) !=
+           entry->generation;
 }
 
 static bool has_route(const struct names_options *options, const struct endpoint *endpoint)
@@ -57,9 +70,9 @@ static bool has_route(const struct names_options *options, const struct endpoint
 
 bool translation_is_wanted(const struct names_options *options)
 {
-    uint32_t tunnel = UINT32_MAX, peer = UINT32_MAX;
-    while (find_next(options, &tunnel, &peer))
-        if (!has_route(options, &options->network->tunnels[tunnel].peers[peer].endpoint))
+    struct described at = described_all(options->network, options->engine);
+    while (next_literal(&at))
+        if (!has_route(options, &described_peer(&at)->endpoint))
             return true;
     return false;
 }
@@ -70,7 +83,7 @@ static void log_entry(const struct translation *translation, const struct entry 
     char line[512], literal[ENDPOINT_TEXT_BYTES];
     const struct names_options *options = &translation->options;
     snprintf(line, sizeof(line), "%s: endpoint %s: %s",
-             options->network->tunnels[entry->tunnel].name,
+             options->network->tunnels[entry->place].name,
              endpoint_format(&entry->literal, literal), event);
     options->log(options->context, level, line);
 }
@@ -107,6 +120,8 @@ static void look(struct translation *translation)
     for (size_t i = 0; i < translation->count; i++) {
         struct entry *entry = &translation->entries[i];
         struct endpoint inside = entry->literal;
+        if (is_gone(translation, entry))
+            continue;
         if (has_route(options, &entry->literal)) {
             move(translation, entry, &entry->literal);
             continue;
@@ -191,10 +206,10 @@ static int open_resolver(struct translation *translation, struct text *why)
 int translation_start(struct translation **made, const struct names_options *options,
                       struct text *why)
 {
-    uint32_t tunnel = UINT32_MAX, peer = UINT32_MAX;
     size_t count = 0;
+    struct described at = described_all(options->network, options->engine);
     *made = NULL;
-    while (find_next(options, &tunnel, &peer))
+    while (next_literal(&at))
         count++;
     if (count == 0)
         return 0;
@@ -203,11 +218,8 @@ int translation_start(struct translation **made, const struct names_options *opt
     if (!translation)
         return -ENOMEM;
     translation->options = *options;
-    for (tunnel = peer = UINT32_MAX; find_next(options, &tunnel, &peer);) {
-        const struct endpoint *endpoint = &options->network->tunnels[tunnel].peers[peer].endpoint;
-        translation->entries[translation->count++] = (struct entry){
-            .tunnel = tunnel, .peer = peer, .literal = *endpoint, .chosen = *endpoint};
-    }
+    for (at = described_all(options->network, options->engine); next_literal(&at);)
+        translation->entries[translation->count++] = make_entry(&at);
     int result = open_resolver(translation, why);
     if (result != 0) {
         resolve_close(translation->resolver);
@@ -230,6 +242,29 @@ void translation_stop(struct translation *translation)
     loop_remove(translation->options.loop, &translation->source);
     resolve_close(translation->resolver);
     free(translation);
+}
+
+static bool are_same(const struct translation *translation, const struct names_options *options)
+{
+    struct described at = described_all(options->network, options->engine);
+    size_t count = 0;
+    for (; next_literal(&at); count++) {
+        const struct entry *entry = &translation->entries[count], now = make_entry(&at);
+        if (count >= translation->count || entry->place != now.place ||
+            entry->tunnel != now.tunnel || entry->generation != now.generation ||
+            !endpoint_is_equal(&entry->literal, &now.literal))
+            return false;
+    }
+    return count == translation->count;
+}
+
+int translation_follow(struct translation **translation, const struct names_options *options,
+                       struct text *why)
+{
+    if (*translation && are_same(*translation, options))
+        return 0;
+    translation_stop(*translation);
+    return translation_start(translation, options, why);
 }
 
 const char *translation_cause(const struct translation *translation, uint32_t tunnel,
