@@ -336,6 +336,7 @@ static void undo(struct daemon *daemon, bool keep_crash)
     watch_close(&daemon->watch);
     watch_close(&daemon->table_watch);
     netlink_close(&daemon->netlink);
+    arena_wipe(&daemon->described);
     io_memory_free(daemon->memory);
     free(daemon->ways);
     if (daemon->signal_source.fd > 0)
@@ -447,7 +448,8 @@ int daemon_run(const struct daemon_options *options)
 {
     struct daemon daemon = {.options = options, .keeper = options->keeper,
                             .attendant = options->attendant, .replaces = options->replaces,
-                            .config = options->config,
+                            .config = &daemon.living,
+                            .living = *options->config,
                             .description = options->config->network};
     text_init(&daemon.why, daemon.reason, sizeof(daemon.reason));
     daemon.started = loop_now();

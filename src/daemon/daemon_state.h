@@ -37,7 +37,10 @@ struct daemon {
     struct keeper *keeper; /* of the system's DNS; the options' */
     struct attendant *attendant; /* the same, of its hooks */
     bool replaces;
-    const struct config *config;
+    const struct config *config; /* `living`, whose network is what the engine has now */
+    struct config living;
+    struct arena described;                 /* of that; empty: it is still as it was read */
+    bool is_description_old;                /* the engine has another one by now */
     struct network_description description; /* the config's, with what the host adds */
 
     struct netlink netlink;
@@ -74,6 +77,7 @@ struct daemon {
 
     struct loop_source watch_source, table_source, control_source, signal_source, keeper_source,
         attendant_source;
+    instant_ns settle_again; /* changes in a heap, not before that */
     struct loop_timer settle, follow, restore, file_look;
     bool is_interface_down;
     bool has_event; /* the host told of a change since the last settling */

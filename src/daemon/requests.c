@@ -28,6 +28,7 @@ static void answer_request(void *context, char *line, struct control_answer *to)
     struct daemon *daemon = context;
     if (!line)
         return;
+    settle_describe(daemon);
     struct report report = {.config = daemon->config,
                             .interface_name = daemon->tun.name,
                             .network = daemon->network,

@@ -21,6 +21,9 @@
 /* Whoever takes them again and again does not get all of the time: then every SETTLE_NS. */
 #define RESTORING_NS (1 * NS_PER_S)
 #define RESTORINGS_MOST 10
+/* After settling that took so long, so many times as long passes before changes in a heap are followed
+ * again: 10,000 `wg set` a second are no 10,000 times all routes. */
+#define SETTLE_PART 4
 #define BESIDE_BYTES 16384
 
 void settle_log(void *context, const char *line)
@@ -38,21 +41,6 @@ void settle_event(void *context, enum log_level level, const char *line)
 void settle_tell(struct daemon *daemon, const char *line)
 {
     log_tell(&daemon->log, LOG_LEVEL_WARNING, line);
-}
-
-static size_t root_endpoints(const struct daemon *daemon, uint32_t root,
-                             struct endpoint **endpoints)
-{
-    struct engine *engine = network_engine(daemon->network);
-    size_t peer_count = daemon->description.tunnels[root].peer_count, count = 0;
-    *endpoints = calloc(peer_count ? peer_count : 1, sizeof(**endpoints));
-    for (uint32_t i = 0; *endpoints && i < peer_count; i++) {
-        struct status_peer peer;
-        status_read_peer(engine, root, i, 0, &peer);
-        if (peer.carrier < 0) /* else a fellow is on the way (RULES A8) */
-            (*endpoints)[count++] = peer.endpoint;
-    }
-    return count;
 }
 
 /* Where it begins to be so: at the start to whoever started it, later to the log. */
@@ -81,7 +69,7 @@ bool settle_roots(struct daemon *daemon, bool is_first)
         if (daemon->description.tunnels[i].carrier != TUNNEL_NO_CARRIER)
             continue;
         struct endpoint *endpoints;
-        size_t count = root_endpoints(daemon, i, &endpoints);
+        size_t count = roots_endpoints(engine, (int)i, &endpoints);
         struct root_way way =
             roots_find(&daemon->netlink, daemon->state.routing.mark, endpoints, count);
         free(endpoints);
@@ -274,12 +262,48 @@ static void look_at_own_link(struct daemon *daemon)
         settle_log(daemon, said);
 }
 
+void settle_describe(struct daemon *daemon)
+{
+    struct arena arena;
+    struct network_description now;
+    if (!daemon->is_description_old)
+        return;
+    arena_init(&arena, io_memory_secrets(daemon->memory));
+    const struct memory memory = arena_memory(&arena);
+    if (!engine_describe(network_engine(daemon->network), &memory, &now)) {
+        settle_log(daemon, "no memory to follow what is configured now: trying again");
+        arena_wipe(&arena);
+        return;
+    }
+    daemon->living.network = daemon->description = now;
+    arena_wipe(&daemon->described);
+    daemon->described = arena;
+    daemon->is_description_old = false;
+}
+
+/* Those who look after endpoints hear of other ones. */
+static void follow_configured(struct daemon *daemon)
+{
+    if (!daemon->is_description_old)
+        return;
+    settle_describe(daemon);
+    const struct names_options options = settle_names_options(daemon);
+    char reason[WHY_BYTES];
+    struct text why;
+    text_init(&why, reason, sizeof(reason));
+    if (names_follow(&daemon->names, &options, &why) != 0)
+        settle_log(daemon, reason);
+    text_init(&why, reason, sizeof(reason));
+    if (translation_follow(&daemon->translation, &options, &why) != 0)
+        settle_log(daemon, reason);
+}
+
 static void settle(void *context, instant_ns now)
 {
     struct daemon *daemon = context;
-    (void)now;
     bool is_event = daemon->has_event;
     daemon->has_event = false;
+    follow_configured(daemon);
     look_at_own_link(daemon);
     /* Only when the host's network moved (F8): an endpoint that follows from an answer moves too, and
      * asking again then would never end. */
@@ -297,6 +321,8 @@ static void settle(void *context, instant_ns now)
     log_failure(daemon, settle_routes);
     settle_switches(daemon);
     daemon->mtu_changes = engine_mtu_changes(network_engine(daemon->network));
+    duration_ns took = instant_since(now, loop_now());
+    daemon->settle_again = instant_add(loop_now(), SETTLE_PART * took);
 }
 
 static void follow_endpoints(struct daemon *daemon)
@@ -355,6 +381,20 @@ struct names_options settle_names_options(struct daemon *daemon)
                                   .changed = settle_endpoint_changed,
                                   .log = settle_event,
                                   .context = daemon};
+}
+
+void settle_configured(struct daemon *daemon, bool concerns_host, bool is_urgent)
+{
+    instant_ns now = loop_now();
+    daemon->is_description_old = true;
+    if (is_urgent)
+        follow_configured(daemon);
+    if (is_urgent && daemon->guard.has_kill_switch)
+        follow_endpoints(daemon); /* before the first datagram to them */
+    if (concerns_host && instant_is_reached(daemon->settle_again, now))
+        settle(daemon, now);
+    else if (concerns_host && daemon->settle.deadline > daemon->settle_again)
+        loop_set_timer(&daemon->settle, daemon->settle_again);
 }
 
 void settle_endpoint_changed(void *context)

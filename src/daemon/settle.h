@@ -31,6 +31,12 @@ void settle_now(struct daemon *daemon);
  * until then packets pass them by. */
 void settle_losses(struct daemon *daemon);
 void settle_endpoint_changed(void *context);
+/* What is configured changed in the engine: the daemon's description of it is an old one. Does the host
+ * have to follow? It does so at once, unless following took more than a fifth of the time of late. Urgent
+ * is what names and NAT64 must hear of before they do anything else. */
+void settle_configured(struct daemon *daemon, bool concerns_host, bool is_urgent);
+/* The daemon's description is the engine's of now. */
+void settle_describe(struct daemon *daemon);
 /* What whoever finds endpoints needs. */
 struct names_options settle_names_options(struct daemon *daemon);
 /* The tunnels' own datagrams have a route to the address; `context` is the struct daemon. */

@@ -15,6 +15,7 @@
 #include "config/naming.h"
 #include "config/uapi_get.h"
 #include "config/uapi_set.h"
+#include "daemon/changes.h"
 #include "daemon/settle.h"
 #include "engine/status.h"
 #include "host/directory.h"
@@ -138,26 +139,40 @@ static bool next_piece(void *context, struct control_answer *answer)
     return has_more;
 }
 
+static bool describe(const struct engine *engine, struct arena *arena, const char *tunnel,
+                     const struct tunnel_description **described)
+{
+    struct network_description network;
+    const struct memory memory = arena_memory(arena);
+    *described = NULL;
+    if (!engine_describe(engine, &memory, &network))
+        return false;
+    for (size_t i = 0; i < network.tunnel_count && !*described; i++)
+        if (strcmp(network.tunnels[i].name, tunnel) == 0)
+            *described = &network.tunnels[i];
+    return *described != NULL;
+}
+
 /* What this moment is; 0, or an errno as `wg` wants it. */
 static int take_snapshot(const struct uapi_socket *socket, struct request *request)
 {
     const struct engine *engine = network_engine(socket->daemon->network);
+    const struct tunnel_description *described;
     struct status_tunnel tunnel;
     int index = find_tunnel(socket, &tunnel);
     if (request->error || index < 0)
         return request->error ? request->error : ENODEV;
     struct status_peer *status =
         arena_take(&request->arena, (tunnel.peer_count + 1) * sizeof(*status));
-    if (!status)
+    if (!status || !describe(engine, &request->arena, socket->tunnel, &described))
         return ENOMEM;
-    for (uint32_t i = 0; i < tunnel.peer_count; i++)
-        status_read_peer(engine, (uint32_t)index, i, loop_now(), &status[i]);
+    struct status_peer *next = status;
+    for (int i = -1; (i = engine_next_peer(engine, (uint32_t)index, i)) >= 0; next++)
+        status_read_peer(engine, (uint32_t)index, (uint32_t)i, loop_now(), next);
     uint16_t port = tunnel.carrier < 0 ? network_port(socket->daemon->network, (uint32_t)index)
                                        : tunnel.listen_port;
     request->get =
-        (struct uapi_get){.tunnel = &socket->daemon->config->network.tunnels[index],
-                          .listen_port = port,
-                          .status = status};
+        (struct uapi_get){.tunnel = described, .listen_port = port, .status = status};
     return 0;
 }
 
@@ -173,6 +188,20 @@ static void answer_get(struct uapi_socket *socket, struct request *request,
     end_request(socket->daemon->uapi, answer);
 }
 
+/* `wg` shows an errno: the sentence is in the log. */
+static int apply(struct uapi_socket *socket, const struct changes *changes)
+{
+    char reason[WHY_BYTES], line[WHY_BYTES + 64];
+    struct text why;
+    text_init(&why, reason, sizeof(reason));
+    int result = changes_apply(socket->daemon, changes, &why);
+    if (result != 0) {
+        snprintf(line, sizeof(line), "a change by wg was refused: %s", reason);
+        settle_log(socket->daemon, line);
+    }
+    return result;
+}
+
 static void answer_set(struct uapi_socket *socket, struct request *request,
                        struct control_answer *answer)
 {
@@ -182,7 +211,7 @@ static void answer_set(struct uapi_socket *socket, struct request *request,
     if (result == 0)
         result = uapi_set_finish(&request->set, tunnel.public_key, &changes);
     if (result == 0 && changes.count)
-        result = -EOPNOTSUPP;
+        result = apply(socket, &changes);
     tell(answer, result);
     end_request(socket->daemon->uapi, answer);
 }

@@ -9,7 +9,7 @@ from lab import HERE, wait_until
 from packets import UDP
 from peers import Hopwire, Key, sections
 from scene import main, scene
-from world import ENTRY, ENTRY6, EXIT, EXIT_INNER, OFFICE, WORLD, wait_reachable
+from world import ENTRY, ENTRY6, EVERYTHING, EXIT, EXIT_INNER, OFFICE, WORLD, wait_reachable
 
 RESOLVER, RESOLVER6 = "192.0.2.1", "2001:db8:2::1"
 ENTRY_NAME, EXIT_NAME = "entry.example.net", "exit.example.net"
@@ -47,6 +47,28 @@ def up_does_not_wait_for_a_name_that_nobody_answers():
     hopwire = scene.up(entry_peer=NAMED)
     tap.check(hopwire.status(), "status answers")
     tap.check(not scene.client.ping(WORLD, wait=1), "nothing leaves meanwhile")
+
+
+@tap.test
+def I4_an_endpoint_that_wg_set_is_nobody_s_name():
+    server = name_server(f"{ENTRY_NAME}={ENTRY}")
+    resolver_is(RESOLVER)
+    hopwire = scene.up(entry_peer=NAMED)
+    wait_reachable(scene.client, OFFICE)
+    peer = lambda: hopwire.status()["tunnels"][0]["peers"][0]
+    tap.equal(peer()["endpoint_name"], NAMED["Endpoint"], "the name")
+    key = peer()["public_key"]
+    scene.client.run("wg", "set", "hop0", "peer", key, "endpoint", f"[{ENTRY6}]:51820")
+    tap.equal(peer()["endpoint_name"], None, "no name any more")
+    scene.client.ip("address", "add", "192.0.2.77/24", "dev", "uplink")  # routes are looked at again
+    wait_reachable(scene.client, OFFICE)
+    tap.equal(peer()["endpoint"], f"[{ENTRY6}]:51820", "the endpoint")
+    scene.client.ip("address", "del", "192.0.2.77/24", "dev", "uplink")
+    other = Key().public
+    scene.client.run("wg", "set", "hop0", "peer", other, "allowed-ips", EVERYTHING.replace(" ", ""),
+                     "peer", key, "remove")
+    tap.equal(peer()["public_key"], other, "who is left")
+    server.stop()
 
 
 def up_and_log(*names):

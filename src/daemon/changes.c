@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: MIT */
+#include "daemon/changes.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "daemon/settle.h"
+
+static bool is_set(const struct change *change, unsigned field)
+{
+    return change->kind == CHANGE_TUNNEL_SET && (change->fields & field);
+}
+
+/* Marked otherwise, its own datagrams would be taken into the tunnels by the rules (RULES F3). */
+static bool is_known_to_rules(const struct daemon *daemon, uint32_t mark)
+{
+    const struct routing *routing = &daemon->state.routing;
+    return mark == 0 || routing->mode != ROUTING_AUTO ||
+           (mark & routing->mask) == (routing->mark & routing->mask);
+}
+
+static int check_mark(const struct daemon *daemon, const struct change *change, int tunnel,
+                      struct text *why)
+{
+    struct status_tunnel status;
+    uint32_t mark = change->description->fwmark;
+    status_read_tunnel(network_engine(daemon->network), (uint32_t)tunnel, &status);
+    if (mark && status.carrier >= 0) {
+        text_append(why, "%s: a carried tunnel has no socket to mark", change->tunnel);
+        return -EOPNOTSUPP;
+    }
+    if (is_known_to_rules(daemon, mark))
+        return 0;
+    text_append(why,
+                "%s: with a mark of 0x%x the rules would take its own datagrams into the tunnels: "
+                "FwMark in [Network] gives the rules and all roots another one",
+                change->tunnel, mark);
+    return -EINVAL;
+}
+
+/* The sockets that the changes move; first, since only the kernel knows whether a port is free. */
+struct moved_port {
+    uint32_t root;
+    uint16_t before;
+};
+
+struct moved_ports {
+    struct moved_port list[STATE_WG_MOST];
+    size_t count;
+};
+
+static void move_back(struct daemon *daemon, const struct moved_ports *moved)
+{
+    for (size_t i = moved->count; i-- > 0;) {
+        char reason[WHY_BYTES];
+        struct text why;
+        text_init(&why, reason, sizeof(reason));
+        if (network_set_port(daemon->network, moved->list[i].root, moved->list[i].before, &why) != 0)
+            settle_log(daemon, reason);
+    }
+}
+
+static int move_port(struct daemon *daemon, uint32_t tunnel, uint16_t port,
+                     struct moved_ports *moved, struct text *why)
+{
+    uint16_t before = network_port(daemon->network, tunnel);
+    if (before == 0 || moved->count == STATE_WG_MOST)
+        return 0; /* a carried one: the engine's affair */
+    int result = network_set_port(daemon->network, tunnel, port, why);
+    if (result == 0)
+        moved->list[moved->count++] = (struct moved_port){tunnel, before};
+    return result;
+}
+
+/* What the engine cannot know, or do. */
+static int prepare(struct daemon *daemon, const struct changes *changes, struct moved_ports *moved,
+                   struct text *why)
+{
+    int result = 0;
+    for (size_t i = 0; i < changes->count && result == 0; i++) {
+        const struct change *change = &changes->list[i];
+        int tunnel = engine_find_tunnel(network_engine(daemon->network), change->tunnel);
+        if (tunnel < 0)
+            continue;
+        if (is_set(change, CHANGE_FWMARK))
+            result = check_mark(daemon, change, tunnel, why);
+        if (result == 0 && is_set(change, CHANGE_LISTEN_PORT))
+            result = move_port(daemon, (uint32_t)tunnel, change->description->listen_port, moved, why);
+    }
+    return result;
+}
+
+static void set_marks(struct daemon *daemon, const struct changes *changes)
+{
+    for (size_t i = 0; i < changes->count; i++) {
+        const struct change *change = &changes->list[i];
+        int tunnel = engine_find_tunnel(network_engine(daemon->network), change->tunnel);
+        if (tunnel < 0 || !is_set(change, CHANGE_FWMARK) ||
+            network_port(daemon->network, (uint32_t)tunnel) == 0)
+            continue;
+        uint32_t mark = change->description->fwmark;
+        int result = network_set_mark(daemon->network, (uint32_t)tunnel,
+                                      mark ? mark : daemon->state.routing.mark);
+        if (result != 0)
+            settle_log(daemon, strerror(-result));
+    }
+}
+
+/* The host has nothing to do with keys and keepalives. */
+static bool concerns_host(const struct change *change)
+{
+    const unsigned keys = CHANGE_PRESHARED_KEY | CHANGE_KEEPALIVE | CHANGE_ONLY_UPDATE;
+    bool is_known = change->kind == CHANGE_PEER_SET && change->allowed_ips_count == 0 &&
+                    !(change->fields & ~keys);
+    return !is_known && !(change->kind == CHANGE_TUNNEL_SET && change->fields == CHANGE_PRIVATE_KEY);
+}
+
+static bool has_field(const struct changes *changes, enum change_kind kind, unsigned fields)
+{
+    bool has = false;
+    for (size_t i = 0; i < changes->count; i++)
+        has |= changes->list[i].kind == kind && (changes->list[i].fields & fields);
+    return has;
+}
+
+static void follow(struct daemon *daemon, const struct changes *changes)
+{
+    bool is_concerned = false, is_urgent = false;
+    for (size_t i = 0; i < changes->count; i++) {
+        is_concerned |= concerns_host(&changes->list[i]);
+        is_urgent |= changes->list[i].kind < CHANGE_PEER_SET; /* of tunnels */
+    }
+    /* A name that is no more may not move its peer. */
+    is_urgent |= has_field(changes, CHANGE_PEER_SET, CHANGE_ENDPOINT);
+    if (has_field(changes, CHANGE_TUNNEL_SET, CHANGE_LISTEN_PORT)) {
+        ports_release(&daemon->ports);
+        if (ports_reserve(&daemon->ports, daemon->config, network_engine(daemon->network),
+                          settle_log, daemon) != 0)
+            settle_log(daemon, "no memory to reserve the carried tunnels' ports");
+    }
+    settle_configured(daemon, is_concerned, is_urgent);
+}
+
+int changes_apply(struct daemon *daemon, const struct changes *changes, struct text *why)
+{
+    struct engine *engine = network_engine(daemon->network);
+    struct moved_ports moved = {.count = 0};
+    char reason[WHY_BYTES];
+    int result = prepare(daemon, changes, &moved, why);
+    if (result == 0 && !engine_apply(engine, changes, loop_now(), loop_wall_ns(), reason,
+                                     sizeof(reason))) {
+        text_append(why, "%s", reason);
+        result = -EINVAL;
+    }
+    if (result != 0) {
+        move_back(daemon, &moved);
+        return result;
+    }
+    set_marks(daemon, changes);
+    follow(daemon, changes);
+    return 0;
+}

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: MIT */
+/* Changes of the living network: the engine takes all of them or none, then the host follows. */
+#ifndef DAEMON_CHANGES_H
+#define DAEMON_CHANGES_H
+
+#include "daemon/daemon_state.h"
+#include "engine/change.h"
+
+/* 0, or -errno and a sentence, and all is as before. When it returns, the host follows the change, or in
+ * a heap of changes that costs more than a fifth of the time, soon. */
+int changes_apply(struct daemon *daemon, const struct changes *changes, struct text *why);
+
+#endif
