@@ -26,6 +26,7 @@
 #include "daemon/signals.h"
 #include "daemon/translation.h"
 #include "daemon/uapi.h"
+#include "daemon/wg_sockets.h"
 #include "host/life.h"
 #include "host/state_lock.h"
 
@@ -213,7 +214,7 @@ static void note_state(struct daemon *daemon)
     if (has_crashed)
         state->previous = crashed->routing;
     state->has_firewall = true;
-    uapi_note(daemon);
+    wg_sockets_note(daemon);
     state->restores_src_valid_mark = has_crashed && crashed->restores_src_valid_mark;
     guard_note_switch(daemon->config, network_engine(daemon->network), state);
 }
@@ -278,7 +279,7 @@ static int open_doors(struct daemon *daemon)
     if (result == 0)
         result = host_dns_start(daemon);
     if (result == 0)
-        uapi_open(daemon);
+        wg_sockets_open(daemon);
     return result;
 }
 
@@ -322,7 +323,7 @@ static void undo(struct daemon *daemon, bool keep_crash)
     translation_stop(daemon->translation);
     if (daemon->has_dns && !daemon->is_orphaned)
         host_dns_undo(daemon);
-    uapi_close(daemon);
+    wg_sockets_close(daemon);
     requests_close(daemon);
     if (daemon->state.pid && !daemon->is_orphaned && undo_host(daemon, keep_crash, &why) != 0)
         settle_log(daemon, reason); /* and `down` may try again */

@@ -10,6 +10,7 @@
 #include "daemon/obstacles.h"
 #include "daemon/preview.h"
 #include "host/control_client.h"
+#include "host/control_listener.h"
 #include "host/control_socket.h"
 #include "host/life.h"
 #include "host/state.h"
@@ -113,7 +114,7 @@ static int ask_to_leave(const char *network, struct text *why)
     int asked;
     text_init(&answer, said, sizeof(said));
     int result = state_path(network, ".sock", path, why);
-    int fd = result == 0 ? control_socket_connect(path, &answer) : -1;
+    int fd = result == 0 ? control_listener_connect(path, &answer) : -1;
     if (fd < 0)
         return result < 0 ? result : 1;
     close(fd);

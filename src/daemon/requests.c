@@ -130,7 +130,7 @@ static void look_after_files(void *context, instant_ns now)
     struct text why;
     text_init(&why, reason, sizeof(reason));
     loop_set_timer(&daemon->file_look, instant_add(now, LOOK_NS));
-    uapi_look(daemon);
+    uapi_look(daemon->uapi, settle_log, daemon);
     daemon->is_file_missing = !files_stand(daemon);
     if (!daemon->is_file_missing || !was_missing)
         return;

@@ -12,22 +12,23 @@
 #include <unistd.h>
 
 #include "base/bytes.h"
-#include "config/naming.h"
 #include "config/uapi_get.h"
 #include "config/uapi_set.h"
-#include "daemon/changes.h"
-#include "daemon/settle.h"
+#include "config/value.h"
 #include "engine/status.h"
+#include "host/control_listener.h"
+#include "host/control_socket.h"
 #include "host/directory.h"
 
 #define DIRECTORY "/var/run/wireguard"
 #define PATH_BYTES (sizeof(DIRECTORY) + INTERFACE_NAME_BYTES + sizeof("/.sock"))
 #define BUDGET_BYTES (64u << 20) /* 130,000 allowed_ip lines take less than 16 MiB */
 #define PIECE_BYTES 16384
+#define WHY_BYTES 1024
 
 /* One tunnel's. */
 struct uapi_socket {
-    struct daemon *daemon;
+    struct uapi *uapi;
     char tunnel[TUNNEL_NAME_BYTES];
     char name[INTERFACE_NAME_BYTES];
     struct control_socket *server; /* NULL: it could not be made */
@@ -36,8 +37,8 @@ struct uapi_socket {
 };
 
 struct uapi {
+    struct uapi_options options;
     struct memory memory; /* the budget's */
-    const struct memory *source;
     size_t taken_bytes;
     struct uapi_socket *sockets[STATE_WG_MOST];
     size_t count;
@@ -55,7 +56,7 @@ struct request {
 static void *take(void *context, size_t bytes)
 {
     struct uapi *uapi = context;
-    void *taken = bytes > BUDGET_BYTES - uapi->taken_bytes ? NULL : memory_take(uapi->source, bytes);
+    void *taken = bytes > BUDGET_BYTES - uapi->taken_bytes ? NULL : memory_take(uapi->options.memory, bytes);
     uapi->taken_bytes += taken ? bytes : 0;
     return taken;
 }
@@ -63,7 +64,7 @@ static void *take(void *context, size_t bytes)
 static void give(void *context, void *pointer, size_t bytes)
 {
     struct uapi *uapi = context;
-    memory_give(uapi->source, pointer, bytes);
+    memory_give(uapi->options.memory, pointer, bytes);
     uapi->taken_bytes -= bytes;
 }
 
@@ -78,7 +79,7 @@ static uint32_t find_interface(void *context, const char *name)
 /* -1: it has gone. */
 static int find_tunnel(const struct uapi_socket *socket, struct status_tunnel *tunnel)
 {
-    const struct engine *engine = network_engine(socket->daemon->network);
+    const struct engine *engine = network_engine(socket->uapi->options.network);
     int number = engine_find_tunnel(engine, socket->tunnel);
     if (number >= 0)
         status_read_tunnel(engine, (uint32_t)number, tunnel);
@@ -108,7 +109,7 @@ static void end_request(struct uapi *uapi, struct control_answer *answer)
 static void begin_request(struct uapi_socket *socket, const char *line,
                           struct control_answer *answer)
 {
-    struct uapi *uapi = socket->daemon->uapi;
+    struct uapi *uapi = socket->uapi;
     bool is_set = strcmp(line, "set=1") == 0, is_get = strcmp(line, "get=1") == 0;
     struct request *request =
         is_set || is_get ? memory_take(&uapi->memory, sizeof(*request)) : NULL;
@@ -135,7 +136,7 @@ static bool next_piece(void *context, struct control_answer *answer)
     control_answer_bytes(answer, bytes, piece.len);
     bytes_wipe(bytes, sizeof(bytes));
     if (!has_more)
-        end_request(socket->daemon->uapi, answer);
+        end_request(socket->uapi, answer);
     return has_more;
 }
 
@@ -156,7 +157,7 @@ static bool describe(const struct engine *engine, struct arena *arena, const cha
 /* What this moment is; 0, or an errno as `wg` wants it. */
 static int take_snapshot(const struct uapi_socket *socket, struct request *request)
 {
-    const struct engine *engine = network_engine(socket->daemon->network);
+    const struct engine *engine = network_engine(socket->uapi->options.network);
     const struct tunnel_description *described;
     struct status_tunnel tunnel;
     int index = find_tunnel(socket, &tunnel);
@@ -169,8 +170,9 @@ static int take_snapshot(const struct uapi_socket *socket, struct request *reque
     struct status_peer *next = status;
     for (int i = -1; (i = engine_next_peer(engine, (uint32_t)index, i)) >= 0; next++)
         status_read_peer(engine, (uint32_t)index, (uint32_t)i, loop_now(), next);
-    uint16_t port = tunnel.carrier < 0 ? network_port(socket->daemon->network, (uint32_t)index)
-                                       : tunnel.listen_port;
+    uint16_t port = tunnel.carrier < 0
+                        ? network_port(socket->uapi->options.network, (uint32_t)index)
+                        : tunnel.listen_port;
     request->get =
         (struct uapi_get){.tunnel = described, .listen_port = port, .status = status};
     return 0;
@@ -185,21 +187,7 @@ static void answer_get(struct uapi_socket *socket, struct request *request,
         return;
     }
     tell(answer, error);
-    end_request(socket->daemon->uapi, answer);
-}
-
-/* `wg` shows an errno: the sentence is in the log. */
-static int apply(struct uapi_socket *socket, const struct changes *changes)
-{
-    char reason[WHY_BYTES], line[WHY_BYTES + 64];
-    struct text why;
-    text_init(&why, reason, sizeof(reason));
-    int result = changes_apply(socket->daemon, changes, &why);
-    if (result != 0) {
-        snprintf(line, sizeof(line), "a change by wg was refused: %s", reason);
-        settle_log(socket->daemon, line);
-    }
-    return result;
+    end_request(socket->uapi, answer);
 }
 
 static void answer_set(struct uapi_socket *socket, struct request *request,
@@ -211,9 +199,9 @@ static void answer_set(struct uapi_socket *socket, struct request *request,
     if (result == 0)
         result = uapi_set_finish(&request->set, tunnel.public_key, &changes);
     if (result == 0 && changes.count)
-        result = apply(socket, &changes);
+        result = socket->uapi->options.apply(socket->uapi->options.context, &changes);
     tell(answer, result);
-    end_request(socket->daemon->uapi, answer);
+    end_request(socket->uapi, answer);
 }
 
 static void answer_line(void *context, char *line, struct control_answer *answer)
@@ -221,7 +209,7 @@ static void answer_line(void *context, char *line, struct control_answer *answer
     struct uapi_socket *socket = context;
     struct request *request = *control_answer_slot(answer);
     if (!line)
-        end_request(socket->daemon->uapi, answer);
+        end_request(socket->uapi, answer);
     else if (!request && *line)
         begin_request(socket, line, answer);
     else if (!request)
@@ -250,25 +238,28 @@ static void socket_ready(void *context, uint32_t events)
     control_socket_dispatch(socket->server);
 }
 
-static int open_socket(struct uapi_socket *socket, struct text *why)
+/* `listening`: somebody's who has bound it there already; -1: none. */
+static int open_socket(struct uapi_socket *socket, int listening, struct text *why)
 {
     char path[PATH_BYTES];
-    struct daemon *daemon = socket->daemon;
+    struct uapi *uapi = socket->uapi;
     const struct control_options options = {.request = answer_line,
                                             .context = socket,
-                                            .memory = &daemon->uapi->memory,
+                                            .memory = &uapi->memory,
                                             .unreadable = "errno=-22\n\n"};
     socket_path(socket->name, path);
     int result = directory_make(DIRECTORY, 0700, why);
     if (result == 0)
-        result = control_socket_open(path, &options, &socket->server, why);
+        result = listening >= 0
+                     ? control_socket_adopt(path, listening, &options, &socket->server, why)
+                     : control_socket_open(path, &options, &socket->server, why);
     if (result != 0)
         return result;
     socket->source = (struct loop_source){.fd = control_socket_fd(socket->server),
                                           .events = EPOLLIN,
                                           .ready = socket_ready,
                                           .context = socket};
-    result = loop_add(daemon->loop, &socket->source);
+    result = loop_add(uapi->options.loop, &socket->source);
     if (result == 0)
         return 0;
     text_append(why, "%s: %s", path, strerror(-result));
@@ -281,60 +272,59 @@ static void close_socket(struct uapi_socket *socket)
 {
     if (!socket->server)
         return;
-    loop_remove(socket->daemon->loop, &socket->source);
+    loop_remove(socket->uapi->options.loop, &socket->source);
     control_socket_close(socket->server);
     socket->server = NULL;
 }
 
-void uapi_note(struct daemon *daemon)
+struct uapi *uapi_new(const struct uapi_options *options)
 {
-    const struct network_description *network = &daemon->config->network;
-    daemon->state.wg_count = network->tunnel_count;
-    naming_wg(daemon->tun.name, network, daemon->state.wg);
-}
-
-void uapi_open(struct daemon *daemon)
-{
-    const struct network_description *network = &daemon->config->network;
     struct uapi *uapi = calloc(1, sizeof(*uapi));
     if (!uapi)
-        return;
-    daemon->uapi = uapi;
+        return NULL;
+    uapi->options = *options;
     uapi->memory = (struct memory){take, give, uapi};
-    uapi->source = io_memory_secrets(daemon->memory);
-    for (size_t i = 0; i < network->tunnel_count; i++) {
-        struct uapi_socket *socket = calloc(1, sizeof(*socket));
-        char reason[WHY_BYTES], line[2 * WHY_BYTES];
-        struct text why;
-        if (!socket)
-            return;
-        text_init(&why, reason, sizeof(reason));
-        *socket = (struct uapi_socket){.daemon = daemon};
-        memcpy(socket->tunnel, network->tunnels[i].name, sizeof(socket->tunnel));
-        memcpy(socket->name, daemon->state.wg[i], sizeof(socket->name));
-        uapi->sockets[uapi->count++] = socket;
-        if (open_socket(socket, &why) == 0)
-            continue;
-        snprintf(line, sizeof(line), "%s: going on without `wg` for it: %s", socket->tunnel, reason);
-        settle_tell(daemon, line);
-    }
+    return uapi;
 }
 
-void uapi_close(struct daemon *daemon)
+int uapi_add(struct uapi *uapi, const char *tunnel, const char *name, int listening,
+             struct text *why)
 {
-    struct uapi *uapi = daemon->uapi;
+    struct uapi_socket *socket =
+        uapi->count < STATE_WG_MOST ? calloc(1, sizeof(*socket)) : NULL;
+    if (!socket) {
+        text_append(why, "no memory for the socket of %s", name);
+        return -ENOMEM;
+    }
+    *socket = (struct uapi_socket){.uapi = uapi};
+    snprintf(socket->tunnel, sizeof(socket->tunnel), "%s", tunnel);
+    snprintf(socket->name, sizeof(socket->name), "%s", name);
+    uapi->sockets[uapi->count++] = socket;
+    return open_socket(socket, listening, why);
+}
+
+void uapi_free(struct uapi *uapi)
+{
     for (size_t i = 0; uapi && i < uapi->count; i++) {
         close_socket(uapi->sockets[i]);
         free(uapi->sockets[i]);
     }
     free(uapi);
-    daemon->uapi = NULL;
+}
+
+bool uapi_stands(const struct uapi *uapi)
+{
+    bool stands = true;
+    for (size_t i = 0; i < uapi->count; i++) {
+        const struct uapi_socket *socket = uapi->sockets[i];
+        stands = stands && (!socket->server || control_socket_stands(socket->server));
+    }
+    return stands;
 }
 
 /* Missing twice in a row: who moves it away for a moment puts it back himself. */
-void uapi_look(struct daemon *daemon)
+void uapi_look(struct uapi *uapi, void (*log)(void *context, const char *line), void *context)
 {
-    struct uapi *uapi = daemon->uapi;
     for (size_t i = 0; uapi && i < uapi->count; i++) {
         struct uapi_socket *socket = uapi->sockets[i];
         bool was_missing = socket->is_missing;
@@ -345,9 +335,9 @@ void uapi_look(struct daemon *daemon)
         if (!socket->is_missing || !was_missing)
             continue;
         close_socket(socket);
-        settle_log(daemon, open_socket(socket, &why) == 0
-                               ? "somebody removed a socket of `wg`: made again"
-                               : reason);
+        log(context, open_socket(socket, -1, &why) == 0
+                         ? "somebody removed a socket of `wg`: made again"
+                         : reason);
     }
 }
 
@@ -367,7 +357,7 @@ int uapi_clean_up(const struct state *crashed, struct text *why)
         struct text silent;
         text_init(&silent, unheard, sizeof(unheard));
         socket_path(crashed->wg[i], path);
-        result = control_socket_remove_stale(path, &silent);
+        result = control_listener_remove_stale(path, &silent);
         if (result == -EADDRINUSE)
             result = 0; /* another's by now */
         else if (result != 0)

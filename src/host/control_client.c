@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "host/control_listener.h"
 #include "host/control_passed.h"
 #include "host/control_socket.h"
 
@@ -92,7 +93,7 @@ int control_client_ask(const char *path, const char *request, int passed, unsign
                        char **answer, size_t *answer_bytes, struct text *why)
 {
     int64_t deadline_ms = now_ms() + timeout_ms;
-    int fd = control_socket_connect(path, why);
+    int fd = control_listener_connect(path, why);
     if (fd == -ENAMETOOLONG)
         return fd;
     int result = fd < 0 ? fd : send_request(fd, request, strlen(request), passed, deadline_ms);
@@ -118,7 +119,7 @@ pid_t control_client_listener(const char *path)
     char unheard[256];
     struct text silent;
     text_init(&silent, unheard, sizeof(unheard));
-    int fd = control_socket_connect(path, &silent);
+    int fd = control_listener_connect(path, &silent);
     bool is_known = fd >= 0 && getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &listener, &len) == 0;
     if (fd >= 0)
         close(fd);

@@ -19,11 +19,12 @@
 #include <unistd.h>
 
 #include "base/bytes.h"
+#include "host/control_listener.h"
 #include "host/control_passed.h"
 
 #define IDLE_S 30
 #define PENDING_BYTES 65536
-#define LISTEN_BACKLOG 16
+#define ACCEPTS_MOST 16 /* a dispatch */
 
 struct control_answer {
     struct control_socket *server;
@@ -52,85 +53,50 @@ struct control_socket {
     struct control_answer *clients[CONTROL_SOCKET_CLIENTS_MOST]; /* NULL: this place is free */
 };
 
-static int fill_address(const char *path, struct sockaddr_un *address, struct text *why)
-{
-    *address = (struct sockaddr_un){.sun_family = AF_UNIX};
-    if (strlen(path) >= sizeof(address->sun_path)) {
-        text_append(why, "%s is too long for a socket: at most %zu bytes", path,
-                    sizeof(address->sun_path) - 1);
-        return -ENAMETOOLONG;
-    }
-    memcpy(address->sun_path, path, strlen(path));
-    return 0;
-}
-
-int control_socket_connect(const char *path, struct text *why)
-{
-    struct sockaddr_un address;
-    int result = fill_address(path, &address, why);
-    if (result < 0)
-        return result;
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd >= 0 && connect(fd, (const void *)&address, sizeof(address)) == 0)
-        return fd;
-    result = -errno;
-    if (fd >= 0)
-        close(fd);
-    return result;
-}
-
-int control_socket_remove_stale(const char *path, struct text *why)
-{
-    struct stat found;
-    if (lstat(path, &found) < 0)
-        return 0; /* nothing there, or bind() says it better */
-    if (!S_ISSOCK(found.st_mode)) {
-        text_append(why, "%s is in the way and no socket: remove it", path);
-        return -EADDRINUSE;
-    }
-    int probe = control_socket_connect(path, why);
-    int error = probe < 0 ? -probe : 0;
-    if (probe >= 0)
-        close(probe);
-    if (error != ECONNREFUSED && error != ENOENT) {
-        text_append(why, "somebody listens on %s already: `hopwire down` that network first", path);
-        return -EADDRINUSE;
-    }
-    if (error == ECONNREFUSED && unlink(path) < 0) {
-        error = errno;
-        text_append(why, "cannot remove the stale socket %s: %s", path, strerror(error));
-        return -error;
-    }
-    return 0;
-}
-
 static int watch(const struct control_socket *server, int fd, uint32_t events, void *data)
 {
     struct epoll_event event = {.events = events, .data.ptr = data};
     return epoll_ctl(server->epoll, EPOLL_CTL_ADD, fd, &event);
 }
 
-/* Until listen() nobody can connect, so the mode is narrowed in between. */
 static int start(struct control_socket *server)
 {
     struct stat made;
     server->epoll = epoll_create1(EPOLL_CLOEXEC);
     server->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-    server->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (server->epoll < 0 || server->timer < 0 || server->listener < 0 ||
-        bind(server->listener, (const void *)&server->address, sizeof(server->address)) < 0)
-        return -errno;
-    const char *path = server->address.sun_path;
-    if (chmod(path, 0600) < 0 || lstat(path, &made) < 0 ||
-        listen(server->listener, LISTEN_BACKLOG) < 0 ||
+    if (server->epoll < 0 || server->timer < 0 ||
         watch(server, server->listener, EPOLLIN, NULL) < 0 ||
-        watch(server, server->timer, EPOLLIN, &server->timer) < 0) {
-        int error = errno;
-        unlink(path);
-        return -error;
-    }
+        watch(server, server->timer, EPOLLIN, &server->timer) < 0 ||
+        lstat(server->address.sun_path, &made) < 0)
+        return -errno;
     server->device = made.st_dev;
     server->inode = made.st_ino;
+    return 0;
+}
+
+static int make_server(const struct sockaddr_un *address, int listener,
+                 const struct control_options *options, struct control_socket **made,
+                 struct text *why)
+{
+    struct control_socket *server = calloc(1, sizeof(*server));
+    if (!server) {
+        text_append(why, "no memory for the socket %s", address->sun_path);
+        unlink(address->sun_path);
+        close(listener);
+        return -ENOMEM;
+    }
+    server->options = *options;
+    server->address = *address;
+    server->epoll = server->timer = -1;
+    server->listener = listener;
+    int result = start(server);
+    if (result < 0) {
+        text_append(why, "cannot listen on %s: %s", address->sun_path, strerror(-result));
+        unlink(address->sun_path);
+        control_socket_close(server);
+        return result;
+    }
+    *made = server;
     return 0;
 }
 
@@ -138,27 +104,30 @@ int control_socket_open(const char *path, const struct control_options *options,
                         struct control_socket **made, struct text *why)
 {
     struct sockaddr_un address;
-    int result = fill_address(path, &address, why);
+    int result = control_listener_address(path, &address, why);
     if (result == 0)
-        result = control_socket_remove_stale(path, why);
+        result = control_listener_remove_stale(path, why);
     if (result < 0)
         return result;
-    struct control_socket *server = calloc(1, sizeof(*server));
-    if (!server) {
-        text_append(why, "no memory for the socket %s", path);
-        return -ENOMEM;
+    int listener = control_listener_open(&address);
+    if (listener < 0) {
+        text_append(why, "cannot listen on %s: %s", path, strerror(-listener));
+        return listener;
     }
-    server->options = *options;
-    server->address = address;
-    server->epoll = server->listener = server->timer = -1;
-    result = start(server);
-    if (result < 0) {
-        text_append(why, "cannot listen on %s: %s", path, strerror(-result));
-        control_socket_close(server);
-        return result;
-    }
-    *made = server;
-    return 0;
+    return make_server(&address, listener, options, made, why);
+}
+
+int control_socket_adopt(const char *path, int listening, const struct control_options *options,
+                         struct control_socket **made, struct text *why)
+{
+    struct sockaddr_un address;
+    int result = control_listener_address(path, &address, why);
+    if (result == 0)
+        result = control_listener_check(listening, why);
+    if (result == 0)
+        return make_server(&address, listening, options, made, why);
+    close(listening);
+    return result;
 }
 
 int control_socket_fd(const struct control_socket *server)
@@ -432,7 +401,7 @@ static struct control_answer **find_place(struct control_socket *server)
 
 static void accept_clients(struct control_socket *server)
 {
-    for (unsigned i = 0; i < LISTEN_BACKLOG; i++) {
+    for (unsigned i = 0; i < ACCEPTS_MOST; i++) {
         int fd = accept4(server->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
         if (fd < 0)
             return;

@@ -38,6 +38,10 @@ struct control_options {
  * 0, or -errno and a sentence. */
 int control_socket_open(const char *path, const struct control_options *options,
                         struct control_socket **made, struct text *why);
+/* The same with a socket that listens there already. It is the server's from now on, also when this is
+ * refused. */
+int control_socket_adopt(const char *path, int listening, const struct control_options *options,
+                         struct control_socket **made, struct text *why);
 int control_socket_fd(const struct control_socket *server);
 /* Handles whatever is ready. */
 void control_socket_dispatch(struct control_socket *server);
@@ -62,13 +66,5 @@ void control_answer_end(struct control_answer *answer);
 int control_answer_take_passed(struct control_answer *answer);
 /* A pointer of the caller's, kept per client, NULL at first (for requests of several lines). */
 void **control_answer_slot(struct control_answer *answer);
-
-/* A socket at which nobody listens goes; 0 also where there is none. -EADDRINUSE and a sentence:
- * somebody does, or it is no socket. */
-int control_socket_remove_stale(const char *path, struct text *why);
-
-/* A connection to whoever listens there, not blocking, as one that has stopped may have a full
- * queue. A descriptor, or -errno; a sentence only for -ENAMETOOLONG. */
-int control_socket_connect(const char *path, struct text *why);
 
 #endif

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "host/control_listener.h"
 #include "host/control_socket.h"
 #include "host/state.h"
 
@@ -42,7 +43,7 @@ static bool listens(const char *network, struct text *why)
     char path[STATE_PATH_BYTES];
     if (state_path(network, ".sock", path, why) != 0)
         return false;
-    int fd = control_socket_connect(path, why);
+    int fd = control_listener_connect(path, why);
     if (fd >= 0)
         close(fd);
     return fd >= 0 || fd == -EAGAIN; /* its queue is full */
