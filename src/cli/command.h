@@ -19,6 +19,7 @@ int down_main(int argc, char **argv);
 int status_main(int argc, char **argv);
 int check_main(int argc, char **argv);
 int route_main(int argc, char **argv);
+int save_main(int argc, char **argv);
 
 /* Says on standard error what is wrong with the arguments ("NAME is missing"), and the usage;
  * COMMAND_USAGE. */

@@ -24,6 +24,7 @@ static const struct {
     {"status", status_main, "[NAME] [--json]", "what each tunnel does, and which hop fails"},
     {"check", check_main, "NAME|FILE...", "read only: the tree, routes, MTUs, what would go wrong"},
     {"route", route_main, "NAME ADDRESS", "which path a destination takes"},
+    {"save", save_main, "NAME", "write a plain wg-quick file back as the tunnel is now"},
 };
 
 #define COMMANDS (sizeof(commands) / sizeof(*commands))

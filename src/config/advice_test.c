@@ -47,7 +47,8 @@ static const struct row values[] = {
     {ROOT "Routes = none, 10.0.0.0/8\n" PEER BIG, "none stands alone", "none, ", ""},
     {ROOT "Routes = 10.0.0.0/8, !10.0.0.0/8\n" PEER BIG, "remove one of them", ", !10.0.0.0/8", ""},
     {ROOT "Via =\n" PEER, "write one or remove the line", "Via =\n", ""},
-    {PLAIN "SaveConfig = true\n" PEER, "write SaveConfig = off", "= true", "= off"},
+    {PLAIN "SaveConfig = maybe\n" PEER, "write one of them", "= maybe", "= false"},
+    {ROOT "SaveConfig = true\n" PEER, "remove the line", "SaveConfig = true\n", ""},
 };
 
 static const struct row words[] = {

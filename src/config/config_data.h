@@ -95,6 +95,7 @@ struct config {
     bool allows_lan;                          /* `AllowLAN = on`: what is on the uplink's link */
     struct prefix *lan;                       /* `AllowLAN = PREFIX…`, masked */
     size_t lan_count;
+    bool saves_itself;                        /* `SaveConfig = true` of a plain file */
     struct config_hook *hooks;                /* in file order */
     size_t hook_count;
 };

@@ -177,8 +177,8 @@ static void test_i1_what_an_included_file_loses_is_named(void)
     CHECK(said(CONFIG_NOTICE,
                "office.conf:8: PostUp: ignored: only a single wg-quick file's PostUp is "
                "honoured"));
-    CHECK(said(CONFIG_NOTICE, "office.conf:9: SaveConfig: ignored: a file that is included or chained "
-                              "has no SaveConfig"));
+    CHECK(said(CONFIG_NOTICE, "office.conf:9: SaveConfig: ignored: only a single wg-quick file's "
+                              "SaveConfig is honoured"));
     CHECK_EQUAL(messages.count, 5);
     done(config);
 }

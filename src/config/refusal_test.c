@@ -168,10 +168,11 @@ static const struct refusal words[] = {
     {"[Network]\n", "n.conf: no tunnel; write [Tunnel NAME] with PrivateKey, Address and a [Peer]"},
 };
 
-static const struct refusal unbuilt[] = {
-    {"[Interface]\nSaveConfig = true\n",
-     "n.conf:2: SaveConfig: \"true\" is not built yet and would have no effect; write SaveConfig = "
-     "off or remove the line"},
+static const struct refusal saving[] = {
+    {"[Tunnel a]\nSaveConfig = true\n",
+     "n.conf:2: SaveConfig: only a plain wg-quick file is ever written back; remove the line"},
+    {"[Interface]\nSaveConfig = maybe\n",
+     "n.conf:2: SaveConfig: neither true nor false: \"maybe\"; write one of them"},
 };
 
 static const struct refusal trees[] = {
@@ -306,9 +307,9 @@ static void test_unknown_words_are_refused_with_the_nearest_known_one(void)
     CHECK_ALL(words);
 }
 
-static void test_what_is_not_built_is_refused(void)
+static void test_i1_only_a_plain_file_is_written_back(void)
 {
-    CHECK_ALL(unbuilt);
+    CHECK_ALL(saving);
 }
 
 static void test_trees_that_cannot_be_are_refused(void)
@@ -421,7 +422,7 @@ int main(int argc, char **argv)
     TAP_RUN(argc, argv, test_wrong_keys_are_refused);
     TAP_RUN(argc, argv, test_values_that_cannot_be_are_refused);
     TAP_RUN(argc, argv, test_unknown_words_are_refused_with_the_nearest_known_one);
-    TAP_RUN(argc, argv, test_what_is_not_built_is_refused);
+    TAP_RUN(argc, argv, test_i1_only_a_plain_file_is_written_back);
     TAP_RUN(argc, argv, test_trees_that_cannot_be_are_refused);
     TAP_RUN(argc, argv, test_a2_a5_c1_e1_e4_are_refused_at_load);
     TAP_RUN(argc, argv, test_no_private_key_is_ever_shown);

@@ -296,25 +296,27 @@ static bool is_of_single(enum keyword keyword)
            (keyword >= KEYWORD_PRE_UP && keyword <= KEYWORD_POST_DOWN);
 }
 
-/* The default of both: a key of wg-quick's that has its effect elsewhere, or none yet, which is refused:
- * passed over in silence it would be a surprise. */
-static void tell_unused(struct loader *loader, const struct config_place *place,
-                        enum keyword keyword, const char *value, enum source_role role)
+static void tell_passed_over(struct loader *loader, const struct config_place *place)
 {
-    bool is_on = true;
-    if (keyword == KEYWORD_SAVE_CONFIG && value_switch(value, &is_on) && !is_on)
-        return;
-    if (role == ROLE_PART && is_of_single(keyword))
-        config_messages_add(loader->messages, CONFIG_NOTICE, place,
-                            "ignored: only a single wg-quick file's %s is honoured", place->key);
-    else if (role == ROLE_PART)
-        config_messages_add(loader->messages, CONFIG_NOTICE, place,
-                            "ignored: a file that is included or chained has no %s", place->key);
-    else
+    config_messages_add(loader->messages, CONFIG_NOTICE, place,
+                        "ignored: only a single wg-quick file's %s is honoured", place->key);
+}
+
+/* A network's file is its writer's; a plain one is written back as wg-quick does. */
+static void read_save_config(struct loader *loader, const struct config_place *place,
+                             const char *value, enum source_role role)
+{
+    bool is_on = false;
+    if (!value_switch(value, &is_on))
         config_messages_add(loader->messages, CONFIG_ERROR, place,
-                            "\"%.20s\" is not built yet and would have no effect; write %s = off "
-                            "or remove the line",
-                            value, place->key);
+                            "neither true nor false: \"%.20s\"; write one of them", value);
+    else if (is_on && role == ROLE_PART)
+        tell_passed_over(loader, place);
+    else if (is_on && role == ROLE_NETWORK)
+        config_messages_add(loader->messages, CONFIG_ERROR, place,
+                            "only a plain wg-quick file is ever written back; remove the line");
+    else
+        loader->config->saves_itself = is_on;
 }
 
 void settings_network(struct loader *loader, const struct config_place *place, enum keyword keyword,
@@ -367,7 +369,7 @@ void settings_network(struct loader *loader, const struct config_place *place, e
         read_hook(loader, place, keyword, value);
         break;
     default:
-        tell_unused(loader, place, keyword, value, ROLE_NETWORK);
+        break; /* of other sections */
     }
 }
 
@@ -488,7 +490,10 @@ void settings_tunnel(struct loader *loader, const struct config_place *place, en
     case KEYWORD_POST_DOWN:
         read_hook(loader, place, keyword, value);
         break;
+    case KEYWORD_SAVE_CONFIG:
+        read_save_config(loader, place, value, role);
+        break;
     default:
-        tell_unused(loader, place, keyword, value, role);
+        tell_passed_over(loader, place);
     }
 }

@@ -18,6 +18,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "daemon/saving.h"
 #include "host/program.h"
 #include "host/state.h"
 
@@ -34,17 +35,20 @@ static const char *const kind_names[HOOK_KINDS] = {
 
 bool hooks_are_wanted(const struct config *config)
 {
-    return config->hook_count > 0;
+    return config->hook_count > 0 || config->saves_itself;
 }
 
 bool hooks_copy(struct hooks *hooks, const struct config *config)
 {
     const char *file = config->hook_count ? config->hooks[0].place.file : "";
+    const char *own = config->saves_itself ? config->tunnels[0].place.file : NULL;
     *hooks = (struct hooks){.network = strdup(config->name),
                             .interface = strdup(config->interface_name),
                             .file = strdup(file),
+                            .saved = own ? realpath(own, NULL) : NULL,
                             .list = calloc(config->hook_count + 1, sizeof(*hooks->list))};
-    bool is_whole = hooks->network && hooks->interface && hooks->file && hooks->list;
+    bool is_whole = hooks->network && hooks->interface && hooks->file && hooks->list &&
+                    (hooks->saved || !own);
     for (size_t i = 0; is_whole && i < config->hook_count; i++) {
         hooks->list[i] = config->hooks[i];
         hooks->list[i].command = strdup(config->hooks[i].command);
@@ -64,6 +68,7 @@ void hooks_wipe(struct hooks *hooks)
     free(hooks->network);
     free(hooks->interface);
     free(hooks->file);
+    free(hooks->saved);
     *hooks = (struct hooks){0};
 }
 
@@ -179,7 +184,10 @@ bool hooks_run(const struct hooks *hooks, enum config_hook_kind kind, int alive,
         tell_status(why, status);
         return false;
     }
-    return true;
+    int saved = kind == HOOK_PRE_DOWN && hooks->saved
+                    ? saving_write(hooks->saved, hooks->interface, why)
+                    : 0;
+    return saved == 0 || saved == -ENOENT; /* a crashed network is nothing that could be saved */
 }
 
 /* ---- the record ---- */
@@ -200,8 +208,8 @@ static char *print_record(const struct hooks *hooks)
                                                   (int)hook->place.line, "command",
                                                   hook->command));
     }
-    json_t *record = json_pack("{s:s, s:s, s:o}", "interface", hooks->interface, "file",
-                               hooks->file, "hooks", list);
+    json_t *record = json_pack("{s:s, s:s, s:s*, s:o}", "interface", hooks->interface, "file",
+                               hooks->file, "saved", hooks->saved, "hooks", list);
     char *text = record ? json_dumps(record, JSON_INDENT(1)) : NULL;
     json_decref(record);
     return text;
@@ -233,7 +241,7 @@ static bool has_kind(const struct hooks *hooks, enum config_hook_kind kind)
 int hooks_record_write(const struct hooks *hooks, struct text *why)
 {
     char path[STATE_PATH_BYTES];
-    if (!has_kind(hooks, HOOK_PRE_DOWN) && !has_kind(hooks, HOOK_POST_DOWN))
+    if (!hooks->saved && !has_kind(hooks, HOOK_PRE_DOWN) && !has_kind(hooks, HOOK_POST_DOWN))
         return 0;
     int result = state_make_directory(why);
     if (result == 0)
@@ -268,11 +276,13 @@ static bool parse_record(const json_t *record, const char *network, struct hooks
 {
     const char *interface = json_string_value(json_object_get(record, "interface"));
     const char *file = json_string_value(json_object_get(record, "file"));
+    const char *saved = json_string_value(json_object_get(record, "saved"));
     const json_t *list = json_object_get(record, "hooks"), *entry;
     size_t i;
     *hooks = (struct hooks){.network = strdup(network),
                             .interface = interface ? strdup(interface) : NULL,
                             .file = file ? strdup(file) : NULL,
+                            .saved = saved ? strdup(saved) : NULL,
                             .list = calloc(json_array_size(list) + 1, sizeof(*hooks->list))};
     bool is_whole = hooks->network && hooks->interface && hooks->file && hooks->list;
     json_array_foreach (list, i, entry) {
@@ -317,6 +327,12 @@ int hooks_record_take(const char *network, bool waits, struct hooks *hooks, stru
     return result;
 }
 
+static void forget_saved(struct hooks *hooks)
+{
+    free(hooks->saved);
+    hooks->saved = NULL;
+}
+
 int hooks_record_forget(int record, struct hooks *hooks, enum config_hook_kind kind,
                         struct text *why)
 {
@@ -329,9 +345,11 @@ int hooks_record_forget(int record, struct hooks *hooks, enum config_hook_kind k
             hooks->list[kept++] = hooks->list[i];
     }
     hooks->count = kept;
+    if (kind == HOOK_PRE_DOWN)
+        forget_saved(hooks);
     int result = record_path(hooks->network, path, why);
     if (result == 0)
-        result = kept ? write_record(record, hooks) : unlink(path) < 0 ? -errno : 0;
+        result = kept || hooks->saved ? write_record(record, hooks) : unlink(path) < 0 ? -errno : 0;
     if (result != 0 && result != -ENOENT)
         text_append(why, "cannot write %s: %s", path, strerror(-result));
     return result == -ENOENT ? 0 : result;
@@ -353,6 +371,7 @@ bool hooks_end_earlier(const char *network, struct text *why)
     if (record < 0)
         return record == -ENOENT;
     bool is_well = true;
+    forget_saved(&hooks); /* the file is already what comes next */
     for (enum config_hook_kind kind = HOOK_PRE_DOWN; kind < HOOK_KINDS; kind++) {
         if (why->len)
             text_append(why, "; ");

@@ -12,7 +12,8 @@ struct hooks {
     char *interface; /* what `%i` stands for */
     struct config_hook *list;
     size_t count;
-    char *file; /* where they stand, for messages */
+    char *file;  /* where they stand, for messages */
+    char *saved; /* the file that is written back after PreDown (SaveConfig); NULL: none */
 };
 
 bool hooks_are_wanted(const struct config *config);
@@ -22,7 +23,7 @@ void hooks_wipe(struct hooks *hooks);
 
 /* Runs those of the kind, each after its line on standard error. True: all were well. False: one
  * was not, `why` says which, and the ones behind it did not run. `alive`: a socket whose other end
- * wants them; when that closes, the command is ended; -1: none. */
+ * wants them; when that closes, the command is ended; -1: none. Behind PreDown the file is saved. */
 bool hooks_run(const struct hooks *hooks, enum config_hook_kind kind, int alive, struct text *why);
 
 /* ---- "/run/hopwire/NAME.hooks": PreDown and PostDown of a network that is up or crashed ---- */

@@ -18,7 +18,6 @@ import tap  # noqa: E402
 DOCUMENTS = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "doc/RULES.md", "man/hopwire.8",
              "man/hopwire.conf.5", "examples/multihop.conf", "examples/office.conf",
              "examples/relay.conf"]
-NOT_BUILT = {"SaveConfig": "true"}
 # Where absolute paths may point to: what every Linux machine has.
 SYSTEM_PATHS = ("/etc/", "/run/", "/dev/", "/proc/", "/usr/", "/sys/")
 
@@ -88,8 +87,7 @@ def example_files():
 def every_key_is_described_and_every_described_key_is_one():
     keys = re.findall(r'^ *\[KEYWORD_\w+\] = \{"(\w+)"', read("src/config/keyword.c"), re.M)
     tap.check(len(keys) > 20, f"the keys of keyword.c are found: {keys}")
-    described = items("man/hopwire.conf.5", "NETWORK SECTION", "TUNNEL SECTIONS", "PEER SECTIONS",
-                      "KEYS THAT ARE NOT BUILT YET")
+    described = items("man/hopwire.conf.5", "NETWORK SECTION", "TUNNEL SECTIONS", "PEER SECTIONS")
     same_words(described, keys, "keys")
 
 
@@ -271,22 +269,6 @@ def the_manual_s_configurations_pass_check():
         result = check({"x.conf": filled_in(block), "office.conf": quick, "entry.key": private_key,
                         **one_each}, "x.conf")
         tap.equal((result.returncode, result.stderr), (0, ""), f"check of {block}")
-
-
-@tap.test
-def what_is_not_built_is_refused_and_said():
-    described = items("man/hopwire.conf.5", "KEYS THAT ARE NOT BUILT YET")
-    same_words(described, NOT_BUILT, "keys that are not built")
-    for key, value in NOT_BUILT.items():
-        tap.contains(read("README.md").split("## Not built yet")[1], f"`{key}`", "the README")
-        files = example_files()
-        section = "[Tunnel entry]" if key == "SaveConfig" else "[Network]"
-        files["multihop.conf"] = files["multihop.conf"].replace(
-            section, f"{section}\n{key} = {value}", 1)
-        result = check(files, "multihop.conf")
-        tap.equal(result.returncode, 1, f"the exit status for {key}")
-        tap.contains(result.stderr, f"{key}: ", "the refusal")
-        tap.contains(result.stderr, "not built yet", f"the refusal of {key}")
 
 
 @tap.test

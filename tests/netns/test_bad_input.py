@@ -115,12 +115,6 @@ def the_same_tunnel_name_or_key_twice():
 
 
 @tap.test
-def keys_whose_effect_is_not_built_are_refused_and_never_ignored():
-    refused(scene.world.entry_quick_text(SaveConfig="true"), "SaveConfig", "not built yet",
-            has_line=True)
-
-
-@tap.test
 def no_such_file():
     refused(None, "/nowhere/at-all.conf", files=("/nowhere/at-all.conf",))
     refused(None, "not-there", files=("not-there",))

@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: MIT */
+#include "config/saved.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/bytes.h"
+#include "config/arena.h"
+#include "config/keytext.h"
+
+/* A line of the file, without its end. */
+struct line {
+    const char *bytes;
+    size_t len;
+};
+
+/* A [Peer] of the file, with the comments directly before it. */
+struct section {
+    const char *comments; /* where these begin */
+    const char *header;
+    const char *end;
+    uint8_t public_key[KEY_BYTES];
+};
+
+struct saver {
+    struct arena arena;
+    struct section *sections; /* by public key */
+    size_t section_count;
+    char *answer; /* what is left of it */
+    char *key, *value; /* the line that was read last; NULL: the answer is over */
+    struct text *text;
+};
+
+/* ---- the file ---- */
+
+static bool next_line(const char **at, struct line *line)
+{
+    if (!**at)
+        return false;
+    line->bytes = *at;
+    line->len = strcspn(*at, "\n");
+    *at += line->len + ((*at)[line->len] == '\n');
+    return true;
+}
+
+static const char *skip_blanks(const char *at)
+{
+    return at + strspn(at, " \t\r\v\f");
+}
+
+static bool is_comment(const struct line *line)
+{
+    return *skip_blanks(line->bytes) == '#';
+}
+
+static bool is_header(const struct line *line, const char *name)
+{
+    const char *at = skip_blanks(line->bytes);
+    if (*at != '[')
+        return false;
+    at = skip_blanks(at + 1);
+    return strncasecmp(at, name, strlen(name)) == 0 &&
+           *skip_blanks(at + strlen(name)) == ']';
+}
+
+static bool is_any_header(const struct line *line)
+{
+    return *skip_blanks(line->bytes) == '[';
+}
+
+/* The value's first byte; NULL: the line sets another key, or none. */
+static const char *value_of(const struct line *line, const char *key)
+{
+    const char *at = skip_blanks(line->bytes);
+    if (strncasecmp(at, key, strlen(key)) != 0)
+        return NULL;
+    at = skip_blanks(at + strlen(key));
+    return *at == '=' ? skip_blanks(at + 1) : NULL;
+}
+
+static bool add_section(struct saver *saver, const struct section *section)
+{
+    struct section *more = arena_extend(&saver->arena, saver->sections, saver->section_count,
+                                        sizeof(*more));
+    if (!more)
+        return false;
+    more[saver->section_count++] = *section;
+    saver->sections = more;
+    return true;
+}
+
+static int compare_sections(const void *left, const void *right)
+{
+    const struct section *a = left, *b = right;
+    return memcmp(a->public_key, b->public_key, KEY_BYTES);
+}
+
+/* Where a section's own text ends: before the comments that belong to the next header. */
+static bool gather_sections(struct saver *saver, const char *old)
+{
+    struct section section = {0};
+    const char *comments = NULL; /* the first of those that end here */
+    struct line line;
+    bool has_key = false;
+    for (const char *at = old; next_line(&at, &line);) {
+        if (is_any_header(&line)) {
+            section.end = comments ? comments : line.bytes;
+            if (has_key && !add_section(saver, &section))
+                return false;
+            bool is_peer = is_header(&line, "Peer");
+            section = (struct section){.comments = is_peer ? (comments ? comments : line.bytes)
+                                                           : NULL,
+                                       .header = line.bytes};
+            has_key = false;
+        }
+        const char *key = section.comments ? value_of(&line, "PublicKey") : NULL;
+        if (key)
+            has_key = keytext_parse(key, KEYTEXT_CHARACTERS, section.public_key);
+        comments = !is_comment(&line) ? NULL : comments ? comments : line.bytes;
+    }
+    section.end = old + strlen(old);
+    if (has_key && !add_section(saver, &section))
+        return false;
+    if (saver->section_count)
+        qsort(saver->sections, saver->section_count, sizeof(*saver->sections), compare_sections);
+    return true;
+}
+
+static void copy_comments(struct saver *saver, const char *from, const char *end)
+{
+    struct line line;
+    while (from < end && next_line(&from, &line)) {
+        if (is_comment(&line))
+            text_append(saver->text, "%.*s\n", (int)line.len, line.bytes);
+    }
+}
+
+/* ---- the answer ---- */
+
+/* The next KEY=VALUE; false: it is no such line. At the end `key` is NULL. */
+static bool read_answer(struct saver *saver)
+{
+    char *line = strsep(&saver->answer, "\n");
+    saver->key = line && *line ? line : NULL;
+    if (!saver->key)
+        return true;
+    saver->value = strchr(line, '=');
+    if (!saver->value)
+        return false;
+    *saver->value++ = '\0';
+    return strcmp(line, "errno") != 0 || strcmp(saver->value, "0") == 0;
+}
+
+/* What stands before this key is over: the device, or a peer. */
+static bool is_peers_end(const char *key)
+{
+    return strcmp(key, "public_key") == 0 || strcmp(key, "errno") == 0;
+}
+
+static bool append_key(struct saver *saver, const char *name, bool unless_zero)
+{
+    uint8_t key[KEY_BYTES];
+    char text[KEYTEXT_CHARACTERS + 1];
+    if (!keytext_parse_hex(saver->value, strlen(saver->value), key))
+        return false;
+    if (!unless_zero || !bytes_are_zero(key, sizeof(key)))
+        text_append(saver->text, "%s = %s\n", name, keytext_format(key, text));
+    bytes_wipe(key, sizeof(key));
+    bytes_wipe(text, sizeof(text));
+    return true;
+}
+
+/* The device's keys, to the first peer. */
+static bool write_device(struct saver *saver, bool has_mark)
+{
+    for (;;) {
+        if (!read_answer(saver))
+            return false;
+        if (!saver->key || is_peers_end(saver->key))
+            return true;
+        if (strcmp(saver->key, "private_key") == 0 && !append_key(saver, "PrivateKey", true))
+            return false;
+        if (strcmp(saver->key, "listen_port") == 0)
+            text_append(saver->text, "ListenPort = %s\n", saver->value);
+        if (strcmp(saver->key, "fwmark") == 0 && has_mark)
+            text_append(saver->text, "FwMark = 0x%lx\n", strtoul(saver->value, NULL, 10));
+    }
+}
+
+/* One peer, whose public key was read last; what follows it is then. */
+static bool write_peer(struct saver *saver)
+{
+    struct section wanted = {0};
+    if (!keytext_parse_hex(saver->value, strlen(saver->value), wanted.public_key))
+        return false;
+    const struct section *section =
+        saver->section_count ? bsearch(&wanted, saver->sections, saver->section_count,
+                                       sizeof(wanted), compare_sections)
+                             : NULL;
+    text_append(saver->text, "\n");
+    if (section)
+        copy_comments(saver, section->comments, section->header);
+    text_append(saver->text, "[Peer]\n");
+    if (section)
+        copy_comments(saver, section->header, section->end);
+    bool is_well = append_key(saver, "PublicKey", false), has_prefix = false;
+    while (is_well && (is_well = read_answer(saver)) && saver->key && !is_peers_end(saver->key)) {
+        bool is_prefix = strcmp(saver->key, "allowed_ip") == 0;
+        if (has_prefix && !is_prefix)
+            text_append(saver->text, "\n");
+        if (is_prefix)
+            text_append(saver->text, has_prefix ? ", %s" : "AllowedIPs = %s", saver->value);
+        has_prefix = is_prefix;
+        if (strcmp(saver->key, "preshared_key") == 0)
+            is_well = append_key(saver, "PresharedKey", true);
+        else if (strcmp(saver->key, "endpoint") == 0)
+            text_append(saver->text, "Endpoint = %s\n", saver->value);
+        else if (strcmp(saver->key, "persistent_keepalive_interval") == 0 &&
+                 strcmp(saver->value, "0") != 0)
+            text_append(saver->text, "PersistentKeepalive = %s\n", saver->value);
+    }
+    if (has_prefix)
+        text_append(saver->text, "\n");
+    return is_well;
+}
+
+/* ---- both ---- */
+
+static bool is_of_wg(const struct line *line)
+{
+    return value_of(line, "PrivateKey") || value_of(line, "PrivateKeyFile") ||
+           value_of(line, "ListenPort") || value_of(line, "FwMark");
+}
+
+static bool has_mark(const char *old)
+{
+    struct line line;
+    while (next_line(&old, &line)) {
+        if (value_of(&line, "FwMark"))
+            return true;
+    }
+    return false;
+}
+
+/* Comments and empty lines stay with what follows them; those before a [Peer] are its own. */
+static bool write_interface(struct saver *saver, const char *old)
+{
+    bool is_peer = false, is_written = false, is_well = true, with_mark = has_mark(old);
+    const char *held = NULL;
+    struct line line;
+    for (const char *at = old; is_well && next_line(&at, &line);) {
+        bool is_blank = is_comment(&line) || (size_t)(skip_blanks(line.bytes) - line.bytes) >=
+                                                 line.len;
+        if (is_any_header(&line))
+            is_peer = is_header(&line, "Peer");
+        if (is_blank && !held)
+            held = line.bytes;
+        if (is_blank || is_peer) {
+            held = is_peer ? NULL : held;
+            continue;
+        }
+        if (held)
+            text_append(saver->text, "%.*s", (int)(line.bytes - held), held);
+        held = NULL;
+        bool is_head = is_any_header(&line);
+        if (!is_of_wg(&line) && !(is_head && is_written))
+            text_append(saver->text, "%.*s\n", (int)line.len, line.bytes);
+        if (is_head && !is_written)
+            is_well = write_device(saver, with_mark);
+        is_written |= is_head;
+    }
+    return is_well && is_written;
+}
+
+bool saved_write(const char *old, char *answer, const struct memory *memory, struct text *text)
+{
+    struct saver saver = {.answer = answer, .text = text};
+    arena_init(&saver.arena, memory);
+    bool is_well = gather_sections(&saver, old) && write_interface(&saver, old);
+    while (is_well && saver.key && strcmp(saver.key, "public_key") == 0)
+        is_well = write_peer(&saver);
+    is_well = is_well && saver.key && strcmp(saver.key, "errno") == 0 && !text->is_cut;
+    arena_wipe(&saver.arena);
+    return is_well;
+}
