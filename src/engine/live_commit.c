@@ -36,20 +36,49 @@ static bool prepare_sockets(struct live *live)
     return has_room;
 }
 
+/* Headers of the longest path, the largest packet. False: no memory. */
+static bool prepare_slots(struct live *live, struct pool_slab **slab)
+{
+    struct pool_shape shape = *pool_shape(live->engine->core.pool);
+    bool is_larger = false;
+    *slab = NULL;
+    for (struct node *node = NULL; (node = tree_next(live->tree, node));) {
+        size_t hops = 0, mtu = node_wanted(node)->tunnel.mtu_bytes;
+        for (const struct node *at = node; at; at = node_wanted(at)->carrier)
+            hops += at->next_levels;
+        is_larger |= hops * TREE_HEADROOM_PER_HOP_BYTES > shape.headroom_bytes ||
+                     mtu > shape.payload_bytes;
+        if (hops * TREE_HEADROOM_PER_HOP_BYTES > shape.headroom_bytes) {
+            shape.headroom_bytes = hops * TREE_HEADROOM_PER_HOP_BYTES;
+            shape.tailroom_bytes = hops * TREE_TAILROOM_PER_HOP_BYTES;
+        }
+        shape.payload_bytes = mtu > shape.payload_bytes ? mtu : shape.payload_bytes;
+    }
+    if (is_larger)
+        *slab = pool_prepare(live->engine->core.pool, &shape);
+    return *slab || !is_larger;
+}
+
+static bool prepare_rooms(struct live *live, struct live_parts *parts)
+{
+    return heap_reserve(&live->engine->core.deadlines, live->tree->peer_count + 1) &&
+           endpoints_reserve(&live->tree->endpoints, live->tree->peer_count) &&
+           prepare_sockets(live) && prepare_slots(live, &parts->slab);
+}
+
 bool live_commit_prepare(struct live *live, struct live_parts *parts)
 {
-    struct core *core = &live->engine->core;
     const struct changes *changes = live->changes;
     const struct tree_addresses *now = &live->tree->addresses;
     *parts = (struct live_parts){.has_routes = needs_routes(live),
                                  .has_addresses = live->is_structural || changes->has_nat};
-    if (!heap_reserve(&core->deadlines, live->tree->peer_count + 1) ||
-        !endpoints_reserve(&live->tree->endpoints, live->tree->peer_count) ||
-        !prepare_sockets(live))
+    if (!prepare_rooms(live, parts))
         return live_steps_no_memory(live, live_steps_a_tunnel(live));
     if (parts->has_routes &&
-        !tree_routes_init(&parts->routes, live->tree, live->why, live->why_bytes))
+        !tree_routes_init(&parts->routes, live->tree, live->why, live->why_bytes)) {
+        pool_forgo(live->engine->core.pool, parts->slab);
         return false;
+    }
     if (!parts->has_addresses ||
         tree_addresses_init(&parts->addresses, live->tree,
                             changes->has_nat ? &changes->nat_ipv4 : &now->nat_ipv4,
@@ -57,6 +86,7 @@ bool live_commit_prepare(struct live *live, struct live_parts *parts)
         return true;
     if (parts->has_routes)
         routes_wipe(&parts->routes);
+    pool_forgo(live->engine->core.pool, parts->slab);
     return live_steps_no_memory(live, live_steps_a_tunnel(live));
 }
 
@@ -198,9 +228,9 @@ static void take_configured(struct live *live)
             live_letting_go_of_carrier(live->engine, node);
         if (is_moved && !node->next->carrier)
             node->root_mtu_bytes = 0; /* of a way that it does not have yet */
-        struct configured *before = node->configured;
+        node->previous = node->configured;
         node->configured = node->next;
-        node->next = before; /* freed at the end */
+        node->next = NULL;
     }
 }
 
@@ -210,7 +240,7 @@ static void settle_moved(struct live *live)
     for (struct node *node = NULL; (node = tree_next(live->tree, node));) {
         for (struct peer *peer = NULL; (peer = node_next_peer(node, peer));)
             live_letting_go_of_cramped(live->engine, peer);
-        if (!node->next || node->next->carrier == node->configured->carrier)
+        if (!node->previous || node->previous->carrier == node->configured->carrier)
             continue;
         for (struct peer *peer = NULL; (peer = node_next_peer(node, peer));) {
             bool has_room = live->engine->outbound.count < OUTBOUND_MOST / 2;
@@ -267,6 +297,10 @@ void live_commit_run(struct live *live, struct live_parts *parts, instant_ns now
     if (live->is_structural)
         plan_forget(&engine->plan); /* it may be half translated */
     let_go(live);
+    if (parts->slab) {
+        pool_adopt(engine->core.pool, parts->slab);
+        live->tree->packet_most_bytes = (uint32_t)pool_shape(engine->core.pool)->payload_bytes;
+    }
     set_identities(live);
     if (live->is_structural) {
         take_configured(live);
@@ -281,7 +315,7 @@ void live_commit_run(struct live *live, struct live_parts *parts, instant_ns now
         routes_wipe(&live->tree->routes);
         live->tree->routes = parts->routes;
     }
-    if (live->is_structural)
+    if (live->is_structural || parts->slab)
         settle_moved(live);
     free_removed(live);
     for (struct node *node = NULL; (node = tree_next(live->tree, node));) {

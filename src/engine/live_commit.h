@@ -11,6 +11,7 @@ struct live_parts {
     struct routes routes;
     bool has_addresses;
     struct tree_addresses addresses;
+    struct pool_slab *slab; /* for deeper paths or larger packets; NULL: those that there are do */
 };
 
 /* Takes the memory. False: refused or none, and nothing to wipe. */

@@ -224,7 +224,8 @@ static void wipe_next(struct live *live)
 {
     for (struct node *node = NULL; (node = tree_next(live->tree, node));) {
         configured_free(live->memory, node->next);
-        node->next = NULL;
+        configured_free(live->memory, node->previous);
+        node->next = node->previous = NULL;
         if (node->next_identity) {
             noise_identity_wipe(node->next_identity);
             memory_give(live->memory, node->next_identity, sizeof(*node->next_identity));

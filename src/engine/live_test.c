@@ -213,6 +213,82 @@ static void i3_a_carrier_moves_and_sessions_stay(void)
     office_wipe(&office);
 }
 
+/* The tree gets deeper than its buffers were made for: those of before are good for the ways of before. */
+static void i3_a_deeper_tree_gets_deeper_buffers(void)
+{
+    struct office office;
+    office_init_connected(&office);
+    size_t headroom = pool_shape(office.client->pool)->headroom_bytes;
+    struct network_description before = living_describe(office.client);
+    const struct change_allowed_ip wide[] = {{living_prefix("203.0.113.0/24"), false}};
+    const struct change deeper[] = {
+        {.kind = CHANGE_PEER_SET, .tunnel = "office", .allowed_ips = wide, .allowed_ips_count = 1,
+         .peer = &before.tunnels[OFFICE_OFFICE].peers[0]},
+        {.kind = CHANGE_TUNNEL_SET, .tunnel = "home", .fields = CHANGE_CARRIER,
+         .carrier = "office"},
+    };
+    char why[512];
+    office.office->forwards = true;
+    sim_route(office.office, "10.9.0.2/32");
+    /* What waits, here for a session that is over, was cut for one hop. */
+    sim_run(office.sim, 200 * SIM_S);
+    office.sim->link.lose_permille = 1000;
+    const struct sample waiting = office_sample("192.168.0.1", 1200, 9);
+    sim_send(office.client, &waiting);
+    if (!CHECK(living_apply(office.client, deeper, 2, why)))
+        CHECK_TEXT(why, "");
+    CHECK(pool_shape(office.client->pool)->headroom_bytes >= 3 * 64);
+    CHECK(pool_shape(office.client->pool)->headroom_bytes > headroom);
+    CHECK_EQUAL(sim_drops(office.client, VERDICT_MOVED), 1);
+    office.sim->link.lose_permille = 0;
+    sim_run(office.sim, 30 * SIM_S);
+    sim_forget_inbox(office.home);
+    living_talk(&office, "192.168.0.1", office.home, "172.16.0.2", 1);
+    living_talk(&office, "10.31.0.1", office.lab[0], "10.30.0.2", 2);
+    struct status_tunnel home;
+    status_read_tunnel(office.client->engine, OFFICE_HOME, &home);
+    CHECK_EQUAL(home.depth, 3);
+    CHECK(engine_mtu(office.client->engine, OFFICE_HOME) <
+          engine_mtu(office.client->engine, OFFICE_OFFICE));
+    describe_forget(tap_memory(), &before);
+    office_wipe(&office);
+}
+
+/* Both ends get the next key within the handshake interval, a thousand times, on both hops. */
+static void rotations_of_the_preshared_key_cost_nothing(void)
+{
+    struct office office;
+    office_init_connected(&office);
+    struct network_description client = living_describe(office.client);
+    struct network_description entry = living_describe(office.entry);
+    struct network_description exit = living_describe(office.office);
+    for (uint32_t i = 0; i < 1000; i++) {
+        uint8_t key[2][32];
+        tap_random_bytes(key, sizeof(key));
+        struct peer_description *ends[] = {&client.tunnels[OFFICE_ENTRY].peers[0],
+                                           &client.tunnels[OFFICE_OFFICE].peers[0],
+                                           &entry.tunnels[0].peers[0], &exit.tunnels[0].peers[0]};
+        struct sim_host *const hosts[] = {office.client, office.client, office.entry,
+                                          office.office};
+        const char *const tunnels[] = {"entry", "office", entry.tunnels[0].name,
+                                       exit.tunnels[0].name};
+        for (unsigned end = 0; end < 4; end++) {
+            memcpy(ends[end]->preshared_key, key[end % 2], 32);
+            const struct change rotate = {.kind = CHANGE_PEER_SET, .tunnel = tunnels[end],
+                                          .fields = CHANGE_PRESHARED_KEY, .peer = ends[end]};
+            living_apply_one(hosts[end], &rotate);
+            sim_run(office.sim, SIM_S / 10);
+        }
+        living_talk(&office, "10.20.0.1", office.office, "10.9.0.2", i);
+        sim_run(office.sim, 10 * SIM_S);
+    }
+    CHECK(office.client->sent_of_type[MESSAGE_INITIATION] > 50);
+    describe_forget(tap_memory(), &client);
+    describe_forget(tap_memory(), &entry);
+    describe_forget(tap_memory(), &exit);
+    office_wipe(&office);
+}
+
 int main(int argc, char **argv)
 {
     TAP_RUN(argc, argv, description_and_engine_are_made_from_each_other);
@@ -220,5 +296,7 @@ int main(int argc, char **argv)
     TAP_RUN(argc, argv, a_peer_goes_and_comes_beside_others);
     TAP_RUN(argc, argv, what_waits_for_a_removed_peer_goes_with_it);
     TAP_RUN(argc, argv, i3_a_carrier_moves_and_sessions_stay);
+    TAP_RUN(argc, argv, i3_a_deeper_tree_gets_deeper_buffers);
+    TAP_RUN(argc, argv, rotations_of_the_preshared_key_cost_nothing);
     return tap_done();
 }

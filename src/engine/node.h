@@ -46,6 +46,7 @@ struct node {
     struct configured *configured;
     struct configured *next; /* these two while a change is under way (live.h): what shall be */
     struct noise_identity *next_identity;
+    struct configured *previous; /* of a change that takes effect just now */
     uint32_t next_levels;
     bool is_touched;
 

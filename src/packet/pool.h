@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The buffers of one network, all made at the start: no allocation per packet. Free lists are last
- * in, first out, so the bytes used next are the ones still in the cache. One thread at a time. */
+/* The buffers of one network, all made at the start, or when its shape changes: no allocation per
+ * packet. Free lists are last in, first out, so the bytes used next are the ones still in the cache.
+ * One thread at a time. */
 #ifndef PACKET_POOL_H
 #define PACKET_POOL_H
 
@@ -8,11 +9,15 @@
 #include "packet/packet.h"
 
 struct pool;
+struct pool_slab; /* all slots of one shape */
 
 /* A run of bytes: a slot (one packet's own) or a receive block (shared by the packets cut from
  * it). */
 struct block {
-    struct block *next_free;
+    union {
+        struct block *next_free;  /* of a receive block */
+        struct pool_slab *slots; /* whose slot it is */
+    };
     uint8_t *bytes;
     uint32_t capacity_bytes;
     uint32_t references; /* packets (and the receiver, while it fills it) */
@@ -31,6 +36,13 @@ struct pool_shape {
 /* NULL: no memory. `memory` outlives the pool. */
 struct pool *pool_new(const struct memory *memory, const struct pool_shape *shape);
 void pool_free(struct pool *pool);
+
+/* Slots of another shape in two steps, of which the first can fail (NULL: no memory) and be taken back.
+ * From the second on packets are taken from them; those of before are good until they come back. Only
+ * what concerns slots changes, and not how many there are. */
+struct pool_slab *pool_prepare(struct pool *pool, const struct pool_shape *shape);
+void pool_forgo(struct pool *pool, struct pool_slab *slots); /* NULL does nothing */
+void pool_adopt(struct pool *pool, struct pool_slab *slots);
 
 /* An empty packet with its own slot: data at headroom_bytes, length 0. NULL when the pool is empty
  * (verdict pool_empty). */

@@ -222,6 +222,40 @@ static void test_no_memory_is_said(void)
     pool_free(pool);
 }
 
+/* What is out keeps its room until it comes back; then its memory goes. */
+static void test_slots_of_another_shape(void)
+{
+    size_t before = tap_memory_balance_bytes();
+    struct pool *pool = pool_new(tap_memory(), &shape);
+    size_t with_one = tap_memory_balance_bytes();
+    struct pool_shape deeper = shape;
+    deeper.headroom_bytes = 256;
+    struct packet *first = pool_take_packet(pool), *second = pool_take_packet(pool);
+    memset(packet_put(first, 100), 3, 100);
+    pool_forgo(pool, pool_prepare(pool, &deeper));
+    CHECK_EQUAL(tap_memory_balance_bytes(), with_one);
+    CHECK_EQUAL(pool_shape(pool)->headroom_bytes, 192);
+    pool_adopt(pool, pool_prepare(pool, &deeper));
+    CHECK_EQUAL(pool_shape(pool)->headroom_bytes, 256);
+    CHECK_EQUAL(pool_free_slots(pool), shape.slots);
+    CHECK_EQUAL(packet_headroom_bytes(first), 192);
+    CHECK_EQUAL(first->data[99], 3);
+    struct packet *third = pool_take_packet(pool);
+    CHECK_EQUAL(packet_headroom_bytes(third), 256);
+    pool_give_packet(pool, first);
+    CHECK(tap_memory_balance_bytes() > with_one + shape.slots * 64);
+    pool_give_packet(pool, second);
+    CHECK(tap_memory_balance_bytes() < with_one + shape.slots * 192); /* the old ones are gone */
+    CHECK_EQUAL(pool_free_slots(pool), shape.slots - 1);
+    pool_give_packet(pool, third);
+    CHECK_EQUAL(pool_free_slots(pool), shape.slots);
+    first = pool_take_packet(pool);
+    pool_adopt(pool, pool_prepare(pool, &shape));
+    (void)first; /* a pool takes all with it */
+    pool_free(pool);
+    CHECK_EQUAL(tap_memory_balance_bytes(), before);
+}
+
 int main(int argc, char **argv)
 {
     TAP_RUN(argc, argv, test_slots_have_the_promised_room);
@@ -233,5 +267,6 @@ int main(int argc, char **argv)
     TAP_RUN(argc, argv, test_no_two_holders_share_a_byte);
     TAP_RUN(argc, argv, test_every_buffer_stands_between_canaries);
     TAP_RUN(argc, argv, test_no_memory_is_said);
+    TAP_RUN(argc, argv, test_slots_of_another_shape);
     return tap_done();
 }
