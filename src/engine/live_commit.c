@@ -317,6 +317,7 @@ void live_commit_run(struct live *live, struct live_parts *parts, instant_ns now
     }
     if (live->is_structural || parts->slab)
         settle_moved(live);
+    live_steps_wipe_pending(live);
     free_removed(live);
     for (struct node *node = NULL; (node = tree_next(live->tree, node));) {
         if (node->is_touched)

@@ -207,7 +207,7 @@ static void undo(struct live *live, const struct live_step *step)
     }
 }
 
-static void wipe_pending(struct live *live)
+void live_steps_wipe_pending(struct live *live)
 {
     while (live->pending) {
         struct hop_pending *pending = live->pending;
@@ -238,14 +238,14 @@ static void wipe_next(struct live *live)
 
 void live_steps_undo(struct live *live)
 {
-    wipe_pending(live); /* while the peers that were added are there */
+    live_steps_wipe_pending(live); /* while the peers that were added are there */
     while (live->count)
         undo(live, &live->steps[--live->count]);
 }
 
 void live_steps_wipe(struct live *live)
 {
-    wipe_pending(live);
+    live_steps_wipe_pending(live);
     wipe_next(live);
     memory_give(live->memory, live->steps, live->capacity * sizeof(*live->steps));
 }

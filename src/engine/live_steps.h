@@ -63,6 +63,9 @@ bool live_steps_remove_node(struct live *live, struct node *node);
 /* The peer's pending fields; NULL: no memory. */
 struct hop_pending *live_steps_pending(struct live *live, struct peer *peer);
 
+/* While all its peers are there. */
+void live_steps_wipe_pending(struct live *live);
+
 /* All is as before. */
 void live_steps_undo(struct live *live);
 /* Of both ends: what the change needed for itself. */
