@@ -40,6 +40,7 @@ static const struct row values[] = {
      "= on"},
     {"[Network]\nAllowLAN = lan\n" ROOT PEER, "write one of the two words", "lan", "yes"},
     {"[Network]\nAllowLAN = lan\n" ROOT PEER, "prefixes as 192.168.0.0/16", "lan", "192.168.0.0/16"},
+    {"[Network]\nAllowLAN = on, off\n" ROOT PEER, "take it out", ", off", ""},
     {"[Network]\nAllowLAN = ::/0\n" ROOT PEER, "write the LAN's own prefixes, or on", "::/0", "on"},
     {"[Network]\nInterface = sixteen-letters-\n" ROOT PEER, "write 1 to 15 letters",
      "sixteen-letters-", "fifteen-letters"},

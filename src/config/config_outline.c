@@ -162,10 +162,10 @@ static void outline_guard(const struct config *config, struct text *text)
     struct line line = line_begin(text, 2);
     put(&line, "KillSwitch %s,", config->has_kill_switch ? "on" : "off");
     put(&line, "AllowLAN");
+    if (config->allows_lan || config->lan_count == 0)
+        put(&line, "%s", config->allows_lan ? "on" : "off");
     if (config->lan_count)
         list_prefixes(&line, "", config->lan, config->lan_count);
-    else
-        put(&line, "%s", config->allows_lan ? "on" : "off");
     text_append(text, "\n");
 }
 

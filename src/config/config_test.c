@@ -262,22 +262,23 @@ static void test_i1_files_chained_leftmost_outermost(void)
 
 static void test_f4_the_kill_switch_and_what_the_lan_may(void)
 {
-    static const char *const values[] = {"off", "On", "10.1.2.3/8, fd00::/64"};
-    for (size_t i = 0; i < 3; i++) {
+    static const char *const values[] = {"off", "On", "10.1.2.3/8, fd00::/64",
+                                         "10.1.2.3/8 on, fd00::/64"};
+    for (size_t i = 0; i < 4; i++) {
         char text[256];
         snprintf(text, sizeof(text), "[Network]\nKillSwitch = %s\nAllowLAN = %s\n%s"
                                      "[Tunnel a]\nPrivateKey = " KEY_1 "\n",
                  i ? "on" : "off", values[i],
-                 i == 1 ? "DNSGuard = off\n" : i == 2 ? "DNSGuard = on\n" : "");
+                 i == 1 ? "DNSGuard = off\n" : i >= 2 ? "DNSGuard = on\n" : "");
         struct test_files files = {{{"n.conf", text, false}}};
         struct config *config = load(&files, 1);
         if (!config)
             return;
         CHECK_EQUAL(config->has_kill_switch, i > 0);
         CHECK_EQUAL(config->dns_guard_is_off, i == 1);
-        CHECK_EQUAL(config->allows_lan, i == 1);
-        CHECK_EQUAL(config->lan_count, i == 2 ? 2 : 0);
-        if (i == 2 && config->lan_count == 2) {
+        CHECK_EQUAL(config->allows_lan, i % 2);
+        CHECK_EQUAL(config->lan_count, i >= 2 ? 2 : 0);
+        if (i >= 2 && config->lan_count == 2) {
             check_prefix(&config->lan[0], "10.0.0.0/8");
             check_prefix(&config->lan[1], "fd00::/64");
             CHECK(said(CONFIG_WARNING, "n.conf:3: AllowLAN: 10.1.2.3/8 has host bits; taken as "

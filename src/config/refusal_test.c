@@ -117,6 +117,8 @@ static const struct refusal values[] = {
     {"[Network]\nAllowLAN = lan\n" HEAD,
      "n.conf:2: AllowLAN: neither on, off nor a prefix: \"lan\"; write one of the two words, or a "
      "list of prefixes as 192.168.0.0/16"},
+    {"[Network]\nAllowLAN = 10.0.0.0/8, off\n" HEAD,
+     "n.conf:2: AllowLAN: off in a list of what is allowed: take it out, or the rest"},
     {"[Network]\nAllowLAN = 128.0.0.0/1, 0.0.0.0/1\n" HEAD,
      "n.conf:2: AllowLAN: both halves of IPv4 would let everything pass the tunnels by; write the "
      "LAN's own prefixes, or on"},

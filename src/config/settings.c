@@ -230,7 +230,7 @@ static void read_switch(struct loader *loader, const struct config_place *place,
                             "neither on nor off: \"%.20s\"; write one of them", value);
 }
 
-/* off, on, or prefixes. */
+/* off, or a list of prefixes and on. */
 static void read_allow_lan(struct loader *loader, const struct config_place *place, char *rest)
 {
     static const enum family families[] = {FAMILY_IPV4, FAMILY_IPV6};
@@ -239,6 +239,14 @@ static void read_allow_lan(struct loader *loader, const struct config_place *pla
         return;
     for (char *item; (item = syntax_item(&rest));) {
         struct prefix prefix;
+        bool is_on;
+        if (value_switch(item, &is_on)) {
+            config->allows_lan |= is_on;
+            if (!is_on)
+                config_messages_add(loader->messages, CONFIG_ERROR, place,
+                                    "off in a list of what is allowed: take it out, or the rest");
+            continue;
+        }
         if (!prefix_parse(item, &prefix)) {
             config_messages_add(loader->messages, CONFIG_ERROR, place,
                                 "neither on, off nor a prefix: \"%.60s\"; write one of the two "

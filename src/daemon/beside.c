@@ -117,12 +117,33 @@ static bool is_cut_off(const struct config *config, const struct foreign_rule *f
     return !foreign->is_in_front && foreign->rule.priority < config->priority;
 }
 
+/* Where it stands is nothing to the firewall: only prefixes open that, beside those that are there. */
+static void append_remedy_of_closed(struct text *text, const struct config *config,
+                                    const struct table *table, bool has_exception)
+{
+    char prefix[PREFIX_TEXT_BYTES];
+    if (!has_exception) {
+        text_append(text, "; the kill switch rejects what it leads past the tunnels");
+        return;
+    }
+    text_append(text, "; to let it decide first, write AllowLAN = %s",
+                config->allows_lan ? "on, " : "");
+    for (size_t i = 0; i < config->lan_count; i++)
+        text_append(text, "%s, ", prefix_format(&config->lan[i], prefix));
+    append_prefixes(text, table, "");
+    text_append(text, " in [Network]");
+}
+
 /* The line to write, so that the rule decides first. */
 static void append_remedy(struct text *text, const struct config *config, const struct table *table,
                           uint32_t priority)
 {
     bool has_exception = table->is_taken && table->count <= PREFIXES_SHOWN;
     const char *closing = "";
+    if (config->has_kill_switch) {
+        append_remedy_of_closed(text, config, table, has_exception);
+        return;
+    }
     if (!has_exception && priority == 0)
         return;
     text_append(text, "; to let it decide first, write ");
@@ -130,12 +151,7 @@ static void append_remedy(struct text *text, const struct config *config, const 
         text_append(text, "a file with [Tunnel %s] and Config = this one, and there ",
                     config->network.tunnels[0].name);
     }
-    if (has_exception && config->has_kill_switch) {
-        text_append(text, "AllowLAN = ");
-        append_prefixes(text, table, "");
-        text_append(text, " in [Network]");
-        closing = ", or ";
-    } else if (has_exception) {
+    if (has_exception) {
         text_append(text, "Routes = ");
         append_prefixes(text, table, "!");
         text_append(text, " in ");

@@ -223,6 +223,36 @@ def F1_a_mesh_is_named_and_the_lines_to_write_work():
         tap.contains(remedy_of(checked, 5270), "in front of the tunnels'", "with Priority")
 
 
+def reaches_mesh():
+    """Whether a packet leaves for it, to a neighbour who need not be asked for."""
+    client, place = scene.client, "100.64.0.9"
+    client.ip("neigh", "replace", place, "lladdr", "02:00:00:00:00:09", "dev", "mesh0")
+    link = client.capture("mesh0")
+    client.ping(place, wait=0.2)
+    return any(p.dst == place for p in link.stop())
+
+
+@tap.test
+def F1_advice_beside_a_kill_switch_opens_it_too():
+    """What only stands in front is rejected by its table all the same."""
+    for lan in ({}, {"AllowLAN": "on"}, {"AllowLAN": "198.51.100.0/24"}):
+        with Mesh():
+            network = {"KillSwitch": "on", **lan}
+            hopwire = Hopwire(scene.client)
+            path = hopwire.write(scene.world.client_text(network=network))
+            checked = hopwire.command("check", path).stdout
+            line_5270, line_5210 = [remedy_of(checked, rule) for rule in (5270, 5210)]
+            remedy = line_5270.rsplit(", write ", 1)[1]
+            before = "".join(value + ", " for value in lan.values())
+            tap.equal(remedy, f"AllowLAN = {before}100.64.0.0/10, fd7a::/48 in [Network]", "remedy")
+            tap.contains(line_5210, "the kill switch rejects", "of a rule for a mark")
+            tap.check("Priority" not in line_5210, "nothing that would not help")
+            scene.up(network={**network, "AllowLAN": remedy.split(" = ")[1].split(" in ")[0]})
+            tap.check(reaches_mesh(), "packets for the mesh leave by its link")
+            for place in ("192.0.2.1",) if "on" in lan.values() else ():
+                tap.contains(way(place), "dev uplink", "the LAN as before")
+
+
 @tap.test
 def F1_office_stays_inside_with_a_rule_for_a_mark_or_a_source():
     """A proxy's mark and a server's second address are named; Priority lets them go first."""
