@@ -27,8 +27,8 @@ static void append_device(const struct uapi_get *get, struct text *text)
         append_key(text, "private_key", tunnel->private_key);
     if (get->listen_port)
         text_append(text, "listen_port=%u\n", get->listen_port);
-    if (tunnel->fwmark)
-        text_append(text, "fwmark=%u\n", tunnel->fwmark);
+    if (get->mark)
+        text_append(text, "fwmark=%u\n", get->mark);
 }
 
 static void append_peer(const struct peer_description *peer, const struct status_peer *status,

@@ -13,7 +13,8 @@
 /* Borrowed, all of it, until the last piece. */
 struct uapi_get {
     const struct tunnel_description *tunnel;
-    uint16_t listen_port;             /* the one that it has */
+    uint16_t listen_port;             /* these two: the ones that its socket has */
+    uint32_t mark;                    /* 0: none */
     const struct status_peer *status; /* beside tunnel->peers */
     /* How far it got; zero at first. */
     bool has_begun, has_peer;

@@ -13,7 +13,10 @@
 static void print(const struct tunnel_description *tunnel, const struct status_peer *status,
                   uint16_t port, size_t piece_bytes, char whole[WHOLE_BYTES])
 {
-    struct uapi_get get = {.tunnel = tunnel, .listen_port = port, .status = status};
+    struct uapi_get get = {.tunnel = tunnel,
+                           .listen_port = port,
+                           .mark = port ? 51820 : 0,
+                           .status = status};
     char *piece = malloc(piece_bytes);
     size_t len = 0;
     for (bool has_more = true; has_more && len + piece_bytes < WHOLE_BYTES;) {
@@ -34,7 +37,7 @@ static void test_all_lines_of_a_tunnel(void)
     struct status_peer status[2] = {{.last_handshake_wall_ns = UINT64_C(1700000000123456789),
                                      .sent_bytes = UINT64_MAX,
                                      .received_bytes = 7}};
-    struct tunnel_description tunnel = {.peers = peers, .peer_count = 2, .fwmark = 51820};
+    struct tunnel_description tunnel = {.peers = peers, .peer_count = 2};
     char whole[WHOLE_BYTES];
     memset(tunnel.private_key, 0xab, 32);
     memset(peers[0].public_key, 1, 32);

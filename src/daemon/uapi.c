@@ -170,11 +170,13 @@ static int take_snapshot(const struct uapi_socket *socket, struct request *reque
     struct status_peer *next = status;
     for (int i = -1; (i = engine_next_peer(engine, (uint32_t)index, i)) >= 0; next++)
         status_read_peer(engine, (uint32_t)index, (uint32_t)i, loop_now(), next);
-    uint16_t port = tunnel.carrier < 0
-                        ? network_port(socket->uapi->options.network, (uint32_t)index)
-                        : tunnel.listen_port;
-    request->get =
-        (struct uapi_get){.tunnel = described, .listen_port = port, .status = status};
+    const struct network *network = socket->uapi->options.network;
+    bool is_root = tunnel.carrier < 0;
+    request->get = (struct uapi_get){
+        .tunnel = described,
+        .listen_port = is_root ? network_port(network, (uint32_t)index) : tunnel.listen_port,
+        .mark = is_root ? network_mark(network, (uint32_t)index) : 0, /* also one that we chose */
+        .status = status};
     return 0;
 }
 

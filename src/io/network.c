@@ -271,6 +271,12 @@ uint16_t network_port(const struct network *network, uint32_t root)
     return found ? udp_port(found->udp) : 0;
 }
 
+uint32_t network_mark(const struct network *network, uint32_t root)
+{
+    const struct root *found = root_of(network, root);
+    return found ? udp_mark(found->udp) : 0;
+}
+
 int network_set_mark(struct network *network, uint32_t root, uint32_t mark)
 {
     struct root *found = root_of(network, root);

@@ -66,6 +66,7 @@ struct engine *network_engine(struct network *network);
  */
 const struct udp *network_udp(const struct network *network, uint32_t root);
 uint16_t network_port(const struct network *network, uint32_t root);
+uint32_t network_mark(const struct network *network, uint32_t root);
 int network_set_mark(struct network *network, uint32_t root, uint32_t mark);
 /* Moves a root to another port (0: any); on failure the old sockets stay. 0, or -errno and a
  * sentence. */

@@ -206,6 +206,23 @@ def I1_replace_runs_those_of_both():
     tap.equal(words, wanted, "the old network's end, then the new one")
 
 
+@tap.test
+def I1_a_kill_switch_of_hooks_knows_our_mark():
+    """As providers' files have it: whatever has not the interface's mark goes nowhere else."""
+    forget()
+    hooks = ("PostUp = nft 'add table inet theirs; add chain inet theirs out { type filter hook "
+             "output priority 0; }; add rule inet theirs out oifname != \"%i\" meta mark != '$(wg "
+             "show %i fwmark)' fib daddr type != local reject'",
+             "PreDown = nft delete table inet theirs")
+    text = scene.world.entry_quick_text().replace(
+        "[Interface]\n", "[Interface]\n" + "".join(line + "\n" for line in hooks), 1)
+    hopwire, _ = up(text)
+    tap.contains(scene.client.run("nft", "list", "table", "inet", "theirs").stdout, "0x48",
+                 "the mark")
+    wait_reachable(scene.client, "10.64.0.1")
+    hopwire.down()
+
+
 def saved_parts(*lines):
     """A plain file of the entry's, which `down` writes back."""
     forget()
