@@ -8,10 +8,10 @@ import signal
 
 import tap
 from lab import wait_until
-from peers import Key, at, preshared_key, sections
+from peers import Hopwire, Key, at, preshared_key
 from scene import main, scene
-from world import (ENTRY, ENTRY6, EVERYTHING, EXIT, EXIT6, EXIT_INNER, EXIT_INNER6, OFFICE, OFFICE6,
-                   OFFICE_NET, OFFICE_NET6, WORLD, wait_reachable)
+from world import (ENTRY, ENTRY6, EVERYTHING, EXIT, OFFICE, OFFICE_NET, OFFICE_NET6, WORLD,
+                   wait_reachable)
 
 ROOT, CARRIED = "hop0", "hop0.office"
 
@@ -163,6 +163,19 @@ def an_endpoint_moves_with_a_kill_switch_too():
 
 
 @tap.test
+def an_endpoint_on_a_link_is_named_with_it():
+    up()
+    wg("set", ROOT, "peer", Key().public, "endpoint", "[fe80::1%uplink]:51820")
+    index = scene.client.ip_json("link", "show", "uplink")[0]["ifindex"]
+    endpoints = wg("show", ROOT, "endpoints").stdout
+    tap.check(f"[fe80::1%uplink]:51820" in endpoints or f"[fe80::1%{index}]:51820" in endpoints,
+              endpoints)
+    refused = wg("set", ROOT, "peer", Key().public, "endpoint", "[fe80::1%lo]:51820", check=False)
+    tap.equal(refused.returncode, 0, "any link of the host")
+    tap.check(scene.client.ping(OFFICE), "the office answers")
+
+
+@tap.test
 def a_private_key_is_replaced():
     up()
     for name in (ROOT, CARRIED):
@@ -249,12 +262,19 @@ def TRAP_30_showconf_is_taken_by_setconf_addconf_and_syncconf():
 
 @tap.test
 def a_refused_request_changes_nothing_and_its_sentence_is_logged():
-    up(office_peer={"Endpoint": at(EXIT)}, entry_peer={"AllowedIPs": f"{EXIT}/32, 10.0.0.0/8"})
+    hopwire = Hopwire(scene.client)
+    scene.networks.append(hopwire)
+    path = hopwire.write(scene.world.client_text(
+        entry_peer={"AllowedIPs": f"{EXIT}/32, 10.0.0.0/8"}))
+    daemon = scene.client.start(hopwire.binary, "up", "-f", path, name="foreground")
+    wait_reachable(scene.client, OFFICE)
     shown = lambda name: sorted(re.split(r"[\n,=] ?| = ", wg("showconf", name).stdout))
     before = {name: shown(name) for name in (ROOT, CARRIED)}
     refused = wg("set", CARRIED, "listen-port", "5556", "peer", peer_of(CARRIED),
                  "persistent-keepalive", "9", "endpoint", "198.18.0.99:51820", check=False)
     tap.contains(refused.stderr, "Invalid argument", "an endpoint outside the carrier's AllowedIPs")
+    daemon.wait_output('refused: tunnel office: its peer\'s endpoint 198.18.0.99 is not in the AllowedIPs of '
+                       'its carrier "entry"')
     refused = wg("set", ROOT, "peer", peer_of(ROOT), "allowed-ips", "10.0.0.0/8", check=False)
     tap.contains(refused.stderr, "Invalid argument", "AllowedIPs without the carried peer's endpoint")
     for name in (ROOT, CARRIED):
