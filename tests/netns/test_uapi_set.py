@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: MIT
-"""`wg set` and its kin on Hopwire's tunnels, a root and what it carries, under traffic (RULES I4, I7,
-TRAPS 26, 29)."""
+"""`wg set` and its kin on Hopwire's tunnels, a root and what it carries, under traffic (RULES I4,
+I7, TRAPS 26, 29)."""
 
 import base64
 import re
 import signal
+import socket
 
 import tap
 from lab import wait_until
@@ -61,7 +62,9 @@ def peer_of(name):
 def relay_of(name):
     """The host at the other end, and what the client is called there."""
     world = scene.world
-    return (world.entry, world.keys["client"]) if name == ROOT else (world.exit, world.keys["office"])
+    if name == ROOT:
+        return world.entry, world.keys["client"]
+    return world.exit, world.keys["office"]
 
 
 def handshake(name):
@@ -152,7 +155,7 @@ def an_endpoint_moves_with_a_kill_switch_too():
     hopwire = up(network={"KillSwitch": "on"})
     seen = scene.client.capture("uplink")
     wg("set", ROOT, "peer", peer_of(ROOT), "endpoint", at(ENTRY6))
-    wait_until(lambda: any(p.dst == ENTRY6 for p in seen.so_far()), 10, "datagrams to the new endpoint")
+    wait_until(lambda: any(p.dst == ENTRY6 for p in seen.so_far()), 10, "datagrams to it")
     wait_reachable(scene.client, OFFICE)
     wg("set", ROOT, "peer", peer_of(ROOT), "endpoint", at(ENTRY))
     wait_reachable(scene.client, OFFICE)
@@ -191,6 +194,59 @@ def a_private_key_is_replaced():
         wg("set", "wg0", "peer", new.public, "remove", "peer", old.public, "allowed-ips",
            ",".join(allowed), host=host)
         wait_reachable(scene.client, OFFICE)
+
+
+@tap.test
+def TRAP_29_no_private_key_is_none():
+    up()
+    for name in (ROOT, CARRIED):
+        _, own = relay_of(name)
+        wg("set", name, "private-key", "/dev/null")
+        tap.equal(wg("show", name, "private-key").stdout.strip(), "(none)", "private-key")
+        tap.check(not scene.client.ping(OFFICE, wait=1), f"{name} is silent without a key")
+        wg("set", name, "private-key", file_with(own.private))
+        wait_reachable(scene.client, OFFICE)
+
+
+def take(name, *lines):
+    """A request as other programs than wg may write it, which is taken."""
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(10)
+        client.connect(scene.client.run_path("wireguard", name + ".sock"))
+        client.sendall("\n".join(("set=1", *lines, "", "")).encode())
+        tap.equal(client.recv(100), b"errno=0\n\n", " ".join(lines))
+
+
+def peer_line(key):
+    return "public_key=" + base64.b64decode(key).hex()
+
+
+@tap.test
+def a_request_does_what_each_of_its_words_says():
+    up()
+    other = Key().public
+    for name in (ROOT, CARRIED):
+        mine = peer_of(name)
+        shown = lambda: {key: sorted(prefixes.split()) for key, prefixes in
+                         (line.split("\t") for line in
+                          wg("show", name, "allowed-ips").stdout.splitlines())}
+        before = shown()
+        take(name, peer_line(relay_of(name)[1].public), "allowed_ip=10.99.0.0/16")  # its own key
+        take(name, peer_line(other), "update_only=true", "allowed_ip=10.99.0.0/16")
+        take(name, peer_line(other), "remove=true")
+        tap.equal(shown(), before, "what is nobody's business")
+        take(name, peer_line(mine), "allowed_ip=10.98.0.0/16", "allowed_ip=+10.99.1.2/16",
+             "allowed_ip=-10.98.0.0/16")
+        tap.equal(shown(), {mine: sorted(before[mine] + ["10.99.0.0/16"])}, "one more")
+        take(name, peer_line(mine), "allowed_ip=-10.99.0.0/16", "allowed_ip=-10.97.0.0/16")
+        tap.equal(shown(), before, "one less")
+        take(name, peer_line(other), "allowed_ip=10.98.0.0/16", peer_line(mine),
+             "allowed_ip=10.98.0.0/16")
+        tap.equal(shown(), {mine: sorted(before[mine] + ["10.98.0.0/16"]), other: ["(none)"]},
+                  "the later one has it")
+        take(name, peer_line(other), "remove=true", peer_line(mine), "allowed_ip=-10.98.0.0/16")
+        tap.equal(shown(), before, "as before")
+    wait_reachable(scene.client, OFFICE)
 
 
 @tap.test
@@ -273,10 +329,10 @@ def a_refused_request_changes_nothing_and_its_sentence_is_logged():
     refused = wg("set", CARRIED, "listen-port", "5556", "peer", peer_of(CARRIED),
                  "persistent-keepalive", "9", "endpoint", "198.18.0.99:51820", check=False)
     tap.contains(refused.stderr, "Invalid argument", "an endpoint outside the carrier's AllowedIPs")
-    daemon.wait_output('refused: tunnel office: its peer\'s endpoint 198.18.0.99 is not in the AllowedIPs of '
-                       'its carrier "entry"')
+    daemon.wait_output("refused: tunnel office: its peer's endpoint 198.18.0.99 is not in the "
+                       'AllowedIPs of its carrier "entry"')
     refused = wg("set", ROOT, "peer", peer_of(ROOT), "allowed-ips", "10.0.0.0/8", check=False)
-    tap.contains(refused.stderr, "Invalid argument", "AllowedIPs without the carried peer's endpoint")
+    tap.contains(refused.stderr, "Invalid argument", "AllowedIPs without what it carries")
     for name in (ROOT, CARRIED):
         tap.equal(shown(name), before[name], "nothing changed")
     wait_reachable(scene.client, OFFICE)
