@@ -169,6 +169,26 @@ static void outline_guard(const struct config *config, struct text *text)
     text_append(text, "\n");
 }
 
+/* How many commands of each kind run, and whether `down` writes the file. */
+static void outline_hooks(const struct config *config, struct text *text)
+{
+    size_t left = config->hook_count + config->saves_itself;
+    if (left == 0)
+        return;
+    struct line line = line_begin(text, 2);
+    for (unsigned keyword = KEYWORD_PRE_UP; keyword <= KEYWORD_POST_DOWN; keyword++) {
+        size_t count = 0;
+        for (size_t i = 0; i < config->hook_count; i++)
+            count += config->hooks[i].kind == keyword - KEYWORD_PRE_UP;
+        left -= count;
+        if (count)
+            put(&line, "%zu %s%s", count, keyword_name((enum keyword)keyword), left ? "," : "");
+    }
+    if (config->saves_itself)
+        put(&line, "SaveConfig");
+    text_append(text, "\n");
+}
+
 void config_outline(const struct config *config, struct text *text)
 {
     char address[ADDRESS_TEXT_BYTES];
@@ -182,4 +202,5 @@ void config_outline(const struct config *config, struct text *text)
     text_append(text, "\n");
     outline_below(config, text, TUNNEL_NO_CARRIER, 1);
     outline_guard(config, text);
+    outline_hooks(config, text);
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "config/config.h"
 
+#include <string.h>
+
 #include "config/test_files.h"
 #include "tap.h"
 
@@ -34,8 +36,29 @@ static void test_the_outline_of_odd_tunnels_and_long_lines(void)
     config_messages_wipe(&messages);
 }
 
+static void test_the_outline_counts_hooks(void)
+{
+    struct test_files files = {
+        {{"n.conf",
+          "[Interface]\nPrivateKey = " KEY_1 "\nPostUp = a\nPreDown = b\nPostUp = c\n"
+          "SaveConfig = true\n[Peer]\nPublicKey = " KEY_2 "\n",
+          false}}};
+    struct config_messages messages;
+    struct config *config;
+    if (!CHECK(test_files_load(&files, 1, tap_memory(), &config, &messages)))
+        return;
+    char outline[1000];
+    struct text text;
+    text_init(&text, outline, sizeof(outline));
+    config_outline(config, &text);
+    CHECK(strstr(outline, "\n  2 PostUp, 1 PreDown, SaveConfig\n") != NULL);
+    config_free(config);
+    config_messages_wipe(&messages);
+}
+
 int main(int argc, char **argv)
 {
     TAP_RUN(argc, argv, test_the_outline_of_odd_tunnels_and_long_lines);
+    TAP_RUN(argc, argv, test_the_outline_counts_hooks);
     return tap_done();
 }
