@@ -53,7 +53,8 @@ const char *ask_say_not_up(const char *network)
     return NULL;
 }
 
-json_t *ask_daemon(const char *network, const char *request, bool *is_up)
+static json_t *ask(const char *network, const char *request, int passed, unsigned timeout_ms,
+                   bool *is_up)
 {
     char path[STATE_PATH_BYTES], reason[512], *answer = NULL;
     size_t len = 0;
@@ -62,7 +63,7 @@ json_t *ask_daemon(const char *network, const char *request, bool *is_up)
     text_init(&why, reason, sizeof(reason));
     int result = state_path(network, ".sock", path, &why);
     if (result == 0)
-        result = control_client_ask(path, request, -1, TIMEOUT_MS, &answer, &len, &why);
+        result = control_client_ask(path, request, passed, timeout_ms, &answer, &len, &why);
     if (result == -ENOENT || result == -ECONNREFUSED || result == -ECONNRESET || result == -EPIPE ||
         (result == 0 && len == 0)) {
         free(answer);
@@ -89,6 +90,16 @@ json_t *ask_daemon(const char *network, const char *request, bool *is_up)
         return NULL;
     }
     return object;
+}
+
+json_t *ask_daemon(const char *network, const char *request, bool *is_up)
+{
+    return ask(network, request, -1, TIMEOUT_MS, is_up);
+}
+
+json_t *ask_with_file(const char *network, const char *request, int passed, unsigned timeout_ms)
+{
+    return ask(network, request, passed, timeout_ms, NULL);
 }
 
 pid_t ask_process(const char *network)

@@ -16,6 +16,7 @@ enum {
 /* argv[0] is the command's own name. */
 int up_main(int argc, char **argv);
 int down_main(int argc, char **argv);
+int reload_main(int argc, char **argv);
 int status_main(int argc, char **argv);
 int check_main(int argc, char **argv);
 int route_main(int argc, char **argv);

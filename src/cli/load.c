@@ -109,7 +109,7 @@ static bool read_file(void *context, const struct memory *memory, const char *pa
     return !reason;
 }
 
-static bool is_file_argument(const char *argument)
+bool load_is_file(const char *argument)
 {
     size_t len = strlen(argument);
     return strchr(argument, '/') || (len > 5 && strcmp(argument + len - 5, ".conf") == 0);
@@ -118,7 +118,7 @@ static bool is_file_argument(const char *argument)
 static void find_path(const char *argument, char path[PATH_BYTES])
 {
     const char *directory = getenv("HOPWIRE_CONFIG_DIR");
-    if (is_file_argument(argument))
+    if (load_is_file(argument))
         snprintf(path, PATH_BYTES, "%s", argument);
     else
         snprintf(path, PATH_BYTES, "%s/%s.conf", directory ? directory : "/etc/hopwire", argument);
@@ -189,7 +189,28 @@ static void print_messages(const struct config_messages *messages, bool with_not
 /* The process's one locked arena for keys: it lives as long as the configuration. */
 static struct io_memory *arena;
 
-struct config *load_configuration(char **names, int count, bool with_notices)
+/* Absolute, as they were named then. */
+static char absolute[PATHS_MOST][PATH_BYTES];
+static const char *absolute_list[PATHS_MOST];
+static size_t absolute_count;
+
+static void keep_absolute(const char *path)
+{
+    char directory[PATH_BYTES], *kept = absolute[absolute_count];
+    bool is_absolute = path[0] == '/' || !getcwd(directory, sizeof(directory));
+    struct text text;
+    text_init(&text, kept, PATH_BYTES);
+    text_append(&text, "%s%s%s", is_absolute ? "" : directory, is_absolute ? "" : "/", path);
+    absolute_list[absolute_count++] = kept;
+}
+
+const char *const *load_paths(size_t *count)
+{
+    *count = absolute_count;
+    return absolute_list;
+}
+
+static struct config *load(char **names, int count, bool with_notices, struct recording *recording)
 {
     char paths[PATHS_MOST][PATH_BYTES];
     const char *list[PATHS_MOST];
@@ -197,24 +218,29 @@ struct config *load_configuration(char **names, int count, bool with_notices)
         fprintf(stderr, "hopwire: more than %d files; a chain has at most 8\n", PATHS_MOST);
         return NULL;
     }
+    absolute_count = 0;
     for (int i = 0; i < count; i++) {
         list[i] = paths[i];
         find_path(names[i], paths[i]);
+        keep_absolute(paths[i]);
     }
     struct config *config = NULL;
     struct config_messages messages;
-    struct config_reader reader = {.read = read_file,
-                                   .find_port = lookups_find_port,
-                                   .find_table = lookups_find_table,
-                                   .find_interface = lookups_find_interface,
-                                   .is_taken = lookups_is_taken};
+    const struct config_reader host = {.read = read_file,
+                                       .find_port = lookups_find_port,
+                                       .find_table = lookups_find_table,
+                                       .find_interface = lookups_find_interface,
+                                       .is_taken = lookups_is_taken};
     arena = io_memory_new(NULL, NULL);
     if (!arena) {
         fprintf(stderr, "hopwire: no memory for the configuration\n");
         return NULL;
     }
+    const struct memory *secrets = io_memory_secrets(arena);
+    const struct config_reader reader =
+        recording ? recording_begin(recording, secrets, &host, list, (size_t)count) : host;
     config_messages_init(&messages, io_memory_plain());
-    config_load(&config, io_memory_secrets(arena), &reader, list, (size_t)count, &messages);
+    config_load(&config, secrets, &reader, list, (size_t)count, &messages);
     print_messages(&messages, with_notices);
     config_messages_wipe(&messages);
     if (!config) {
@@ -222,6 +248,16 @@ struct config *load_configuration(char **names, int count, bool with_notices)
         arena = NULL;
     }
     return config;
+}
+
+struct config *load_configuration(char **names, int count, bool with_notices)
+{
+    return load(names, count, with_notices, NULL);
+}
+
+struct config *load_recorded(char **names, int count, struct recording *recording)
+{
+    return load(names, count, true, recording);
 }
 
 void load_free(struct config *config)

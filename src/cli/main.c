@@ -23,6 +23,8 @@ static const struct {
     {"down", down_main, "NAME", "end it and put the host's network back, also after a crash"},
     {"status", status_main, "[NAME] [--json]", "what each tunnel does, and which hop fails"},
     {"check", check_main, "NAME|FILE...", "read only: the tree, routes, MTUs, what would go wrong"},
+    {"reload", reload_main, "[--dry-run] NAME|FILE...",
+     "what the file says now, while the network runs"},
     {"route", route_main, "NAME ADDRESS", "which path a destination takes"},
     {"save", save_main, "NAME", "write a plain wg-quick file back as the tunnel is now"},
 };

@@ -133,6 +133,7 @@ static int run(char **names, int count, struct daemon_options *options)
     struct config *config = load_configuration(names, count, true);
     if (!config)
         return COMMAND_REFUSED;
+    options->paths = load_paths(&options->path_count);
     int result = COMMAND_REFUSED;
     if (capng_get_caps_process() != 0 ||
         !capng_have_capability(CAPNG_EFFECTIVE, CAP_NET_ADMIN)) {

@@ -13,7 +13,7 @@ enum difference_host {
     DIFFERENCE_DNS = 1 << 2, /* the network's own servers and domains, and the tunnels' */
     DIFFERENCE_DNS_GUARD = 1 << 3,
     DIFFERENCE_MTU = 1 << 4, /* of the interface */
-    DIFFERENCE_HOOKS = 1 << 5,
+    DIFFERENCE_HOOKS = 1 << 5, /* and SaveConfig */
 };
 
 struct difference {

@@ -185,6 +185,11 @@ static void append_kill_switch(struct text *text, const struct config *config)
     text_append(text, "%s", on_or_off(config->has_kill_switch));
 }
 
+static void append_save_config(struct text *text, const struct config *config)
+{
+    text_append(text, "%s", config->saves_itself ? "true" : "false");
+}
+
 static void append_dns_guard(struct text *text, const struct config *config)
 {
     text_append(text, "%s", on_or_off(!config->dns_guard_is_off));
@@ -206,6 +211,8 @@ void difference_network_find(struct difference_list *list, const struct config *
         {before->dns_guard_is_off == after->dns_guard_is_off, DIFFERENCE_DNS_GUARD, "DNSGuard",
          append_dns_guard},
         {before->mtu_bytes == after->mtu_bytes, DIFFERENCE_MTU, "MTU", append_mtu},
+        {before->saves_itself == after->saves_itself, DIFFERENCE_HOOKS, "SaveConfig",
+         append_save_config},
     };
     for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
         char old[VALUE_BYTES], new[VALUE_BYTES];

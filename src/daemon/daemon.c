@@ -19,6 +19,7 @@
 #include "daemon/obstacles.h"
 #include "daemon/own_hooks.h"
 #include "daemon/own_link.h"
+#include "daemon/reload.h"
 #include "daemon/replace.h"
 #include "daemon/requests.h"
 #include "daemon/restore.h"
@@ -338,6 +339,7 @@ static void undo(struct daemon *daemon, bool keep_crash)
     watch_close(&daemon->table_watch);
     netlink_close(&daemon->netlink);
     arena_wipe(&daemon->described);
+    reload_wipe(daemon);
     io_memory_free(daemon->memory);
     free(daemon->ways);
     if (daemon->signal_source.fd > 0)
@@ -451,6 +453,9 @@ int daemon_run(const struct daemon_options *options)
                             .attendant = options->attendant, .replaces = options->replaces,
                             .config = &daemon.living,
                             .living = *options->config,
+                            .file = options->config,
+                            .paths = options->paths,
+                            .path_count = options->path_count,
                             .description = options->config->network};
     text_init(&daemon.why, daemon.reason, sizeof(daemon.reason));
     daemon.started = loop_now();

@@ -10,6 +10,8 @@ struct keeper;
 
 struct daemon_options {
     const struct config *config; /* borrowed */
+    const char *const *paths;    /* what it was read from, where another directory finds it too */
+    size_t path_count;
     const char *aead_backend;    /* NULL: the best */
     bool is_foreground;          /* log to standard error, not to syslog */
     bool replaces;               /* the network of that name, if it runs; without a gap */

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "daemon/saving.h"
+#include "host/life.h"
 #include "host/program.h"
 #include "host/state.h"
 
@@ -238,10 +239,15 @@ static bool has_kind(const struct hooks *hooks, enum config_hook_kind kind)
     return false;
 }
 
+static bool are_for_the_end(const struct hooks *hooks)
+{
+    return hooks->saved || has_kind(hooks, HOOK_PRE_DOWN) || has_kind(hooks, HOOK_POST_DOWN);
+}
+
 int hooks_record_write(const struct hooks *hooks, struct text *why)
 {
     char path[STATE_PATH_BYTES];
-    if (!hooks->saved && !has_kind(hooks, HOOK_PRE_DOWN) && !has_kind(hooks, HOOK_POST_DOWN))
+    if (!are_for_the_end(hooks))
         return 0;
     int result = state_make_directory(why);
     if (result == 0)
@@ -256,6 +262,31 @@ int hooks_record_write(const struct hooks *hooks, struct text *why)
         text_append(why, "a PreDown or PostDown of %s is no UTF-8 text; write it so", hooks->file);
     else if (result != 0)
         text_append(why, "cannot write %s: %s", path, strerror(-result));
+    return result;
+}
+
+/* Who has the record is waited for: the one that runs it leaves none, or a network that has ended. */
+int hooks_record_replace(const struct hooks *hooks, struct text *why)
+{
+    char path[STATE_PATH_BYTES];
+    struct stat taken;
+    int result = record_path(hooks->network, path, why);
+    if (result != 0)
+        return result;
+    bool is_wanted = are_for_the_end(hooks);
+    int create = is_wanted ? O_CREAT : 0;
+    int record = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | create, 0600);
+    if (record < 0 || flock(record, LOCK_EX) < 0 || fstat(record, &taken) < 0)
+        result = errno == ENOENT && record < 0 ? 0 : -errno;
+    else if (taken.st_nlink > 0 && (!is_wanted || !life_goes_on(hooks->network)))
+        result = unlink(path) < 0 ? -errno : 0;
+    else if (taken.st_nlink > 0)
+        result = write_record(record, hooks);
+    if (record >= 0)
+        close(record);
+    if (result != 0)
+        text_append(why, "cannot write %s: %s", path,
+                    result == -EILSEQ ? "a PreDown or PostDown is no UTF-8 text" : strerror(-result));
     return result;
 }
 

@@ -30,6 +30,9 @@ bool hooks_run(const struct hooks *hooks, enum config_hook_kind kind, int alive,
 
 /* 0, or -errno and a sentence. */
 int hooks_record_write(const struct hooks *hooks, struct text *why);
+/* Those of another file take their place while the network runs; one that ends is left alone. 0, or
+ * -errno and a sentence. */
+int hooks_record_replace(const struct hooks *hooks, struct text *why);
 /* Takes it, so that nobody else runs them: a descriptor, to be closed, with *hooks to be wiped;
  * -ENOENT: there is none; or -errno and a sentence. Who else has it is waited for; or, unless
  * `waits`, -EWOULDBLOCK. */

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "daemon/interface.h"
+#include "daemon/reload.h"
 #include "daemon/report.h"
 #include "daemon/settle.h"
 #include "daemon/uapi.h"
@@ -47,6 +48,10 @@ static void answer_request(void *context, char *line, struct control_answer *to)
         answer(to, report_status(&report, loop_now()));
     } else if (strncmp(line, "route ", 6) == 0 && address_parse(line + 6, &destination)) {
         answer(to, report_route(&report, &destination));
+    } else if (strcmp(line, "files") == 0) {
+        answer(to, reload_files(daemon));
+    } else if (strcmp(line, "reload") == 0 || strcmp(line, "reload dry-run") == 0) {
+        answer(to, reload_answer(daemon, control_answer_take_passed(to), line[6] != '\0'));
     } else if (strcmp(line, "leave") == 0) {
         settle_log(daemon, "another run of this network takes over: ending, all that keeps its "
                            "destinations from leaving another way stays");

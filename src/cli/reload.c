@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: MIT */
+/* Reads the files with the rights of whoever calls it and hands what it read to the daemon, in memory
+ * without a name. What the hooks of the new file need is done here too. */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/bytes.h"
+#include "cli/ask.h"
+#include "cli/command.h"
+#include "cli/load.h"
+#include "daemon/hooks.h"
+
+#define USAGE "reload [--dry-run] NAME|FILE..."
+#define PATHS_MOST 16
+#define TIMEOUT_MS 60000 /* a daemon that settles a large change answers behind it */
+
+/* Memory that the daemon can read as a file, with the bytes; it is locked where that is allowed, and
+ * wiped by drop_shared. */
+struct shared {
+    int file;
+    char *bytes;
+    size_t len;
+};
+
+static bool share(struct shared *shared, const struct recording *recording)
+{
+    *shared = (struct shared){.len = recording->len,
+                              .file = memfd_create("hopwire", MFD_CLOEXEC | MFD_ALLOW_SEALING)};
+    if (shared->file < 0 || ftruncate(shared->file, (off_t)shared->len) != 0)
+        return false;
+    void *bytes =
+        mmap(NULL, shared->len, PROT_READ | PROT_WRITE, MAP_SHARED, shared->file, 0);
+    if (bytes == MAP_FAILED)
+        return false;
+    shared->bytes = bytes;
+    if (mlock(bytes, shared->len) != 0)
+        errno = 0; /* then it may be swapped out, as it may be where it is refused elsewhere */
+    memcpy(bytes, recording->bytes, shared->len);
+    return fcntl(shared->file, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == 0;
+}
+
+static void drop_shared(struct shared *shared)
+{
+    if (shared->bytes) {
+        bytes_wipe(shared->bytes, shared->len);
+        munmap(shared->bytes, shared->len);
+    }
+    if (shared->file >= 0)
+        close(shared->file);
+}
+
+/* The daemon's answer, or NULL: it was said why not. */
+static json_t *hand_over(const char *network, const struct recording *recording, bool is_dry)
+{
+    struct shared shared;
+    json_t *answer = NULL;
+    if (recording->is_cut || !share(&shared, recording))
+        fprintf(stderr, "hopwire: %s: no memory to hand the configuration over\n", network);
+    else
+        answer = ask_with_file(network, is_dry ? "reload dry-run" : "reload", shared.file,
+                               TIMEOUT_MS);
+    if (!recording->is_cut)
+        drop_shared(&shared);
+    return answer;
+}
+
+static bool print_refusals(const char *network, const json_t *refusals)
+{
+    for (size_t i = 0; i < json_array_size(refusals); i++)
+        fprintf(stderr, "hopwire: %s: %s\n", network,
+                json_string_value(json_array_get(refusals, i)));
+    if (refusals)
+        fprintf(stderr, "hopwire: %s: nothing was changed\n", network);
+    return refusals != NULL;
+}
+
+static void print_changes(const json_t *changes)
+{
+    for (size_t i = 0; i < json_array_size(changes); i++)
+        printf("%s\n", json_string_value(json_array_get(changes, i)));
+    if (json_array_size(changes) == 0)
+        printf("nothing changes\n");
+    fflush(stdout); /* before what the hooks say */
+}
+
+/* Those that are in the list, and all that are for the end. */
+static bool copy_wanted(struct hooks *hooks, const struct config *config, const json_t *post_up)
+{
+    size_t kept = 0;
+    if (!hooks_copy(hooks, config))
+        return false;
+    for (size_t i = 0; i < hooks->count; i++) {
+        bool is_wanted = hooks->list[i].kind == HOOK_PRE_DOWN ||
+                         hooks->list[i].kind == HOOK_POST_DOWN;
+        for (size_t n = 0; n < json_array_size(post_up); n++)
+            is_wanted |= json_integer_value(json_array_get(post_up, n)) == (json_int_t)i;
+        if (is_wanted)
+            hooks->list[kept++] = hooks->list[i];
+        else
+            free(hooks->list[i].command);
+    }
+    hooks->count = kept;
+    return true;
+}
+
+/* `down` runs the new file's PreDown and PostDown; of PostUp what is new runs now. */
+static int follow_hooks(const struct config *config, const json_t *answer)
+{
+    char reason[1024];
+    struct hooks hooks;
+    struct text why;
+    text_init(&why, reason, sizeof(reason));
+    if (!json_is_true(json_object_get(answer, "hooks")))
+        return COMMAND_DONE;
+    bool is_well = copy_wanted(&hooks, config, json_object_get(answer, "post_up"));
+    if (!is_well) {
+        text_append(&why, "no memory for its hooks");
+    } else {
+        is_well = hooks_record_replace(&hooks, &why) == 0;
+        is_well = is_well && hooks_run(&hooks, HOOK_POST_UP, -1, &why);
+        hooks_wipe(&hooks);
+    }
+    if (!is_well)
+        fprintf(stderr, "hopwire: %s: the rest of the file is in use; %s\n", config->name, reason);
+    return is_well ? COMMAND_DONE : COMMAND_REFUSED;
+}
+
+static int reload(char **files, int count, bool is_dry)
+{
+    struct recording recording = {0};
+    struct config *config = load_recorded(files, count, &recording);
+    if (!config)
+        return COMMAND_REFUSED;
+    json_t *answer = hand_over(config->name, &recording, is_dry);
+    recording_wipe(&recording);
+    int result = COMMAND_REFUSED;
+    if (answer && !print_refusals(config->name, json_object_get(answer, "refusals"))) {
+        print_changes(json_object_get(answer, "changes"));
+        result = is_dry ? COMMAND_DONE : follow_hooks(config, answer);
+    }
+    json_decref(answer);
+    load_free(config);
+    return result;
+}
+
+/* Of a process that has ended, nobody finds it again. */
+static bool is_pipe(const char *path)
+{
+    return strncmp(path, "/dev/fd/", 8) == 0 || strncmp(path, "/proc/", 6) == 0;
+}
+
+/* The files that it runs from. */
+static int reload_named(const char *argument, bool is_dry)
+{
+    char name[TUNNEL_NAME_BYTES], *files[PATHS_MOST];
+    int count = 0, result = COMMAND_REFUSED;
+    if (!load_network_name(argument, name))
+        return COMMAND_REFUSED;
+    json_t *answer = ask_daemon(name, "files", NULL);
+    if (!answer)
+        return COMMAND_REFUSED;
+    const json_t *list = json_object_get(answer, "files");
+    bool is_known = json_array_size(list) > 0;
+    for (size_t i = 0; i < json_array_size(list) && count < PATHS_MOST; i++) {
+        files[count] = (char *)json_string_value(json_array_get(list, i));
+        is_known &= !is_pipe(files[count++]);
+    }
+    if (is_known)
+        result = reload(files, count, is_dry);
+    else
+        fprintf(stderr, "hopwire: %s: what it was read from cannot be read again; name the file: "
+                        "`hopwire reload FILE`\n",
+                name);
+    json_decref(answer);
+    return result;
+}
+
+int reload_main(int argc, char **argv)
+{
+    static const struct option words[] = {{.name = "dry-run", .val = 'n'}, {0}};
+    bool is_dry = false;
+    int option;
+    opterr = 0;
+    while ((option = getopt_long(argc, argv, "", words, NULL)) != -1) {
+        const char letter[] = {'-', (char)optopt, '\0'};
+        if (option != 'n')
+            return command_misused(USAGE, "reload: %.100s is no option of it",
+                                   optopt ? letter : argv[optind - 1]);
+        is_dry = true;
+    }
+    if (optind >= argc)
+        return command_misused(USAGE, "reload: NAME or FILE is missing");
+    if (argc - optind == 1 && !load_is_file(argv[optind]))
+        return reload_named(argv[optind], is_dry);
+    return reload(argv + optind, argc - optind, is_dry);
+}

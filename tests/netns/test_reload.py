@@ -1,0 +1,317 @@
+# SPDX-License-Identifier: MIT
+"""RULES I2, I3, I7, F4: `hopwire reload` changes a network that runs into what its file says, and
+nothing else of it; a refusal changes nothing."""
+
+import os
+import re
+import signal
+
+import tap
+from lab import wait_until
+from peers import Hopwire, Key, at, preshared_key, sections
+from scene import main, scene
+from world import ENTRY6, OFFICE, OFFICE6, OFFICE_NET, OFFICE_NET6, WORLD, WORLD6, wait_reachable
+
+STRANGER = ("Peer", {"AllowedIPs": "10.99.0.0/16", "Endpoint": "192.0.2.77:51820"})
+
+
+class Pings:
+    """A stream to the office; stop() checks that none of its questions was lost."""
+
+    def __init__(self, destination=OFFICE):
+        self.process = scene.client.start("ping", "-n", "-i", "0.02", "-W", "3", destination,
+                                          name="ping")
+        self.more(10)
+
+    def seen(self):
+        return self.process.output().count("icmp_seq=")
+
+    def more(self, count):
+        wanted = self.seen() + count
+        wait_until(lambda: self.seen() >= wanted, 20, "pings to be answered")
+
+    def stop(self, most_lost=0):
+        self.more(10)
+        self.process.stop(signal.SIGINT)
+        answered = set(map(int, re.findall(r"icmp_seq=(\d+) ", self.process.output())))
+        lost = set(range(1, max(answered))) - answered
+        tap.check(len(lost) <= most_lost, f"{len(lost)} of {max(answered)} pings were lost")
+
+
+def up(**changes):
+    hopwire = scene.up(**changes)
+    wait_reachable(scene.client, OFFICE)
+    return hopwire
+
+
+def reload(hopwire, text, *options, check=True):
+    hopwire.write(text)
+    return hopwire.command("reload", *options, hopwire.name, check=check)
+
+
+def peers(hopwire):
+    """What must stay of each peer, by tunnel and key."""
+    return {(tunnel["name"], peer["public_key"]): peer for tunnel in hopwire.status()["tunnels"]
+            for peer in tunnel["peers"]}
+
+
+def sessions(hopwire):
+    return {name: peer["latest_handshake"] for name, peer in peers(hopwire).items()}
+
+
+def with_parts(*more, **changes):
+    return sections(*scene.world.client_parts(**changes), *more)
+
+
+def stranger(key=None, **changes):
+    return (STRANGER[0], {**STRANGER[1], "PublicKey": (key or Key()).public, **changes})
+
+
+def said(result, *lines):
+    tap.equal(result.stdout.splitlines(), list(lines), "the changes")
+
+
+@tap.test
+def I2_the_same_file_changes_nothing():
+    hopwire = up()
+    before, standing = sessions(hopwire), scene.client.network_state()
+    pids = hopwire.pids()
+    said(reload(hopwire, scene.world.client_text()), "nothing changes")
+    said(hopwire.command("reload", hopwire.write(scene.world.client_text())), "nothing changes")
+    tap.equal(sessions(hopwire), before, "the sessions")
+    tap.equal(hopwire.pids(), pids, "the daemon")
+    tap.same_lines(scene.client.network_state(), standing, "the client's network")
+
+
+@tap.test
+def I7_peers_come_go_and_change_and_the_others_keep_all():
+    hopwire = up()
+    pings, before, key = Pings(), sessions(hopwire), Key()
+    short = f"tunnel office: peer {key.public[:8]}…: "
+    result = reload(hopwire, with_parts(stranger(key)), "--dry-run")
+    said(result, short + "added")
+    tap.equal(sessions(hopwire).keys(), before.keys(), "the peers after --dry-run")
+    said(reload(hopwire, with_parts(stranger(key))), short + "added")
+    tap.check(("office", key.public) in peers(hopwire), "it is there")
+    tap.contains(scene.client.ip("route", "get", "10.99.0.1"), "dev hop0", "its prefix")
+    other = stranger(key, Endpoint="192.0.2.78:51820", AllowedIPs="10.98.0.0/16",
+                     PresharedKey=preshared_key(), PersistentKeepalive="25")
+    said(reload(hopwire, with_parts(other)),
+         short + "PresharedKey changes", short + "Endpoint 192.0.2.77:51820 → 192.0.2.78:51820",
+         short + "PersistentKeepalive off → 25", short + "AllowedIPs +10.98.0.0/16, -10.99.0.0/16")
+    changed = peers(hopwire)["office", key.public]
+    tap.equal(changed["endpoint"], "192.0.2.78:51820", "its endpoint")
+    tap.contains(scene.client.ip("route", "get", "10.98.0.1"), "dev hop0", "its new prefix")
+    tap.contains(scene.client.ip("route", "get", "10.99.0.1"), "dev hop0", "in 0.0.0.0/0 now")
+    said(reload(hopwire, scene.world.client_text()), short + "removed")
+    tap.equal(sessions(hopwire), before, "the others' sessions")
+    pings.stop()
+
+
+@tap.test
+def I2_what_wg_set_and_what_roamed_stay():
+    hopwire = up()
+    client, exit = scene.client, scene.world.keys["exit"].public
+    client.run("wg", "set", "hop0.office", "peer", exit, "persistent-keepalive", "21",
+               "allowed-ips", f"{OFFICE_NET},{OFFICE_NET6},10.97.0.0/16")
+    other = Key()
+    client.run("wg", "set", "hop0.office", "peer", other.public, "endpoint", "192.0.2.79:1")
+    before = sessions(hopwire)
+    reload(hopwire, with_parts(stranger()))
+    now = peers(hopwire)
+    tap.equal(client.run("wg", "show", "hop0.office", "persistent-keepalive").stdout.count("\t21\n"), 1,
+              "the keepalive")
+    tap.contains(client.run("wg", "show", "hop0.office", "allowed-ips").stdout, "10.97.0.0/16",
+                 "the prefix")
+    tap.check(("office", other.public) in now, "the peer")
+    tap.equal({name: now[name]["latest_handshake"] for name in before}, before, "the sessions")
+
+
+@tap.test
+def I2_a_peer_that_roamed_stays_where_it_is():
+    hopwire = up()
+    client, entry = scene.client, scene.world.entry
+    entry.address("public", "198.51.100.11/24")
+    client.run("wg", "set", "hop0", "peer", scene.world.keys["entry"].public, "endpoint",
+               at("198.51.100.11"))
+    wait_reachable(client, OFFICE)
+    try:
+        reload(hopwire, with_parts(stranger()))
+        endpoint = peers(hopwire)["entry", scene.world.keys["entry"].public]["endpoint"]
+        tap.equal(endpoint, at("198.51.100.11"), "the endpoint, whose text stays")
+        reload(hopwire, scene.world.client_text(entry_peer={"Endpoint": at(ENTRY6)}))
+        endpoint = peers(hopwire)["entry", scene.world.keys["entry"].public]["endpoint"]
+        tap.equal(endpoint, at(ENTRY6), "the endpoint, whose text changed")
+        wait_reachable(client, OFFICE)
+    finally:
+        entry.ip("address", "del", "198.51.100.11/24", "dev", "public")
+
+
+@tap.test
+def F4_a_kill_switch_goes_and_comes_without_a_gap():
+    client = scene.client
+    hopwire = up()
+    capture, before = client.capture("uplink", 128), sessions(hopwire)
+    pings = [Pings(place) for place in (OFFICE, WORLD, WORLD6, OFFICE6)]
+    for turn in range(3):
+        said(reload(hopwire, scene.world.client_text(network={"KillSwitch": "on"})),
+             "network: KillSwitch off → on")
+        tap.contains(client.run("nft", "list", "ruleset").stdout, "reject", "the kill switch")
+        tap.check("suppress_prefixlength" not in client.ip("rule"), "no look into main")
+        said(reload(hopwire, scene.world.client_text()), "network: KillSwitch on → off")
+        tap.check("reject with" not in client.run("nft", "list", "ruleset").stdout, "no kill switch")
+        tap.contains(client.ip("rule"), "suppress_prefixlength", "the look into main")
+    for stream in pings:
+        stream.stop()
+    tap.equal(scene.leaks(capture.stop())[:3], [], "on the uplink")
+    tap.equal(sessions(hopwire), before, "the sessions")
+
+
+@tap.test
+def F4_an_endpoint_moves_under_a_kill_switch():
+    hopwire = up(network={"KillSwitch": "on"})
+    reload(hopwire, scene.world.client_text(network={"KillSwitch": "on"},
+                                            entry_peer={"Endpoint": at(ENTRY6)}))
+    wait_reachable(scene.client, OFFICE)
+    tap.contains(scene.client.run("nft", "list", "ruleset").stdout, ENTRY6, "the endpoints' set")
+    hopwire.kill()
+    hopwire.command("up", hopwire.write(scene.world.client_text()))
+    wait_reachable(scene.client, OFFICE)
+
+
+@tap.test
+def I2_settings_of_the_network():
+    client = scene.client
+    hopwire = up()
+    result = reload(hopwire, scene.world.client_text(
+        network={"AllowLAN": "on", "MTU": "1300"}, office={"Routes": f"{OFFICE_NET}, {OFFICE_NET6}"}))
+    said(result, "network: AllowLAN off → on", "network: MTU computed → 1300",
+         f"tunnel office: Routes the peers' AllowedIPs → {OFFICE_NET}, {OFFICE_NET6}")
+    wait_until(lambda: "mtu 1300" in client.ip("link", "show", "hop0"), what="the MTU")
+    wait_until(lambda: "throw 192.0.2.0/24" in client.ip("route", "show", "table", "all"),
+               what="the LAN's route")
+    reload(hopwire, scene.world.client_text())
+    wait_until(lambda: "mtu 1300" not in client.ip("link", "show", "hop0"), what="the MTU")
+    wait_until(lambda: "throw 192.0.2.0/24" not in client.ip("route", "show", "table", "all"),
+               what="no route of the LAN's")
+
+
+@tap.test
+def I2_a_private_key_and_an_address():
+    hopwire = up()
+    key = Key()
+    scene.world.exit.run("wg", "set", "wg0", "peer", key.public, "allowed-ips", "10.70.0.7/32")
+    said(reload(hopwire, scene.world.client_text(office={"PrivateKey": key.private,
+                                                         "Address": "10.70.0.7/32"})),
+         "tunnel office: PrivateKey changes",
+         "tunnel office: Address 10.70.0.2, fd70::2 → 10.70.0.7")
+    try:
+        wait_reachable(scene.client, OFFICE)
+    finally:
+        scene.world.exit.run("wg", "set", "wg0", "peer", key.public, "remove")
+
+
+@tap.test
+def I2_a_refusal_changes_nothing():
+    client = scene.client
+    hopwire = up()
+    before, standing = sessions(hopwire), client.network_state()
+    taken = client.start("python3", "-c", """if True:
+        from socket import *
+        s = socket(AF_INET, SOCK_DGRAM)
+        s.bind(("", 5555))
+        print("bound", flush=True)
+        s.recv(1)""", name="taken")
+    taken.wait_output("bound")
+    pings = Pings()
+    for what, text, sentence in (
+            ("no configuration", "nonsense\n", "error"),
+            ("a wrong key", with_parts(stranger(), network={"KillSwitch": "maybe"}), "KillSwitch"),
+            ("another interface", with_parts(stranger(), network={"Interface": "hop9"}),
+             "multihop.conf:2: Interface: cannot change while the network runs; run: hopwire up --"),
+            ("a port that is taken", with_parts(stranger(), entry={"ListenPort": "5555"}), "5555"),
+            ("a port that is taken, and a kill switch",
+             with_parts(stranger(), network={"KillSwitch": "on"}, entry={"ListenPort": "5555"}),
+             "5555")):
+        result = reload(hopwire, text, check=False)
+        tap.equal(result.returncode, 1, f"{what}: the exit status")
+        tap.contains(result.stderr, sentence, what)
+        tap.equal(result.stdout, "", f"{what}: no list")
+        tap.equal(sessions(hopwire), before, f"{what}: the sessions")
+        tap.same_lines(client.network_state(), standing, f"{what}: the client's network")
+    taken.stop()
+    pings.stop()
+    said(reload(hopwire, scene.world.client_text()), "nothing changes")
+
+
+@tap.test
+def I2_what_is_not_up_is_told():
+    text = scene.world.client_text()
+    hopwire = Hopwire(scene.client)
+    path = hopwire.write(text)
+    for argument in (path, hopwire.name):
+        result = hopwire.command("reload", argument, check=False)
+        tap.equal(result.returncode, 1, "the exit status")
+        tap.contains(result.stderr, "hopwire up", "what starts it")
+    hopwire = up()
+    hopwire.kill()
+    result = hopwire.command("reload", hopwire.name, check=False)
+    tap.contains(result.stderr, "ended without putting the host back", "a crash")
+    hopwire.command("down", hopwire.name)
+    hopwire.is_up = False
+    for argv in ((), ("--wet", "x"), ("-f", "x")):
+        tap.equal(hopwire.command("reload", *argv, check=False).returncode, 2, f"{argv}")
+
+
+@tap.test
+def I2_two_at_once_are_one_behind_the_other():
+    client = scene.client
+    hopwire = up()
+    pings, key, started = Pings(), Key(), []
+    for n in range(2):
+        os.makedirs(os.path.join(client.dir, str(n)), exist_ok=True)
+    paths = [hopwire.write(with_parts(stranger(key, PersistentKeepalive=str(n + 1))),
+                           name=f"{n}/multihop") for n in range(2)]
+    for n in range(20):
+        started.append(client.start(hopwire.binary, "reload", paths[n % 2], name=f"reload{n}"))
+    for process in started:
+        tap.equal(process.wait(), 0, "a reload")
+    keepalive = client.run("wg", "show", "hop0.office", "persistent-keepalive").stdout
+    tap.check(re.search(re.escape(key.public) + r"\t[12]\n", keepalive), f"one of both: {keepalive}")
+    pings.stop()
+
+
+@tap.test
+def I2_hooks_of_the_new_file():
+    client = scene.client
+    ran = os.path.join(client.dir, "ran")
+    text = scene.world.client_text()
+
+    def with_hooks(*hooks):
+        lines = "".join(f"{kind} = echo {word} >> {ran}\n" for kind, word in hooks)
+        return text.replace("[Network]\n", "[Network]\n" + lines)
+
+    def has_run(*words):
+        with open(ran) as file:
+            tap.equal(file.read().split(), list(words), "what ran")
+
+    hopwire = up(text=with_hooks(("PostUp", "first"), ("PreDown", "old")))
+    said(reload(hopwire, with_hooks(("PostUp", "first"), ("PostUp", "new"), ("PreDown", "end"))),
+         "network: PostUp changes", "network: PreDown changes")
+    has_run("first", "new")
+    reload(hopwire, with_hooks(("PostUp", "new"), ("PreDown", "end"), ("PostDown", "last")))
+    has_run("first", "new")
+    result = reload(hopwire, with_hooks(("PostUp", "x; false"), ("PostDown", "last")), check=False)
+    tap.equal(result.returncode, 1, "a PostUp that fails")
+    tap.contains(result.stderr, "PostUp: the command ended with exit status 1", "its sentence")
+    wait_reachable(client, OFFICE)
+    hopwire.down()
+    with open(ran) as file:
+        tap.equal(file.read().split()[-1], "last", "the last one's PostDown")
+        file.seek(0)
+        tap.check("end" not in file.read() and "old" not in file.read(), "no earlier PreDown")
+    os.unlink(ran)
+
+
+if __name__ == "__main__":
+    main()
