@@ -16,8 +16,10 @@ void settings_forget(struct loader *loader, enum keyword keyword, struct draft *
 /* To the draft's last peer. In settings_peer.c. */
 void settings_peer(struct loader *loader, const struct config_place *place, enum keyword keyword,
                    char *value, struct draft *draft);
+/* AllowLAN: off, or a list of prefixes and on. In settings_lan.c. */
+void settings_lan(struct loader *loader, const struct config_place *place, char *rest);
 
-/* For both files. A prefix with host bits is masked, with a warning; false: it was told. */
+/* For these files. A prefix with host bits is masked, with a warning; false: it was told. */
 bool settings_read_prefix(struct loader *loader, const struct config_place *place, const char *text,
                           struct prefix *prefix);
 /* Lengthens two arrays in the arena that stand beside each other; false: no memory. */
