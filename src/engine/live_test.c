@@ -289,6 +289,52 @@ static void rotations_of_the_preshared_key_cost_nothing(void)
     office_wipe(&office);
 }
 
+static struct status_peer set_key_of_office(const struct office *office, uint8_t byte)
+{
+    struct status_peer client, relay;
+    struct status_tunnel tunnel;
+    status_read_peer(office->client->engine, OFFICE_OFFICE, 0, office->sim->now, &client);
+    status_read_peer(office->office->engine, 0, 0, office->sim->now, &relay);
+    status_read_tunnel(office->office->engine, 0, &tunnel);
+    struct peer_description peer = {0};
+    struct change set = {.kind = CHANGE_PEER_SET, .tunnel = "office", .peer = &peer,
+                         .fields = CHANGE_PRESHARED_KEY};
+    memset(peer.preshared_key, byte, 32);
+    memcpy(peer.public_key, client.public_key, 32);
+    living_apply_one(office->client, &set);
+    set.tunnel = tunnel.name;
+    memcpy(peer.public_key, relay.public_key, 32);
+    living_apply_one(office->office, &set);
+    status_read_peer(office->client->engine, OFFICE_OFFICE, 0, office->sim->now, &client);
+    return client;
+}
+
+static void status_tells_since_when_a_preshared_key_is_set(void)
+{
+    struct office office;
+    office_init_connected(&office);
+    struct status_peer peer;
+    status_read_peer(office.client->engine, OFFICE_OFFICE, 0, office.sim->now, &peer);
+    CHECK(!peer.has_preshared_key && !peer.is_preshared_key_used);
+    sim_run(office.sim, SIM_S);
+    instant_ns set = office.sim->now;
+    peer = set_key_of_office(&office, 5);
+    CHECK(peer.has_preshared_key && !peer.is_preshared_key_used);
+    CHECK(peer.preshared_key_since == set);
+    sim_run(office.sim, 130 * SIM_S);
+    living_talk(&office, "10.20.0.1", office.office, "10.9.0.2", 1);
+    sim_run(office.sim, 5 * SIM_S);
+    peer = set_key_of_office(&office, 5); /* again */
+    CHECK(peer.is_preshared_key_used);
+    CHECK(peer.preshared_key_since == set);
+    peer = set_key_of_office(&office, 6);
+    CHECK(peer.has_preshared_key && !peer.is_preshared_key_used);
+    CHECK(peer.preshared_key_since == office.sim->now);
+    peer = set_key_of_office(&office, 0);
+    CHECK(!peer.has_preshared_key && !peer.is_preshared_key_used);
+    office_wipe(&office);
+}
+
 int main(int argc, char **argv)
 {
     TAP_RUN(argc, argv, description_and_engine_are_made_from_each_other);
@@ -298,5 +344,6 @@ int main(int argc, char **argv)
     TAP_RUN(argc, argv, i3_a_carrier_moves_and_sessions_stay);
     TAP_RUN(argc, argv, i3_a_deeper_tree_gets_deeper_buffers);
     TAP_RUN(argc, argv, rotations_of_the_preshared_key_cost_nothing);
+    TAP_RUN(argc, argv, status_tells_since_when_a_preshared_key_is_set);
     return tap_done();
 }
