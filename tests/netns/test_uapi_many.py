@@ -8,6 +8,7 @@ import socket
 import time
 
 import tap
+from lab import wait_until
 from peers import sections
 from scene import IS_SANITIZED, main, scene
 from world import OFFICE, wait_reachable
@@ -121,6 +122,33 @@ def peers_are_added_one_by_one():
     tap.note(f"{took / count * 1e6:.0f} us a peer; the slowest ping took {slowest:.0f} ms")
     tap.equal(len(scene.client.run("wg", "show", "hop0", "peers").stdout.split()), count + 1, "peers")
     tap.check(slowest < 200, f"the slowest ping took {slowest} ms")
+
+
+@tap.test
+def routes_follow_a_heap_of_changes():
+    count = 300
+    hopwire = scene.up(network={"KillSwitch": "on"})
+    wait_reachable(scene.client, OFFICE)
+    before = scene.client.ip("-4", "route", "show", "table", "all")
+    routes = lambda: scene.client.ip("-4", "route", "show", "table", "all")
+    net = lambda number: f"172.{16 + number // 250}.{number % 250}.0/24"
+    pings = Pings()
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(scene.client.run_path("wireguard", "hop0.office.sock"))
+        client.settimeout(60)
+        for number in range(count):
+            client.sendall(f"set=1\npublic_key={base64.b64decode(peer_key(number)).hex()}\n"
+                           f"allowed_ip={net(number)}\n\n".encode())
+            tap.equal(client.recv(100), b"errno=0\n\n", "added")
+        wait_until(lambda: all(net(number) + " dev" in routes() for number in range(count)), 10,
+                   "a route for each")
+        for number in range(count):
+            client.sendall(f"set=1\npublic_key={base64.b64decode(peer_key(number)).hex()}\n"
+                           "remove=true\n\n".encode())
+            tap.equal(client.recv(100), b"errno=0\n\n", "removed")
+        wait_until(lambda: routes() == before, 10, "the routes as before")
+    pings.stop()
+    tap.equal(len(hopwire.status()["tunnels"][1]["peers"]), 1, "peers")
 
 
 if __name__ == "__main__":
