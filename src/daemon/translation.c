@@ -30,7 +30,7 @@ struct translation {
     char cause[NAMES_CAUSE_BYTES]; /* of there being none; "": told nobody yet */
     struct prefix prefix;
     size_t count;
-    struct entry entries[];
+    struct entry *entries;
 };
 
 /* The next root's peer with a literal IPv4 endpoint that its socket sends to. */
@@ -55,6 +55,20 @@ static struct entry make_entry(const struct described *at)
     return (struct entry){.tunnel = tunnel, .peer = peer, .literal = *endpoint,
                           .chosen = *endpoint, .place = at->tunnel_place,
                           .generation = engine_peer_generation(at->engine, tunnel, peer)};
+}
+
+/* Of the description as it is now; *entries is malloc's. -ENOMEM. */
+static int list_entries(const struct names_options *options, struct entry **entries, size_t *count)
+{
+    struct described at = described_all(options->network, options->engine);
+    size_t most = 0;
+    while (next_literal(&at))
+        most++;
+    *count = 0;
+    *entries = calloc(most + 1, sizeof(**entries));
+    for (at = described_all(options->network, options->engine); *entries && next_literal(&at);)
+        (*entries)[(*count)++] = make_entry(&at);
+    return *entries ? 0 : -ENOMEM;
 }
 
 static bool is_gone(const struct translation *translation, const struct entry *entry)
@@ -206,23 +220,25 @@ static int open_resolver(struct translation *translation, struct text *why)
 int translation_start(struct translation **made, const struct names_options *options,
                       struct text *why)
 {
-    size_t count = 0;
-    struct described at = described_all(options->network, options->engine);
+    struct entry *entries;
+    size_t count;
     *made = NULL;
-    while (next_literal(&at))
-        count++;
-    if (count == 0)
-        return 0;
-    struct translation *translation =
-        calloc(1, sizeof(*translation) + count * sizeof(translation->entries[0]));
-    if (!translation)
+    int result = list_entries(options, &entries, &count);
+    if (result != 0 || count == 0) {
+        free(entries);
+        return result;
+    }
+    struct translation *translation = calloc(1, sizeof(*translation));
+    if (!translation) {
+        free(entries);
         return -ENOMEM;
-    translation->options = *options;
-    for (at = described_all(options->network, options->engine); next_literal(&at);)
-        translation->entries[translation->count++] = make_entry(&at);
-    int result = open_resolver(translation, why);
+    }
+    *translation =
+        (struct translation){.options = *options, .entries = entries, .count = count};
+    result = open_resolver(translation, why);
     if (result != 0) {
         resolve_close(translation->resolver);
+        free(entries);
         free(translation);
         return result;
     }
@@ -241,30 +257,47 @@ void translation_stop(struct translation *translation)
     loop_remove_timer(translation->options.loop, &translation->timer);
     loop_remove(translation->options.loop, &translation->source);
     resolve_close(translation->resolver);
+    free(translation->entries);
     free(translation);
 }
 
-static bool are_same(const struct translation *translation, const struct names_options *options)
+/* Where we sent those that stay; false: one is new. Both lists are in the engine's order. */
+static bool take_over(const struct translation *translation, struct entry *entries, size_t count)
 {
-    struct described at = described_all(options->network, options->engine);
-    size_t count = 0;
-    for (; next_literal(&at); count++) {
-        const struct entry *entry = &translation->entries[count], now = make_entry(&at);
-        if (count >= translation->count || entry->place != now.place ||
-            entry->tunnel != now.tunnel || entry->generation != now.generation ||
-            !endpoint_is_equal(&entry->literal, &now.literal))
-            return false;
+    const struct entry *before = translation->entries;
+    bool are_known = true;
+    size_t from = 0;
+    for (size_t i = 0; i < count; i++) {
+        size_t at = from;
+        while (at < translation->count && (before[at].tunnel != entries[i].tunnel ||
+                                           before[at].generation != entries[i].generation))
+            at++;
+        bool is_known = at < translation->count &&
+                        endpoint_is_equal(&before[at].literal, &entries[i].literal);
+        if (is_known)
+            entries[i].chosen = before[at].chosen;
+        from = at < translation->count ? at + 1 : from;
+        are_known &= is_known;
     }
-    return count == translation->count;
+    return are_known;
 }
 
 int translation_follow(struct translation **translation, const struct names_options *options,
                        struct text *why)
 {
-    if (*translation && are_same(*translation, options))
-        return 0;
-    translation_stop(*translation);
-    return translation_start(translation, options, why);
+    struct entry *entries;
+    size_t count;
+    if (!*translation)
+        return translation_start(translation, options, why);
+    if (list_entries(options, &entries, &count) != 0)
+        return -ENOMEM;
+    bool are_known = take_over(*translation, entries, count);
+    free((*translation)->entries);
+    (*translation)->entries = entries;
+    (*translation)->count = count;
+    if (!are_known)
+        look(*translation);
+    return 0;
 }
 
 const char *translation_cause(const struct translation *translation, uint32_t tunnel,

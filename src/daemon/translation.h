@@ -15,7 +15,7 @@ bool translation_is_wanted(const struct names_options *options);
  * -errno and a sentence; translation_stop follows either way. */
 int translation_start(struct translation **made, const struct names_options *options,
                       struct text *why);
-/* What is configured changed: where those are others now, begins anew. As translation_start. */
+/* What is configured changed: those that stay are where they were sent. As translation_start. */
 int translation_follow(struct translation **translation, const struct names_options *options,
                        struct text *why);
 void translation_stop(struct translation *translation); /* NULL does nothing */

@@ -7,8 +7,9 @@ import os
 import tap
 from lab import HERE, wait_until
 from packets import UDP
+from peers import Key
 from scene import main, scene
-from world import ENTRY, OFFICE, WORLD, wait_reachable
+from world import ENTRY, EXIT, OFFICE, WORLD, wait_reachable
 
 GATEWAY, RESOLVER6 = "192.0.2.1", "2001:db8:2::1"
 POOL = "198.18.64.1"
@@ -83,6 +84,25 @@ def G2_it_follows_the_network_and_goes_straight_where_it_can():
         network.leave()
         network = Network(OWN)
         reached_inside(hopwire, OWN)
+    finally:
+        network.leave()
+
+
+@tap.test
+def I7_a_peer_that_wg_adds_makes_no_other_forget_its_way():
+    client = scene.client
+    network = Network(WELL_KNOWN)
+    try:
+        hopwire = scene.up()
+        reached_inside(hopwire, WELL_KNOWN)
+        network.dns.stop()  # what is known is not asked for again
+        client.run("wg", "set", "hop0", "peer", Key().public, "endpoint", EXIT + ":51820")
+        wait_until(lambda: "64:ff9b::" in (hopwire.status()["tunnels"][0]["peers"][1]["endpoint"]),
+                   20, "the new peer's NAT64 address")
+        tap.contains(endpoint_of(hopwire), inside(WELL_KNOWN), "the other one's")
+        client.route("default", "via", GATEWAY, "dev", "uplink")
+        wait_until(lambda: endpoint_of(hopwire) == ENTRY + ":51820", 20, "the literal again")
+        wait_reachable(client, WORLD)
     finally:
         network.leave()
 
