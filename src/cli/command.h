@@ -21,6 +21,8 @@ int status_main(int argc, char **argv);
 int check_main(int argc, char **argv);
 int route_main(int argc, char **argv);
 int save_main(int argc, char **argv);
+/* `hopwire [-f] INTERFACE`: argv[0] is the program's. */
+int interface_main(int argc, char **argv);
 
 /* Says on standard error what is wrong with the arguments ("NAME is missing"), and the usage;
  * COMMAND_USAGE. */

@@ -49,7 +49,8 @@ static void print_help(FILE *to)
     fprintf(to, "usage: hopwire COMMAND ...\n\nA tree of WireGuard tunnels behind one interface.\n\n");
     for (size_t i = 0; i < COMMANDS; i++)
         fprintf(to, "  %-7s%-29s %s\n", commands[i].name, commands[i].arguments, commands[i].help);
-    fprintf(to, "  --version                            the version and the crypto backend\n"
+    fprintf(to, "  [-f] INTERFACE                       an interface for wg-quick, without a file\n"
+                "  --version                            the version and the crypto backend\n"
                 "  --help                               this\n\n"
                 "NAME stands for /etc/hopwire/NAME.conf. See hopwire(8) and hopwire.conf(5).\n");
 }
@@ -97,6 +98,17 @@ static const char *nearest_command(const char *name)
     return 2 * nearest_distance <= strlen(nearest) ? nearest : NULL;
 }
 
+/* Then no slip of a hand: a program has called. */
+static bool is_for_wg_quick(void)
+{
+    static const char *const variables[] = {"WG_QUICK_USERSPACE_IMPLEMENTATION",
+                                            "WG_PROCESS_FOREGROUND", "WG_TUN_FD", "WG_UAPI_FD"};
+    bool is_set = false;
+    for (size_t i = 0; i < sizeof(variables) / sizeof(*variables); i++)
+        is_set |= getenv(variables[i]) != NULL;
+    return is_set;
+}
+
 static bool is_help(const char *argument)
 {
     return strcmp(argument, "--help") == 0 || strcmp(argument, "-h") == 0;
@@ -130,8 +142,13 @@ int main(int argc, char **argv)
         if (strcmp(name, commands[i].name) == 0)
             return finish(commands[i].run(argc - 1, argv + 1));
     }
-    const char *nearest = argc > 1 ? nearest_command(name) : NULL;
-    if (nearest)
+    const char *nearest = argc > 1 && !is_for_wg_quick() ? nearest_command(name) : NULL;
+    if ((argc == 2 && !nearest) || (argc > 1 && *name == '-'))
+        return finish(interface_main(argc, argv));
+    if (nearest && argc == 2)
+        fprintf(stderr, "hopwire: %.100s: no such command; the nearest is %s; for an interface of "
+                        "that name write -- before it\n\n", name, nearest);
+    else if (nearest)
         fprintf(stderr, "hopwire: %.100s: no such command; the nearest is %s\n\n", name, nearest);
     else if (argc > 1)
         fprintf(stderr, "hopwire: %.100s: no such command\n\n", name);

@@ -2,7 +2,6 @@
 #include "daemon/changes.h"
 
 #include <errno.h>
-#include <string.h>
 
 #include "daemon/settle.h"
 
@@ -38,72 +37,17 @@ static int check_mark(const struct daemon *daemon, const struct change *change, 
     return -EINVAL;
 }
 
-/* The sockets that the changes move; first, since only the kernel knows whether a port is free. */
-struct moved_port {
-    uint32_t root;
-    uint16_t before;
-};
-
-struct moved_ports {
-    struct moved_port list[STATE_WG_MOST];
-    size_t count;
-};
-
-static void move_back(struct daemon *daemon, const struct moved_ports *moved)
-{
-    for (size_t i = moved->count; i-- > 0;) {
-        char reason[WHY_BYTES];
-        struct text why;
-        text_init(&why, reason, sizeof(reason));
-        if (network_set_port(daemon->network, moved->list[i].root, moved->list[i].before, &why) != 0)
-            settle_log(daemon, reason);
-    }
-}
-
-static int move_port(struct daemon *daemon, uint32_t tunnel, uint16_t port,
-                     struct moved_ports *moved, struct text *why)
-{
-    uint16_t before = network_port(daemon->network, tunnel);
-    if (before == 0 || moved->count == STATE_WG_MOST)
-        return 0; /* a carried one: the engine's affair */
-    int result = network_set_port(daemon->network, tunnel, port, why);
-    if (result == 0)
-        moved->list[moved->count++] = (struct moved_port){tunnel, before};
-    return result;
-}
-
-/* What the engine cannot know, or do. */
-static int prepare(struct daemon *daemon, const struct changes *changes, struct moved_ports *moved,
-                   struct text *why)
+/* What the engine cannot know. */
+static int check_marks(const struct daemon *daemon, const struct changes *changes, struct text *why)
 {
     int result = 0;
     for (size_t i = 0; i < changes->count && result == 0; i++) {
         const struct change *change = &changes->list[i];
         int tunnel = engine_find_tunnel(network_engine(daemon->network), change->tunnel);
-        if (tunnel < 0)
-            continue;
-        if (is_set(change, CHANGE_FWMARK))
+        if (tunnel >= 0 && is_set(change, CHANGE_FWMARK))
             result = check_mark(daemon, change, tunnel, why);
-        if (result == 0 && is_set(change, CHANGE_LISTEN_PORT))
-            result = move_port(daemon, (uint32_t)tunnel, change->description->listen_port, moved, why);
     }
     return result;
-}
-
-static void set_marks(struct daemon *daemon, const struct changes *changes)
-{
-    for (size_t i = 0; i < changes->count; i++) {
-        const struct change *change = &changes->list[i];
-        int tunnel = engine_find_tunnel(network_engine(daemon->network), change->tunnel);
-        if (tunnel < 0 || !is_set(change, CHANGE_FWMARK) ||
-            network_port(daemon->network, (uint32_t)tunnel) == 0)
-            continue;
-        uint32_t mark = change->description->fwmark;
-        int result = network_set_mark(daemon->network, (uint32_t)tunnel,
-                                      mark ? mark : daemon->state.routing.mark);
-        if (result != 0)
-            settle_log(daemon, strerror(-result));
-    }
 }
 
 /* The host has nothing to do with keys and keepalives. */
@@ -143,20 +87,10 @@ static void follow(struct daemon *daemon, const struct changes *changes)
 
 int changes_apply(struct daemon *daemon, const struct changes *changes, struct text *why)
 {
-    struct engine *engine = network_engine(daemon->network);
-    struct moved_ports moved = {.count = 0};
-    char reason[WHY_BYTES];
-    int result = prepare(daemon, changes, &moved, why);
-    if (result == 0 && !engine_apply(engine, changes, loop_now(), loop_wall_ns(), reason,
-                                     sizeof(reason))) {
-        text_append(why, "%s", reason);
-        result = -EINVAL;
-    }
-    if (result != 0) {
-        move_back(daemon, &moved);
-        return result;
-    }
-    set_marks(daemon, changes);
-    follow(daemon, changes);
-    return 0;
+    int result = check_marks(daemon, changes, why);
+    if (result == 0)
+        result = network_apply(daemon->network, changes, why);
+    if (result == 0)
+        follow(daemon, changes);
+    return result;
 }

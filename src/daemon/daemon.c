@@ -108,6 +108,9 @@ static int open_tun(struct daemon *daemon)
     struct link link;
     struct state_numbers taken;
     int result = tun_open(&daemon->tun, daemon->config->interface_name, &options, &daemon->why);
+    if (result == -EEXIST)
+        text_append(&daemon->why, ": remove it, or choose another name, with Interface = in "
+                                  "[Network] or, of a plain file, by its own");
     if (result == 0)
         result = link_by_name(&daemon->netlink, daemon->tun.name, &link, &daemon->why);
     if (result != 0)

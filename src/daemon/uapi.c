@@ -20,8 +20,7 @@
 #include "host/control_socket.h"
 #include "host/directory.h"
 
-#define DIRECTORY "/var/run/wireguard"
-#define PATH_BYTES (sizeof(DIRECTORY) + INTERFACE_NAME_BYTES + sizeof("/.sock"))
+#define PATH_BYTES (sizeof(UAPI_DIRECTORY) + INTERFACE_NAME_BYTES + sizeof("/.sock"))
 #define BUDGET_BYTES (64u << 20) /* 130,000 allowed_ip lines take less than 16 MiB */
 #define PIECE_BYTES 16384
 #define WHY_BYTES 1024
@@ -230,7 +229,7 @@ static void answer_line(void *context, char *line, struct control_answer *answer
 
 static void socket_path(const char *name, char path[PATH_BYTES])
 {
-    snprintf(path, PATH_BYTES, DIRECTORY "/%s.sock", name);
+    snprintf(path, PATH_BYTES, UAPI_DIRECTORY "/%s.sock", name);
 }
 
 static void socket_ready(void *context, uint32_t events)
@@ -250,7 +249,7 @@ static int open_socket(struct uapi_socket *socket, int listening, struct text *w
                                             .memory = &uapi->memory,
                                             .unreadable = "errno=-22\n\n"};
     socket_path(socket->name, path);
-    int result = directory_make(DIRECTORY, 0700, why);
+    int result = directory_make(UAPI_DIRECTORY, 0700, why);
     if (result == 0)
         result = listening >= 0
                      ? control_socket_adopt(path, listening, &options, &socket->server, why)

@@ -9,6 +9,8 @@
 #include "host/state.h"
 #include "io/network.h"
 
+#define UAPI_DIRECTORY "/var/run/wireguard"
+
 struct uapi;
 struct changes;
 

@@ -51,6 +51,12 @@ static int keep_link(void *context, const struct nlmsghdr *message)
 
 int link_by_name(struct netlink *netlink, const char *name, struct link *found, struct text *why)
 {
+    return link_by_name_in(netlink, -1, name, found, why);
+}
+
+int link_by_name_in(struct netlink *netlink, int number, const char *name, struct link *found,
+                    struct text *why)
+{
     struct request space;
     struct ifinfomsg *body;
     struct link link = {0};
@@ -60,6 +66,8 @@ int link_by_name(struct netlink *netlink, const char *name, struct link *found, 
     }
     struct nlmsghdr *request = link_request(&space, RTM_GETLINK, 0, &body);
     mnl_attr_put_strz(request, IFLA_IFNAME, name);
+    if (number >= 0)
+        mnl_attr_put_u32(request, IFLA_TARGET_NETNSID, (uint32_t)number);
     int result = netlink_ask(netlink, request, keep_link, &link);
     if (result < 0) {
         text_append(why, "cannot look up the interface %s: %s", name, netlink->reason);

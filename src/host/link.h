@@ -18,6 +18,9 @@ struct link {
 
 /* -ENODEV: there is none. */
 int link_by_name(struct netlink *netlink, const char *name, struct link *found, struct text *why);
+/* In a namespace that has this number for ours; -1: in ours. */
+int link_by_name_in(struct netlink *netlink, int number, const char *name, struct link *found,
+                    struct text *why);
 int link_by_index(struct netlink *netlink, int index, struct link *found, struct text *why);
 
 int link_set_up(struct netlink *netlink, int index, bool is_up, struct text *why);

@@ -46,6 +46,17 @@ int watch_open(struct watch *watch, struct text *why)
                        why);
 }
 
+/* Where another namespace may not be listened to (the right is CAP_NET_BROADCAST, at this moment),
+ * its links are not followed. */
+int watch_open_links(struct watch *watch, struct text *why)
+{
+    static const int group = RTNLGRP_LINK;
+    int on = 1, result = open_groups(watch, NETLINK_ROUTE, &group, 1, "interfaces", why);
+    if (result == 0)
+        mnl_socket_setsockopt(watch->socket, NETLINK_LISTEN_ALL_NSID, &on, sizeof(on));
+    return result;
+}
+
 int watch_open_tables(struct watch *watch, struct text *why)
 {
     static const int group = NFNLGRP_NFTABLES;

@@ -47,16 +47,20 @@ static void count_drop(void *context, enum verdict verdict, uint64_t packets)
     engine_count(root->network->engine, root->tunnel, verdict, packets);
 }
 
+void network_log(const struct network *network, enum log_level level, const char *line)
+{
+    if (network->options.log)
+        network->options.log(network->options.context, level, line);
+}
+
 static void pass_log(void *context, enum log_level level, const char *line)
 {
     struct root *root = context;
     struct status_tunnel tunnel;
     char named[512];
-    if (!root->network->options.log)
-        return;
     status_read_tunnel(root->network->engine, root->tunnel, &tunnel);
     snprintf(named, sizeof(named), "%s: %s", tunnel.name, line);
-    root->network->options.log(root->network->options.context, level, named);
+    network_log(root->network, level, named);
 }
 
 static int pass_protect(void *context, int fd)
@@ -249,7 +253,7 @@ void network_stop(struct network *network)
     free(network);
 }
 
-struct engine *network_engine(struct network *network)
+struct engine *network_engine(const struct network *network)
 {
     return network->engine;
 }
@@ -280,7 +284,7 @@ uint32_t network_mark(const struct network *network, uint32_t root)
 int network_set_mark(struct network *network, uint32_t root, uint32_t mark)
 {
     struct root *found = root_of(network, root);
-    return found ? udp_set_mark(found->udp, mark) : -EOPNOTSUPP;
+    return found ? udp_set_mark(found->udp, mark ? mark : network->options.mark) : -EOPNOTSUPP;
 }
 
 int network_set_port(struct network *network, uint32_t root, uint16_t port, struct text *why)

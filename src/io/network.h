@@ -61,16 +61,23 @@ void network_stop(struct network *network);
 
 /* For commands and questions. Call it from the loop's thread: what a command sets in motion is
  * picked up at the end of the round. */
-struct engine *network_engine(struct network *network);
+struct engine *network_engine(const struct network *network);
 /* `root` is an index in the description; a carried tunnel has none of these: NULL, 0, -EOPNOTSUPP.
  */
 const struct udp *network_udp(const struct network *network, uint32_t root);
 uint16_t network_port(const struct network *network, uint32_t root);
 uint32_t network_mark(const struct network *network, uint32_t root);
+/* 0: the options' mark. */
 int network_set_mark(struct network *network, uint32_t root, uint32_t mark);
 /* Moves a root to another port (0: any); on failure the old sockets stay. 0, or -errno and a
  * sentence. */
 int network_set_port(struct network *network, uint32_t root, uint16_t port, struct text *why);
+/* engine_apply with what it means for the roots' sockets: their ports move first, and back if it is
+ * refused; then their marks. Roots neither come nor go. 0, or -errno and a sentence, and all is as
+ * before. */
+int network_apply(struct network *network, const struct changes *changes, struct text *why);
+/* For the options' log. */
+void network_log(const struct network *network, enum log_level level, const char *line);
 /* The host's network under a root changed (RULES F8). */
 void network_changed(struct network *network, uint32_t root);
 void network_read_counters(const struct network *network, struct network_counters *counters);

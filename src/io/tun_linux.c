@@ -102,10 +102,7 @@ int tun_open(struct tun *tun, const char *name, const struct tun_options *option
     if (ioctl(fd, TUNSETIFF, &request) < 0) {
         error = -errno;
         if (error == -EBUSY)
-            error = refuse(why, -EEXIST,
-                           "%s: there is such an interface already: remove it, or choose another "
-                           "name, with Interface = in [Network] or, of a plain file, by its own",
-                           name);
+            error = refuse(why, -EEXIST, "%s: there is such an interface already", name);
         else if (error == -EPERM)
             refuse(why, error, "%s: no right to make an interface: run as root", name);
         else

@@ -101,8 +101,9 @@ def wrong_arguments_are_status_2():
         tap.contains(result.stderr, f"hopwire: {said}", "which argument")
         tap.contains(result.stderr, f"usage: hopwire {argv[0]}", "how it is used")
     for typed, meant in (("chekc", "check"), ("stat", "status"), ("Up", "up"), ("donw", "down"),
-                         ("staus", "status"), ("fly", None), ("routes", "route")):
-        result = hopwire.command(typed, check=False)
+                         ("staus", "status"), ("fly high", None), ("routes", "route")):
+        typed, *rest = typed.split()
+        result = hopwire.command(typed, *rest, check=False)
         tap.equal(result.returncode, 2, f"hopwire {typed}")
         tap.contains(result.stderr.splitlines()[0],
                      f"{typed}: no such command" + (f"; the nearest is {meant}" if meant else ""),
