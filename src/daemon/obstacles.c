@@ -103,9 +103,12 @@ static void look_at_routes(struct search *search, const struct config *config, i
     struct text why;
     struct netlink netlink = {0};
     struct state_numbers taken;
-    struct routing routing;
+    struct state state;
+    struct routing routing = {0};
     struct routing_entry *entries = NULL;
     size_t count = 0;
+    text_init(&why, reason, sizeof(reason));
+    bool stands = state_read(config->name, &state, &why) == 0; /* its rules have their place */
     text_init(&why, reason, sizeof(reason));
     state_list_numbers(&taken);
     struct routing_choice choice =
@@ -113,7 +116,8 @@ static void look_at_routes(struct search *search, const struct config *config, i
     int result = netlink_open(&netlink, &why);
     if (result == 0)
         result = routing_choose(&netlink, &choice, &routing, &why);
-    if (result == 0 && choice.mode == ROUTING_TABLE &&
+    routing.has_kill_switch = config->has_kill_switch;
+    if (result == 0 && (choice.mode == ROUTING_TABLE || !stands) &&
         interface_routes_ahead(config, io_memory_plain(), &entries, &count) == 0)
         result = routing_look(&netlink, &routing, entries, count, &why);
     note(search, result, &why);

@@ -415,7 +415,9 @@ int routing_look(struct netlink *netlink, const struct routing *routing,
         result = want_all(&tried, entries, count, &wanted, why);
     if (result < 0)
         return result;
-    result = leave_others(netlink, &tried, &wanted, why);
+    const struct rule_plan_network order = order_of(&tried);
+    result = tried.mode == ROUTING_AUTO ? rule_order_foresee(netlink, &order, why)
+                                        : leave_others(netlink, &tried, &wanted, why);
     free(wanted.routes);
     return result;
 }

@@ -245,6 +245,22 @@ int rule_order_claim(struct netlink *netlink, const struct rule_plan_network *ne
     return result;
 }
 
+static bool takes_all(const struct rule_plan_network *network, const struct kernel_rule *rule)
+{
+    return rule_plan_is_hopwires(rule) && !rule_plan_is_own(network, rule) &&
+           rule_plan_class(rule) >= CLASS_CLOSED && rule_plan_class(rule) <= CLASS_SECOND;
+}
+
+static int refuse_behind(const struct kernel_rule *between, struct text *why)
+{
+    text_append(why,
+                "IPv%d rule %u of others (%s) leaves no room for this network's rules in front of "
+                "another's that takes everything, which would take its traffic: start this one "
+                "first, then the program of that rule",
+                between->family, between->priority, between->text);
+    return -EBUSY;
+}
+
 /* Of what stands: another network's look into main, or its /0, in front of this one's longer prefixes. */
 static int look_at_family(struct netlink *netlink, const struct rule_plan_network *network,
                           enum family family, struct text *why)
@@ -258,20 +274,60 @@ static int look_at_family(struct netlink *netlink, const struct rule_plan_networ
         is_found = rule->table == network->tables[0] && kernel_rule_is_hopwires(rule->protocol);
         if (rule_plan_is_foreign(rule))
             between = rule;
-        else if (rule_plan_is_hopwires(rule) && !rule_plan_is_own(network, rule))
-            is_cut_off |= rule_plan_class(rule) >= CLASS_CLOSED &&
-                          rule_plan_class(rule) <= CLASS_SECOND;
+        is_cut_off |= takes_all(network, rule);
     }
-    if (result == 0 && is_cut_off && between) {
-        text_append(why,
-                    "IPv%d rule %u of others (%s) leaves no room for this network's rules in front of "
-                    "another's that takes everything, which would take its traffic: start this one "
-                    "first, then the program of that rule",
-                    family, between->priority, between->text);
-        result = -EBUSY;
-    }
+    if (result == 0 && is_cut_off && between)
+        result = refuse_behind(between, why);
     free(order.plan.rules);
     return result;
+}
+
+static uint32_t wanted_place(struct order *order)
+{
+    struct rule_plan *plan = &order->plan;
+    uint32_t place = plan->priority;
+    size_t most = RULE_PLAN_ROOM(plan->count, plan->network->lan_count);
+    plan->wanted = calloc(most, sizeof(*plan->wanted));
+    if (plan->wanted)
+        rule_plan_want(plan);
+    for (size_t w = 0; w < plan->wanted_count; w++)
+        if (plan->wanted[w].table == plan->network->tables[0] &&
+            rule_plan_class(&plan->wanted[w]) == CLASS_FIRST)
+            place = plan->wanted[w].priority;
+    free(plan->wanted);
+    return place;
+}
+
+/* Of one that does not stand: behind others' of its priority it would be, where one of ours has its
+ * place in front of these already. */
+static int foresee_family(struct netlink *netlink, const struct rule_plan_network *network,
+                          enum family family, struct text *why)
+{
+    struct order order;
+    const struct kernel_rule *between = NULL;
+    bool is_cut_off = false;
+    int result = order_read(&order, netlink, network, family, why);
+    uint32_t place = result == 0 ? wanted_place(&order) : 0;
+    for (size_t i = 0; i < order.plan.count && result == 0; i++) {
+        const struct kernel_rule *rule = &order.plan.rules[i];
+        if ((int)i < order.plan.local)
+            continue;
+        is_cut_off |= takes_all(network, rule);
+        if (is_cut_off && rule->priority == place && rule_plan_is_foreign(rule))
+            between = rule;
+    }
+    if (between)
+        result = refuse_behind(between, why);
+    free(order.plan.rules);
+    return result;
+}
+
+int rule_order_foresee(struct netlink *netlink, const struct rule_plan_network *network,
+                       struct text *why)
+{
+    int result = foresee_family(netlink, network, FAMILY_IPV4, why);
+    return result || !network->has_ipv6 ? result
+                                        : foresee_family(netlink, network, FAMILY_IPV6, why);
 }
 
 int rule_order_look(struct netlink *netlink, const struct rule_plan_network *network,

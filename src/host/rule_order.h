@@ -69,6 +69,9 @@ int rule_order_keep(struct netlink *netlink, const struct rule_plan_network *net
  * prefixes, since a rule of others stands between that nothing can be put in front of. */
 int rule_order_look(struct netlink *netlink, const struct rule_plan_network *network,
                     struct text *why);
+/* The same of one whose rules do not stand yet. */
+int rule_order_foresee(struct netlink *netlink, const struct rule_plan_network *network,
+                       struct text *why);
 /* Removes ours, and what no other network needs. */
 int rule_order_remove(struct netlink *netlink, const struct rule_plan_network *network,
                       struct text *why);

@@ -94,6 +94,35 @@ def F1_a_second_network_takes_nothing_from_a_kill_switch_with_a_priority():
         scene.before = before
 
 
+@tap.test
+def F1_check_says_what_up_refuses_beside_another_network():
+    """Behind a rule of others that came directly behind a network that takes everything."""
+    world, client = scene.world, scene.client
+    scene.up(text=sections(*world.client_parts()[:3]), name="whole")
+    second = Hopwire(client, "second")
+    text = lambda kill_switch: sections(
+        ("Network", {"Interface": "hop1", "KillSwitch": kill_switch}),
+        ("Tunnel office", {"PrivateKey": world.keys["office"].private,
+                           "Address": EXIT_INNER + "/32"}),
+        ("Peer", {"PublicKey": world.keys["exit"].public, "Endpoint": at(EXIT),
+                  "AllowedIPs": OFFICE_NET}))
+    said = {}
+    client.ip("rule", "add", "not", "fwmark", "0x77", "lookup", "88")
+    try:
+        for kill_switch in ("off", "on"):
+            path = second.write(text(kill_switch))
+            for command in ("check", "up"):
+                result = second.command(command, path, check=False)
+                tap.equal(result.returncode, 1, command)
+                said[command] = result.stderr
+            tap.equal(said["check"], said["up"], "one sentence")
+            tap.contains(said["up"], "leaves no room", "which")
+    finally:
+        client.ip("rule", "del", "not", "fwmark", "0x77", "lookup", "88")
+    second.command("check", path)
+    tap.equal(second.command("check", client.dir + "/whole.conf").returncode, 0, "of one that is up")
+
+
 def share_addresses():
     """The exit relay takes the entry's client address too, as two providers hand out one address."""
     world, shared = scene.world, [ENTRY_INNER + "/32", ENTRY_INNER6 + "/128"]
