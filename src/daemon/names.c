@@ -49,7 +49,7 @@ struct names {
     struct resolver *resolver;
     struct loop_source source;
     size_t count;
-    struct name names[];
+    struct name **list;
 };
 
 static void log_name(struct name *name, enum log_level level, const char *event)
@@ -317,39 +317,100 @@ static uint32_t generation_of(const struct described *at)
     return engine_peer_generation(at->engine, (uint32_t)at->tunnel, (uint32_t)at->peer);
 }
 
-/* Asks at once. -EPERM, -EINVAL: as things stand, a name will never be answered. */
-static int add_names(struct names *names, struct text *why)
+static bool is_of(const struct name *name, const struct described *at)
+{
+    const struct peer_description *peer = described_peer(at);
+    return name->tunnel == (uint32_t)at->tunnel && name->generation == generation_of(at) &&
+           name->port == peer->endpoint.port && strcmp(name->text, peer->endpoint_name) == 0;
+}
+
+/* NULL: no memory. */
+static struct name *make_name(struct names *names, const struct described *at)
+{
+    const struct peer_description *peer = described_peer(at);
+    struct name *name = calloc(1, sizeof(*name));
+    if (!name)
+        return NULL;
+    *name = (struct name){.names = names, .text = strdup(peer->endpoint_name),
+                          .tunnel = (uint32_t)at->tunnel, .peer = (uint32_t)at->peer,
+                          .generation = generation_of(at), .port = peer->endpoint.port};
+    if (!name->text) {
+        free(name);
+        return NULL;
+    }
+    name->timer = (struct loop_timer){.deadline = INSTANT_NEVER, .ring = ring, .context = name};
+    loop_add_timer(names->options.loop, &name->timer);
+    return name;
+}
+
+static void drop_name(struct name *name)
+{
+    resolve_cancel(name->names->resolver, name);
+    loop_remove_timer(name->names->options.loop, &name->timer);
+    free(name->text);
+    free(name);
+}
+
+/* The name out of the list, from a place on: both are in the engine's order. NULL: it is new. */
+static struct name *take_known(struct names *names, const struct described *at, size_t *from)
+{
+    for (size_t i = *from; i < names->count; i++) {
+        struct name *name = names->list[i];
+        if (!is_of(name, at))
+            continue;
+        names->list[i] = NULL;
+        *from = i + 1;
+        return name;
+    }
+    return NULL;
+}
+
+static void drop_all(struct names *names)
+{
+    for (size_t i = 0; i < names->count; i++)
+        if (names->list[i])
+            drop_name(names->list[i]);
+    free(names->list);
+}
+
+/* Those of the description as it is now: what is known of one that stays stays, new ones are asked at
+ * once. -EPERM, -EINVAL: as things stand, a name will never be answered. */
+static int set_names(struct names *names, struct text *why)
 {
     const struct names_options *options = &names->options;
+    struct described at = described_all(options->network, options->engine);
+    size_t most = 0, count = 0, from = 0;
     int result = 0;
-    for (struct described at = described_all(options->network, options->engine); next_named(&at);) {
-        struct name *name = &names->names[names->count];
-        const struct peer_description *peer = described_peer(&at);
-        *name = (struct name){.names = names, .text = strdup(peer->endpoint_name),
-                              .place = at.tunnel_place, .tunnel = (uint32_t)at.tunnel,
-                              .peer = (uint32_t)at.peer, .generation = generation_of(&at),
-                              .port = peer->endpoint.port};
-        if (!name->text)
-            return -ENOMEM;
-        names->count++;
-        name->timer =
-            (struct loop_timer){.deadline = INSTANT_NEVER, .ring = ring, .context = name};
-        loop_add_timer(options->loop, &name->timer);
-        if (result == 0)
+    while (next_named(&at))
+        most++;
+    struct name **list = calloc(most + 1, sizeof(struct name *));
+    if (!list)
+        return -ENOMEM;
+    for (at = described_all(options->network, options->engine); next_named(&at);) {
+        struct name *known = take_known(names, &at, &from);
+        struct name *name = known ? known : make_name(names, &at);
+        if (!name) {
+            result = -ENOMEM;
+            continue;
+        }
+        name->place = at.tunnel_place;
+        list[count++] = name;
+        if (!known && result == 0)
             result = ask(name, why);
     }
+    drop_all(names);
+    names->list = list;
+    names->count = count;
     return result;
 }
 
 int names_start(struct names **made, const struct names_options *options, struct text *why)
 {
-    size_t count = 0;
-    for (struct described at = described_all(options->network, options->engine); next_named(&at);)
-        count++;
+    struct described at = described_all(options->network, options->engine);
     *made = NULL;
-    if (count == 0)
+    if (!next_named(&at))
         return 0;
-    struct names *names = calloc(1, sizeof(*names) + count * sizeof(names->names[0]));
+    struct names *names = calloc(1, sizeof(*names));
     if (!names)
         return -ENOMEM;
     names->options = *options;
@@ -366,50 +427,28 @@ int names_start(struct names **made, const struct names_options *options, struct
         return result;
     }
     *made = names;
-    return add_names(names, why);
+    return set_names(names, why);
 }
 
 void names_stop(struct names *names)
 {
     if (!names)
         return;
-    for (size_t i = 0; i < names->count; i++) {
-        loop_remove_timer(names->options.loop, &names->names[i].timer);
-        free(names->names[i].text);
-    }
+    drop_all(names);
     loop_remove(names->options.loop, &names->source);
     resolve_close(names->resolver);
     free(names);
 }
 
-/* They are those of the description as it is now. */
-static bool are_same(const struct names *names, const struct names_options *options)
-{
-    struct described at = described_all(options->network, options->engine);
-    size_t count = 0;
-    for (; next_named(&at); count++) {
-        const struct name *name = &names->names[count];
-        if (count >= names->count || name->place != at.tunnel_place ||
-            name->tunnel != (uint32_t)at.tunnel || name->generation != generation_of(&at) ||
-            name->port != described_peer(&at)->endpoint.port ||
-            strcmp(name->text, described_peer(&at)->endpoint_name) != 0)
-            return false;
-    }
-    return count == names->count;
-}
-
 int names_follow(struct names **names, const struct names_options *options, struct text *why)
 {
-    if (*names && are_same(*names, options))
-        return 0;
-    names_stop(*names);
-    return names_start(names, options, why);
+    return *names ? set_names(*names, why) : names_start(names, options, why);
 }
 
 const char *names_cause(const struct names *names, uint32_t tunnel, uint32_t peer)
 {
     for (size_t i = 0; names && i < names->count; i++) {
-        const struct name *name = &names->names[i];
+        const struct name *name = names->list[i];
         if (name->tunnel == tunnel && name->peer == peer && name->cause[0])
             return name->cause;
     }
@@ -419,7 +458,7 @@ const char *names_cause(const struct names *names, uint32_t tunnel, uint32_t pee
 void names_routes_changed(struct names *names)
 {
     for (size_t i = 0; names && i < names->count; i++) {
-        struct name *name = &names->names[i];
+        struct name *name = names->list[i];
         struct status_peer peer;
         if (is_gone(name))
             continue;
@@ -432,5 +471,5 @@ void names_routes_changed(struct names *names)
 void names_ask_again(struct names *names)
 {
     for (size_t i = 0; names && i < names->count; i++)
-        ask_again(&names->names[i]);
+        ask_again(names->list[i]);
 }

@@ -71,6 +71,22 @@ def I4_an_endpoint_that_wg_set_is_nobody_s_name():
     server.stop()
 
 
+@tap.test
+def I7_a_peer_that_wg_adds_makes_no_name_asked_again():
+    server = name_server(f"{ENTRY_NAME}={ENTRY}")
+    resolver_is(RESOLVER)
+    hopwire = scene.up(entry_peer=NAMED)
+    wait_reachable(scene.client, OFFICE)
+    uplink = scene.client.capture("uplink")
+    scene.client.run("wg", "set", "hop0", "peer", Key().public, "endpoint", f"{EXIT}:51820",
+                     "persistent-keepalive", "1")
+    wait_until(lambda: any(p.dst == EXIT for p in uplink.so_far()), 10, "the new peer's datagrams")
+    questions = [p for p in uplink.stop() if p.protocol == UDP and p.dport == 53]
+    tap.equal(questions, [], "questions")
+    tap.equal(hopwire.status()["tunnels"][0]["peers"][0]["endpoint_name"], NAMED["Endpoint"], "name")
+    server.stop()
+
+
 def up_and_log(*names):
     """A foreground `up` of a network with a root for each name: its process."""
     parts = []
