@@ -5,12 +5,9 @@
 #include "engine/mtu.h"
 #include "engine/ways.h"
 
-/* Beyond so many prefixes all peers are looked at instead of those with an endpoint inside. */
-#define FEW_PREFIXES 16
-
 bool live_check_is_wide(const struct live *live)
 {
-    bool are_many = live->is_structural || live->count > FEW_PREFIXES;
+    bool are_many = live->is_structural || live->count > LIVE_FEW_PREFIXES;
     for (size_t i = 0; i < live->count && !are_many; i++) /* halves count as /0 (RULES A1) */
         are_many = live->steps[i].kind == LIVE_ALLOWED_IP && live->steps[i].prefix.len_bits <= 1;
     return are_many;

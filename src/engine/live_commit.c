@@ -13,15 +13,100 @@
 #include "engine/tree_routes.h"
 #include "engine/ways.h"
 
+/* ---- routes ---- */
+
+/* Its prefix is a route, or may make one of a name server. */
+static bool is_route(const struct live_step *step)
+{
+    const struct tunnel_description *tunnel = &step->node->configured->tunnel;
+    return step->kind == LIVE_ALLOWED_IP && (tunnel->routes_are_default || tunnel->dns_count);
+}
+
 static bool needs_routes(const struct live *live)
 {
     bool needs = live->is_structural;
     for (size_t i = 0; i < live->count && !needs; i++)
-        needs = live->steps[i].kind == LIVE_ALLOWED_IP &&
-                (live->steps[i].node->configured->tunnel.routes_are_default ||
-                 live->steps[i].node->configured->tunnel.dns_count);
+        needs = is_route(&live->steps[i]);
     return needs;
 }
+
+static bool can_patch(const struct live *live)
+{
+    bool can = !live_check_is_wide(live);
+    for (size_t i = 0; i < live->count && can; i++)
+        can = !is_route(&live->steps[i]) ||
+              tree_routes_can_be_patched(live->tree, &live->steps[i].prefix);
+    return can;
+}
+
+/* Another step's region has this one's, or is the same and comes first. */
+static bool is_inside_another(const struct live *live, size_t step)
+{
+    const struct prefix *prefix = &live->steps[step].prefix;
+    for (size_t i = 0; i < live->count; i++) {
+        const struct prefix *other = &live->steps[i].prefix;
+        if (i != step && is_route(&live->steps[i]) && prefix_covers(other, prefix) &&
+            (i < step || !prefix_is_equal(other, prefix)))
+            return true;
+    }
+    return false;
+}
+
+static void wipe_routes(struct live *live, struct live_parts *parts)
+{
+    while (parts->patch_count)
+        routes_patch_wipe(&parts->patches[--parts->patch_count]);
+    trie_settle(&live->tree->routes.trie);
+    if (parts->has_routes)
+        routes_wipe(&parts->routes);
+    parts->has_routes = false;
+}
+
+static bool prepare_patches(struct live *live, struct live_parts *parts)
+{
+    size_t prefixes = 0;
+    for (size_t i = 0; i < live->count; i++) {
+        if (!is_route(&live->steps[i]) || is_inside_another(live, i))
+            continue;
+        struct routes_patch *patch = &parts->patches[parts->patch_count];
+        if (!tree_routes_patch_init(patch, live->tree, &live->steps[i].prefix, live->why,
+                                    live->why_bytes))
+            return false;
+        parts->patch_count++;
+        prefixes += patch->count;
+    }
+    return trie_reserve(&live->tree->routes.trie, prefixes) ||
+           live_steps_no_memory(live, live_steps_a_tunnel(live));
+}
+
+static bool prepare_routes(struct live *live, struct live_parts *parts)
+{
+    if (!needs_routes(live))
+        return true;
+    bool is_done = false;
+    if (can_patch(live))
+        is_done = prepare_patches(live, parts);
+    else
+        is_done = parts->has_routes =
+            tree_routes_init(&parts->routes, live->tree, live->why, live->why_bytes);
+    if (!is_done)
+        wipe_routes(live, parts);
+    return is_done;
+}
+
+static void set_routes(struct live *live, struct live_parts *parts)
+{
+    for (size_t i = 0; i < parts->patch_count; i++)
+        routes_apply_patch(&live->tree->routes, &parts->patches[i]);
+    if (parts->has_routes) {
+        routes_wipe(&live->tree->routes);
+        live->tree->routes = parts->routes;
+    }
+    parts->has_routes = false;
+    wipe_routes(live, parts);
+}
+
+/* ---- rooms ---- */
 
 /* A node that will have a virtual socket on its addresses. */
 static bool prepare_sockets(struct live *live)
@@ -70,12 +155,10 @@ bool live_commit_prepare(struct live *live, struct live_parts *parts)
 {
     const struct changes *changes = live->changes;
     const struct tree_addresses *now = &live->tree->addresses;
-    *parts = (struct live_parts){.has_routes = needs_routes(live),
-                                 .has_addresses = live->is_structural || changes->has_nat};
+    *parts = (struct live_parts){.has_addresses = live->is_structural || changes->has_nat};
     if (!prepare_rooms(live, parts))
         return live_steps_no_memory(live, live_steps_a_tunnel(live));
-    if (parts->has_routes &&
-        !tree_routes_init(&parts->routes, live->tree, live->why, live->why_bytes)) {
+    if (!prepare_routes(live, parts)) {
         pool_forgo(live->engine->core.pool, parts->slab);
         return false;
     }
@@ -84,8 +167,7 @@ bool live_commit_prepare(struct live *live, struct live_parts *parts)
                             changes->has_nat ? &changes->nat_ipv4 : &now->nat_ipv4,
                             changes->has_nat ? &changes->nat_ipv6 : &now->nat_ipv6))
         return true;
-    if (parts->has_routes)
-        routes_wipe(&parts->routes);
+    wipe_routes(live, parts);
     pool_forgo(live->engine->core.pool, parts->slab);
     return live_steps_no_memory(live, live_steps_a_tunnel(live));
 }
@@ -311,10 +393,7 @@ void live_commit_run(struct live *live, struct live_parts *parts, instant_ns now
     if (!live->is_structural)
         find_peers_ways(live);
     set_pending(live, now);
-    if (parts->has_routes) {
-        routes_wipe(&live->tree->routes);
-        live->tree->routes = parts->routes;
-    }
+    set_routes(live, parts);
     if (live->is_structural || parts->slab)
         settle_moved(live);
     live_steps_wipe_pending(live);

@@ -9,6 +9,8 @@
 struct live_parts {
     bool has_routes;
     struct routes routes;
+    struct routes_patch patches[LIVE_FEW_PREFIXES]; /* or these */
+    size_t patch_count;
     bool has_addresses;
     struct tree_addresses addresses;
     struct pool_slab *slab; /* for deeper paths or larger packets; NULL: those that there are do */

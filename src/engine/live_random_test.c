@@ -25,11 +25,14 @@ static struct address random_address(void)
     return address;
 }
 
+/* Hardly a default route: where one changes hands everything is found anew. */
 static struct prefix random_prefix(void)
 {
-    static const uint8_t lengths[] = {0, 0, 1, 8, 28, 29, 30, 31, 32, 32};
+    static const uint8_t lengths[] = {8, 8, 27, 28, 29, 30, 31, 32, 32};
     struct prefix prefix = {.address = random_address()};
     prefix.len_bits = lengths[tap_random_below(sizeof(lengths))];
+    if (tap_random_below(20) == 0)
+        prefix.len_bits = (uint8_t)tap_random_below(2);
     if (prefix.address.family == FAMILY_IPV6 && prefix.len_bits > 8)
         prefix.len_bits = (uint8_t)(prefix.len_bits + 96);
     prefix_mask(&prefix);

@@ -10,6 +10,10 @@
 
 #include "engine/lanes.h"
 
+/* Beyond so many prefixes all peers are looked at instead of those with an endpoint inside, and routes
+ * are made anew. */
+#define LIVE_FEW_PREFIXES 16
+
 enum live_step_kind {
     LIVE_ALLOWED_IP,   /* a prefix changed hands */
     LIVE_PEER_ADDED,

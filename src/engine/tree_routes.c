@@ -76,15 +76,18 @@ static void add_include(struct route_lists *lists, struct routes_tunnel *list,
 }
 
 struct gathering {
-    struct route_lists *lists;
+    struct route_lists *lists; /* NULL: only counted */
     struct routes_tunnel *list;
+    size_t count;
 };
 
 static void gather_allowed_ip(void *context, const struct prefix *prefix, void *value)
 {
     struct gathering *gathering = context;
     (void)value;
-    add_include(gathering->lists, gathering->list, prefix);
+    gathering->count++;
+    if (gathering->lists)
+        add_include(gathering->lists, gathering->list, prefix);
 }
 
 static void gather_node(const struct tree *tree, const struct node *node,
@@ -93,7 +96,7 @@ static void gather_node(const struct tree *tree, const struct node *node,
     const struct configured *wanted = node_wanted(node);
     const struct tunnel_description *tunnel = &wanted->tunnel;
     struct routes_tunnel *list = &lists->tunnels[node->index];
-    struct gathering gathering = {lists, list};
+    struct gathering gathering = {.lists = lists, .list = list};
     *list = (struct routes_tunnel){.carrier = wanted->carrier ? (int)wanted->carrier->index : -1,
                                    .includes = lists->includes + lists->include_count,
                                    .exceptions = tunnel->route_exceptions,
@@ -151,21 +154,104 @@ bool tree_routes_walk_losses(const struct tree *tree,
     return done;
 }
 
+/* Refused, for one of two reasons. */
+static bool tell(const struct tree *tree, const struct routes_conflict *conflict, char *why,
+                 size_t why_bytes)
+{
+    char prefix[PREFIX_TEXT_BYTES];
+    if (conflict->tunnel < 0)
+        snprintf(why, why_bytes, "no memory for the routes");
+    else
+        snprintf(why, why_bytes, "tunnels %s and %s both route %s and neither carries the other",
+                 tree->nodes[conflict->tunnel]->name, tree->nodes[conflict->other]->name,
+                 prefix_format(&conflict->prefix, prefix));
+    return false;
+}
+
 bool tree_routes_init(struct routes *routes, const struct tree *tree, char *why, size_t why_bytes)
 {
     struct route_lists lists;
     struct routes_conflict conflict = {.tunnel = -1};
-    char prefix[PREFIX_TEXT_BYTES];
     bool fits = lists_init(&lists, tree);
     if (fits) {
         fits = routes_init(routes, tree->memory, lists.tunnels, lists.count, &conflict);
         lists_wipe(&lists);
     }
-    if (!fits && conflict.tunnel < 0)
-        snprintf(why, why_bytes, "no memory for the routes");
-    else if (!fits)
-        snprintf(why, why_bytes, "tunnels %s and %s both route %s and neither carries the other",
-                 tree->nodes[conflict.tunnel]->name, tree->nodes[conflict.other]->name,
-                 prefix_format(&conflict.prefix, prefix));
-    return fits;
+    return fits || tell(tree, &conflict, why, why_bytes);
+}
+
+/* ---- one region ---- */
+
+bool tree_routes_can_be_patched(const struct tree *tree, const struct prefix *region)
+{
+    bool can_be = true;
+    for (struct node *node = NULL; can_be && (node = tree_next(tree, node));) {
+        const struct tunnel_description *tunnel = &node_wanted(node)->tunnel;
+        for (size_t i = 0; i < tunnel->dns_count; i++)
+            can_be &= !prefix_contains(region, &tunnel->dns[i]);
+    }
+    return can_be;
+}
+
+static bool concerns(const struct prefix *region, const struct prefix *prefix)
+{
+    return prefix_covers(prefix, region) || prefix_covers(region, prefix);
+}
+
+/* Counts, or adds to the list, those that concern the region. */
+static size_t gather_listed(const struct prefix *region, const struct prefix *prefixes,
+                            size_t count, struct route_lists *lists)
+{
+    size_t found = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (!concerns(region, &prefixes[i]))
+            continue;
+        if (lists)
+            lists->includes[lists->include_count++] = prefixes[i];
+        found++;
+    }
+    return found;
+}
+
+/* The node's includes, then its exceptions. `lists` NULL: only counted. */
+static size_t gather_around(const struct node *node, const struct prefix *region,
+                            struct route_lists *lists)
+{
+    const struct configured *wanted = node_wanted(node);
+    const struct tunnel_description *tunnel = &wanted->tunnel;
+    struct routes_tunnel list = {.carrier = wanted->carrier ? (int)wanted->carrier->index : -1,
+                                 .includes = lists ? lists->includes + lists->include_count : NULL};
+    struct gathering gathering = {.lists = lists, .list = &list};
+    if (tunnel->routes_are_default)
+        trie_walk_around(&node->tunnel.allowed_ips, region, gather_allowed_ip, &gathering);
+    else
+        gathering.count = gather_listed(region, tunnel->routes, tunnel->route_count, lists);
+    list.include_count = gathering.count;
+    list.exceptions = lists ? lists->includes + lists->include_count : NULL;
+    list.exception_count =
+        gather_listed(region, tunnel->route_exceptions, tunnel->route_exception_count, lists);
+    if (lists)
+        lists->tunnels[node->index] = list;
+    return list.include_count + list.exception_count;
+}
+
+bool tree_routes_patch_init(struct routes_patch *patch, const struct tree *tree,
+                            const struct prefix *region, char *why, size_t why_bytes)
+{
+    struct route_lists lists = {.memory = tree->memory, .count = tree->slots, .capacity = 1};
+    struct routes_conflict conflict = {.tunnel = -1};
+    const struct node *node = NULL;
+    while ((node = tree_next(tree, node)))
+        lists.capacity += gather_around(node, region, NULL);
+    lists.tunnels = memory_take(tree->memory, lists.count * sizeof(*lists.tunnels));
+    lists.includes = memory_take(tree->memory, lists.capacity * sizeof(*lists.includes));
+    bool fits = lists.tunnels && lists.includes;
+    for (size_t i = 0; fits && i < lists.count; i++)
+        lists.tunnels[i] = (struct routes_tunnel){.carrier = -1};
+    while (fits && (node = tree_next(tree, node)))
+        gather_around(node, region, &lists);
+    fits = fits && routes_patch_init(patch, &tree->routes, tree->memory, region, lists.tunnels,
+                                     lists.count, &conflict);
+    lists_wipe(&lists);
+    return fits || tell(tree, &conflict, why, why_bytes);
 }

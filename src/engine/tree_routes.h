@@ -9,6 +9,11 @@
 
 /* Winners are the nodes' slots. False: refused, `why` says what, and there is nothing to wipe. */
 bool tree_routes_init(struct routes *routes, const struct tree *tree, char *why, size_t why_bytes);
+/* For a change of AllowedIPs at this prefix alone: what routes say there from then on. */
+bool tree_routes_patch_init(struct routes_patch *patch, const struct tree *tree,
+                            const struct prefix *region, char *why, size_t why_bytes);
+/* Not where a name server lies in it: whether that is a route may change elsewhere, too. */
+bool tree_routes_can_be_patched(const struct tree *tree, const struct prefix *region);
 /* What each carrier loses to those it carries (RULES A3): see routes_walk_losses. */
 bool tree_routes_walk_losses(const struct tree *tree,
                              void (*visit)(void *context, const struct routes_loss *loss),

@@ -7,6 +7,7 @@
  * each distinct prefix is the whole of rule A2, and the trie finds it like any longest match. */
 #include "route/routes.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 #define LEVELS_MOST 130 /* lengths 0 to 128 and the ground */
@@ -32,6 +33,7 @@ struct level {
     struct match *matches; /* one a tunnel */
     bool is_written;       /* a tunnel includes this very prefix, and does not except it */
     int kept_bits;         /* of the longest prefix in the trie around it, or NO_MATCH */
+    int kept_winner;       /* and whose it is */
 };
 
 struct sweep {
@@ -93,6 +95,7 @@ static bool sweep_init(struct sweep *sweep, const struct memory *memory,
     for (unsigned i = 0; i < LEVELS_MOST; i++)
         sweep->levels[i].matches = sweep->matches + i * count;
     sweep->levels[0].kept_bits = NO_MATCH;
+    sweep->levels[0].kept_winner = ROUTES_NONE;
     return true;
 }
 
@@ -121,6 +124,7 @@ static bool sweep_next(struct sweep *sweep)
     struct level *level = &sweep->levels[++sweep->depth];
     level->prefix = *prefix;
     level->kept_bits = around->kept_bits;
+    level->kept_winner = around->kept_winner;
     level->is_written = false;
     memcpy(level->matches, around->matches, sweep->tunnel_count * sizeof(*level->matches));
     size_t first = sweep->next;
@@ -182,38 +186,46 @@ static void *encode(int winner)
     return (void *)(intptr_t)(winner + 3);
 }
 
-/* The winner around the present prefix, as the trie already knows it. */
-static int winner_around(const struct routes *routes, const struct prefix *prefix)
-{
-    return routes_decode(trie_lookup(&routes->trie, &prefix->address));
-}
-
-/* What a default route takes in leaves some of it to longer routes of the host's; a longer prefix that
- * somebody wrote does not (RULES A1): so it is kept beside the default route of the same winner. */
-static bool says_more(const struct level *level, int winner, int winner_around)
+/* What a default route takes in leaves some of it to longer routes of the host's; a longer prefix
+ * that somebody wrote does not (RULES A1): so it is kept beside the default route of the same winner. */
+static bool says_more(const struct level *level, int winner)
 {
     bool is_in_default = level->kept_bits != NO_MATCH && level->kept_bits <= DEFAULT_BITS_MOST;
-    return winner != winner_around || (winner >= 0 && level->is_written && is_in_default);
+    return winner != level->kept_winner || (winner >= 0 && level->is_written && is_in_default);
+}
+
+/* The winner at the present prefix. False: two tie. */
+static bool judge(struct sweep *sweep, int *winner, struct routes_conflict *conflict)
+{
+    const struct level *level = &sweep->levels[sweep->depth];
+    int tied;
+    *winner = sweep_winner(sweep, &tied);
+    if (tied == ROUTES_NONE)
+        return true;
+    conflict->tunnel = *winner;
+    conflict->other = tied;
+    conflict->prefix = level->prefix;
+    conflict->prefix.len_bits = (uint8_t)level->matches[*winner].include_bits;
+    prefix_mask(&conflict->prefix);
+    return false;
+}
+
+static void keep(struct level *level, int winner)
+{
+    level->kept_bits = level->prefix.len_bits;
+    level->kept_winner = winner;
 }
 
 static bool fill_trie(struct routes *routes, struct sweep *sweep, struct routes_conflict *conflict)
 {
     while (sweep_next(sweep)) {
         struct level *level = &sweep->levels[sweep->depth];
-        int tied, winner = sweep_winner(sweep, &tied);
-        if (tied != ROUTES_NONE) {
-            conflict->tunnel = winner;
-            conflict->other = tied;
-            conflict->prefix = level->prefix;
-            conflict->prefix.len_bits = (uint8_t)level->matches[winner].include_bits;
-            prefix_mask(&conflict->prefix);
+        int winner;
+        if (!judge(sweep, &winner, conflict))
             return false;
-        }
-        /* In this order nothing longer is in the trie yet at the prefix's first address, except
-         * what starts there: nothing. So the look-up tells the prefix around. */
-        if (!says_more(level, winner, winner_around(routes, &level->prefix)))
+        if (!says_more(level, winner))
             continue;
-        level->kept_bits = level->prefix.len_bits;
+        keep(level, winner);
         if (!trie_insert(&routes->trie, &level->prefix, encode(winner)))
             return false;
     }
@@ -237,6 +249,72 @@ bool routes_init(struct routes *routes, const struct memory *memory,
         trie_wipe(&routes->trie);
     sweep_wipe(&sweep);
     return is_filled;
+}
+
+/* ---- one region ---- */
+
+/* Of those around the region the trie knows already what it keeps. */
+static bool fill_patch(struct routes_patch *patch, const struct routes *routes,
+                       struct sweep *sweep, struct routes_conflict *conflict)
+{
+    while (sweep_next(sweep)) {
+        struct level *level = &sweep->levels[sweep->depth];
+        int winner;
+        if (!prefix_covers(&patch->region, &level->prefix)) {
+            const void *kept = trie_get(&routes->trie, &level->prefix);
+            if (kept)
+                keep(level, routes_decode(kept));
+            continue;
+        }
+        if (!judge(sweep, &winner, conflict))
+            return false;
+        if (!says_more(level, winner))
+            continue;
+        keep(level, winner);
+        patch->entries[patch->count++] =
+            (struct routes_patch_entry){.prefix = level->prefix, .winner = winner};
+    }
+    return true;
+}
+
+bool routes_patch_init(struct routes_patch *patch, const struct routes *routes,
+                       const struct memory *memory, const struct prefix *region,
+                       const struct routes_tunnel *tunnels, size_t count,
+                       struct routes_conflict *conflict)
+{
+    struct sweep sweep;
+    size_t entries = count_entries(tunnels, count);
+    *patch = (struct routes_patch){.memory = memory, .region = *region, .capacity = entries};
+    conflict->tunnel = -1;
+    if (entries == 0)
+        return true;
+    patch->entries = memory_take(memory, entries * sizeof(*patch->entries));
+    if (!patch->entries || !sweep_init(&sweep, memory, tunnels, count, entries)) {
+        routes_patch_wipe(patch);
+        return false;
+    }
+    bool is_filled = fill_patch(patch, routes, &sweep, conflict);
+    sweep_wipe(&sweep);
+    if (!is_filled)
+        routes_patch_wipe(patch);
+    return is_filled;
+}
+
+void routes_patch_wipe(struct routes_patch *patch)
+{
+    memory_give(patch->memory, patch->entries, patch->capacity * sizeof(*patch->entries));
+    *patch = (struct routes_patch){.memory = patch->memory};
+}
+
+void routes_apply_patch(struct routes *routes, const struct routes_patch *patch)
+{
+    trie_remove_inside(&routes->trie, &patch->region);
+    for (size_t i = 0; i < patch->count; i++) {
+        bool has_room = trie_insert(&routes->trie, &patch->entries[i].prefix,
+                                    encode(patch->entries[i].winner));
+        assert(has_room);
+        (void)has_room;
+    }
 }
 
 void routes_wipe(struct routes *routes)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Which tunnel a destination belongs to (RULES A1, A2): the tunnels' route lists, flattened into
- * one trie whose values are winners, so that a packet costs one longest-prefix match. Immutable
- * once made: a change of the tree makes a new one. */
+ * one trie whose values are winners, so that a packet costs one longest-prefix match. A change of
+ * the tree makes a new one, or patches the regions that it concerns. */
 #ifndef ROUTE_ROUTES_H
 #define ROUTE_ROUTES_H
 
@@ -36,6 +36,30 @@ bool routes_init(struct routes *routes, const struct memory *memory,
                  const struct routes_tunnel *tunnels, size_t count,
                  struct routes_conflict *conflict);
 void routes_wipe(struct routes *routes);
+
+/* What the trie shall say from now on at a prefix and inside. */
+struct routes_patch_entry {
+    struct prefix prefix;
+    int winner;
+};
+
+struct routes_patch {
+    const struct memory *memory;
+    struct prefix region;
+    struct routes_patch_entry *entries;
+    size_t count;
+    size_t capacity;
+};
+
+/* As routes_init would say there. The tunnels' lists are those of now, as far as they contain the region
+ * or lie in it; outside of it they are those that `routes` was made from. False as there. */
+bool routes_patch_init(struct routes_patch *patch, const struct routes *routes,
+                       const struct memory *memory, const struct prefix *region,
+                       const struct routes_tunnel *tunnels, size_t count,
+                       struct routes_conflict *conflict);
+void routes_patch_wipe(struct routes_patch *patch);
+/* Cannot fail: the trie has room for so many more prefixes (trie_reserve). */
+void routes_apply_patch(struct routes *routes, const struct routes_patch *patch);
 
 static inline int routes_decode(const void *value)
 {
