@@ -237,7 +237,9 @@ void engine_set_up(struct engine *engine, bool is_up, instant_ns now)
 void engine_set_endpoint(struct engine *engine, uint32_t tunnel, uint32_t peer_index,
                          const struct endpoint *endpoint, instant_ns now)
 {
-    struct peer *peer = engine->core.tree.nodes[tunnel]->peers[peer_index];
+    struct peer *peer = find_peer(engine, tunnel, peer_index);
+    if (!peer)
+        return;
     /* That one was asked elsewhere a moment ago is no reason to wait. */
     if (!endpoint_is_equal(&peer->endpoint, endpoint))
         peer->timers.last_initiation = INSTANT_NEVER;
@@ -317,7 +319,7 @@ uint32_t engine_mtu(const struct engine *engine, uint32_t tunnel)
 
 uint32_t engine_mtu_changes(const struct engine *engine)
 {
-    return engine->core.tree.mtu_changes;
+    return engine->core.tree.changes.mtus;
 }
 
 void engine_walk_routes(const struct engine *engine,
@@ -398,6 +400,11 @@ bool engine_apply(struct engine *engine, const struct changes *changes, instant_
 {
     (void)wall_ns;
     return live_apply(engine, changes, now, why, why_bytes);
+}
+
+struct engine_changes engine_changes(const struct engine *engine)
+{
+    return engine->core.tree.changes;
 }
 
 bool engine_describe(const struct engine *engine, const struct memory *memory,

@@ -64,8 +64,8 @@ void engine_count(struct engine *engine, uint32_t tunnel, enum verdict verdict, 
 
 /* The link is up: peers with persistent keepalive start; down: sessions are forgotten. */
 void engine_set_up(struct engine *engine, bool is_up, instant_ns now);
-/* A name was resolved, or roamed by command: the sticky source is dropped, and what waits for a session
- * asks for one there at once. */
+/* A name was resolved: the sticky source is dropped, and what waits for a session asks for one there
+ * at once. Does nothing where there is no such peer any more. */
 void engine_set_endpoint(struct engine *engine, uint32_t tunnel, uint32_t peer,
                          const struct endpoint *endpoint, instant_ns now);
 /* A root's MTU (E1), computed by the caller from the route to its endpoints; carried tunnels follow. */
@@ -88,6 +88,9 @@ bool engine_apply(struct engine *engine, const struct changes *changes, instant_
  * no memory, and nothing to give back. */
 bool engine_describe(const struct engine *engine, const struct memory *memory,
                      struct network_description *description);
+
+/* After engine_apply, and whenever a turn may have moved something. */
+struct engine_changes engine_changes(const struct engine *engine);
 
 /* A tunnel or peer of now, by its number: numbers are given again once their owner is gone. Who keeps
  * one over time keeps its generation, too, which is never given twice. 0: there is none. */
