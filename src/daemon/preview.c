@@ -15,6 +15,7 @@
 #include "engine/tree_routes.h"
 #include "host/dns_way.h"
 #include "host/routing.h"
+#include "host/sysctl.h"
 #include "io/loop.h"
 
 #define COMMON_ROOT_MTU_BYTES 1420
@@ -266,6 +267,9 @@ bool preview_append(const struct config *config, struct text *text)
     append_dns(&preview, config);
     append_short_names(config, text);
     append_beside(config, text);
+    const char *notice = sysctl_ipv6_notice(sysctl_ipv6(NULL));
+    if (notice)
+        text_append(text, "note: %s\n", notice);
     tree_wipe(&tree);
     return true;
 }

@@ -117,7 +117,10 @@ def no_IPv6_on_the_host_is_a_notice_and_IPv4_works():
     tap.check(not scene.leaks(uplink.stop()), "nothing beside the entry")
     hopwire.down()
     result = hopwire.up(text=scene.world.client_text())
-    tap.contains(result.stderr + result.stdout, "IPv6", "the notice of `up`")
+    notice = result.stderr.strip().splitlines()[-1].split("multihop: ", 1)[-1]
+    tap.contains(notice, "IPv6 is switched off on this host", "the notice of `up`")
+    checked = hopwire.command("check", hopwire.write(scene.world.client_text())).stdout
+    tap.contains(checked, f"note: {notice}\n", "that of `check`")
     told = hopwire.command("route", "multihop", OFFICE6).stdout.splitlines()[0]
     tap.contains(told, "; but IPv6 is off on this host", "`route`")
     told = hopwire.command("route", "multihop", OFFICE).stdout.splitlines()[0]
