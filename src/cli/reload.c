@@ -58,15 +58,14 @@ static void drop_shared(struct shared *shared)
 /* The daemon's answer, or NULL: it was said why not. */
 static json_t *hand_over(const char *network, const struct recording *recording, bool is_dry)
 {
-    struct shared shared;
+    struct shared shared = {.file = -1};
     json_t *answer = NULL;
     if (recording->is_cut || !share(&shared, recording))
         fprintf(stderr, "hopwire: %s: no memory to hand the configuration over\n", network);
     else
         answer = ask_with_file(network, is_dry ? "reload dry-run" : "reload", shared.file,
                                TIMEOUT_MS);
-    if (!recording->is_cut)
-        drop_shared(&shared);
+    drop_shared(&shared);
     return answer;
 }
 
