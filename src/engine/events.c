@@ -5,7 +5,7 @@
 
 #include "engine/core.h"
 
-#define EVENTS_WINDOW_NS (600 * NS_PER_S)
+#define EVENTS_WINDOW_S 600
 #define KEY_START_CHARACTERS 8
 #define KEY_START_BYTES 6
 
@@ -30,12 +30,13 @@ static bool may_say(struct core *core, struct peer *peer, enum event_kind kind, 
     struct event_limit *limit = &hop_of(peer)->events.limits[kind];
     if (!core->log)
         return false;
-    if (limit->said == 0 || instant_is_reached(instant_add(limit->since, EVENTS_WINDOW_NS), now)) {
-        limit->since = now;
+    uint64_t now_s = now / NS_PER_S;
+    if (limit->said == 0 || now_s >= (uint64_t)limit->since_s + EVENTS_WINDOW_S) {
+        limit->since_s = (uint32_t)now_s;
         limit->said = 0;
     }
     if (limit->said >= lines_most[kind]) {
-        limit->unsaid++;
+        limit->unsaid += limit->unsaid < UINT16_MAX;
         return false;
     }
     limit->said++;

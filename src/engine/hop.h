@@ -21,9 +21,9 @@ enum event_kind {
 };
 
 struct event_limit {
-    instant_ns since; /* of these lines of one kind */
-    uint32_t said;
-    uint32_t unsaid; /* since the last line */
+    uint32_t since_s; /* of these lines of one kind */
+    uint16_t said;
+    uint16_t unsaid; /* since the last line, or more */
 };
 
 struct events {

@@ -45,7 +45,7 @@ void indices_wipe(struct indices *indices)
 bool indices_reserve(struct indices *indices, size_t peers)
 {
     size_t buckets = indices->buckets;
-    while (buckets / 4 < peers) /* three sessions and two initiations each at most */
+    while (buckets / 2 < peers) /* of three sessions at most each has one, as a rule */
         buckets *= 2;
     if (buckets == indices->buckets)
         return true;
