@@ -88,6 +88,8 @@ static bool is_from_socket(const struct packet *packet, const void *context)
 void live_letting_go_of_carrier(struct engine *engine, struct node *node)
 {
     struct node *carrier = node->carrier;
+    if (carrier && !list_is_empty(&carrier->in_tree))
+        own_socket_shut(&engine->own_sockets, carrier, node->listen_port);
     for (struct peer *peer = carrier ? node_next_peer(carrier, NULL) : NULL; peer;
          peer = node_next_peer(carrier, peer))
         drop_staged(engine, peer, is_from_socket, node);

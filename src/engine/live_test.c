@@ -187,6 +187,9 @@ static void i3_a_carrier_moves_and_sessions_stay(void)
         {.kind = CHANGE_TUNNEL_SET, .tunnel = "lab", .fields = CHANGE_CARRIER, .carrier = "home"},
     };
     char why[512];
+    struct status_tunnel lab;
+    status_read_tunnel(office.client->engine, OFFICE_LAB, &lab);
+    uint16_t old_port = lab.listen_port;
     office.home->forwards = true;
     sim_route(office.home, "172.16.0.2/32");
     if (!CHECK(living_apply(office.client, away, 2, why)))
@@ -199,9 +202,17 @@ static void i3_a_carrier_moves_and_sessions_stay(void)
     living_talk(&office, "10.31.0.1", office.lab[0], "10.30.0.2", 1);
     living_talk(&office, "10.31.5.1", office.lab[1], "10.30.0.2", 2);
     living_talk(&office, "10.20.0.1", office.office, "10.9.0.2", 3);
-    struct status_tunnel lab;
     status_read_tunnel(office.client->engine, OFFICE_LAB, &lab);
     CHECK_EQUAL(lab.carrier, OFFICE_HOME);
+    /* What was under way to the socket that it had inside entry reaches nobody (C1). */
+    struct sample late = office_sample("10.64.0.2", 200, 5);
+    late.source = "203.0.113.3";
+    late.destination_port = old_port;
+    sim_forget_inbox(office.client);
+    sim_send(office.entry, &late);
+    sim_run(office.sim, SIM_S);
+    office_expect_nothing(office.client);
+    CHECK_EQUAL(sim_drops(office.client, VERDICT_NOT_ASKED), 1);
     const struct change back = {.kind = CHANGE_TUNNEL_SET, .tunnel = "lab",
                                 .fields = CHANGE_CARRIER, .carrier = "entry"};
     living_apply_one(office.client, &back);

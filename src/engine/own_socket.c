@@ -120,6 +120,17 @@ enum verdict own_socket_deliver(struct own_sockets *sockets, int number,
     return VERDICT_OK;
 }
 
+void own_socket_shut(struct own_sockets *sockets, struct node *node, uint16_t port)
+{
+    for (unsigned i = 0; i < OWN_SOCKETS; i++) {
+        struct own_socket *own = &sockets->items[sockets->next++ % OWN_SOCKETS];
+        if (own->receive)
+            continue;
+        *own = (struct own_socket){.node = node, .port = port};
+        return;
+    }
+}
+
 void own_socket_forget(struct own_sockets *sockets, const struct node *node)
 {
     for (unsigned i = 0; i < OWN_SOCKETS; i++) {

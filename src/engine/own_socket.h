@@ -61,6 +61,9 @@ int own_socket_at(const struct own_sockets *sockets, const struct node *node, ui
 enum verdict own_socket_deliver(struct own_sockets *sockets, int number,
                                 const struct address *source, const uint8_t *udp, size_t len);
 
+/* A tunnel left this port of the node's: what still comes there reaches nobody, until its place is
+ * needed. */
+void own_socket_shut(struct own_sockets *sockets, struct node *node, uint16_t port);
 /* The node is removed: its sockets are closed, and nothing is sent there any more. */
 void own_socket_forget(struct own_sockets *sockets, const struct node *node);
 
