@@ -2,6 +2,8 @@
 #include "daemon/changes.h"
 
 #include <errno.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "daemon/settle.h"
 
@@ -67,6 +69,24 @@ static bool has_field(const struct changes *changes, enum change_kind kind, unsi
     return has;
 }
 
+static bool moves_ports(const struct changes *changes)
+{
+    bool has = has_field(changes, CHANGE_TUNNEL_SET,
+                         CHANGE_LISTEN_PORT | CHANGE_CARRIER | CHANGE_ADDRESSES);
+    for (size_t i = 0; i < changes->count; i++)
+        has |= changes->list[i].kind == CHANGE_TUNNEL_ADD ||
+               changes->list[i].kind == CHANGE_TUNNEL_REMOVE;
+    return has;
+}
+
+static void reserve_ports(struct daemon *daemon)
+{
+    ports_release(&daemon->ports);
+    if (ports_reserve(&daemon->ports, daemon->config, network_engine(daemon->network), settle_log,
+                      daemon) != 0)
+        settle_log(daemon, "no memory to reserve the carried tunnels' ports");
+}
+
 static void follow(struct daemon *daemon, const struct changes *changes)
 {
     bool is_concerned = false, is_urgent = false;
@@ -76,18 +96,33 @@ static void follow(struct daemon *daemon, const struct changes *changes)
     }
     /* A name that is no more may not move its peer. */
     is_urgent |= has_field(changes, CHANGE_PEER_SET, CHANGE_ENDPOINT);
-    if (has_field(changes, CHANGE_TUNNEL_SET, CHANGE_LISTEN_PORT)) {
-        ports_release(&daemon->ports);
-        if (ports_reserve(&daemon->ports, daemon->config, network_engine(daemon->network),
-                          settle_log, daemon) != 0)
-            settle_log(daemon, "no memory to reserve the carried tunnels' ports");
-    }
     settle_configured(daemon, is_concerned, is_urgent);
+    if (moves_ports(changes))
+        reserve_ports(daemon);
+}
+
+/* A number may be any that was free, or the next ones. */
+static bool reserve_ways(struct daemon *daemon, const struct changes *changes)
+{
+    size_t more = 0;
+    for (size_t i = 0; i < changes->count; i++)
+        more += changes->list[i].kind == CHANGE_TUNNEL_ADD;
+    if (more == 0)
+        return true;
+    struct root_way *ways = realloc(daemon->ways, (daemon->way_count + more) * sizeof(*ways));
+    if (!ways)
+        return false;
+    memset(ways + daemon->way_count, 0, more * sizeof(*ways));
+    daemon->ways = ways;
+    daemon->way_count += more;
+    return true;
 }
 
 int changes_apply(struct daemon *daemon, const struct changes *changes, struct text *why)
 {
     int result = check_marks(daemon, changes, why);
+    if (result == 0 && !reserve_ways(daemon, changes))
+        result = -ENOMEM;
     if (result == 0)
         result = network_apply(daemon->network, changes, why);
     if (result == 0)

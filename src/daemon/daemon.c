@@ -161,7 +161,8 @@ static int prepare(struct daemon *daemon)
     if (result != 0)
         return result;
     daemon->memory = io_memory_new(settle_log, daemon);
-    daemon->ways = calloc(daemon->description.tunnel_count, sizeof(*daemon->ways));
+    daemon->way_count = daemon->description.tunnel_count;
+    daemon->ways = calloc(daemon->way_count, sizeof(*daemon->ways));
     if (!daemon->memory || !daemon->ways)
         return -ENOMEM;
     daemon->aead = aead_new(io_memory_secrets(daemon->memory), daemon->options->aead_backend);

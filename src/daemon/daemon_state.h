@@ -65,7 +65,8 @@ struct daemon {
     bool is_file_missing;   /* the socket's or the state's, when they were looked for last */
     struct reserve reserve;
     int life; /* a lock, until the process ends */
-    struct root_way *ways; /* by tunnel; roots only */
+    struct root_way *ways; /* by the engine's number; roots only */
+    size_t way_count;
 
     struct state state;
     struct state crashed; /* an earlier run's, to be undone once ours stands */

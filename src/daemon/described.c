@@ -1,6 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/described.h"
 
+size_t described_place(const struct engine *engine, uint32_t tunnel)
+{
+    size_t place = 0;
+    for (int i = -1; (i = engine_next_tunnel(engine, i)) >= 0 && i != (int)tunnel;)
+        place++;
+    return place;
+}
+
 bool described_next_peer(struct described *at)
 {
     size_t place = at->peer < 0 ? 0 : at->peer_place + 1;

@@ -20,6 +20,8 @@ static inline struct described described_all(const struct network_description *n
     return (struct described){.network = network, .engine = engine, .tunnel = -1, .peer = -1};
 }
 
+/* Where the engine's tunnel stands in a description of it. */
+size_t described_place(const struct engine *engine, uint32_t tunnel);
 /* The next peer of all tunnels, or of the one that it stands at; false: there is none. */
 bool described_next(struct described *at);
 bool described_next_peer(struct described *at);

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "daemon/described.h"
 #include "engine/mtu.h"
 #include "engine/tree.h"
 #include "io/loop.h"
@@ -68,15 +69,58 @@ int interface_update(struct netlink *netlink, int index, const struct config *co
     return result ? result : add_addresses(netlink, index, config, ipv6, why);
 }
 
+/* On the interface: those of NAT, and of tunnels without it. */
+static bool has_address(const struct config *config, const struct address *address)
+{
+    const struct network_description *network = &config->network;
+    bool has = address_is_equal(&network->nat_ipv4, address) ||
+               address_is_equal(&network->nat_ipv6, address);
+    for (size_t i = 0; i < network->tunnel_count && !has; i++)
+        for (size_t a = 0; a < network->tunnels[i].address_count; a++)
+            has |= !description_nat_is_on(network, i) &&
+                   address_is_equal(&network->tunnels[i].addresses[a], address);
+    return has;
+}
+
+int interface_leave(struct netlink *netlink, int index, const struct config *before,
+                    const struct config *after, struct text *why)
+{
+    const struct network_description *network = &before->network;
+    const struct address *const nat[] = {&network->nat_ipv4, &network->nat_ipv6};
+    int result = 0;
+    for (size_t i = 0; i < 2 && result == 0; i++)
+        if (nat[i]->family && !has_address(after, nat[i]))
+            result = link_remove_address(netlink, index, nat[i], why);
+    for (size_t i = 0; i < network->tunnel_count; i++)
+        for (size_t a = 0; a < network->tunnels[i].address_count && result == 0; a++) {
+            const struct address *address = &network->tunnels[i].addresses[a];
+            if (has_address(before, address) && !has_address(after, address))
+                result = link_remove_address(netlink, index, address, why);
+        }
+    return result;
+}
+
 struct collection {
     const struct config *config;
     const struct engine *engine; /* NULL: there is none yet */
     uint32_t mtu_most_bytes; /* the interface's */
+    bool has_place;
+    int tunnel, place; /* the last one's number in the engine, and where it is described */
     struct routing_entry *entries;
     size_t count;
     size_t capacity;
     bool is_full;
 };
+
+/* Neighbours are often of one tunnel. */
+static int place_of(struct collection *collection, int tunnel)
+{
+    if (!collection->has_place || collection->tunnel != tunnel)
+        collection->place = (int)described_place(collection->engine, (uint32_t)tunnel);
+    collection->has_place = true;
+    collection->tunnel = tunnel;
+    return collection->place;
+}
 
 static struct address source_for(const struct config *config, int tunnel, enum family family)
 {
@@ -122,7 +166,8 @@ static void collect(void *context, const struct prefix *prefix, int tunnel)
     *entry = (struct routing_entry){.prefix = *prefix, .kind = ROUTING_THROW};
     if (tunnel == ROUTES_THROW)
         return;
-    entry->kind = can_send(config, tunnel, family) ? ROUTING_TUNNEL : ROUTING_UNREACHABLE;
+    int place = collection->engine ? place_of(collection, tunnel) : tunnel;
+    entry->kind = can_send(config, place, family) ? ROUTING_TUNNEL : ROUTING_UNREACHABLE;
     if (!collection->engine)
         return;
     entry->mtu_bytes = engine_mtu(collection->engine, (uint32_t)tunnel);
@@ -130,7 +175,7 @@ static void collect(void *context, const struct prefix *prefix, int tunnel)
         entry->mtu_bytes = IPV6_LEAST_MTU_BYTES; /* the engine answers: no route (E4) */
     if (entry->mtu_bytes > collection->mtu_most_bytes)
         entry->mtu_bytes = collection->mtu_most_bytes;
-    entry->source = source_for(config, tunnel, family);
+    entry->source = source_for(config, place, family);
 }
 
 static void collect_exception(struct collection *collection, const struct prefix *prefix,

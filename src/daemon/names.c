@@ -259,7 +259,7 @@ static void ask_again(struct name *name)
 static void tell_wait(struct name *name)
 {
     const struct network_description *network = name->names->options.network;
-    int carrier = network->tunnels[name->tunnel].carrier;
+    int carrier = network->tunnels[name->place].carrier;
     char servers[NAMES_CAUSE_BYTES / 2], cause[NAMES_CAUSE_BYTES];
     struct text text;
     text_init(&text, servers, sizeof(servers));

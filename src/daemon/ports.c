@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "daemon/described.h"
 #include "engine/status.h"
 
 static int bind_udp(const struct address *address, uint16_t port)
@@ -97,12 +98,16 @@ int ports_reserve(struct ports *ports, const struct config *config, const struct
     ports->fds = calloc(4 * config->network.tunnel_count + 1, sizeof(*ports->fds));
     if (!ports->fds)
         return -ENOMEM;
+    int number = -1;
     for (uint32_t i = 0; i < config->network.tunnel_count; i++) {
         struct status_tunnel tunnel;
-        status_read_tunnel(engine, i, &tunnel);
+        number = engine_next_tunnel(engine, number);
+        status_read_tunnel(engine, (uint32_t)number, &tunnel);
         bool is_root = tunnel.carrier < 0;
         if (!is_root)
-            reserve(ports, config, i, (uint32_t)tunnel.carrier, tunnel.listen_port, log, context);
+            reserve(ports, config, i,
+                    (uint32_t)described_place(engine, (uint32_t)tunnel.carrier),
+                    tunnel.listen_port, log, context);
         /* A root's own ListenPort is its socket's, on all addresses. */
         if (tunnel.inner_port && !(is_root && tunnel.inner_port == tunnel.listen_port))
             reserve(ports, config, i, i, tunnel.inner_port, log, context);

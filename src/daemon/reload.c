@@ -16,8 +16,10 @@
 #include "config/difference.h"
 #include "config/recording.h"
 #include "daemon/changes.h"
+#include "daemon/interface.h"
 #include "daemon/settle.h"
 #include "daemon/system_dns.h"
+#include "daemon/wg_sockets.h"
 
 #define FILES_BYTES 2048
 
@@ -109,22 +111,6 @@ static bool is_same_dns(const struct config *before, const struct config *after)
     return is_same;
 }
 
-static void refuse_tunnels(struct reload *reload)
-{
-    const struct changes *changes = &reload->difference.changes;
-    for (size_t i = 0; i < changes->count; i++) {
-        const struct change *change = &changes->list[i];
-        bool is_of_tree = change->kind == CHANGE_TUNNEL_ADD ||
-                          change->kind == CHANGE_TUNNEL_REMOVE ||
-                          (change->kind == CHANGE_TUNNEL_SET && change->fields & CHANGE_CARRIER);
-        char what[TUNNEL_NAME_BYTES + 64];
-        if (!is_of_tree)
-            continue;
-        snprintf(what, sizeof(what), "tunnel %s: that it is there, or its Via,", change->tunnel);
-        refuse_by_replace(reload, what);
-    }
-}
-
 /* False: there is something to say. */
 static bool find_difference(struct reload *reload)
 {
@@ -135,7 +121,6 @@ static bool find_difference(struct reload *reload)
         return false;
     if (!is_same_dns(daemon->file, reload->config))
         refuse_by_replace(reload, "the system's name servers and search domains");
-    refuse_tunnels(reload);
     return reload->messages.errors == 0;
 }
 
@@ -177,7 +162,7 @@ static int set_kill_switch(struct daemon *daemon, bool is_on, struct text *why)
     state->has_kill_switch = state->routing.has_kill_switch = is_on;
     state->has_firewall |= is_on;
     daemon->guard.has_kill_switch = is_on;
-    guard_find_lan(&daemon->guard, daemon->ways, daemon->description.tunnel_count);
+    guard_find_lan(&daemon->guard, daemon->ways, daemon->way_count);
     int result = is_on ? state_write(daemon->config->name, state, why) : 0;
     if (result == 0)
         result = guard_lay(&daemon->guard, why);
@@ -199,6 +184,25 @@ static int set_kill_switch(struct daemon *daemon, bool is_on, struct text *why)
     return result;
 }
 
+/* The tunnels may be others now, and in another order. */
+static void follow(struct reload *reload)
+{
+    struct daemon *daemon = reload->daemon;
+    char reason[WHY_BYTES];
+    struct text why;
+    text_init(&why, reason, sizeof(reason));
+    settle_describe(daemon);
+    struct config living;
+    if (make_living(reload, &living))
+        daemon->living.tunnels = living.tunnels;
+    daemon->settle_again = loop_now();
+    settle_configured(daemon, true, true);
+    wg_sockets_follow(daemon);
+    if (interface_leave(&daemon->netlink, daemon->state.routing.interface_index, daemon->file,
+                        daemon->config, &why) != 0)
+        settle_log(daemon, reason);
+}
+
 static int switch_over(struct reload *reload, struct text *why)
 {
     struct daemon *daemon = reload->daemon;
@@ -213,14 +217,13 @@ static int switch_over(struct reload *reload, struct text *why)
         return result;
     daemon->living = living;
     const struct changes *changes = &reload->difference.changes;
+    daemon->settle_again = loop_now(); /* at once, whatever `wg` made of it before */
     if (changes->count || changes->has_nat)
         result = changes_apply(daemon, changes, why);
-    if (result == 0) {
-        settle_configured(daemon, true, true);
-        settle_now(daemon);
-    } else {
+    if (result == 0)
+        follow(reload);
+    else
         daemon->living = before;
-    }
     bool goes = result == 0 ? had_switch && !has_switch : has_switch && !had_switch;
     char reason[WHY_BYTES];
     struct text left;

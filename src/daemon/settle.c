@@ -44,7 +44,7 @@ void settle_tell(struct daemon *daemon, const char *line)
 }
 
 /* Where it begins to be so: at the start to whoever started it, later to the log. */
-static void tell_excess(struct daemon *daemon, uint32_t root, const struct root_way *last,
+static void tell_excess(struct daemon *daemon, size_t root, const struct root_way *last,
                         const struct root_way *way, bool is_first)
 {
     const struct tunnel_description *described = &daemon->description.tunnels[root];
@@ -65,9 +65,13 @@ bool settle_roots(struct daemon *daemon, bool is_first)
 {
     struct engine *engine = network_engine(daemon->network);
     bool any_moved = false;
-    for (uint32_t i = 0; i < daemon->description.tunnel_count; i++) {
-        if (daemon->description.tunnels[i].carrier != TUNNEL_NO_CARRIER)
+    size_t place = 0;
+    for (int n = -1; (n = engine_next_tunnel(engine, n)) >= 0; place++) {
+        uint32_t i = (uint32_t)n;
+        if (daemon->description.tunnels[place].carrier != TUNNEL_NO_CARRIER) {
+            daemon->ways[i] = (struct root_way){0};
             continue;
+        }
         struct endpoint *endpoints;
         size_t count = roots_endpoints(engine, (int)i, &endpoints);
         struct root_way way =
@@ -76,7 +80,7 @@ bool settle_roots(struct daemon *daemon, bool is_first)
         struct root_way *last = &daemon->ways[i];
         bool moved = way.interface_index != last->interface_index ||
                      !address_is_equal(&way.source, &last->source);
-        tell_excess(daemon, i, last, &way, is_first);
+        tell_excess(daemon, place, last, &way, is_first);
         *last = way;
         moved |= daemon->has_woken;
         any_moved |= moved;
@@ -111,7 +115,7 @@ int settle_firewall(struct daemon *daemon)
 {
     struct names_options options = settle_names_options(daemon);
     daemon->guard.is_translation_wanted = translation_is_wanted(&options);
-    guard_find_lan(&daemon->guard, daemon->ways, daemon->description.tunnel_count);
+    guard_find_lan(&daemon->guard, daemon->ways, daemon->way_count);
     tell_guests(daemon);
     int result = daemon->state.has_firewall ? guard_lay(&daemon->guard, &daemon->why) : 0;
     if (result == 0 || daemon->guard.is_laid)

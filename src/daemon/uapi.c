@@ -304,6 +304,32 @@ int uapi_add(struct uapi *uapi, const char *tunnel, const char *name, int listen
     return open_socket(socket, listening, why);
 }
 
+static bool is_named(const struct uapi_socket *socket, const struct network_description *network,
+                     char (*names)[INTERFACE_NAME_BYTES])
+{
+    bool is = false;
+    for (size_t i = 0; i < network->tunnel_count; i++)
+        is |= strcmp(socket->tunnel, network->tunnels[i].name) == 0 &&
+              strcmp(socket->name, names[i]) == 0;
+    return is;
+}
+
+void uapi_keep(struct uapi *uapi, const struct network_description *network,
+               char (*names)[INTERFACE_NAME_BYTES])
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < uapi->count; i++) {
+        struct uapi_socket *socket = uapi->sockets[i];
+        if (socket->server && is_named(socket, network, names)) {
+            uapi->sockets[kept++] = socket;
+            continue;
+        }
+        close_socket(socket);
+        free(socket);
+    }
+    uapi->count = kept;
+}
+
 void uapi_free(struct uapi *uapi)
 {
     for (size_t i = 0; uapi && i < uapi->count; i++) {

@@ -6,6 +6,7 @@
 
 #include "base/memory.h"
 #include "base/text.h"
+#include "config/value.h"
 #include "host/state.h"
 #include "io/network.h"
 
@@ -30,6 +31,9 @@ struct uapi *uapi_new(const struct uapi_options *options);
  * is ours from now on; -1: none. 0, or -errno and a sentence: the tunnel has none then. */
 int uapi_add(struct uapi *uapi, const char *tunnel, const char *name, int listening,
              struct text *why);
+/* Closes those of tunnels that are none of these, or called otherwise, or that could not be made. */
+void uapi_keep(struct uapi *uapi, const struct network_description *network,
+               char (*names)[INTERFACE_NAME_BYTES]);
 void uapi_free(struct uapi *uapi); /* removes the sockets; NULL does nothing */
 
 /* False: somebody removed one of those that could be made. */

@@ -30,25 +30,50 @@ static int apply(void *context, const struct changes *changes)
     return result;
 }
 
-void wg_sockets_open(struct daemon *daemon)
+static void log_line_of(struct daemon *daemon, const char *line)
+{
+    settle_log(daemon, line);
+}
+
+static void add_missing(struct daemon *daemon, void (*tell)(struct daemon *daemon, const char *line))
 {
     const struct network_description *network = &daemon->config->network;
+    for (size_t i = 0; daemon->uapi && i < network->tunnel_count; i++) {
+        const char *tunnel = network->tunnels[i].name;
+        char reason[WHY_BYTES], line[2 * WHY_BYTES];
+        struct text why;
+        text_init(&why, reason, sizeof(reason));
+        if (uapi_name(daemon->uapi, tunnel) ||
+            uapi_add(daemon->uapi, tunnel, daemon->state.wg[i], -1, &why) == 0)
+            continue;
+        snprintf(line, sizeof(line), "%s: going on without `wg` for it: %s", tunnel, reason);
+        tell(daemon, line);
+    }
+}
+
+void wg_sockets_open(struct daemon *daemon)
+{
     const struct uapi_options options = {.loop = daemon->loop,
                                          .network = daemon->network,
                                          .memory = io_memory_secrets(daemon->memory),
                                          .apply = apply,
                                          .context = daemon};
     daemon->uapi = uapi_new(&options);
-    for (size_t i = 0; daemon->uapi && i < network->tunnel_count; i++) {
-        const char *tunnel = network->tunnels[i].name;
-        char reason[WHY_BYTES], line[2 * WHY_BYTES];
-        struct text why;
-        text_init(&why, reason, sizeof(reason));
-        if (uapi_add(daemon->uapi, tunnel, daemon->state.wg[i], -1, &why) == 0)
-            continue;
-        snprintf(line, sizeof(line), "%s: going on without `wg` for it: %s", tunnel, reason);
-        settle_tell(daemon, line);
-    }
+    add_missing(daemon, settle_tell);
+}
+
+void wg_sockets_follow(struct daemon *daemon)
+{
+    char reason[WHY_BYTES];
+    struct text why;
+    text_init(&why, reason, sizeof(reason));
+    if (!daemon->uapi)
+        return;
+    wg_sockets_note(daemon);
+    if (state_write(daemon->config->name, &daemon->state, &why) != 0)
+        settle_log(daemon, reason);
+    uapi_keep(daemon->uapi, &daemon->config->network, daemon->state.wg);
+    add_missing(daemon, log_line_of);
 }
 
 void wg_sockets_close(struct daemon *daemon)

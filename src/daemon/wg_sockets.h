@@ -9,6 +9,8 @@
 /* What the state file must name before wg_sockets_open makes it. */
 void wg_sockets_note(struct daemon *daemon);
 void wg_sockets_open(struct daemon *daemon);
+/* Tunnels came, went, or are called otherwise. */
+void wg_sockets_follow(struct daemon *daemon);
 void wg_sockets_close(struct daemon *daemon);
 
 #endif

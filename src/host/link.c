@@ -152,18 +152,39 @@ int link_make_quiet(struct netlink *netlink, int index, struct text *why)
     return change_link(netlink, request, index, "turn off made-up IPv6 addresses on", why);
 }
 
-int link_add_address(struct netlink *netlink, int index, const struct address *address,
-                     struct text *why)
+static struct nlmsghdr *address_request(struct request *space, uint16_t type, uint16_t flags,
+                                        int index, const struct address *address)
 {
-    struct request space;
-    struct nlmsghdr *request =
-        netlink_request(space.bytes, RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL);
+    struct nlmsghdr *request = netlink_request(space->bytes, type, flags);
     struct ifaddrmsg *body = mnl_nlmsg_put_extra_header(request, sizeof(*body));
     body->ifa_family = netlink_family(address->family);
     body->ifa_prefixlen = (uint8_t)family_bits(address->family);
     body->ifa_index = (uint32_t)index;
     netlink_put_address(request, IFA_LOCAL, address);
     netlink_put_address(request, IFA_ADDRESS, address);
+    return request;
+}
+
+int link_remove_address(struct netlink *netlink, int index, const struct address *address,
+                        struct text *why)
+{
+    struct request space;
+    struct nlmsghdr *request = address_request(&space, RTM_DELADDR, 0, index, address);
+    int result = netlink_ask(netlink, request, NULL, NULL);
+    if (result >= 0 || result == -EADDRNOTAVAIL)
+        return 0;
+    char text[ADDRESS_TEXT_BYTES];
+    text_append(why, "cannot take the address %s from interface number %d: %s",
+                address_format(address, text), index, netlink->reason);
+    return result;
+}
+
+int link_add_address(struct netlink *netlink, int index, const struct address *address,
+                     struct text *why)
+{
+    struct request space;
+    struct nlmsghdr *request =
+        address_request(&space, RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, index, address);
     mnl_attr_put_u32(request, IFA_FLAGS, IFA_F_NODAD | IFA_F_NOPREFIXROUTE);
     int result = netlink_ask(netlink, request, NULL, NULL);
     if (result < 0 && result != -EEXIST) {

@@ -35,6 +35,9 @@ int link_set_group(struct netlink *netlink, int index, uint32_t group, struct te
  * One that stands already is fine. */
 int link_add_address(struct netlink *netlink, int index, const struct address *address,
                      struct text *why);
+/* One that is not there is fine. */
+int link_remove_address(struct netlink *netlink, int index, const struct address *address,
+                        struct text *why);
 /* The interface's addresses; at most `capacity`, *count may be larger. */
 int link_list_addresses(struct netlink *netlink, int index, struct address *addresses,
                         size_t capacity, size_t *count, struct text *why);

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/bytes.h"
 #include "io/network_state.h"
@@ -112,25 +114,54 @@ static int watch_sockets(struct root *root)
     return 0;
 }
 
-static int add_root(struct network *network, const struct network_description *description,
-                    uint32_t tunnel, struct text *why)
+int network_prepare_root(struct network *network, uint16_t port, uint32_t mark,
+                         struct root **prepared, struct text *why)
 {
-    const struct tunnel_description *described = &description->tunnels[tunnel];
     struct root *root = calloc(1, sizeof(*root));
     if (!root)
         return -ENOMEM;
     root->network = network;
-    root->tunnel = tunnel;
-    uint32_t mark = described->fwmark ? described->fwmark : network->options.mark;
-    int error = open_udp(root, described->listen_port, mark, &root->udp, why);
+    int error = open_udp(root, port, mark ? mark : network->options.mark, &root->udp, why);
     if (!error && (error = watch_sockets(root)) != 0)
         udp_close(root->udp);
     if (error) {
         free(root);
         return error;
     }
-    network->roots[tunnel] = root;
+    *prepared = root;
     return 0;
+}
+
+/* Whose counters take what is nobody's. */
+static void find_first_root(struct network *network)
+{
+    for (int i = -1; (i = engine_next_tunnel(network->engine, i)) >= 0;) {
+        if (!network->roots[i])
+            continue;
+        network->first_root = (uint32_t)i;
+        return;
+    }
+}
+
+void network_add_root(struct network *network, struct root *prepared, uint32_t tunnel)
+{
+    assert(tunnel < network->tunnel_count && !network->roots[tunnel]);
+    prepared->tunnel = tunnel;
+    network->roots[tunnel] = prepared;
+    find_first_root(network);
+}
+
+static int add_described_root(struct network *network,
+                              const struct network_description *description, uint32_t tunnel,
+                              struct text *why)
+{
+    const struct tunnel_description *described = &description->tunnels[tunnel];
+    struct root *root;
+    int error =
+        network_prepare_root(network, described->listen_port, described->fwmark, &root, why);
+    if (!error)
+        network_add_root(network, root, tunnel);
+    return error;
 }
 
 static void free_root(struct root *root)
@@ -144,6 +175,40 @@ static void free_root(struct root *root)
     }
     udp_close(root->udp);
     free(root);
+}
+
+static void leave_loop(struct root *root)
+{
+    for (int i = 0; i < 2; i++)
+        if (root->sockets[i].source.fd >= 0 && !root->sockets[i].is_resting)
+            loop_remove(root->network->options.loop, &root->sockets[i].source);
+}
+
+void network_drop_root(struct root *prepared)
+{
+    leave_loop(prepared);
+    free_root(prepared);
+}
+
+void network_remove_root(struct network *network, uint32_t tunnel)
+{
+    struct root *root = network->roots[tunnel];
+    network->roots[tunnel] = NULL;
+    find_first_root(network);
+    root->tunnel = network->first_root; /* what it still held is counted there */
+    network_drop_root(root);
+}
+
+bool network_reserve(struct network *network, size_t more)
+{
+    size_t count = network->tunnel_count + more;
+    struct root **roots = realloc(network->roots, (count + 1) * sizeof(*roots));
+    if (!roots)
+        return false;
+    memset(roots + network->tunnel_count, 0, (more + 1) * sizeof(*roots));
+    network->roots = roots;
+    network->tunnel_count = count;
+    return true;
 }
 
 static int make_engine(struct network *network, const struct network_description *description,
@@ -224,10 +289,8 @@ int network_start(struct network **out, const struct network_options *options, s
     if (!error)
         error = join_loop(network);
     for (size_t i = network->tunnel_count; !error && i-- > 0;)
-        if (description->tunnels[i].carrier == TUNNEL_NO_CARRIER) {
-            network->first_root = (uint32_t)i;
-            error = add_root(network, description, (uint32_t)i, why);
-        }
+        if (description->tunnels[i].carrier == TUNNEL_NO_CARRIER)
+            error = add_described_root(network, description, (uint32_t)i, why);
     if (error) {
         if (why->len == 0)
             text_append(why, "the network cannot be started: %s", strerror(-error));
@@ -300,9 +363,7 @@ int network_set_port(struct network *network, uint32_t root, uint16_t port, stru
     int error = open_udp(found, port, udp_mark(old), &moved, why);
     if (error)
         return error;
-    for (int i = 0; i < 2; i++)
-        if (found->sockets[i].source.fd >= 0 && !found->sockets[i].is_resting)
-            loop_remove(network->options.loop, &found->sockets[i].source);
+    leave_loop(found);
     found->udp = moved;
     error = watch_sockets(found);
     if (error) {

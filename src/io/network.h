@@ -10,6 +10,7 @@
 #include "io/udp_linux.h"
 
 struct network;
+struct root;
 
 /* Switches for kernels that get an offload wrong (TRAPS 35). */
 struct network_offloads {
@@ -73,11 +74,21 @@ int network_set_mark(struct network *network, uint32_t root, uint32_t mark);
  * sentence. */
 int network_set_port(struct network *network, uint32_t root, uint16_t port, struct text *why);
 /* engine_apply with what it means for the roots' sockets: their ports move first, and back if it is
- * refused; then their marks. Roots neither come nor go. 0, or -errno and a sentence, and all is as
- * before. */
+ * refused; those of roots that come are opened first and of roots that go closed last; then the marks.
+ * 0, or -errno and a sentence, and all is as before. */
 int network_apply(struct network *network, const struct changes *changes, struct text *why);
 /* For the options' log. */
 void network_log(const struct network *network, enum log_level level, const char *line);
+/* Room for the numbers that `more` tunnels may get. False: no memory. */
+bool network_reserve(struct network *network, size_t more);
+/* The sockets of a root that the engine is about to get, 0: any port; then network_add_root once it
+ * has one of that number, for which there is room, or network_drop_root. 0, or -errno and a sentence. */
+int network_prepare_root(struct network *network, uint16_t port, uint32_t mark,
+                         struct root **prepared, struct text *why);
+void network_add_root(struct network *network, struct root *prepared, uint32_t tunnel);
+void network_drop_root(struct root *prepared);
+/* The engine has no root of that number any more. */
+void network_remove_root(struct network *network, uint32_t tunnel);
 /* The host's network under a root changed (RULES F8). */
 void network_changed(struct network *network, uint32_t root);
 void network_read_counters(const struct network *network, struct network_counters *counters);

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "io/network.h"
+#include "io/network_roots.h"
 
 static bool is_set(const struct change *change, unsigned field)
 {
@@ -52,8 +52,11 @@ static void set_marks(struct network *network, const struct changes *changes)
 int network_apply(struct network *network, const struct changes *changes, struct text *why)
 {
     struct moved_port *moved = calloc(changes->count + 1, sizeof(*moved));
+    struct network_roots roots;
     size_t count = 0;
-    int result = moved ? 0 : -ENOMEM;
+    int result = network_roots_prepare(&roots, network, changes, why);
+    if (!moved)
+        result = -ENOMEM;
     for (size_t i = 0; i < changes->count && result == 0; i++) {
         const struct change *change = &changes->list[i];
         int root = root_of_change(network, change, CHANGE_LISTEN_PORT);
@@ -69,10 +72,13 @@ int network_apply(struct network *network, const struct changes *changes, struct
         text_append(why, "%s", reason);
         result = -EINVAL;
     }
-    if (result != 0)
+    if (result != 0) {
         move_back(network, moved, count);
-    else
+        network_roots_drop(&roots);
+    } else {
+        network_roots_take(&roots, network);
         set_marks(network, changes);
+    }
     free(moved);
     return result;
 }

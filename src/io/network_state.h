@@ -48,8 +48,8 @@ struct network {
     bool is_in_loop;
     instant_ns last_log;
     uint32_t first_root;
-    size_t tunnel_count;
-    struct root **roots; /* by tunnel; NULL: it is carried */
+    size_t tunnel_count; /* for which `roots` has room */
+    struct root **roots; /* by tunnel; NULL: it is carried, or there is none */
     struct network_counters counters;
     struct vnet_header tun_vnet;
     size_t tun_len;
