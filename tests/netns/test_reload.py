@@ -7,7 +7,7 @@ import re
 import signal
 
 import tap
-from lab import wait_until
+from lab import HERE, wait_until
 from peers import Hopwire, Key, at, preshared_key, sections
 from scene import main, scene
 from world import ENTRY6, EXIT, OFFICE, OFFICE6, OFFICE_NET, OFFICE_NET6, WORLD, WORLD6, wait_reachable
@@ -313,6 +313,76 @@ def I3_a_tunnel_moves_out_of_its_carrier_and_back():
     pings.stop(most_lost=20)
     leaks = [p for p in scene.leaks(capture.stop()) if EXIT not in (p.src, p.dst)]
     tap.equal(leaks[:3], [], "on the uplink, but for what the file said")
+
+
+@tap.test
+def I2_a_tree_gets_deeper_and_flat_again():
+    client, parts = scene.client, scene.world.client_parts()
+    hopwire = scene.up(text=sections(*parts[:3]))
+    wait_reachable(client, WORLD)
+    pings, before = Pings(WORLD), sessions(hopwire)
+    with ThirdKey():
+        for turn in range(2):
+            reload(hopwire, with_parts())
+            wait_reachable(client, OFFICE)
+            # Two hops become three: the third one rides the office's, whose exit is its own relay.
+            reload(hopwire, with_parts(*third(Via="office"), office_peer={"AllowedIPs": [
+                OFFICE_NET, OFFICE_NET6, EXIT + "/32"]}))
+            wait_reachable(client, "10.20.0.90")
+            client.run("ping", "-n", "-c", "3", "-i", "0.1", "-s", "1200", "10.20.0.90")
+            reload(hopwire, sections(*parts[:3]))
+    tap.equal(sessions(hopwire), before, "the entry's session")
+    pings.stop()
+
+
+def name_server(*records):
+    server = scene.world.internet.start("python3", os.path.join(HERE, "dns.py"), *records, name="dns")
+    server.wait_output("ready")
+    return server
+
+
+@tap.test
+def G2_a_name_comes_under_a_kill_switch():
+    network, client = {"KillSwitch": "on"}, scene.client
+    client.write("resolv.conf", "nameserver 192.0.2.1\n", 0o644)
+    server = name_server(f"entry.example.net={ENTRY6}")
+    hopwire = up(network=network)
+    reload(hopwire, scene.world.client_text(network=network,
+                                            entry_peer={"Endpoint": "entry.example.net:51820"}))
+    entry = "entry", scene.world.keys["entry"].public
+    wait_until(lambda: peers(hopwire)[entry]["endpoint"] == at(ENTRY6), what="the name's address")
+    wait_reachable(client, OFFICE)
+    server.stop()
+
+
+@tap.test
+def G2_a_reload_while_a_name_is_being_resolved():
+    client = scene.client
+    client.write("resolv.conf", "nameserver 192.0.2.99\n", 0o644)  # who never answers
+    named = {"Endpoint": "entry.example.net:51820"}
+    hopwire = scene.up(entry_peer=named)
+    said(reload(hopwire, scene.world.client_text(entry_peer=named)), "nothing changes")
+    reload(hopwire, with_parts(stranger(), entry_peer=named))
+    entry = "entry", scene.world.keys["entry"].public
+    tap.equal(peers(hopwire)[entry]["endpoint_name"], named["Endpoint"], "the name is asked still")
+    reload(hopwire, scene.world.client_text())
+    wait_reachable(client, OFFICE)
+    tap.equal(peers(hopwire)[entry]["endpoint_name"], None, "no name any more")
+
+
+@tap.test
+def I2_a_reload_meets_a_down():
+    client = scene.client
+    for turn in range(3):
+        hopwire = up()
+        path = hopwire.write(with_parts(stranger()))
+        started = [client.start(hopwire.binary, *argv, name=argv[0]) for argv in (
+            ("reload", path), ("down", hopwire.name), ("reload", path))]
+        tap.equal(started[1].wait(), 0, "down")
+        for process in (started[0], started[2]):
+            tap.check(process.wait() in (0, 1), "a reload ends, changed or told")
+        hopwire.is_up = False
+        tap.same_lines(client.network_state(), scene.before, "the client's network")
 
 
 @tap.test
