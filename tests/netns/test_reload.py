@@ -4,71 +4,13 @@ nothing else of it; a refusal changes nothing."""
 
 import os
 import re
-import signal
 
 import tap
 from lab import HERE, wait_until
-from peers import Hopwire, Key, at, preshared_key, sections
+from peers import Hopwire, Key, at, preshared_key
+from reloading import Pings, peers, reload, said, sessions, stranger, up, with_parts
 from scene import main, scene
-from world import ENTRY6, EXIT, OFFICE, OFFICE6, OFFICE_NET, OFFICE_NET6, WORLD, WORLD6, wait_reachable
-
-STRANGER = ("Peer", {"AllowedIPs": "10.99.0.0/16", "Endpoint": "192.0.2.77:51820"})
-
-
-class Pings:
-    """A stream to the office; stop() checks that none of its questions was lost."""
-
-    def __init__(self, destination=OFFICE):
-        self.process = scene.client.start("ping", "-n", "-i", "0.02", "-W", "3", destination,
-                                          name="ping")
-        self.more(10)
-
-    def seen(self):
-        return self.process.output().count("icmp_seq=")
-
-    def more(self, count):
-        wanted = self.seen() + count
-        wait_until(lambda: self.seen() >= wanted, 20, "pings to be answered")
-
-    def stop(self, most_lost=0):
-        self.more(10)
-        self.process.stop(signal.SIGINT)
-        answered = set(map(int, re.findall(r"icmp_seq=(\d+) ", self.process.output())))
-        lost = set(range(1, max(answered))) - answered
-        tap.check(len(lost) <= most_lost, f"{len(lost)} of {max(answered)} pings were lost")
-
-
-def up(**changes):
-    hopwire = scene.up(**changes)
-    wait_reachable(scene.client, OFFICE)
-    return hopwire
-
-
-def reload(hopwire, text, *options, check=True):
-    hopwire.write(text)
-    return hopwire.command("reload", *options, hopwire.name, check=check)
-
-
-def peers(hopwire):
-    """What must stay of each peer, by tunnel and key."""
-    return {(tunnel["name"], peer["public_key"]): peer for tunnel in hopwire.status()["tunnels"]
-            for peer in tunnel["peers"]}
-
-
-def sessions(hopwire):
-    return {name: peer["latest_handshake"] for name, peer in peers(hopwire).items()}
-
-
-def with_parts(*more, **changes):
-    return sections(*scene.world.client_parts(**changes), *more)
-
-
-def stranger(key=None, **changes):
-    return (STRANGER[0], {**STRANGER[1], "PublicKey": (key or Key()).public, **changes})
-
-
-def said(result, *lines):
-    tap.equal(result.stdout.splitlines(), list(lines), "the changes")
+from world import ENTRY6, OFFICE, OFFICE6, OFFICE_NET, OFFICE_NET6, WORLD, WORLD6, wait_reachable
 
 
 @tap.test
@@ -209,130 +151,6 @@ def I2_a_private_key_and_an_address():
         wait_reachable(scene.client, OFFICE)
     finally:
         scene.world.exit.run("wg", "set", "wg0", "peer", key.public, "remove")
-
-
-def third(**changes):
-    """A tunnel more, to the exit relay, as the client's third key."""
-    return [("Tunnel third", {"PrivateKey": scene.world.keys["third"].private,
-                              "Address": "10.70.0.9/32", "Routes": "10.20.0.90/32", **changes}),
-            ("Peer", {"PublicKey": scene.world.keys["exit"].public, "Endpoint": at(EXIT),
-                      "AllowedIPs": "10.20.0.0/16"})]
-
-
-class ThirdKey:
-    """Known to the exit relay; the office answers on one address more."""
-
-    def __enter__(self):
-        key = scene.world.keys["third"] = Key()
-        scene.world.exit.run("wg", "set", "wg0", "peer", key.public, "allowed-ips", "10.70.0.9/32")
-        scene.world.office.address("lan", "10.20.0.90/16")
-
-    def __exit__(self, *_):
-        key = scene.world.keys.pop("third")
-        scene.world.exit.run("wg", "set", "wg0", "peer", key.public, "remove")
-        scene.world.office.ip("address", "del", "10.20.0.90/16", "dev", "lan")
-
-
-def names(hopwire):
-    return [tunnel["name"] for tunnel in hopwire.status()["tunnels"]]
-
-
-@tap.test
-def I2_a_carried_tunnel_comes_and_goes():
-    client = scene.client
-    hopwire = up()
-    with ThirdKey():
-        pings, before = Pings(), sessions(hopwire)
-        said(reload(hopwire, with_parts(*third(Via="entry"))),
-             "tunnel third: added, inside entry, with 1 peer")
-        wait_reachable(client, "10.20.0.90")
-        tap.equal(names(hopwire), ["entry", "office", "third"], "the tunnels")
-        tap.contains(client.run("wg", "show", "interfaces").stdout, "hop0.third", "what wg shows")
-        tap.contains(client.run("wg", "show", "hop0.third", "endpoints").stdout, EXIT, "its peer")
-        said(reload(hopwire, scene.world.client_text()), "tunnel third: removed")
-        tap.check("hop0.third" not in client.run("wg", "show", "interfaces").stdout, "wg")
-        tap.equal(sessions(hopwire), before, "the others' sessions")
-        pings.stop()
-
-
-@tap.test
-def I2_a_tunnel_comes_before_another_one_and_one_goes_from_between():
-    client = scene.client
-    hopwire = up()
-    with ThirdKey():
-        parts = scene.world.client_parts()
-        before = sessions(hopwire)
-        reload(hopwire, sections(*parts[:3], *third(Via="entry"), *parts[3:]))
-        wait_reachable(client, "10.20.0.90")
-        wait_reachable(client, OFFICE)
-        reload(hopwire, sections(*parts[:3], *third(Via="entry")))
-        wait_reachable(client, "10.20.0.90")
-        tap.equal(names(hopwire), ["entry", "third"], "the tunnels")
-        tap.equal(client.run("wg", "show", "interfaces").stdout.split(), ["hop0", "hop0.third"], "wg")
-        tap.contains(client.ip("route", "get", "10.20.0.90"), "dev hop0", "its route")
-        reload(hopwire, scene.world.client_text())
-        wait_reachable(client, OFFICE)
-        tap.equal(sessions(hopwire)["entry", scene.world.keys["entry"].public],
-                  before["entry", scene.world.keys["entry"].public], "the entry's session")
-
-
-@tap.test
-def I2_a_root_comes_and_goes_under_a_kill_switch():
-    client = scene.client
-    network = {"KillSwitch": "on"}
-    hopwire = up(network=network)
-    with ThirdKey():
-        capture, pings, before = client.capture("uplink", 128), Pings(), sessions(hopwire)
-        for port in ("5557", "5558"):
-            said(reload(hopwire, with_parts(*third(ListenPort=port), network=network)),
-                 "tunnel third: added, a root, with 1 peer")
-            wait_reachable(client, "10.20.0.90")
-            tap.contains(client.run("ss", "-lun").stdout, ":" + port, "its socket")
-            reload(hopwire, scene.world.client_text(network=network))
-            tap.check(":" + port not in client.run("ss", "-lun").stdout, "no socket of it")
-            tap.check(EXIT not in client.run("nft", "list", "ruleset").stdout, "nor its endpoint")
-        pings.stop()
-        tap.equal(sessions(hopwire), before, "the others' sessions")
-        leaks = [p for p in scene.leaks(capture.stop()) if EXIT not in (p.src, p.dst)]
-        tap.equal(leaks[:3], [], "on the uplink")
-
-
-@tap.test
-def I3_a_tunnel_moves_out_of_its_carrier_and_back():
-    client = scene.client
-    network = {"KillSwitch": "on"}
-    hopwire = up(network=network)
-    capture, pings, before = client.capture("uplink", 128), Pings(), sessions(hopwire)
-    said(reload(hopwire, scene.world.client_text(network=network, office={"Via": None})),
-         "tunnel office: Via entry → none")
-    pings.more(20)
-    tap.equal(hopwire.status()["tunnels"][1].get("carrier"), None, "its carrier")
-    said(reload(hopwire, scene.world.client_text(network=network)), "tunnel office: Via none → entry")
-    pings.more(20)
-    tap.equal(sessions(hopwire), before, "the sessions")
-    pings.stop(most_lost=20)
-    leaks = [p for p in scene.leaks(capture.stop()) if EXIT not in (p.src, p.dst)]
-    tap.equal(leaks[:3], [], "on the uplink, but for what the file said")
-
-
-@tap.test
-def I2_a_tree_gets_deeper_and_flat_again():
-    client, parts = scene.client, scene.world.client_parts()
-    hopwire = scene.up(text=sections(*parts[:3]))
-    wait_reachable(client, WORLD)
-    pings, before = Pings(WORLD), sessions(hopwire)
-    with ThirdKey():
-        for turn in range(2):
-            reload(hopwire, with_parts())
-            wait_reachable(client, OFFICE)
-            # Two hops become three: the third one rides the office's, whose exit is its own relay.
-            reload(hopwire, with_parts(*third(Via="office"), office_peer={"AllowedIPs": [
-                OFFICE_NET, OFFICE_NET6, EXIT + "/32"]}))
-            wait_reachable(client, "10.20.0.90")
-            client.run("ping", "-n", "-c", "3", "-i", "0.1", "-s", "1200", "10.20.0.90")
-            reload(hopwire, sections(*parts[:3]))
-    tap.equal(sessions(hopwire), before, "the entry's session")
-    pings.stop()
 
 
 def name_server(*records):
