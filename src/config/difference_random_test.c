@@ -126,7 +126,7 @@ static struct config *make(struct arena *arena)
         make_tunnel(arena, &network->tunnels[at], &config->tunnels[at], (start + i) % NAMES);
     }
     /* Each inside one of a random order before it, so that carriers stand in front and behind. */
-    size_t order[NAMES];
+    size_t order[NAMES] = {0};
     for (size_t i = 0; i < network->tunnel_count; i++) {
         size_t other = (size_t)below((int)i + 1);
         order[i] = order[other];
