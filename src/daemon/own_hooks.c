@@ -2,6 +2,7 @@
 #include "daemon/own_hooks.h"
 
 #include "daemon/attendant.h"
+#include "daemon/hooks.h"
 #include "daemon/settle.h"
 #include "host/life.h"
 
@@ -48,6 +49,7 @@ int own_hooks_post_up(struct daemon *daemon)
 
 void own_hooks_end(struct daemon *daemon)
 {
+    daemon->has_failed |= daemon->hooks == HOOKS_POST_UP;
     if (daemon->hooks != HOOKS_STAND) {
         loop_stop(daemon->loop);
         return;
@@ -61,6 +63,8 @@ void own_hooks_post_down(struct daemon *daemon)
     char reason[WHY_BYTES];
     struct text why;
     text_init(&why, reason, sizeof(reason));
+    if (daemon->has_failed) /* also where the attendant was ended with us */
+        hooks_record_drop(daemon->config->name);
     if (daemon->hooks == HOOKS_PRE_DOWN && !daemon->is_orphaned &&
         !attendant_post_down(daemon->attendant, &why))
         settle_log(daemon, reason);

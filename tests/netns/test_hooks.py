@@ -338,5 +338,24 @@ def I1_an_up_that_is_ended_while_a_hook_runs_undoes_the_start():
         tap.check(not os.path.exists(record()), "nothing is kept")
 
 
+@tap.test
+def I1_a_group_that_is_ended_while_PostUp_runs_was_never_up():
+    """As a terminal's Ctrl-C or a service manager ends all of its processes at once."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        hopwire = Hopwire(scene.client)
+        path = hopwire.write(network_text(f"PostUp = {tell('begun')}; exec sleep 4217",
+                                          *all_kinds()))
+        process = scene.client.start(hopwire.binary, "up", "-f", path)
+        wait_until(lambda: any("begun" in line for line in story()), 15, "PostUp")
+        for pid in hopwire.pids() + of_the_hook():
+            os.kill(pid, number)
+        tap.equal(process.wait(20), 1, f"the exit status after signal {number}")
+        wait_until(lambda: not hopwire.pids() and not of_the_hook(), 10, "all processes to go")
+        tap.equal(scene.client.network_state(), scene.before, "the host is as it was")
+        tap.check(not os.path.exists(record()), "nothing is kept")
+        tap.equal(hopwire.down(check=False).returncode, 0, "down")
+        tap.check(not any("PreDown" in line for line in story()), "nor runs afterwards")
+
+
 if __name__ == "__main__":
     main()
