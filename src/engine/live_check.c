@@ -109,13 +109,28 @@ static bool check_endpoint(struct live *live, const struct node *node, const str
     return true;
 }
 
+/* Of the node's peers those with another endpoint. */
+static bool check_pending_endpoints(struct live *live, const struct node *node)
+{
+    bool is_fine = true;
+    for (const struct hop_pending *at = live->pending; at && is_fine; at = at->next) {
+        if (node_of(at->peer) == node && !list_is_empty(&at->peer->in_tunnel))
+            is_fine = check_endpoint(live, node, at->peer);
+    }
+    return is_fine;
+}
+
 static bool check_endpoints(struct live *live, const struct node *node)
 {
     const struct node *carrier = node_wanted(node)->carrier;
-    bool is_touched = live->is_structural || node->is_touched || (carrier && carrier->is_touched);
+    if (!carrier)
+        return true;
+    if (!live->is_structural && !carrier->is_touched && node->levels == 1)
+        return check_pending_endpoints(live, node);
     bool is_fine = true;
     const struct peer *peer = NULL;
-    while (carrier && is_touched && is_fine && (peer = node_next_peer(node, peer)))
+    bool is_touched = live->is_structural || node->is_touched || carrier->is_touched;
+    while (is_touched && is_fine && (peer = node_next_peer(node, peer)))
         is_fine = check_endpoint(live, node, peer);
     return is_fine;
 }

@@ -288,7 +288,7 @@ static void find_peers_ways(struct live *live)
         const struct live_step *step = &live->steps[i];
         if (step->kind == LIVE_PEER_ADDED && !list_is_empty(&step->peer->in_tunnel)) {
             ways_find(live->tree, step->peer);
-            mtu_add_peer(live->tree, step->node, step->peer);
+            mtu_update_peer(live->tree, step->node, step->peer);
         } else if (step->kind == LIVE_PEER_REMOVED) {
             mtu_remove_peer(live->tree, step->node, hop_of(step->peer)->mtu_bytes);
         } else if (step->kind == LIVE_ALLOWED_IP && !are_many) {

@@ -178,15 +178,6 @@ void mtu_update(struct tree *tree, struct node *node)
         mtu_update(tree, child);
 }
 
-void mtu_add_peer(struct tree *tree, struct node *node, struct peer *peer)
-{
-    update_hop_mtu(tree, node, hop_of(peer));
-    uint32_t mtu = hop_of(peer)->mtu_bytes;
-    bool is_least = mtu && (mtu < node->mtu_bytes || node->mtu_bytes == 0);
-    if (is_least || node->tunnel.peer_count == 1)
-        mtu_update(tree, node);
-}
-
 void mtu_remove_peer(struct tree *tree, struct node *node, uint32_t its_mtu_bytes)
 {
     const struct peer *peer = NULL; /* one of those that have the least, too: the first, as a rule */
@@ -194,4 +185,19 @@ void mtu_remove_peer(struct tree *tree, struct node *node, uint32_t its_mtu_byte
         ;
     if (!peer || (its_mtu_bytes && its_mtu_bytes < node->mtu_bytes))
         mtu_update(tree, node);
+}
+
+void mtu_update_peer(struct tree *tree, struct node *node, struct peer *peer)
+{
+    uint32_t before = hop_of(peer)->mtu_bytes;
+    if (node->levels > 1 || node->first_child) { /* others may ride it */
+        mtu_update(tree, node);
+        return;
+    }
+    update_hop_mtu(tree, node, hop_of(peer));
+    uint32_t mtu = hop_of(peer)->mtu_bytes;
+    if ((mtu && (mtu < node->mtu_bytes || node->mtu_bytes == 0)) || node->tunnel.peer_count == 1)
+        mtu_update(tree, node);
+    else if (before && before != mtu)
+        mtu_remove_peer(tree, node, before);
 }

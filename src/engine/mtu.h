@@ -29,9 +29,8 @@ static inline uint32_t mtu_cost_bytes(enum family family)
 enum verdict mtu_judge(const struct peer *peer, enum family family);
 /* Computes the node's, and those of all that it carries. */
 void mtu_update(struct tree *tree, struct node *node);
-/* The same where only this peer is new in the node, or was taken out of it; not where the node has
- * several levels (RULES A8). */
-void mtu_add_peer(struct tree *tree, struct node *node, struct peer *peer);
+/* The same where only this peer's way is new, or it was taken out of the node. */
+void mtu_update_peer(struct tree *tree, struct node *node, struct peer *peer);
 void mtu_remove_peer(struct tree *tree, struct node *node, uint32_t its_mtu_bytes);
 /* What the hop's is by its endpoint and carrier; `hop` NULL: of a node without peers. */
 uint32_t mtu_of_hop(const struct tree *tree, const struct node *node, const struct hop *hop);

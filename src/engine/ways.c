@@ -167,7 +167,8 @@ void ways_set_endpoint(struct tree *tree, struct peer *peer, const struct endpoi
     ways_find(tree, peer);
     ways_find_riders(node);
     mtu_update_cut(hop);
-    if (node->levels > 1 || was_narrow || turn_packets != hop->turn_packets ||
-        (hop->carrier && mtu_of_hop(tree, node, hop) != hop->mtu_bytes))
+    if (node->levels > 1 || was_narrow || turn_packets != hop->turn_packets)
         mtu_update(tree, node);
+    else if (hop->carrier && mtu_of_hop(tree, node, hop) != hop->mtu_bytes)
+        mtu_update_peer(tree, node, peer);
 }
