@@ -121,44 +121,76 @@ static size_t all_kinds(struct change *list)
     return count;
 }
 
+/* Peers alone: routes are patched. */
+static size_t peer_kinds(struct change *list)
+{
+    static struct peer_description peers[2];
+    static struct change_allowed_ip allowed[2];
+    peers[0] = living_peer(80);
+    peers[1] = living_peer(81);
+    peers[1].has_endpoint = true;
+    peers[1].endpoint = sample_endpoint("203.0.113.9:7");
+    allowed[0] = (struct change_allowed_ip){living_prefix("10.20.7.0/24"), false};
+    allowed[1] = (struct change_allowed_ip){living_prefix("10.31.5.0/24"), false};
+    list[0] = (struct change){.kind = CHANGE_PEER_SET, .tunnel = "office", .peer = &peers[0],
+                              .fields = CHANGE_PRESHARED_KEY, .allowed_ips = allowed,
+                              .allowed_ips_count = 1};
+    list[1] = (struct change){.kind = CHANGE_PEER_SET, .tunnel = "lab", .peer = &peers[1],
+                              .fields = CHANGE_ENDPOINT, .allowed_ips = &allowed[1],
+                              .allowed_ips_count = 1};
+    list[2] = (struct change){.kind = CHANGE_PEER_REMOVE, .tunnel = "lab", .peer = &peers[1]};
+    return 3;
+}
+
+/* Fails each of the takes in turn; then the change is made. How many there were. */
+static size_t apply_with_less_and_more(struct office *office, const struct change *list,
+                                       size_t count)
+{
+    struct network_description before = living_describe(office->client), after;
+    char why[512];
+    size_t takes = 0;
+    for (;; takes++) {
+        scarce.left = takes;
+        if (living_apply(office->client, list, count, why))
+            break;
+        scarce.left = SIZE_MAX;
+        CHECK(strstr(why, "no memory"));
+        after = living_describe(office->client);
+        bool are_equal = CHECK(living_are_equal(&before, &after));
+        describe_forget(tap_memory(), &after);
+        if (!are_equal)
+            break;
+        if (takes % 8 == 0)
+            living_talk(office, "10.20.7.1", office->office, "10.9.0.2", (uint32_t)takes);
+    }
+    scarce.left = SIZE_MAX;
+    describe_forget(tap_memory(), &before);
+    return takes;
+}
+
 static void all_or_nothing_wherever_memory_ends(void)
 {
     struct office office;
     struct change list[8];
-    char why[512];
     office_init_connected(&office);
-    size_t count = all_kinds(list), takes = 0;
-    scarce.memory = office.client->engine->core.memory;
-    const struct memory memory = {.take = take_scarce, .give = give_scarce};
     struct core *core = &office.client->engine->core;
-    struct network_description before = living_describe(office.client), after;
-    size_t balance = tap_memory_balance_bytes();
+    scarce.memory = core->memory;
+    scarce.left = SIZE_MAX;
+    const struct memory memory = {.take = take_scarce, .give = give_scarce};
     /* All that takes memory of the engine's from now on. */
-    core->memory = core->tree.memory = &memory;
+    core->memory = core->tree.memory = core->tree.routes.trie.memory = &memory;
     core->deadlines.memory = core->tree.endpoints.memory = &memory;
     for (struct node *node = NULL; (node = tree_next(&core->tree, node));)
         node->tunnel.memory = node->tunnel.allowed_ips.memory = node->tunnel.indices.memory =
             &memory;
-    for (;; takes++) {
-        scarce.left = takes;
-        if (living_apply(office.client, list, count, why))
-            break;
-        scarce.left = SIZE_MAX;
-        CHECK(strstr(why, "no memory"));
-        after = living_describe(office.client);
-        if (!CHECK(living_are_equal(&before, &after)))
-            break;
-        describe_forget(tap_memory(), &after);
-        if (takes % 8 == 0)
-            living_talk(&office, "10.31.5.1", office.lab[1], "10.30.0.2", (uint32_t)takes);
-    }
-    CHECK(takes > 30);
-    (void)balance;
-    scarce.left = SIZE_MAX;
+    CHECK(apply_with_less_and_more(&office, list, peer_kinds(list)) > 15);
+    const struct change forget = {.kind = CHANGE_PEER_REMOVE, .tunnel = "office",
+                                  .peer = list[0].peer};
+    living_apply_one(office.client, &forget);
+    CHECK(apply_with_less_and_more(&office, list, all_kinds(list)) > 30);
     CHECK_EQUAL(engine_find_tunnel(office.client->engine, "home"), -1);
     CHECK(engine_find_tunnel(office.client->engine, "more") >= 0);
     sim_run(office.sim, 10 * SIM_S);
-    describe_forget(tap_memory(), &before);
     office_wipe(&office);
 }
 

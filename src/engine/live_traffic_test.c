@@ -91,8 +91,6 @@ static void restore(struct office *office, const struct network_description *fir
     struct change list[64];
     struct change_allowed_ip allowed_ips[64];
     size_t count = 0, prefixes = 0;
-    const struct change more = {.kind = CHANGE_TUNNEL_REMOVE, .tunnel = "more"};
-    living_apply(office->client, &more, 1, why);
     for (size_t i = 0; i < 4; i++) {
         const struct tunnel_description *tunnel = &first->tunnels[i];
         list[count++] = (struct change){
@@ -113,6 +111,8 @@ static void restore(struct office *office, const struct network_description *fir
     }
     for (size_t i = 0; i < prefixes; i++)
         allowed_ips[i].is_removed = false;
+    if (engine_find_tunnel(office->client->engine, "more") >= 0) /* it may carry one of them */
+        list[count++] = (struct change){.kind = CHANGE_TUNNEL_REMOVE, .tunnel = "more"};
     if (!CHECK(living_apply(office->client, list, count, why)))
         CHECK_TEXT(why, "");
 }
