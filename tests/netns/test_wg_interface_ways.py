@@ -1,0 +1,254 @@
+# SPDX-License-Identifier: MIT
+"""`hopwire INTERFACE` on both ends, and what happens to the way between them (TRAPS 23, 27, 30, 31):
+roaming, crypto-routing, short NAT mappings, sources that answers leave from, marks, ports."""
+
+import os
+import signal
+
+import tap
+from lab import wait_until
+from peers import Interface, Key, WireguardGo, at, hopwire_binary, is_dead
+from scene import main, scene
+from world import CLIENT, CLIENT6, ENTRY, ENTRY6, ENTRY_INNER, ENTRY_INNER6, wait_reachable
+
+RELAY, RELAY6 = "10.64.0.1", "fc00:bbbb::1"
+PORT = 51820
+
+
+class Pair:
+    """The client's wg0 and the entry's; `endpoint` is the client's for the entry."""
+
+    def __init__(self, endpoint=at(ENTRY), keepalive=None):
+        self.keys = client, entry = Key(), Key()
+        a = Interface("wg0", client, (ENTRY_INNER + "/24", ENTRY_INNER6 + "/64"), port=40000)
+        b = Interface("wg0", entry, (RELAY + "/24", RELAY6 + "/64"), port=PORT)
+        a.peer(entry, [RELAY + "/32", RELAY6 + "/128"], endpoint, keepalive=keepalive)
+        b.peer(client, [ENTRY_INNER + "/32", ENTRY_INNER6 + "/128"])
+        self.entry = WireguardGo(scene.world.entry, b, hopwire_binary())
+        self.client = WireguardGo(scene.client, a, hopwire_binary())
+
+    def down(self):
+        for end in (self.client, self.entry):
+            end.down()
+            wait_until(lambda: is_dead(end.process.pid), 5, "its end")
+
+    def set(self, host, *argv, check=True):
+        peer = self.keys[1] if host is scene.client else self.keys[0]
+        argv = [peer.public if word == "PEER" else word for word in argv]
+        return host.run("wg", "set", "wg0", *argv, check=check)
+
+    def endpoint(self, host):
+        """What the host sends to now."""
+        return host.run("wg", "show", "wg0", "endpoints").stdout.split()[1]
+
+
+def wait_endpoint(pair, host, endpoint):
+    wait_until(lambda: pair.endpoint(host) == endpoint, 10, f"{host.name} to send to {endpoint}")
+
+
+@tap.test
+def TRAP_23_who_roams_is_followed_in_both_families():
+    pair, client, entry = Pair(), scene.client, scene.world.entry
+    wait_reachable(client, RELAY)
+    tap.equal(pair.endpoint(entry), f"{CLIENT}:40000", "first")
+    client.write_sysctl("net.ipv4.conf.uplink.promote_secondaries", 1)
+    client.address("uplink", "192.0.2.77/24")
+    client.ip("address", "del", CLIENT + "/24", "dev", "uplink")
+    client.route("default", "via", "192.0.2.1")
+    tap.check(client.ping(RELAY, count=3), "from another address")
+    wait_endpoint(pair, entry, "192.0.2.77:40000")
+    pair.set(client, "listen-port", "9999")
+    tap.check(client.ping(RELAY6, count=3), "from another port")
+    wait_endpoint(pair, entry, "192.0.2.77:9999")
+    pair.set(client, "peer", "PEER", "endpoint", at(ENTRY6))
+    tap.check(client.ping(RELAY, count=3), "in the other family")
+    wait_endpoint(pair, entry, f"[{CLIENT6}]:9999")
+    tap.check(entry.ping(ENTRY_INNER, count=3), "and back")
+    pair.set(entry, "listen-port", "9998")
+    tap.check(entry.ping(ENTRY_INNER, count=3), "the other end may, too")
+    wait_endpoint(pair, client, f"[{ENTRY6}]:9998")
+    tap.check(client.ping(RELAY, count=3), "and is answered there")
+    pair.down()
+    client.address("uplink", CLIENT + "/24")
+    client.ip("address", "del", "192.0.2.77/24", "dev", "uplink")
+    client.route("default", "via", "192.0.2.1")
+
+
+@tap.test
+def TRAP_27_a_source_that_is_another_s_does_not_enter():
+    pair, client, entry = Pair(), scene.client, scene.world.entry
+    wait_reachable(client, RELAY)
+    other = Key()
+    pair.set(entry, "peer", "PEER", "allowed-ips", "10.64.0.0/24")
+    tap.check(client.ping(RELAY, count=3), "the whole net is the client's")
+    pair.set(entry, "peer", other.public, "allowed-ips", ENTRY_INNER + "/32")
+    pair.set(client, "listen-port", "9997")
+    tap.check(not client.ping(RELAY, wait=1), "its address is another peer's now")
+    wait_endpoint(pair, entry, f"{CLIENT}:9997")  # it is authenticated all the same
+    client.address("wg0", "10.64.0.3/24")
+    tap.check(client.ping(RELAY, "-I", "10.64.0.3", count=3), "its others are not")
+    pair.set(entry, "peer", other.public, "remove")
+    tap.check(not client.ping(RELAY6, wait=1), "IPv6 went with allowed-ips")
+    tap.check(client.ping(RELAY, count=3), "that peer is gone")
+    pair.down()
+
+
+@tap.test
+def a_NAT_that_forgets_soon_is_kept_open():
+    router, client, entry = scene.world.internet, scene.client, scene.world.entry
+    router.masquerade("entry")
+    for key in ("nf_conntrack_udp_timeout", "nf_conntrack_udp_timeout_stream"):
+        router.write_sysctl("net.netfilter." + key, 2)
+    pair = Pair(keepalive=1)
+    try:
+        wait_reachable(client, RELAY)
+        tap.equal(pair.endpoint(entry).split(":")[0], "198.51.100.1", "behind the router")
+        seen = entry.capture("public")
+        wait_until(lambda: len([p for p in seen.so_far() if p.dport == PORT]) >= 5, 10,
+                   "keepalives for longer than the router remembers")
+        seen.stop()
+        tap.check(entry.ping(ENTRY_INNER, wait=2), "from outside in")
+    finally:
+        pair.down()
+        router.run("nft", "delete", "table", "inet", "lab")
+
+
+@tap.test
+def TRAP_31_an_own_address_that_goes_is_not_clung_to():
+    client = scene.client
+    for endpoint, own, more, gateway in (
+            (ENTRY, CLIENT + "/24", "192.0.2.10/24", "192.0.2.1"),
+            (ENTRY6, CLIENT6 + "/64", "2001:db8:2::10/64", "2001:db8:2::1")):
+        pair = Pair(at(endpoint))
+        wait_reachable(client, RELAY)
+        client.address("uplink", more)
+        client.ip("address", "del", own, "dev", "uplink")
+        client.route("default", "via", gateway)
+        tap.check(client.ping(RELAY, count=2, wait=3), f"{own} went, {more} came")
+        wait_endpoint(pair, scene.world.entry, at(more.split("/")[0], 40000))
+        pair.down()
+        client.address("uplink", own)
+        client.ip("address", "del", more, "dev", "uplink")
+        client.route("default", "via", gateway)
+
+
+@tap.test
+def TRAP_31_answers_leave_from_where_they_were_asked():
+    client, entry = scene.client, scene.world.entry
+    more = ("198.51.100.11", "2001:db8:51::11")
+    entry.address("public", *(address + ("/64" if ":" in address else "/24") for address in more))
+    pair = Pair()
+    for address in (ENTRY, more[0], ENTRY6, more[1], ENTRY):
+        pair.set(client, "peer", "PEER", "endpoint", at(address))
+        tap.check(client.ping(RELAY, count=2, wait=3), f"to {address}")
+        tap.equal(pair.endpoint(client), at(address), "the answer's source")
+        tap.check(entry.ping(ENTRY_INNER, count=2, wait=3), "asked by the entry itself")
+        tap.equal(pair.endpoint(client), at(address), "its source")
+    pair.down()
+    for address in more:
+        entry.ip("address", "del", address + ("/64" if ":" in address else "/24"), "dev", "public")
+
+
+@tap.test
+def TRAP_30_a_mark_may_be_set_later():
+    pair, client = Pair(), scene.client
+    wait_reachable(client, RELAY)
+    for family in ("-4", "-6"):
+        client.ip(family, "rule", "add", "fwmark", "0x55", "blackhole")
+    for endpoint in (ENTRY, ENTRY6):
+        pair.set(client, "peer", "PEER", "endpoint", at(endpoint))
+        tap.check(client.ping(RELAY, wait=3), "without")
+        pair.set(client, "fwmark", "0x55")
+        tap.check(not client.ping(RELAY, wait=1), "with: the rule takes it")
+        tap.equal(client.run("wg", "show", "wg0", "fwmark").stdout.strip(), "0x55", "shown")
+        pair.set(client, "listen-port", "40010")
+        tap.check(not client.ping(RELAY, wait=1), "the new port's socket has it, too")
+        pair.set(client, "fwmark", "0")
+        wait_reachable(client, RELAY)
+        pair.set(client, "listen-port", "40000")
+    for family in ("-4", "-6"):
+        client.ip(family, "rule", "del", "fwmark", "0x55")
+    pair.down()
+
+
+@tap.test
+def TRAP_31_a_port_that_is_taken_is_refused_and_the_old_one_stays():
+    client, pair = scene.client, Pair()
+    wait_reachable(client, RELAY)
+    for family in ("AF_INET", "AF_INET6"):
+        holder = client.start("python3", "-c", f"""if True:
+            import socket, time
+            held = socket.socket(socket.{family}, socket.SOCK_DGRAM)
+            if held.family == socket.AF_INET6:
+                held.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            held.bind(("", 7777))
+            print("held", flush=True)
+            time.sleep(600)""", name="holder")
+        holder.wait_output("held")
+        result = pair.set(client, "listen-port", "7777", check=False)
+        tap.check(result.returncode != 0, f"{family}: refused")
+        tap.contains(result.stderr, "Address already in use", "errno")
+        tap.equal(client.run("wg", "show", "wg0", "listen-port").stdout.strip(), "40000", "stays")
+        tap.check(client.ping(RELAY, wait=3), "and works")
+        holder.stop()
+    pair.set(client, "listen-port", "7777")
+    tap.check(client.ping(RELAY, count=2, wait=3), "free again")
+    pair.down()
+
+
+@tap.test
+def long_requests_and_answers_are_whole():
+    client = scene.client
+    client.run(hopwire_binary(), "many")
+    lines = ["[Interface]", "PrivateKey = " + Key().private, "[Peer]",
+             "PublicKey = " + Key().public]
+    lines += [f"AllowedIPs = {a}.{b}.0.0/16, {a:x}::{b:x}/128"
+              for a in range(1, 101) for b in range(256)]
+    client.run("wg", "setconf", "many", client.write("many.wg", "\n".join(lines) + "\n"))
+    shown = client.run("wg", "show", "many", "allowed-ips").stdout.split()
+    tap.equal(len(shown), 1 + 2 * 100 * 256, "AllowedIPs of one peer")
+    lines = ["[Interface]", "PrivateKey = " + Key().private]
+    for a in range(1, 41):
+        lines += ["[Peer]", "PublicKey = " + Key().public]
+        lines += [f"AllowedIPs = {a}.{b}.0.0/16" for b in range(52)]
+    client.run("wg", "setconf", "many", client.write("many.wg", "\n".join(lines) + "\n"))
+    shown = client.run("wg", "show", "many", "allowed-ips").stdout.splitlines()
+    tap.equal([len(line.split()) for line in shown], [53] * 40, "of forty")
+    first = client.run("wg", "showconf", "many").stdout
+    client.run("wg", "setconf", "many", client.write("many.wg", first))
+    tap.equal(client.run("wg", "showconf", "many").stdout, first, "showconf round-trips")
+    tap.check(client.run("wg", "show", "nobody", check=False).returncode != 0, "no such interface")
+    client.ip("link", "del", "dev", "many")
+    wait_until(lambda: not os.listdir(client.run_path("wireguard")), 5, "its end")
+
+
+@tap.test
+def what_is_larger_than_the_way_arrives_in_pieces():
+    pair, client, entry = Pair(), scene.client, scene.world.entry
+    for endpoint in (ENTRY, ENTRY6):
+        pair.set(client, "peer", "PEER", "endpoint", at(endpoint))
+        wait_reachable(client, RELAY)
+        for mtu in (9000, 1420):
+            for host in (client, entry):
+                host.ip("link", "set", "wg0", "mtu", mtu)
+            for address, head in ((RELAY, 28), (RELAY6, 48)):
+                tap.check(client.ping(address, "-M", "do", "-s", mtu - head, count=3, wait=3),
+                          f"{mtu} bytes to {address} by {endpoint}")
+    pair.down()
+
+
+def clean():
+    """What a failed test has left."""
+    for host in (scene.client, scene.world.entry):
+        for pid in host.pids():
+            if os.path.realpath(f"/proc/{pid}/exe") == os.path.realpath(hopwire_binary()):
+                os.kill(pid, signal.SIGKILL)
+                wait_until(lambda: is_dead(pid), 5, "its end")
+        for name in os.listdir(host.run_path("wireguard")):
+            os.unlink(host.run_path("wireguard", name))
+    clean_scene()
+
+
+if __name__ == "__main__":
+    clean_scene, scene.clean = scene.clean, clean
+    main(services=False, relays=None)
