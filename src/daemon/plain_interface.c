@@ -200,7 +200,8 @@ static int open_tun(struct plain_interface *plain)
 
 static int start_network(struct plain_interface *plain)
 {
-    struct tunnel_description tunnel = {.carrier = TUNNEL_NO_CARRIER, .routes_are_default = true};
+    struct tunnel_description tunnel = {
+        .carrier = TUNNEL_NO_CARRIER, .routes_are_default = true, .is_plain = true};
     memcpy(tunnel.name, plain->tun.name, sizeof(plain->tun.name));
     const struct network_description description = {
         .tunnels = &tunnel, .tunnel_count = 1, .link_mtu_bytes = NETWORK_MTU_MOST_BYTES};

@@ -43,6 +43,9 @@ struct tunnel_description {
     uint32_t mtu_bytes;   /* 0: computed (E1) */
     bool mtu_is_upper_bound; /* `MTU =` of an included file */
     bool nat_is_off;         /* `NAT = off`; else auto (B2) */
+    /* As a kernel's interface: the host alone decides how its datagrams leave, no peer rides another
+     * (A8), and multicast goes where AllowedIPs say, also by a /0 (F6). Without NAT. */
+    bool is_plain;
     bool routes_are_default; /* the union of the peers' AllowedIPs (minus route_exceptions) */
     struct prefix *routes;   /* else exactly these; none at all: it only carries others */
     size_t route_count;

@@ -33,11 +33,14 @@ static bool has_other(const struct trie *allowed_ips, const struct peer *peer,
     return false;
 }
 
-bool fellows_find(const struct trie *allowed_ips, const struct peer *peer,
-                  const struct address *address, struct peer **fellow)
+bool fellows_find(const struct node *node, const struct peer *peer, const struct address *address,
+                  struct peer **fellow)
 {
+    const struct trie *allowed_ips = &node->tunnel.allowed_ips;
     unsigned len_bits = 0;
     *fellow = NULL;
+    if (node_wanted(node)->tunnel.is_plain)
+        return false;
     struct peer *owner = address->family ? trie_match(allowed_ips, address, &len_bits) : NULL;
     if (!owner || is_default(allowed_ips, address, len_bits))
         return false;

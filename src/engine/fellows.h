@@ -5,13 +5,12 @@
 #ifndef ENGINE_FELLOWS_H
 #define ENGINE_FELLOWS_H
 
-#include "base/trie.h"
-#include "engine/hop.h"
+#include "engine/node.h"
 
-/* The peer's datagrams to this address are plaintext of its own tunnel, whose AllowedIPs are given.
- * *fellow: who carries them; NULL: itself, which leads nowhere. */
-bool fellows_find(const struct trie *allowed_ips, const struct peer *peer,
-                  const struct address *address, struct peer **fellow);
+/* The peer's datagrams to this address are plaintext of the node, its own tunnel. *fellow: who carries
+ * them; NULL: itself, which leads nowhere. */
+bool fellows_find(const struct node *node, const struct peer *peer, const struct address *address,
+                  struct peer **fellow);
 /* The peer's fellow and its fellows lead out of the tunnel: in no circle, in at most `levels` hops. */
 bool fellows_lead_out(const struct peer *peer, uint32_t levels);
 

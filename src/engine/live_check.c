@@ -91,7 +91,7 @@ static bool check_endpoint(struct live *live, const struct node *node, const str
     struct peer *fellow;
     char address[ADDRESS_TEXT_BYTES];
     if (!to->family || !is_news(node, peer) ||
-        fellows_find(&node->tunnel.allowed_ips, peer, to, &fellow))
+        fellows_find(node, peer, to, &fellow))
         return true;
     if (!trie_lookup(&carrier->tunnel.allowed_ips, to))
         return live_steps_refuse(live, node->name,
@@ -143,7 +143,7 @@ static bool rides_fellow(const struct node *node, const struct peer *peer)
     struct peer *fellow;
     const struct endpoint *to = hop_wanted_endpoint(hop_of(peer));
     return to->address.family &&
-           fellows_find(&node->tunnel.allowed_ips, peer, &to->address, &fellow);
+           fellows_find(node, peer, &to->address, &fellow);
 }
 
 /* Nobody rode another before, and only those that the change touches can from now on. */

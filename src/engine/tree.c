@@ -338,6 +338,8 @@ bool tree_is_out_of_scope(const struct tree *tree, const struct node *node,
     if (!address_is_multicast(address) && !address_is_link_local(address) &&
         !address_is_broadcast(address))
         return false;
+    if (node->configured->tunnel.is_plain)
+        return false;
     unsigned len_bits = 0;
     trie_match(&tree->routes.trie, address, &len_bits);
     return node->nat_is_on || len_bits <= 1; /* 0.0.0.0/1 and its twin count as /0 (A1) */

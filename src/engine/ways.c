@@ -8,7 +8,7 @@ struct node *ways_carrier_for(const struct peer *peer, const struct address *add
                               struct peer **fellow)
 {
     struct node *node = node_of(peer);
-    return fellows_find(&node->tunnel.allowed_ips, peer, address, fellow) ? node : node->carrier;
+    return fellows_find(node, peer, address, fellow) ? node : node->carrier;
 }
 
 /* Of the literal endpoint's peer; a circle ends where it has been counted too often. */
@@ -19,7 +19,7 @@ static uint32_t count_levels(const struct node *node, const struct peer *peer)
         const struct endpoint *endpoint = hop_wanted_endpoint(hop_of(peer));
         struct peer *fellow = NULL;
         if (!endpoint->address.family ||
-            !fellows_find(&node->tunnel.allowed_ips, peer, &endpoint->address, &fellow) || !fellow)
+            !fellows_find(node, peer, &endpoint->address, &fellow) || !fellow)
             break;
         peer = fellow;
     }

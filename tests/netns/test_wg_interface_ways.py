@@ -9,7 +9,8 @@ import tap
 from lab import wait_until
 from peers import Interface, Key, WireguardGo, at, hopwire_binary, is_dead
 from scene import main, scene
-from world import CLIENT, CLIENT6, ENTRY, ENTRY6, ENTRY_INNER, ENTRY_INNER6, wait_reachable
+from world import (CLIENT, CLIENT6, ENTRY, ENTRY6, ENTRY_INNER, ENTRY_INNER6, EXIT,
+                   wait_reachable)
 
 RELAY, RELAY6 = "10.64.0.1", "fc00:bbbb::1"
 PORT = 51820
@@ -234,6 +235,46 @@ def what_is_larger_than_the_way_arrives_in_pieces():
             for address, head in ((RELAY, 28), (RELAY6, 48)):
                 tap.check(client.ping(address, "-M", "do", "-s", mtu - head, count=3, wait=3),
                           f"{mtu} bytes to {address} by {endpoint}")
+    pair.down()
+
+
+@tap.test
+def F6_multicast_goes_where_AllowedIPs_say():
+    pair, client, entry = Pair(), scene.client, scene.world.entry
+    wait_reachable(client, RELAY)
+    pair.set(client, "peer", "PEER", "allowed-ips", "0.0.0.0/0,::/0")
+    client.ip("link", "set", "wg0", "multicast", "on")
+    client.route("224.0.0.0/4", "dev", "wg0")
+    seen = entry.capture("wg0")
+    client.ping("224.0.0.5", "-I", ENTRY_INNER, wait=1)
+    client.ping("ff02::5%wg0", "-I", ENTRY_INNER6, wait=1)
+    wait_until(lambda: {"224.0.0.5", "ff02::5"} <= {p.dst for p in seen.so_far()}, 5,
+               "the entry to get both")
+    seen.stop()
+    pair.down()
+
+
+@tap.test
+def A8_the_host_alone_decides_how_datagrams_leave():
+    pair, client, exit = Pair(), scene.client, scene.world.exit
+    far = Interface("wg0", Key(), ("10.70.0.1/24",), port=PORT)
+    far.peer(pair.keys[0], [ENTRY_INNER + "/32"])
+    relay = WireguardGo(exit, far, hopwire_binary())
+    exit.route(ENTRY_INNER + "/32", "dev", "wg0")
+    pair.set(client, "peer", "PEER", "allowed-ips", f"{RELAY}/32,{EXIT}/32")
+    pair.set(client, "peer", far.key.public, "allowed-ips", "10.70.0.1/32", "endpoint", at(EXIT))
+    client.route("10.70.0.1/32", "dev", "wg0")
+    uplink = client.capture("uplink")
+    wait_reachable(client, "10.70.0.1")
+    tap.equal({p.dst for p in uplink.stop() if p.src == CLIENT and p.protocol == 17}, {EXIT},
+              "straight, though the exit is in the entry's AllowedIPs")
+    client.route(EXIT + "/32", "dev", "wg0", "src", ENTRY_INNER)
+    uplink = client.capture("uplink")
+    client.ping("10.70.0.1", wait=1)
+    wait_until(lambda: ENTRY in {p.dst for p in uplink.so_far()}, 5, "the route to be followed")
+    uplink.stop()
+    client.ip("route", "del", EXIT + "/32", "dev", "wg0")
+    relay.down()
     pair.down()
 
 
