@@ -30,6 +30,7 @@ struct name {
     uint32_t tunnel;
     uint32_t peer;
     uint32_t generation; /* of the peer: once it is another's, the name is nobody's */
+    uint32_t carrier_generation; /* in another carrier it is asked anew, in that one (G1); 0: a root */
     uint16_t port;
     duration_ns retry_ns;
     bool is_asking;
@@ -216,19 +217,38 @@ static void done(void *context, const struct address *answer, size_t answer_coun
     choose(name, &peer, is_at_one(name, &peer) && !is_of_use);
 }
 
+/* The engine's number; -1: a root. */
+static int carrier_of(const struct engine *engine, uint32_t tunnel)
+{
+    struct status_tunnel status;
+    status_read_tunnel(engine, tunnel, &status);
+    return status.carrier;
+}
+
+static uint32_t carrier_generation_of(const struct engine *engine, uint32_t tunnel)
+{
+    int carrier = carrier_of(engine, tunnel);
+    return carrier < 0 ? 0 : engine_tunnel_generation(engine, (uint32_t)carrier);
+}
+
 /* 0, also when it is asked again later; -EPERM, -EINVAL: it would never be answered. */
 static int ask(struct name *name, struct text *why)
 {
     const struct names_options *options = &name->names->options;
     int carrier = options->network->tunnels[name->place].carrier, result;
-    if (name->is_asking || is_gone(name))
+    int inside_of = carrier_of(options->engine, name->tunnel);
+    bool is_described = (carrier == TUNNEL_NO_CARRIER) == (inside_of < 0);
+    if (name->is_asking || is_gone(name) || !is_described)
         return 0;
     if (carrier == TUNNEL_NO_CARRIER) {
         result = resolve_start(name->names->resolver, name->text, done, name, why);
     } else {
         const struct tunnel_description *from = &options->network->tunnels[carrier];
-        struct resolve_inside inside = {.engine = options->engine, .tunnel = (uint32_t)carrier,
-                                        .servers = from->dns, .server_count = from->dns_count};
+        struct resolve_inside inside = {
+            .engine = options->engine,
+            .tunnel = (uint32_t)inside_of,
+            .servers = from->dns,
+            .server_count = from->dns_count};
         result = resolve_start_inside(name->names->resolver, &inside, name->text, done, name, why);
     }
     if (result == 0) {
@@ -321,6 +341,7 @@ static bool is_of(const struct name *name, const struct described *at)
 {
     const struct peer_description *peer = described_peer(at);
     return name->tunnel == (uint32_t)at->tunnel && name->generation == generation_of(at) &&
+           name->carrier_generation == carrier_generation_of(at->engine, name->tunnel) &&
            name->port == peer->endpoint.port && strcmp(name->text, peer->endpoint_name) == 0;
 }
 
@@ -333,7 +354,10 @@ static struct name *make_name(struct names *names, const struct described *at)
         return NULL;
     *name = (struct name){.names = names, .text = strdup(peer->endpoint_name),
                           .tunnel = (uint32_t)at->tunnel, .peer = (uint32_t)at->peer,
-                          .generation = generation_of(at), .port = peer->endpoint.port};
+                          .generation = generation_of(at),
+                          .carrier_generation =
+                              carrier_generation_of(at->engine, (uint32_t)at->tunnel),
+                          .port = peer->endpoint.port};
     if (!name->text) {
         free(name);
         return NULL;

@@ -2,6 +2,8 @@
 """RULES I2, I3, I7, F4: tunnels come, go and move in a reload, and the others keep all they have."""
 
 import tap
+from hidden_name import NAME, NAMED, NameServer, expect_no_query, resolver_is_mute
+from lab import wait_until
 from peers import Key, at, sections
 from reloading import Pings, reload, said, sessions, up, with_parts
 from scene import main, scene
@@ -130,6 +132,43 @@ def I2_a_tree_gets_deeper_and_flat_again():
             reload(hopwire, sections(*parts[:3]))
     tap.equal(sessions(hopwire), before, "the entry's session")
     pings.stop()
+
+@tap.test
+def G1_a_carried_name_is_asked_inside_its_carrier_when_numbers_have_moved():
+    """The first root goes, so that the carrier is described first and has another number; then its
+    passenger's endpoint becomes a name."""
+    client, server = scene.client, NameServer(EXIT)
+    zero = [("Tunnel zero", {"PrivateKey": Key().private, "Address": "10.88.0.1/32", "Routes": "none"}),
+            ("Peer", {"PublicKey": Key().public, "AllowedIPs": "10.99.0.0/16"})]
+    dns = {"entry": NAMED["entry"]}
+    parts = scene.world.client_parts(**dns)
+    hopwire = scene.up(text=sections(parts[0], *zero, *parts[1:]))
+    wait_reachable(client, OFFICE)
+    uplink = client.capture("uplink")
+    reload(hopwire, sections(*parts))
+    wait_reachable(client, OFFICE)
+    tap.equal(names(hopwire), ["entry", "office"], "the tunnels")
+    reload(hopwire, scene.world.client_text(**NAMED))
+    wait_until(lambda: f"query[A] {NAME} from " in server.text(), what="the question")
+    wait_reachable(client, OFFICE)
+    expect_no_query(uplink)
+    server.stop()
+
+
+@tap.test
+def G1_a_name_that_nobody_answers_is_not_asked_outside_once_its_tunnel_is_carried():
+    client = scene.client
+    resolver_is_mute()  # nobody listens there
+    dns = {"entry": NAMED["entry"]}
+    roots = scene.world.client_text(**dns, office={"Via": None}, office_peer=NAMED["office_peer"])
+    hopwire = scene.up(text=roots)
+    server = NameServer(EXIT)
+    reload(hopwire, scene.world.client_text(**NAMED))
+    uplink = client.capture("uplink")
+    wait_reachable(client, OFFICE)
+    tap.contains(server.text(), f"query[A] {NAME} from ", "the question inside")
+    expect_no_query(uplink)
+    server.stop()
 
 
 if __name__ == "__main__":
