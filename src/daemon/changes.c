@@ -104,17 +104,20 @@ static void follow(struct daemon *daemon, const struct changes *changes)
 /* A number may be any that was free, or the next ones. */
 static bool reserve_ways(struct daemon *daemon, const struct changes *changes)
 {
-    size_t more = 0;
+    const struct engine *engine = network_engine(daemon->network);
+    size_t count = 0;
+    for (int i = -1; (i = engine_next_tunnel(engine, i)) >= 0;)
+        count = (size_t)i + 1 > count ? (size_t)i + 1 : count;
     for (size_t i = 0; i < changes->count; i++)
-        more += changes->list[i].kind == CHANGE_TUNNEL_ADD;
-    if (more == 0)
+        count += changes->list[i].kind == CHANGE_TUNNEL_ADD;
+    if (count <= daemon->way_count)
         return true;
-    struct root_way *ways = realloc(daemon->ways, (daemon->way_count + more) * sizeof(*ways));
+    struct root_way *ways = realloc(daemon->ways, count * sizeof(*ways));
     if (!ways)
         return false;
-    memset(ways + daemon->way_count, 0, more * sizeof(*ways));
+    memset(ways + daemon->way_count, 0, (count - daemon->way_count) * sizeof(*ways));
     daemon->ways = ways;
-    daemon->way_count += more;
+    daemon->way_count = count;
     return true;
 }
 

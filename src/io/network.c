@@ -201,11 +201,16 @@ void network_remove_root(struct network *network, uint32_t tunnel)
 
 bool network_reserve(struct network *network, size_t more)
 {
-    size_t count = network->tunnel_count + more;
+    size_t count = more;
+    for (int i = -1; (i = engine_next_tunnel(network->engine, i)) >= 0;)
+        count = (size_t)i + 1 + more > count ? (size_t)i + 1 + more : count;
+    if (count <= network->tunnel_count)
+        return true;
     struct root **roots = realloc(network->roots, (count + 1) * sizeof(*roots));
     if (!roots)
         return false;
-    memset(roots + network->tunnel_count, 0, (more + 1) * sizeof(*roots));
+    memset(roots + network->tunnel_count, 0,
+           (count + 1 - network->tunnel_count) * sizeof(*roots));
     network->roots = roots;
     network->tunnel_count = count;
     return true;
