@@ -44,8 +44,10 @@ struct plain_interface {
 static void log_event(void *context, enum log_level level, const char *line)
 {
     struct plain_interface *plain = context;
-    if (!plain->options->is_silent && level <= plain->options->least)
-        log_line(&plain->log, level, line);
+    if (plain->options->is_silent || level > plain->options->least)
+        return;
+    log_line(&plain->log, level, line);
+    loop_set_timer(&plain->log_timer, instant_add(loop_now(), LOG_NS));
 }
 
 static void log_warning(void *context, const char *line)
@@ -125,7 +127,8 @@ static void retry_log(void *context, instant_ns now)
 {
     struct plain_interface *plain = context;
     log_retry(&plain->log);
-    loop_set_timer(&plain->log_timer, instant_add(now, LOG_NS));
+    if (plain->log.untold || plain->log.repeats) /* an idle interface wakes nobody */
+        loop_set_timer(&plain->log_timer, instant_add(now, LOG_NS));
 }
 
 static int apply(void *context, const struct changes *changes)

@@ -5,7 +5,7 @@ import os
 import signal
 
 import tap
-from lab import wait_until
+from lab import HERE, wait_until
 from peers import Key, at, hopwire_binary, is_dead, sections
 from scene import main, scene
 from world import (CLIENT, ENTRY, ENTRY6, ENTRY_INNER, ENTRY_INNER6, WORLD, WORLD6, EVERYTHING,
@@ -91,6 +91,8 @@ def quick(what, path=None):
     directory = os.path.join(client().dir, "bin")
     os.makedirs(directory, exist_ok=True)
     client().write("bin/ip", IP, 0o755)
+    if os.path.exists("/sys/module/wireguard"):
+        client().write("mounts", "mount -t tmpfs tmpfs /sys/module\n")
     return client().run("wg-quick", what, path or os.path.join(client().dir, NAME + ".conf"),
                         env={"WG_QUICK_USERSPACE_IMPLEMENTATION": hopwire_binary(),
                              "PATH": directory + ":" + os.environ["PATH"]})
@@ -332,6 +334,24 @@ def TRAP_30_the_MTU_is_followed():
         client().ip("link", "set", NAME, "mtu", mtu)
         size = min(mtu, 1420) - 28
         tap.check(client().ping(RELAY, "-M", "do", "-s", size, wait=3), f"{size} + 28 at MTU {mtu}")
+    end()
+
+
+@tap.test
+def TRAP_31_without_IPv6_in_the_kernel_IPv4_alone():
+    result = client().run("python3", os.path.join(HERE, "without_ipv6.py"), hopwire_binary(), NAME,
+                          check=False)
+    if result.returncode == 77:
+        raise tap.Skip("no filter of system calls here")
+    tap.equal((result.returncode, result.stderr), (0, ""), "it starts")
+    configure(ListenPort=40000)
+    set_up(client())
+    wait_reachable(client(), RELAY)
+    tap.check(client().ping(RELAY6, wait=3), "inside the tunnel there is IPv6")
+    wg("set", NAME, "peer", scene.world.keys["entry"].public, "endpoint", at(ENTRY6))
+    tap.check(not client().ping(RELAY, wait=1), "no way to an IPv6 endpoint")
+    wg("set", NAME, "peer", scene.world.keys["entry"].public, "endpoint", at(ENTRY))
+    tap.check(client().ping(RELAY, wait=6), "and back")
     end()
 
 
