@@ -10,6 +10,7 @@
 
 #include "cli/command.h"
 #include "config/keyword.h"
+#include "config/value.h"
 #include "crypto/aead.h"
 #include "io/io_memory.h"
 
@@ -109,6 +110,13 @@ static bool is_for_wg_quick(void)
     return is_set;
 }
 
+/* Interfaces are numbered, commands are not: a word of letters may be a slip, which makes nothing. */
+static bool is_slip(const char *name)
+{
+    size_t len = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_");
+    return (len && !name[len] && len < INTERFACE_NAME_BYTES) || nearest_command(name);
+}
+
 static bool is_help(const char *argument)
 {
     return strcmp(argument, "--help") == 0 || strcmp(argument, "-h") == 0;
@@ -142,16 +150,14 @@ int main(int argc, char **argv)
         if (strcmp(name, commands[i].name) == 0)
             return finish(commands[i].run(argc - 1, argv + 1));
     }
-    const char *nearest = argc > 1 && !is_for_wg_quick() ? nearest_command(name) : NULL;
-    if ((argc == 2 && !nearest) || (argc > 1 && *name == '-'))
+    bool is_interface = argc == 2 && (is_for_wg_quick() || !is_slip(name));
+    if (is_interface || (argc > 1 && *name == '-'))
         return finish(interface_main(argc, argv));
-    if (nearest && argc == 2)
-        fprintf(stderr, "hopwire: %.100s: no such command; the nearest is %s; for an interface of "
-                        "that name write -- before it\n\n", name, nearest);
-    else if (nearest)
-        fprintf(stderr, "hopwire: %.100s: no such command; the nearest is %s\n\n", name, nearest);
-    else if (argc > 1)
-        fprintf(stderr, "hopwire: %.100s: no such command\n\n", name);
+    const char *nearest = nearest_command(name);
+    if (argc > 1)
+        fprintf(stderr, "hopwire: %.100s: no such command%s%s%s\n\n", name,
+                nearest ? "; the nearest is " : "", nearest ? nearest : "",
+                argc == 2 ? "; for an interface of that name write -- before it" : "");
     print_help(stderr);
     return COMMAND_USAGE;
 }
