@@ -114,6 +114,10 @@ class Resolved:
             file.write("systemd-resolve:x:996:\n")
         os.remove(place(etc, ""))
         os.symlink("/run/systemd/resolve/stub-resolv.conf", os.path.join(etc, "resolv.conf"))
+        # What it asks the links, by default, differs between Debian's releases.
+        os.makedirs(os.path.join(etc, "systemd/resolved.conf.d"))
+        with open(os.path.join(etc, "systemd/resolved.conf.d/links.conf"), "w") as file:
+            file.write("[Resolve]\nLLMNR=yes\nMulticastDNS=yes\n")
         client.run("mkdir", "-p", "/run/dbus", "/run/systemd/resolve")
         if client.run("chown", "996:996", "/run/systemd/resolve", check=False).returncode != 0:
             raise tap.Skip("systemd-resolved needs a user of its own, and there is only one here")
