@@ -71,23 +71,22 @@ def I2_what_wg_set_and_what_roamed_stay():
 
 @tap.test
 def I2_a_peer_that_roamed_stays_where_it_is():
-    scene.world.renew_relays("hopwire")  # a newer wireguard-go keeps to the address of before
+    scene.world.renew_relays("hopwire")  # the family changes
     hopwire = up()
-    client, entry = scene.client, scene.world.entry
-    entry.address("public", "198.51.100.11/24")
-    client.run("wg", "set", "hop0", "peer", scene.world.keys["entry"].public, "endpoint",
-               at("198.51.100.11"))
+    client, key = scene.client, scene.world.keys["entry"].public
+    client.run("wg", "set", "hop0", "peer", key, "endpoint", at(ENTRY6))
     wait_reachable(client, OFFICE)
+    reload(hopwire, with_parts(stranger()))
+    tap.equal(peers(hopwire)["entry", key]["endpoint"], at(ENTRY6), "the endpoint, whose text stays")
+    wait_reachable(client, OFFICE)
+    scene.world.entry.address("public", "198.51.100.11/24")
     try:
-        reload(hopwire, with_parts(stranger()))
-        endpoint = peers(hopwire)["entry", scene.world.keys["entry"].public]["endpoint"]
-        tap.equal(endpoint, at("198.51.100.11"), "the endpoint, whose text stays")
-        reload(hopwire, scene.world.client_text(entry_peer={"Endpoint": at(ENTRY6)}))
-        endpoint = peers(hopwire)["entry", scene.world.keys["entry"].public]["endpoint"]
-        tap.equal(endpoint, at(ENTRY6), "the endpoint, whose text changed")
+        reload(hopwire, scene.world.client_text(entry_peer={"Endpoint": at("198.51.100.11")}))
+        # Whose answers may come from either of the relay's addresses of the family.
+        tap.contains(peers(hopwire)["entry", key]["endpoint"], "198.51.100.1", "the text's address")
         wait_reachable(client, OFFICE)
     finally:
-        entry.ip("address", "del", "198.51.100.11/24", "dev", "public")
+        scene.world.entry.ip("address", "del", "198.51.100.11/24", "dev", "public")
         scene.world.renew_relays()
 
 
