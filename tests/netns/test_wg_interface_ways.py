@@ -200,26 +200,26 @@ def TRAP_31_a_port_that_is_taken_is_refused_and_the_old_one_stays():
 @tap.test
 def long_requests_and_answers_are_whole():
     client = scene.client
-    client.run(hopwire_binary(), "many")
+    client.run(hopwire_binary(), "many0")
     lines = ["[Interface]", "PrivateKey = " + Key().private, "[Peer]",
              "PublicKey = " + Key().public]
     lines += [f"AllowedIPs = {a}.{b}.0.0/16, {a:x}::{b:x}/128"
               for a in range(1, 101) for b in range(256)]
-    client.run("wg", "setconf", "many", client.write("many.wg", "\n".join(lines) + "\n"))
-    shown = client.run("wg", "show", "many", "allowed-ips").stdout.split()
+    client.run("wg", "setconf", "many0", client.write("many.wg", "\n".join(lines) + "\n"))
+    shown = client.run("wg", "show", "many0", "allowed-ips").stdout.split()
     tap.equal(len(shown), 1 + 2 * 100 * 256, "AllowedIPs of one peer")
     lines = ["[Interface]", "PrivateKey = " + Key().private]
     for a in range(1, 41):
         lines += ["[Peer]", "PublicKey = " + Key().public]
         lines += [f"AllowedIPs = {a}.{b}.0.0/16" for b in range(52)]
-    client.run("wg", "setconf", "many", client.write("many.wg", "\n".join(lines) + "\n"))
-    shown = client.run("wg", "show", "many", "allowed-ips").stdout.splitlines()
+    client.run("wg", "setconf", "many0", client.write("many.wg", "\n".join(lines) + "\n"))
+    shown = client.run("wg", "show", "many0", "allowed-ips").stdout.splitlines()
     tap.equal([len(line.split()) for line in shown], [53] * 40, "of forty")
-    first = client.run("wg", "showconf", "many").stdout
-    client.run("wg", "setconf", "many", client.write("many.wg", first))
-    tap.equal(client.run("wg", "showconf", "many").stdout, first, "showconf round-trips")
+    first = client.run("wg", "showconf", "many0").stdout
+    client.run("wg", "setconf", "many0", client.write("many.wg", first))
+    tap.equal(client.run("wg", "showconf", "many0").stdout, first, "showconf round-trips")
     tap.check(client.run("wg", "show", "nobody", check=False).returncode != 0, "no such interface")
-    client.ip("link", "del", "dev", "many")
+    client.ip("link", "del", "dev", "many0")
     wait_until(lambda: not os.listdir(client.run_path("wireguard")), 5, "its end")
 
 
