@@ -4,7 +4,7 @@
 import tap
 from hidden_name import NAME, NAMED, NameServer, expect_no_query, resolver_is_mute
 from lab import wait_until
-from peers import Key, at, sections
+from peers import Interface, Key, WireguardGo, at, sections
 from reloading import Pings, reload, said, sessions, up, with_parts
 from scene import main, scene
 from world import EXIT, OFFICE, OFFICE_NET, OFFICE_NET6, WORLD, wait_reachable
@@ -120,19 +120,26 @@ def I2_a_tree_gets_deeper_and_flat_again():
     hopwire = scene.up(text=sections(*parts[:3]))
     wait_reachable(client, WORLD)
     pings, before = Pings(WORLD), sessions(hopwire)
-    with ThirdKey():
-        for turn in range(2):
-            reload(hopwire, with_parts())
-            wait_reachable(client, OFFICE)
-            # Two hops become three: the third one rides the office's, whose exit is its own relay.
-            reload(hopwire, with_parts(*third(Via="office"), office_peer={"AllowedIPs": [
-                OFFICE_NET, OFFICE_NET6, EXIT + "/32"]}))
-            # A newer wireguard-go loses a handshake or two at each hop, 5 s each (TRAPS 40).
-            wait_reachable(client, "10.20.0.90", timeout=60)
-            client.run("ping", "-n", "-c", "3", "-i", "0.1", "-s", "1200", "10.20.0.90")
-            reload(hopwire, sections(*parts[:3]))
+    # The third hop's relay has a socket of its own, on the exit.
+    own, theirs = Key(), Key()
+    relay = WireguardGo(scene.world.exit, Interface("wg3", theirs, ["10.71.0.1/24"],
+                                                    port=51823).peer(own, "10.71.0.9/32"))
+    deepest = [("Tunnel third", {"Via": "office", "PrivateKey": own.private,
+                                 "Address": "10.71.0.9/32"}),
+               ("Peer", {"PublicKey": theirs.public, "Endpoint": at(EXIT, 51823),
+                         "AllowedIPs": "10.71.0.0/24"})]
+    for turn in range(2):
+        reload(hopwire, with_parts())
+        wait_reachable(client, OFFICE)
+        reload(hopwire, with_parts(*deepest, office_peer={"AllowedIPs": [
+            OFFICE_NET, OFFICE_NET6, EXIT + "/32"]}))
+        wait_reachable(client, "10.71.0.1")
+        client.run("ping", "-n", "-c", "3", "-i", "0.1", "-s", "1200", "10.71.0.1")
+        reload(hopwire, sections(*parts[:3]))
+    relay.process.stop()
     tap.equal(sessions(hopwire), before, "the entry's session")
     pings.stop()
+
 
 @tap.test
 def G1_a_carried_name_is_asked_inside_its_carrier_when_numbers_have_moved():
