@@ -34,11 +34,6 @@ static const char *const kind_names[HOOK_KINDS] = {
     [HOOK_POST_DOWN] = "PostDown",
 };
 
-bool hooks_are_wanted(const struct config *config)
-{
-    return config->hook_count > 0 || config->saves_itself;
-}
-
 bool hooks_copy(struct hooks *hooks, const struct config *config)
 {
     const char *file = config->hook_count ? config->hooks[0].place.file : "";
@@ -196,6 +191,15 @@ bool hooks_run(const struct hooks *hooks, enum config_hook_kind kind, int alive,
 static int record_path(const char *network, char path[STATE_PATH_BYTES], struct text *why)
 {
     return state_path(network, ".hooks", path, why);
+}
+
+bool hooks_are_wanted(const struct config *config)
+{
+    char path[STATE_PATH_BYTES], unheard[256];
+    struct text silent;
+    text_init(&silent, unheard, sizeof(unheard));
+    return config->hook_count > 0 || config->saves_itself ||
+           (record_path(config->name, path, &silent) == 0 && access(path, F_OK) == 0);
 }
 
 static char *print_record(const struct hooks *hooks)

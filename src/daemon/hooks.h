@@ -16,6 +16,7 @@ struct hooks {
     char *saved; /* the file that is written back after PreDown (SaveConfig); NULL: none */
 };
 
+/* There are some, or a run of the network's before this one has left some. */
 bool hooks_are_wanted(const struct config *config);
 /* False: no memory; nothing is left to wipe. */
 bool hooks_copy(struct hooks *hooks, const struct config *config);

@@ -13,6 +13,7 @@
 #include "base/bytes.h"
 #include "config/config_data.h"
 #include "config/saved.h"
+#include "daemon/uapi.h"
 #include "host/control_client.h"
 #include "io/io_memory.h"
 
@@ -110,7 +111,7 @@ int saving_write(const char *file, const char *wg_name, struct text *why)
     struct text unheard;
     size_t answer_bytes = 0;
     text_init(&unheard, reason, sizeof(reason));
-    snprintf(socket, sizeof(socket), "/var/run/wireguard/%.15s.sock", wg_name);
+    snprintf(socket, sizeof(socket), UAPI_DIRECTORY "/%.15s.sock", wg_name);
     int result = control_client_ask(socket, "get=1\n", -1, ANSWER_TIMEOUT_MS, &answer, &answer_bytes,
                                     &unheard);
     if (result == -ENOENT || result == -ECONNREFUSED) {

@@ -223,6 +223,21 @@ def I1_a_kill_switch_of_hooks_knows_our_mark():
     hopwire.down()
 
 
+@tap.test
+def I1_a_file_without_hooks_ends_those_of_the_run_before_it():
+    for options in ([], ["--replace"]):
+        hopwire, _ = up(network_text(*all_kinds()))
+        if not options:
+            hopwire.kill()
+        before = story()
+        up(scene.world.client_text(), *options)
+        words = [word.split()[0] for word in story()[len(before):]]
+        tap.equal(words, ["PreDown1", "PreDown2", "PostDown1", "PostDown2"], f"with {options}")
+        tap.check(not os.path.exists(record()), "nothing is kept of them")
+        wait_reachable(scene.client, OFFICE)
+        hopwire.down()
+
+
 def saved_parts(*lines):
     """A plain file of the entry's, which `down` writes back."""
     forget()
