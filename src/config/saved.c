@@ -127,13 +127,19 @@ static bool gather_sections(struct saver *saver, const char *old)
     return true;
 }
 
+/* The line's comment, if it has one, as a line of its own. */
+static void copy_comment(struct saver *saver, const struct line *line)
+{
+    const char *comment = memchr(line->bytes, '#', line->len);
+    if (comment)
+        text_append(saver->text, "%.*s\n", (int)(line->bytes + line->len - comment), comment);
+}
+
 static void copy_comments(struct saver *saver, const char *from, const char *end)
 {
     struct line line;
-    while (from < end && next_line(&from, &line)) {
-        if (is_comment(&line))
-            text_append(saver->text, "%.*s\n", (int)line.len, line.bytes);
-    }
+    while (from < end && next_line(&from, &line))
+        copy_comment(saver, &line);
 }
 
 /* ---- the answer ---- */
@@ -243,33 +249,55 @@ static bool has_mark(const char *old)
     return false;
 }
 
-/* Comments and empty lines stay with what follows them; those before a [Peer] are its own. */
+/* Comments and empty lines that nothing of [Interface] follows; those directly before a [Peer] are its
+ * own. */
+static void write_rest(struct saver *saver, const char *held, const char *end)
+{
+    while (held && end > held && strchr(" \t\r\v\f\n", end[-1]))
+        end--;
+    if (held && end > held)
+        text_append(saver->text, "%.*s\n", (int)(end - held), held);
+}
+
+static void write_setting(struct saver *saver, const struct line *line)
+{
+    if (is_of_wg(line))
+        copy_comment(saver, line);
+    else
+        text_append(saver->text, "%.*s\n", (int)line->len, line->bytes);
+}
+
+/* All but the peers. */
 static bool write_interface(struct saver *saver, const char *old)
 {
     bool is_peer = false, is_written = false, is_well = true, with_mark = has_mark(old);
-    const char *held = NULL;
+    const char *held = NULL, *comments = NULL; /* what waits for the next line, and its last comments */
     struct line line;
     for (const char *at = old; is_well && next_line(&at, &line);) {
-        bool is_blank = is_comment(&line) || (size_t)(skip_blanks(line.bytes) - line.bytes) >=
-                                                 line.len;
-        if (is_any_header(&line))
+        bool is_empty = (size_t)(skip_blanks(line.bytes) - line.bytes) >= line.len;
+        bool is_head = is_any_header(&line), was_peer = is_peer;
+        if (is_head)
             is_peer = is_header(&line, "Peer");
-        if (is_blank && !held)
-            held = line.bytes;
-        if (is_blank || is_peer) {
-            held = is_peer ? NULL : held;
+        if (is_empty || is_comment(&line)) {
+            held = held ? held : line.bytes;
+            comments = is_empty ? NULL : comments ? comments : line.bytes;
             continue;
         }
-        if (held)
+        if (is_peer && !was_peer)
+            write_rest(saver, held, comments ? comments : line.bytes);
+        else if (!is_peer && held)
             text_append(saver->text, "%.*s", (int)(line.bytes - held), held);
-        held = NULL;
-        bool is_head = is_any_header(&line);
-        if (!is_of_wg(&line) && !(is_head && is_written))
-            text_append(saver->text, "%.*s\n", (int)line.len, line.bytes);
+        held = comments = NULL;
+        if (is_peer)
+            continue;
+        if (!is_head || !is_written)
+            write_setting(saver, &line);
         if (is_head && !is_written)
             is_well = write_device(saver, with_mark);
         is_written |= is_head;
     }
+    if (!is_peer)
+        write_rest(saver, held, old + strlen(old));
     return is_well && is_written;
 }
 

@@ -97,6 +97,18 @@ static void test_I1_what_has_not_changed_is_written_as_it_was_but_for_order(void
            "AllowedIPs = 10.8.0.3/32\n");
 }
 
+static void test_I1_no_comment_is_lost(void)
+{
+    expect("[Interface]\nPrivateKey = " ONES " # of the office\nMTU = 1300\n# PostUp = true\n\n"
+           "# kept\n\n# Client: phone\n[Peer]\nPublicKey = " TWOS " # the old one\n"
+           "# by night\n\n# Client: gone\n[Peer]\nPublicKey = " THREES "\n",
+           "private_key=" HEX("01") "\npublic_key=" HEX("02") "\nerrno=0\n\n",
+           "[Interface]\nPrivateKey = " ONES "\n# of the office\nMTU = 1300\n# PostUp = true\n\n"
+           "# kept\n\n# Client: phone\n[Peer]\n# the old one\n# by night\nPublicKey = " TWOS "\n");
+    expect("[Interface]\nMTU = 1300\n\n# the end\n\n", "errno=0\n\n",
+           "[Interface]\nMTU = 1300\n\n# the end\n");
+}
+
 static void test_I1_a_mark_stays_where_the_file_has_one(void)
 {
     expect("[interface]\nfwmark=0x1\n[ Peer ]\npublickey=" TWOS "\n[Interface]\nMTU = 1300",
@@ -120,6 +132,7 @@ int main(int argc, char **argv)
 {
     TAP_RUN(argc, argv, test_I1_a_file_keeps_what_is_not_wgs);
     TAP_RUN(argc, argv, test_I1_what_has_not_changed_is_written_as_it_was_but_for_order);
+    TAP_RUN(argc, argv, test_I1_no_comment_is_lost);
     TAP_RUN(argc, argv, test_I1_a_mark_stays_where_the_file_has_one);
     TAP_RUN(argc, argv, test_I1_what_is_no_answer_writes_nothing);
     return tap_done();
