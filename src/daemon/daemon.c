@@ -378,7 +378,12 @@ static int start_alone(struct daemon *daemon)
 
 static int start(struct daemon *daemon)
 {
-    int result = own_hooks_pre_up(daemon);
+    /* Also before the running network's PreDown and PostDown, not only under the lock. */
+    int result = daemon->replaces ? replace_check(daemon->config, daemon->options->aead_backend,
+                                                  &daemon->why)
+                                  : 0;
+    if (result == 0)
+        result = own_hooks_pre_up(daemon);
     if (result == 0)
         result = start_alone(daemon);
     if (result == 0)

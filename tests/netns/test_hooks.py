@@ -224,6 +224,30 @@ def I1_a_kill_switch_of_hooks_knows_our_mark():
 
 
 @tap.test
+def I1_a_replacement_that_is_refused_runs_none():
+    hopwire, _ = up(network_text(*all_kinds("old")))
+    holder = scene.client.start("python3", "-c", "import socket, time\n"
+                                "taken = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)\n"
+                                "taken.bind(('::', 4999)); print('bound', flush=True)\n"
+                                "time.sleep(60)", name="holder")
+    holder.wait_output("bound")
+    before = story()
+    path = hopwire.write(network_text(*all_kinds("new"), entry={"ListenPort": 4999}), "other")
+    with open(path) as file:
+        text = file.read()
+    with open(story_path(), "w") as file:
+        file.write("".join(line + "\n" for line in before))
+    result = hopwire.command("up", "--replace", hopwire.write(text), check=False)
+    tap.equal(result.returncode, 1, f"the exit status ({result.stderr})")
+    tap.equal(story(), before, "no hook ran")
+    tap.check(os.path.exists(record()), "those of the running network's end are kept")
+    holder.stop()
+    hopwire.down()
+    tap.equal([word.split()[0] for word in story()[len(before):]],
+              [f"{kind}old{number}" for kind in KINDS[2:] for number in "12"], "and run at its end")
+
+
+@tap.test
 def I1_a_file_without_hooks_ends_those_of_the_run_before_it():
     for options in ([], ["--replace"]):
         hopwire, _ = up(network_text(*all_kinds()))
