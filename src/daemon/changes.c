@@ -26,7 +26,9 @@ static int check_mark(const struct daemon *daemon, const struct change *change, 
     struct status_tunnel status;
     uint32_t mark = change->description->fwmark;
     status_read_tunnel(network_engine(daemon->network), (uint32_t)tunnel, &status);
-    if (mark && status.carrier >= 0) {
+    bool is_carried = change->fields & CHANGE_CARRIER ? change->carrier != NULL
+                                                      : status.carrier >= 0;
+    if (mark && is_carried) {
         text_append(why, "%s: a carried tunnel has no socket to mark", change->tunnel);
         return -EOPNOTSUPP;
     }
@@ -97,7 +99,7 @@ static void follow(struct daemon *daemon, const struct changes *changes)
     /* A name that is no more may not move its peer. */
     is_urgent |= has_field(changes, CHANGE_PEER_SET, CHANGE_ENDPOINT);
     settle_configured(daemon, is_concerned, is_urgent);
-    if (moves_ports(changes))
+    if (moves_ports(changes) && settle_describe(daemon))
         reserve_ports(daemon);
 }
 

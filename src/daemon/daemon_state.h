@@ -46,6 +46,7 @@ struct daemon {
     size_t path_count;
     struct arena described;                 /* of that; empty: it is still as it was read */
     bool is_description_old;                /* the engine has another one by now */
+    bool is_unfollowed; /* those who look after endpoints have not heard of it */
     struct network_description description; /* the config's, with what the host adds */
 
     struct netlink netlink;

@@ -17,6 +17,7 @@
 #include "config/recording.h"
 #include "daemon/changes.h"
 #include "daemon/interface.h"
+#include "daemon/restore.h"
 #include "daemon/settle.h"
 #include "daemon/system_dns.h"
 #include "daemon/wg_sockets.h"
@@ -115,7 +116,10 @@ static bool is_same_dns(const struct config *before, const struct config *after)
 static bool find_difference(struct reload *reload)
 {
     struct daemon *daemon = reload->daemon;
-    settle_describe(daemon);
+    if (!settle_describe(daemon)) {
+        refuse(reload, "no memory to know what runs");
+        return false;
+    }
     if (!difference_find(&reload->difference, &reload->arena, daemon->file, reload->config,
                          &daemon->description, reload->files, &reload->messages))
         return false;
@@ -141,8 +145,9 @@ static bool make_living(struct reload *reload, struct config *living)
 {
     const struct network_description *network = &reload->daemon->description;
     struct config *from = reload->config;
-    struct config_tunnel *notes =
-        arena_take(&from->arena, (network->tunnel_count + 1) * sizeof(*notes));
+    /* Also as many as there are when the changes stand. */
+    size_t most = network->tunnel_count + from->network.tunnel_count;
+    struct config_tunnel *notes = arena_take(&from->arena, (most + 1) * sizeof(*notes));
     for (size_t i = 0; notes && i < network->tunnel_count; i++)
         for (size_t t = 0; t < from->network.tunnel_count; t++)
             if (strcmp(network->tunnels[i].name, from->network.tunnels[t].name) == 0)
@@ -170,6 +175,9 @@ static int set_kill_switch(struct daemon *daemon, bool is_on, struct text *why)
         text_append(why, "%s", daemon->reason);
         result = -EIO;
     }
+    /* Where there was no table at the start nobody watches it yet. */
+    if (result == 0 && is_on && daemon->table_source.fd <= 0)
+        result = restore_start(daemon);
     if (result == 0)
         return is_on ? 0 : state_write(daemon->config->name, state, why);
     *state = before;
@@ -191,9 +199,8 @@ static void follow(struct reload *reload)
     char reason[WHY_BYTES];
     struct text why;
     text_init(&why, reason, sizeof(reason));
-    settle_describe(daemon);
     struct config living;
-    if (make_living(reload, &living))
+    if (settle_describe(daemon) && make_living(reload, &living))
         daemon->living.tunnels = living.tunnels;
     daemon->settle_again = loop_now();
     settle_configured(daemon, true, true);

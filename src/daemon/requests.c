@@ -29,7 +29,11 @@ static void answer_request(void *context, char *line, struct control_answer *to)
     struct daemon *daemon = context;
     if (!line)
         return;
-    settle_describe(daemon);
+    bool is_question = strcmp(line, "status") == 0 || strncmp(line, "route ", 6) == 0;
+    if (is_question && !settle_describe(daemon)) {
+        answer(to, NULL); /* no memory */
+        return;
+    }
     struct report report = {.config = daemon->config,
                             .interface_name = daemon->tun.name,
                             .network = daemon->network,

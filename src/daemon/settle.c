@@ -61,13 +61,22 @@ static void tell_excess(struct daemon *daemon, size_t root, const struct root_wa
         settle_log(daemon, line);
 }
 
+/* Of tunnels that are gone: their links are no uplinks any more. */
+static void forget_ways(struct daemon *daemon, size_t from, size_t end)
+{
+    for (size_t i = from; i < end; i++)
+        daemon->ways[i] = (struct root_way){0};
+}
+
 bool settle_roots(struct daemon *daemon, bool is_first)
 {
     struct engine *engine = network_engine(daemon->network);
     bool any_moved = false;
-    size_t place = 0;
+    size_t place = 0, next = 0;
     for (int n = -1; (n = engine_next_tunnel(engine, n)) >= 0; place++) {
         uint32_t i = (uint32_t)n;
+        forget_ways(daemon, next, i);
+        next = (size_t)i + 1;
         if (daemon->description.tunnels[place].carrier != TUNNEL_NO_CARRIER) {
             daemon->ways[i] = (struct root_way){0};
             continue;
@@ -88,6 +97,7 @@ bool settle_roots(struct daemon *daemon, bool is_first)
         if (moved && !is_first)
             network_changed(daemon->network, i);
     }
+    forget_ways(daemon, next, daemon->way_count);
     return any_moved;
 }
 
@@ -266,31 +276,34 @@ static void look_at_own_link(struct daemon *daemon)
         settle_log(daemon, said);
 }
 
-void settle_describe(struct daemon *daemon)
+bool settle_describe(struct daemon *daemon)
 {
     struct arena arena;
     struct network_description now;
     if (!daemon->is_description_old)
-        return;
+        return true;
     arena_init(&arena, io_memory_secrets(daemon->memory));
     const struct memory memory = arena_memory(&arena);
     if (!engine_describe(network_engine(daemon->network), &memory, &now)) {
         settle_log(daemon, "no memory to follow what is configured now: trying again");
         arena_wipe(&arena);
-        return;
+        return false;
     }
     daemon->living.network = daemon->description = now;
     arena_wipe(&daemon->described);
     daemon->described = arena;
     daemon->is_description_old = false;
+    return true;
 }
 
-/* Those who look after endpoints hear of other ones. */
-static void follow_configured(struct daemon *daemon)
+/* Those who look after endpoints hear of other ones. False: no memory to know them. */
+static bool follow_configured(struct daemon *daemon)
 {
-    if (!daemon->is_description_old)
-        return;
-    settle_describe(daemon);
+    if (!settle_describe(daemon))
+        return false;
+    if (!daemon->is_unfollowed)
+        return true;
+    daemon->is_unfollowed = false;
     const struct names_options options = settle_names_options(daemon);
     char reason[WHY_BYTES];
     struct text why;
@@ -300,14 +313,18 @@ static void follow_configured(struct daemon *daemon)
     text_init(&why, reason, sizeof(reason));
     if (translation_follow(&daemon->translation, &options, &why) != 0)
         settle_log(daemon, reason);
+    return true;
 }
 
 static void settle(void *context, instant_ns now)
 {
     struct daemon *daemon = context;
     bool is_event = daemon->has_event;
+    if (!follow_configured(daemon)) { /* what is configured is not known: all stays as it is */
+        loop_set_timer(&daemon->settle, instant_add(now, NS_PER_S));
+        return;
+    }
     daemon->has_event = false;
-    follow_configured(daemon);
     look_at_own_link(daemon);
     /* Only when the host's network moved (F8): an endpoint that follows from an answer moves too, and
      * asking again then would never end. */
@@ -390,7 +407,7 @@ struct names_options settle_names_options(struct daemon *daemon)
 void settle_configured(struct daemon *daemon, bool concerns_host, bool is_urgent)
 {
     instant_ns now = loop_now();
-    daemon->is_description_old = true;
+    daemon->is_description_old = daemon->is_unfollowed = true;
     if (is_urgent)
         follow_configured(daemon);
     if (is_urgent && daemon->guard.has_kill_switch)

@@ -35,8 +35,8 @@ void settle_endpoint_changed(void *context);
  * have to follow? It does so at once, unless following took more than a fifth of the time of late. Urgent
  * is what names and NAT64 must hear of before they do anything else. */
 void settle_configured(struct daemon *daemon, bool concerns_host, bool is_urgent);
-/* The daemon's description is the engine's of now. */
-void settle_describe(struct daemon *daemon);
+/* The daemon's description is the engine's of now; false: no memory, and it is an old one. */
+bool settle_describe(struct daemon *daemon);
 /* What whoever finds endpoints needs. */
 struct names_options settle_names_options(struct daemon *daemon);
 /* The tunnels' own datagrams have a route to the address; `context` is the struct daemon. */
