@@ -20,6 +20,13 @@
 #define ANSWER_TIMEOUT_MS 30000
 #define ROOM_BYTES 4096 /* beside the two texts: a key is shorter in base64 than in hexadecimal */
 
+static void forget(char *bytes, size_t len)
+{
+    if (bytes)
+        bytes_wipe(bytes, len);
+    free(bytes);
+}
+
 /* NUL-terminated, malloc's; NULL: errno. */
 static char *read_whole(int fd, const struct stat *status)
 {
@@ -32,9 +39,11 @@ static char *read_whole(int fd, const struct stat *status)
     ssize_t got = 1;
     while (bytes && len < capacity && (got = read(fd, bytes + len, capacity - len)) > 0)
         len += (size_t)got;
-    if (bytes && got >= 0)
+    if (bytes && got >= 0 && !memchr(bytes, '\0', len))
         return bytes;
-    free(bytes);
+    int error = got < 0 ? errno : EINVAL; /* a file with such a byte would be cut there */
+    forget(bytes, bytes ? capacity : 0);
+    errno = error;
     return NULL;
 }
 
@@ -67,13 +76,6 @@ static int replace(const char *path, const struct stat *old, const char *bytes, 
         return 0;
     unlink(beside);
     return -error;
-}
-
-static void forget(char *bytes, size_t len)
-{
-    if (bytes)
-        bytes_wipe(bytes, len);
-    free(bytes);
 }
 
 /* What the tunnel is now, into the file's text; -EPROTO: that is no answer. */

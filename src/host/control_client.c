@@ -56,6 +56,27 @@ static int send_request(int fd, const char *bytes, size_t len, int passed, int64
     return 0;
 }
 
+/* An answer may hold keys. */
+static void give(char *bytes, size_t capacity)
+{
+    if (bytes)
+        explicit_bzero(bytes, capacity);
+    free(bytes);
+}
+
+static int grow(char **bytes, size_t *capacity)
+{
+    size_t doubled = 2 * *capacity;
+    char *larger = doubled > 4 * CONTROL_SOCKET_ANSWER_BYTES ? NULL : malloc(doubled);
+    if (!larger)
+        return -ENOMEM;
+    memcpy(larger, *bytes, *capacity);
+    give(*bytes, *capacity);
+    *bytes = larger;
+    *capacity = doubled;
+    return 0;
+}
+
 static int receive_answer(int fd, int64_t deadline_ms, char **answer, size_t *len)
 {
     size_t capacity = 4096, got = 0;
@@ -74,13 +95,10 @@ static int receive_answer(int fd, int64_t deadline_ms, char **answer, size_t *le
         got += (size_t)some;
         if (capacity - got > 1)
             continue;
-        capacity *= 2;
-        char *larger = capacity > 4 * CONTROL_SOCKET_ANSWER_BYTES ? NULL : realloc(bytes, capacity);
-        result = larger ? 0 : -ENOMEM;
-        bytes = larger ? larger : bytes;
+        result = grow(&bytes, &capacity);
     }
     if (result < 0) {
-        free(bytes);
+        give(bytes, capacity);
         return result;
     }
     bytes[got] = '\0';
