@@ -209,7 +209,10 @@ int attendant_pre_up(struct attendant *attendant, struct text *why)
 
 bool attendant_post_down(struct attendant *attendant, struct text *why)
 {
-    return ask(attendant, HOOK_POST_DOWN) && attendant_hear(attendant, why) == 1;
+    if (ask(attendant, HOOK_POST_DOWN))
+        return attendant_hear(attendant, why) == 1;
+    text_append(why, "the process that runs its hooks has ended: `hopwire down` runs PostDown");
+    return false;
 }
 
 void attendant_end(struct attendant *attendant)

@@ -87,15 +87,17 @@ int interface_leave(struct netlink *netlink, int index, const struct config *bef
 {
     const struct network_description *network = &before->network;
     const struct address *const nat[] = {&network->nat_ipv4, &network->nat_ipv6};
-    int result = 0;
-    for (size_t i = 0; i < 2 && result == 0; i++)
-        if (nat[i]->family && !has_address(after, nat[i]))
-            result = link_remove_address(netlink, index, nat[i], why);
+    int result = 0, error; /* the first one; what follows goes all the same */
+    for (size_t i = 0; i < 2; i++)
+        if (nat[i]->family && !has_address(after, nat[i]) &&
+            (error = link_remove_address(netlink, index, nat[i], why)) != 0)
+            result = result ? result : error;
     for (size_t i = 0; i < network->tunnel_count; i++)
-        for (size_t a = 0; a < network->tunnels[i].address_count && result == 0; a++) {
+        for (size_t a = 0; a < network->tunnels[i].address_count; a++) {
             const struct address *address = &network->tunnels[i].addresses[a];
-            if (has_address(before, address) && !has_address(after, address))
-                result = link_remove_address(netlink, index, address, why);
+            if (has_address(before, address) && !has_address(after, address) &&
+                (error = link_remove_address(netlink, index, address, why)) != 0)
+                result = result ? result : error;
         }
     return result;
 }

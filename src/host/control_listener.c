@@ -51,7 +51,7 @@ int control_listener_remove_stale(const char *path, struct text *why)
     if (probe >= 0)
         close(probe);
     if (error != ECONNREFUSED && error != ENOENT) {
-        text_append(why, "somebody listens on %s already: `hopwire down` that network first", path);
+        text_append(why, "somebody listens on %s already: end that network or program first", path);
         return -EADDRINUSE;
     }
     if (error == ECONNREFUSED && unlink(path) < 0) {

@@ -460,6 +460,8 @@ int routing_update(struct netlink *netlink, struct routing *routing,
                                  &lan.count, why);
     if (result == 0)
         result = lay_with_rules(netlink, routing, &laid, &wanted, &lan, why);
+    else
+        *routing = laid; /* want_all has noted what is not laid */
     free(wanted.routes);
     free(lan.prefixes);
     return result;
