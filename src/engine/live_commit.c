@@ -305,15 +305,38 @@ static void take_configured(struct live *live)
         if (!node->next)
             continue;
         bool is_moved = node->next->carrier != node->configured->carrier;
-        if (node->configured->tunnel.listen_port && !node->next->tunnel.listen_port)
-            node->listen_port = 0; /* chosen anew */
         if (is_moved)
             live_letting_go_of_carrier(live->engine, node);
+        if (node->configured->tunnel.listen_port && !node->next->tunnel.listen_port)
+            node->listen_port = 0; /* chosen anew */
         if (is_moved && !node->next->carrier)
             node->root_mtu_bytes = 0; /* of a way that it does not have yet */
         node->previous = node->configured;
         node->configured = node->next;
         node->next = NULL;
+    }
+}
+
+static void note_ports(struct live *live)
+{
+    for (struct node *node = NULL; (node = tree_next(live->tree, node));) {
+        node->previous_port = node->listen_port;
+        node->previous_inner_port = node->inner_port;
+    }
+}
+
+/* What is still under way to a socket that has another port now is nobody else's (RULES C1). One that
+ * left its carrier let go of it there. */
+static void shut_left_ports(struct live *live)
+{
+    struct own_sockets *sockets = &live->engine->own_sockets;
+    for (struct node *node = NULL; (node = tree_next(live->tree, node));) {
+        struct node *carrier = node->configured->carrier;
+        bool has_moved = node->previous && node->previous->carrier != carrier;
+        if (carrier && !has_moved && node->previous_port && node->previous_port != node->listen_port)
+            own_socket_shut(sockets, carrier, node->previous_port);
+        if (node->previous_inner_port && node->previous_inner_port != node->inner_port)
+            own_socket_shut(sockets, node, node->previous_inner_port);
     }
 }
 
@@ -390,6 +413,7 @@ void live_commit_run(struct live *live, struct live_parts *parts, instant_ns now
     count_changes(live);
     if (live->is_structural)
         plan_forget(&engine->plan); /* it may be half translated */
+    note_ports(live);
     let_go(live);
     if (parts->slab) {
         pool_adopt(engine->core.pool, parts->slab);
@@ -404,6 +428,7 @@ void live_commit_run(struct live *live, struct live_parts *parts, instant_ns now
     }
     if (!live->is_structural)
         find_peers_ways(live);
+    shut_left_ports(live);
     set_pending(live, now);
     set_routes(live, parts);
     if (live->is_structural || parts->slab)

@@ -81,7 +81,10 @@ static bool is_from_socket(const struct packet *packet, const void *context)
     const uint8_t *bytes = packet->data;
     uint8_t protocol = family == FAMILY_IPV4 ? bytes[9] : bytes[6];
     const uint8_t *source = bytes + (family == FAMILY_IPV4 ? 12 : 8);
-    return protocol == IP_PROTOCOL_UDP && load_be16(bytes + udp) == node->listen_port &&
+    /* A piece of a cut one (RULES C6) has no port to tell it by. */
+    bool is_piece = family == FAMILY_IPV6 && protocol == IP_PROTOCOL_FRAGMENT;
+    bool is_ports = protocol == IP_PROTOCOL_UDP && load_be16(bytes + udp) == node->listen_port;
+    return (is_piece || is_ports) &&
            address_has_bytes(node_address(node->carrier, family), family, source);
 }
 
@@ -93,6 +96,7 @@ void live_letting_go_of_carrier(struct engine *engine, struct node *node)
     for (struct peer *peer = carrier ? node_next_peer(carrier, NULL) : NULL; peer;
          peer = node_next_peer(carrier, peer))
         drop_staged(engine, peer, is_from_socket, node);
+    backlog_forget(&engine->handshakes.backlog, node); /* its answers would go back the old way */
 }
 
 /* Hops to the socket from here, of which each takes room. */
@@ -109,4 +113,11 @@ static bool is_cramped(const struct packet *packet, const void *context)
 void live_letting_go_of_cramped(struct engine *engine, struct peer *peer)
 {
     drop_staged(engine, peer, is_cramped, peer);
+    for (size_t i = 0; i < engine->outbound.count; i++) { /* of an own socket, between two turns */
+        struct outbound_entry *entry = &engine->outbound.entries[i];
+        if (entry->peer != peer || !is_cramped(entry->packet, peer))
+            continue;
+        core_drop(&engine->core, node_of(peer), entry->packet, VERDICT_MOVED);
+        *entry = (struct outbound_entry){0};
+    }
 }

@@ -147,6 +147,8 @@ static size_t apply_with_less_and_more(struct office *office, const struct chang
                                        size_t count)
 {
     struct network_description before = living_describe(office->client), after;
+    const struct tree *tree = &office->client->engine->core.tree;
+    const uint32_t peer_count = tree->peer_count;
     char why[512];
     size_t takes = 0;
     for (;; takes++) {
@@ -156,7 +158,8 @@ static size_t apply_with_less_and_more(struct office *office, const struct chang
         scarce.left = SIZE_MAX;
         CHECK(strstr(why, "no memory"));
         after = living_describe(office->client);
-        bool are_equal = CHECK(living_are_equal(&before, &after));
+        bool are_equal = CHECK(living_are_equal(&before, &after)) &&
+                         CHECK_EQUAL(tree->peer_count, peer_count);
         describe_forget(tap_memory(), &after);
         if (!are_equal)
             break;

@@ -198,6 +198,7 @@ static void undo(struct live *live, const struct live_step *step)
         break;
     case LIVE_NODE_ADDED:
         tree_remove_node(live->tree, step->node);
+        live->tree->peer_count -= (uint32_t)step->node->tunnel.peer_count;
         node_free(live->memory, step->node);
         break;
     case LIVE_NODE_REMOVED:

@@ -224,6 +224,52 @@ static void i3_a_carrier_moves_and_sessions_stay(void)
     office_wipe(&office);
 }
 
+/* From the entry to where the client's virtual socket was: it reaches nobody any more (C1). */
+static void expect_shut(struct office *office, uint16_t port)
+{
+    struct sample late = office_sample("10.64.0.2", 200, 5);
+    late.source = "203.0.113.3";
+    late.destination_port = port;
+    uint64_t before = sim_drops(office->client, VERDICT_NOT_ASKED);
+    sim_forget_inbox(office->client);
+    sim_send(office->entry, &late);
+    sim_run(office->sim, SIM_S);
+    office_expect_nothing(office->client);
+    CHECK_EQUAL(sim_drops(office->client, VERDICT_NOT_ASKED), before + 1);
+}
+
+/* Chosen, written, another one, and dropped in the change that moves the tunnel away. */
+static void i3_every_port_that_a_tunnel_leaves_is_shut(void)
+{
+    struct office office;
+    office_init_connected(&office);
+    struct status_tunnel lab;
+    status_read_tunnel(office.client->engine, OFFICE_LAB, &lab);
+    uint16_t port = lab.listen_port;
+    for (uint16_t written = 61234; written < 61236; port = written, written++) {
+        struct tunnel_description described = {.listen_port = written};
+        const struct change set = {.kind = CHANGE_TUNNEL_SET, .tunnel = "lab",
+                                   .fields = CHANGE_LISTEN_PORT, .description = &described};
+        living_apply_one(office.client, &set);
+        sim_run(office.sim, SIM_S);
+        expect_shut(&office, port);
+    }
+    struct network_description before = living_describe(office.client);
+    const struct change_allowed_ip wide[] = {{living_prefix("203.0.113.0/24"), false}};
+    struct tunnel_description chosen = {.listen_port = 0};
+    const struct change away[] = {
+        {.kind = CHANGE_PEER_SET, .tunnel = "home", .allowed_ips = wide, .allowed_ips_count = 1,
+         .peer = &before.tunnels[OFFICE_HOME].peers[0]},
+        {.kind = CHANGE_TUNNEL_SET, .tunnel = "lab", .fields = CHANGE_CARRIER | CHANGE_LISTEN_PORT,
+         .carrier = "home", .description = &chosen},
+    };
+    char why[512];
+    CHECK(living_apply(office.client, away, 2, why));
+    expect_shut(&office, port);
+    describe_forget(tap_memory(), &before);
+    office_wipe(&office);
+}
+
 /* The tree gets deeper than its buffers were made for: those of before are good for the ways of before. */
 static void i3_a_deeper_tree_gets_deeper_buffers(void)
 {
@@ -353,6 +399,7 @@ int main(int argc, char **argv)
     TAP_RUN(argc, argv, a_peer_goes_and_comes_beside_others);
     TAP_RUN(argc, argv, what_waits_for_a_removed_peer_goes_with_it);
     TAP_RUN(argc, argv, i3_a_carrier_moves_and_sessions_stay);
+    TAP_RUN(argc, argv, i3_every_port_that_a_tunnel_leaves_is_shut);
     TAP_RUN(argc, argv, i3_a_deeper_tree_gets_deeper_buffers);
     TAP_RUN(argc, argv, rotations_of_the_preshared_key_cost_nothing);
     TAP_RUN(argc, argv, status_tells_since_when_a_preshared_key_is_set);

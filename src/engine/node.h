@@ -46,7 +46,8 @@ struct node {
     struct configured *configured;
     struct configured *next; /* these two while a change is under way (live.h): what shall be */
     struct noise_identity *next_identity;
-    struct configured *previous; /* of a change that takes effect just now */
+    struct configured *previous; /* these three: of a change that takes effect just now */
+    uint16_t previous_port, previous_inner_port;
     uint32_t next_levels;
     bool is_touched;
 

@@ -75,6 +75,10 @@ static enum verdict judge_packet(const struct packet *packet, uint32_t mtu_bytes
 {
     if (packet->len_bytes > mtu_bytes)
         return VERDICT_TOO_BIG;
+    /* One that has waited since the tree was flatter (RULES I3). */
+    if (packet_headroom_bytes(packet) < TREE_HEADROOM_PER_HOP_BYTES ||
+        packet_tailroom_bytes(packet) < TREE_TAILROOM_PER_HOP_BYTES)
+        return VERDICT_MOVED;
     bool is_narrowed = mtu_bytes < IPV6_LEAST_MTU_BYTES && packet->len_bytes;
     return is_narrowed && packet->data[0] >> 4 == 6 ? VERDICT_NARROW_PATH : VERDICT_OK;
 }
