@@ -46,14 +46,4 @@ static inline bool actions_have_room(const struct actions *actions)
            actions->reply_path_count + ACTIONS_REPLY_PATHS_PER_DOOR <= ACTIONS_REPLY_PATHS;
 }
 
-/* How often each of these became another since the engine was made: what the host shows of them
- * follows. */
-struct engine_changes {
-    uint32_t tunnels;   /* added, removed, or set in anything but their peers */
-    uint32_t peers;     /* added or removed */
-    uint32_t endpoints; /* set, resolved or roamed */
-    uint32_t routes;    /* what engine_walk_routes says */
-    uint32_t mtus;      /* of a tunnel */
-};
-
 #endif

@@ -319,7 +319,7 @@ uint32_t engine_mtu(const struct engine *engine, uint32_t tunnel)
 
 uint32_t engine_mtu_changes(const struct engine *engine)
 {
-    return engine->core.tree.changes.mtus;
+    return engine->core.tree.mtu_changes;
 }
 
 void engine_walk_routes(const struct engine *engine,
@@ -386,13 +386,6 @@ int engine_find_tunnel(const struct engine *engine, const char *name)
     return node ? (int)node->index : -1;
 }
 
-int engine_find_peer(const struct engine *engine, uint32_t tunnel, const uint8_t public_key[32])
-{
-    const struct node *node = find_node(engine, tunnel);
-    const struct peer *peer = node ? tunnel_find_peer(&node->tunnel, public_key) : NULL;
-    return peer ? (int)peer->index : -1;
-}
-
 /* ---- changes ---- */
 
 bool engine_apply(struct engine *engine, const struct changes *changes, instant_ns now,
@@ -400,11 +393,6 @@ bool engine_apply(struct engine *engine, const struct changes *changes, instant_
 {
     (void)wall_ns;
     return live_apply(engine, changes, now, why, why_bytes);
-}
-
-struct engine_changes engine_changes(const struct engine *engine)
-{
-    return engine->core.tree.changes;
 }
 
 bool engine_describe(const struct engine *engine, const struct memory *memory,

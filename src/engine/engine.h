@@ -89,9 +89,6 @@ bool engine_apply(struct engine *engine, const struct changes *changes, instant_
 bool engine_describe(const struct engine *engine, const struct memory *memory,
                      struct network_description *description);
 
-/* After engine_apply, and whenever a turn may have moved something. */
-struct engine_changes engine_changes(const struct engine *engine);
-
 /* A tunnel or peer of now, by its number: numbers are given again once their owner is gone. Who keeps
  * one over time keeps its generation, too, which is never given twice. 0: there is none. */
 uint32_t engine_tunnel_generation(const struct engine *engine, uint32_t tunnel);
@@ -100,9 +97,8 @@ uint32_t engine_peer_generation(const struct engine *engine, uint32_t tunnel, ui
  * the first behind -1; -1: that was the last. */
 int engine_next_tunnel(const struct engine *engine, int after);
 int engine_next_peer(const struct engine *engine, uint32_t tunnel, int after);
-/* The tunnel of that name, the peer with that key, or -1. */
+/* The tunnel of that name, or -1. */
 int engine_find_tunnel(const struct engine *engine, const char *name);
-int engine_find_peer(const struct engine *engine, uint32_t tunnel, const uint8_t public_key[32]);
 
 /* ---- questions ---- */
 

@@ -56,7 +56,11 @@ static void initiate(struct handshakes *handshakes, struct peer *peer, instant_n
         return;
     }
     if (tunnel_create_initiation(peer, now, wall_ns, message) != VERDICT_OK) {
-        events_no_way(handshakes->core, peer, "its public key can never work: it is no key", now);
+        events_no_way(handshakes->core, peer,
+                      noise_identity_is_none(peer->identity)
+                          ? "the tunnel has no private key"
+                          : "its public key can never work: it is no key",
+                      now);
         try_later(handshakes, peer, now);
         return;
     }

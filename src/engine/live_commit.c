@@ -96,7 +96,6 @@ static bool prepare_routes(struct live *live, struct live_parts *parts)
 
 static void set_routes(struct live *live, struct live_parts *parts)
 {
-    live->tree->changes.routes += parts->patch_count || parts->has_routes;
     for (size_t i = 0; i < parts->patch_count; i++)
         routes_apply_patch(&live->tree->routes, &parts->patches[i]);
     if (parts->has_routes) {
@@ -396,21 +395,10 @@ static void start_new(struct live *live, struct node *node, instant_ns now)
     }
 }
 
-static void count_changes(struct live *live)
-{
-    struct engine_changes *changes = &live->tree->changes;
-    bool has_peers = false;
-    for (size_t i = 0; i < live->count; i++)
-        has_peers |= live->steps[i].kind != LIVE_ALLOWED_IP;
-    changes->tunnels += live->is_structural || live->changes->has_nat;
-    changes->peers += has_peers;
-}
-
 void live_commit_run(struct live *live, struct live_parts *parts, instant_ns now)
 {
     struct engine *engine = live->engine;
     plan_end_turn(&engine->plan);
-    count_changes(live);
     if (live->is_structural)
         plan_forget(&engine->plan); /* it may be half translated */
     note_ports(live);

@@ -115,7 +115,6 @@ bool live_steps_remove_peer(struct live *live, struct peer *peer)
         return false;
     struct list *behind = peer->in_tunnel.prev;
     tunnel_unlink_peer(peer);
-    live->removed_peers++;
     note(live, &(struct live_step){.kind = LIVE_PEER_REMOVED, .node = node_of(peer), .peer = peer,
                                    .behind = behind});
     return true;

@@ -43,7 +43,6 @@ struct live {
     size_t capacity;
     struct hop_pending *pending;
     bool is_structural; /* more than peers: all that follows is found anew */
-    size_t removed_peers;
 };
 
 /* Both return false: refused. */

@@ -173,7 +173,7 @@ void mtu_update(struct tree *tree, struct node *node)
     find_least_mtu(node);
     if (node->tunnel.peer_count == 0)
         node->mtu_bytes = mtu_of_hop(tree, node, NULL);
-    tree->changes.mtus += node->mtu_bytes != before;
+    tree->mtu_changes += node->mtu_bytes != before;
     for (struct node *child = node->first_child; child; child = child->next_sibling)
         mtu_update(tree, child);
 }

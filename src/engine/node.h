@@ -92,7 +92,7 @@ struct tree {
     struct tree_addresses addresses;
     struct routes routes;
     struct endpoints endpoints;
-    struct engine_changes changes;
+    uint32_t mtu_changes; /* how often some node's MTU became another */
     uint32_t link_mtu_bytes;    /* as described */
     uint32_t packet_most_bytes; /* no MTU exceeds it: the buffers' payload */
 };

@@ -327,11 +327,11 @@ static void c6_a_flood_of_claims_costs_nothing(void)
     struct theatre theatre;
     theatre_init(&theatre, true);
     const struct tree *tree = &theatre.client->engine->core.tree;
-    uint32_t before = tree->changes.mtus;
+    uint32_t before = tree->mtu_changes;
     for (uint32_t mtu = 1430; mtu > 1290; mtu--)
         claim(&theatre, mtu);
     CHECK_EQUAL(way_of(&theatre), 1280);
-    CHECK(tree->changes.mtus - before <= 9);
+    CHECK(tree->mtu_changes - before <= 9);
     expect_all_arrives(&theatre);
     sim_free(theatre.sim);
 }

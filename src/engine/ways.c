@@ -160,7 +160,6 @@ void ways_set_endpoint(struct tree *tree, struct peer *peer, const struct endpoi
     unlist(tree, hop); /* by the old one */
     forget_learnt(hop);
     hop->path = (struct udp_path){0};
-    tree->changes.endpoints += !endpoint_is_equal(&peer->endpoint, endpoint);
     peer->endpoint = *endpoint;
     if (endpoint->address.family != FAMILY_NONE)
         hop->is_awaiting_name = false;
