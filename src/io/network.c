@@ -355,31 +355,34 @@ int network_set_mark(struct network *network, uint32_t root, uint32_t mark)
     return found ? udp_set_mark(found->udp, mark ? mark : network->options.mark) : -EOPNOTSUPP;
 }
 
-int network_set_port(struct network *network, uint32_t root, uint16_t port, struct text *why)
+int network_open_port(struct network *network, uint32_t root, uint16_t port, struct udp **opened,
+                      struct text *why)
 {
     struct root *found = root_of(network, root);
+    *opened = NULL;
     if (!found) {
         text_append(why, "a carried tunnel has no socket of its own");
         return -EOPNOTSUPP;
     }
-    if (port == udp_port(found->udp))
+    return port == udp_port(found->udp) ? 0
+                                        : open_udp(found, port, udp_mark(found->udp), opened, why);
+}
+
+int network_take_port(struct network *network, uint32_t root, struct udp *opened)
+{
+    struct root *found = root_of(network, root);
+    struct udp *old = found->udp;
+    if (!opened)
         return 0;
-    struct udp *old = found->udp, *moved;
-    int error = open_udp(found, port, udp_mark(old), &moved, why);
-    if (error)
-        return error;
     leave_loop(found);
-    found->udp = moved;
-    error = watch_sockets(found);
+    found->udp = opened;
+    int error = watch_sockets(found);
     if (error) {
-        text_append(why, "the new port cannot be watched: %s", strerror(-error));
         found->udp = old;
-        udp_close(moved);
         watch_sockets(found);
-        return error;
     }
-    udp_close(old);
-    return 0;
+    udp_close(error ? opened : old);
+    return error;
 }
 
 void network_changed(struct network *network, uint32_t root)

@@ -63,26 +63,30 @@ void network_stop(struct network *network);
 /* For commands and questions. Call it from the loop's thread: what a command sets in motion is
  * picked up at the end of the round. */
 struct engine *network_engine(const struct network *network);
-/* `root` is an index in the description; a carried tunnel has none of these: NULL, 0, -EOPNOTSUPP.
- */
+/* `root` is an index in the description; a carried tunnel has none of these: NULL, 0,
+ * -EOPNOTSUPP. */
 const struct udp *network_udp(const struct network *network, uint32_t root);
 uint16_t network_port(const struct network *network, uint32_t root);
 uint32_t network_mark(const struct network *network, uint32_t root);
 /* 0: the options' mark. */
 int network_set_mark(struct network *network, uint32_t root, uint32_t mark);
-/* Moves a root to another port (0: any); on failure the old sockets stay. 0, or -errno and a
- * sentence. */
-int network_set_port(struct network *network, uint32_t root, uint16_t port, struct text *why);
-/* engine_apply with what it means for the roots' sockets: their ports move first, and back if it is
- * refused; those of roots that come are opened first and of roots that go closed last; then the marks.
- * 0, or -errno and a sentence, and all is as before. */
+/* A root's sockets at another port (0: any), beside those that it has: *opened is NULL where it is
+ * that port already, and goes to network_take_port or udp_close. 0, or -errno and a sentence. */
+int network_open_port(struct network *network, uint32_t root, uint16_t port, struct udp **opened,
+                      struct text *why);
+/* Puts them in the old ones' place. 0; or -errno, and the old ones stay. */
+int network_take_port(struct network *network, uint32_t root, struct udp *opened);
+/* engine_apply with what it means for the roots' sockets: new ones are opened first, as only the
+ * kernel knows whether a port is free, and old ones closed last; then the marks. 0, or -errno and a
+ * sentence, and all is as before. */
 int network_apply(struct network *network, const struct changes *changes, struct text *why);
 /* For the options' log. */
 void network_log(const struct network *network, enum log_level level, const char *line);
 /* Room for the numbers that `more` tunnels may get. False: no memory. */
 bool network_reserve(struct network *network, size_t more);
 /* The sockets of a root that the engine is about to get, 0: any port; then network_add_root once it
- * has one of that number, for which there is room, or network_drop_root. 0, or -errno and a sentence. */
+ * has one of that number, for which there is room, or network_drop_root. 0, or -errno and a
+ * sentence. */
 int network_prepare_root(struct network *network, uint16_t port, uint32_t mark,
                          struct root **prepared, struct text *why);
 void network_add_root(struct network *network, struct root *prepared, uint32_t tunnel);

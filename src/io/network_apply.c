@@ -10,10 +10,10 @@ static bool is_set(const struct change *change, unsigned field)
     return change->kind == CHANGE_TUNNEL_SET && (change->fields & field);
 }
 
-/* The sockets that the changes move; first, since only the kernel knows whether a port is free. */
+/* A root's sockets at the port that it shall have. */
 struct moved_port {
     uint32_t root;
-    uint16_t before;
+    struct udp *opened;
 };
 
 /* The root that the change gives this field; -1: none. */
@@ -26,15 +26,18 @@ static int root_of_change(const struct network *network, const struct change *ch
     return tunnel >= 0 && network_udp(network, (uint32_t)tunnel) ? tunnel : -1;
 }
 
-static void move_back(struct network *network, const struct moved_port *moved, size_t count)
+/* The engine has the changes, or has refused them. */
+static void end_moves(struct network *network, struct moved_port *moved, size_t count,
+                      bool is_taken)
 {
-    for (size_t i = count; i-- > 0;) {
-        char unheard[256];
-        struct text silent;
-        text_init(&silent, unheard, sizeof(unheard));
-        if (network_set_port(network, moved[i].root, moved[i].before, &silent) != 0)
-            network_log(network, LOG_LEVEL_WARNING, unheard);
+    for (size_t i = 0; i < count; i++) {
+        int result = is_taken ? network_take_port(network, moved[i].root, moved[i].opened) : 0;
+        if (!is_taken && moved[i].opened)
+            udp_close(moved[i].opened);
+        if (result != 0)
+            network_log(network, LOG_LEVEL_WARNING, strerror(-result));
     }
+    free(moved);
 }
 
 static void set_marks(struct network *network, const struct changes *changes)
@@ -62,8 +65,9 @@ int network_apply(struct network *network, const struct changes *changes, struct
         int root = root_of_change(network, change, CHANGE_LISTEN_PORT);
         if (root < 0)
             continue;
-        moved[count] = (struct moved_port){(uint32_t)root, network_port(network, (uint32_t)root)};
-        result = network_set_port(network, (uint32_t)root, change->description->listen_port, why);
+        moved[count].root = (uint32_t)root;
+        result = network_open_port(network, (uint32_t)root, change->description->listen_port,
+                                   &moved[count].opened, why);
         count += result == 0;
     }
     char reason[1024] = "";
@@ -72,13 +76,12 @@ int network_apply(struct network *network, const struct changes *changes, struct
         text_append(why, "%s", reason);
         result = -EINVAL;
     }
+    end_moves(network, moved, count, result == 0);
     if (result != 0) {
-        move_back(network, moved, count);
         network_roots_drop(&roots);
     } else {
         network_roots_take(&roots, network);
         set_marks(network, changes);
     }
-    free(moved);
     return result;
 }

@@ -67,8 +67,8 @@ static uint64_t tun_errors(const struct end *end)
     return counters.tun_errors;
 }
 
-/* The end's descriptor becomes one that is always ready and refuses each read and write; the TUN's own
- * is returned. */
+/* The end's descriptor becomes one that is always ready and refuses each read and write; the TUN's
+ * own is returned. */
 static int break_tun(struct end *end)
 {
     int pipe[2], tun = fcntl(end->tun.fds[0], F_DUPFD_CLOEXEC, 0);

@@ -181,11 +181,13 @@ size_t pair_converse(struct pair *pair)
     CHECK_EQUAL(bind(server, (struct sockaddr *)&name, sizeof(name)), 0);
     CHECK_EQUAL(listen(server, 1), 0);
     CHECK(connect(client, (struct sockaddr *)&name, sizeof(name)) < 0 && errno == EINPROGRESS);
-    for (instant_ns end = loop_now() + 20 * NS_PER_S; arrived < PAIR_STREAM_BYTES && loop_now() < end;) {
+    for (instant_ns end = loop_now() + 20 * NS_PER_S;
+         arrived < PAIR_STREAM_BYTES && loop_now() < end;) {
         pair_run(pair, 3);
         if (connection < 0)
             connection = accept4(server, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-        size_t ask = PAIR_STREAM_BYTES - sent < sizeof(chunk) ? PAIR_STREAM_BYTES - sent : sizeof(chunk);
+        size_t ask =
+            PAIR_STREAM_BYTES - sent < sizeof(chunk) ? PAIR_STREAM_BYTES - sent : sizeof(chunk);
         for (size_t i = 0; i < ask; i++)
             chunk[i] = (uint8_t)((sent + i) * 131 >> 7);
         ssize_t len = send(client, chunk, ask, MSG_NOSIGNAL);

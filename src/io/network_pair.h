@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* For tests: two networks on one loop, each with a TUN in a namespace of its own, their sockets on the
- * lo of a third: what applications of the first say to those of the second. */
+/* For tests: two networks on one loop, each with a TUN in a namespace of its own, their sockets on
+ * the lo of a third: what applications of the first say to those of the second. */
 #ifndef IO_NETWORK_PAIR_H
 #define IO_NETWORK_PAIR_H
 
@@ -48,7 +48,8 @@ struct sockaddr_in pair_name(const char *text, uint16_t port);
 /* So many rounds, or 5 ms. */
 void pair_run(struct pair *pair, unsigned rounds);
 void pair_check_no_drops(const struct end *end);
-/* PAIR_STREAM_BYTES over TCP from the first end to the second: how many arrived as they were sent. */
+/* PAIR_STREAM_BYTES over TCP from the first end to the second: how many arrived as they were
+ * sent. */
 size_t pair_converse(struct pair *pair);
 
 #endif

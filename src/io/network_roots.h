@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The sockets of the roots that changes make and end: opened first, since only the kernel knows whether
- * a port is free, and closed last. Private to this room. */
+/* The sockets of the roots that changes make and end: opened first, since only the kernel knows
+ * whether a port is free, and closed last. Private to this room. */
 #ifndef IO_NETWORK_ROOTS_H
 #define IO_NETWORK_ROOTS_H
 

@@ -42,15 +42,16 @@ static void test_traps_35_a_stream_arrives_without_any_offload(void)
     pair_close(&pair);
 }
 
-/* A datagram crosses, and its answer, without any timer: held runs leave with the first empty poll.
- */
+/* A datagram crosses, and its answer, without any timer: held runs leave with the first empty
+ * poll. */
 static void test_h4_a_lone_packet_leaves_at_once(void)
 {
     struct pair pair;
     uint8_t bytes[64] = {0};
     if (!pair_open(&pair, (struct tun_options){0}, (struct network_offloads){0}))
         return;
-    struct sockaddr_in near = pair_name(pair_addresses[0], 5000), far = pair_name(pair_addresses[1], 5000);
+    struct sockaddr_in near = pair_name(pair_addresses[0], 5000),
+                       far = pair_name(pair_addresses[1], 5000);
     int client = pair_socket(&pair, 0, SOCK_DGRAM), server = pair_socket(&pair, 1, SOCK_DGRAM);
     CHECK_EQUAL(bind(client, (struct sockaddr *)&near, sizeof(near)), 0);
     CHECK_EQUAL(bind(server, (struct sockaddr *)&far, sizeof(far)), 0);
@@ -117,10 +118,15 @@ static void test_a_root_moves_to_another_port(void)
     if (!pair_open(&pair, (struct tun_options){0}, (struct network_offloads){0}))
         return;
     struct network *network = pair.ends[0].network;
-    CHECK_EQUAL(network_set_port(network, 0, pair.ends[1].port, &why), -EADDRINUSE);
+    struct udp *opened;
+    CHECK_EQUAL(network_open_port(network, 0, pair.ends[1].port, &opened, &why), -EADDRINUSE);
     CHECK(why.len > 0);
     CHECK_EQUAL(network_port(network, 0), 20001);
-    CHECK_EQUAL(network_set_port(network, 0, 20009, &why), 0);
+    CHECK_EQUAL(network_open_port(network, 0, 20008, &opened, &why), 0);
+    CHECK_EQUAL(network_port(network, 0), 20001);
+    udp_close(opened);
+    CHECK_EQUAL(network_open_port(network, 0, 20009, &opened, &why), 0);
+    CHECK_EQUAL(network_take_port(network, 0, opened), 0);
     CHECK_EQUAL(network_port(network, 0), 20009);
     CHECK_EQUAL(network_set_mark(network, 1, 5), -EOPNOTSUPP);
     CHECK_EQUAL(pair_converse(&pair), PAIR_STREAM_BYTES);

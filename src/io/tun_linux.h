@@ -29,8 +29,8 @@ struct tun_counters {
 };
 
 /* The kernel puts an answered flow into the queue that its answers were written to, which is the
- * first, and any other by its hash. So a flood that nobody answers mostly fills a queue of its own, and
- * what finds no room there is its own (TRAPS 14). */
+ * first, and any other by its hash. So a flood that nobody answers mostly fills a queue of its own,
+ * and what finds no room there is its own (TRAPS 14). */
 struct tun {
     int fds[TUN_QUEUES_MOST];
     unsigned queue_count;
@@ -46,8 +46,8 @@ struct tun {
 };
 
 /* Makes the interface `name` (it goes when the descriptors are closed) with the best offloads that
- * the kernel has and as many queues as it and the limit of open files allow. 0; or -errno and a sentence: -EEXIST: there is such an interface, -ENOENT or
- * -ENODEV: no /dev/net/tun, -EPERM. */
+ * the kernel has and as many queues as it and the limit of open files allow. 0; or -errno and a
+ * sentence: -EEXIST: there is such an interface, -ENOENT or -ENODEV: no /dev/net/tun, -EPERM. */
 int tun_open(struct tun *tun, const char *name, const struct tun_options *options,
              struct text *why);
 /* Takes a descriptor of an existing TUN (IFF_TUN, IFF_NO_PI, with or without IFF_VNET_HDR): made
@@ -55,13 +55,13 @@ int tun_open(struct tun *tun, const char *name, const struct tun_options *option
 int tun_adopt(struct tun *tun, int fd, const struct tun_options *options, struct text *why);
 void tun_close(struct tun *tun);
 
-/* Reads one packet or super-packet from a queue. Its length, or -errno: -EAGAIN: none; -EBADFD: the interface is
- * gone. */
+/* Reads one packet or super-packet from a queue. Its length, or -errno: -EAGAIN: none; -EBADFD: the
+ * interface is gone. */
 ssize_t tun_read(struct tun *tun, unsigned queue, struct vnet_header *vnet, uint8_t *bytes,
                  size_t capacity);
-/* Writes one frame, to the first queue; the packets stay the caller's. A super-packet that the kernel refuses is
- * written as single packets, now and from then on (TRAPS 34). 0, or -errno: -EIO: the link is down;
- * -EBADFD: gone. */
+/* Writes one frame, to the first queue; the packets stay the caller's. A super-packet that the
+ * kernel refuses is written as single packets, now and from then on (TRAPS 34). 0, or -errno: -EIO:
+ * the link is down; -EBADFD: gone. */
 int tun_write(struct tun *tun, const struct tun_frame *frame);
 
 #endif

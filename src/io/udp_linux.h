@@ -78,8 +78,8 @@ void udp_discard(struct udp *udp, enum family family);
 void udp_send(struct udp *udp, const struct udp_send *sends, size_t count, instant_ns now);
 /* The family whose socket must become writable (EPOLLOUT) before udp_resume, or FAMILY_NONE. */
 enum family udp_waits_for(const struct udp *udp);
-/* False: nothing left. After EPOLLOUT that means that the kernel has no memory, and would say at once
- * that the socket is writable. */
+/* False: nothing left. After EPOLLOUT that means that the kernel has no memory, and would say at
+ * once that the socket is writable. */
 bool udp_resume(struct udp *udp, instant_ns now);
 
 #endif

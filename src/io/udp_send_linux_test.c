@@ -258,8 +258,8 @@ static void test_h3_a_full_socket_keeps_a_bounded_queue_in_order(void)
     side_free(a);
 }
 
-/* RULES C7: what waits for sessions is at most a quarter of the pool. If every handshake were answered
- * at once, into a socket that is full, nothing of it would be lost. */
+/* RULES C7: what waits for sessions is at most a quarter of the pool. If every handshake were
+ * answered at once, into a socket that is full, nothing of it would be lost. */
 static void test_h3_all_that_may_be_staged_has_room_in_the_queue(void)
 {
     const struct network_description nothing = {0};
