@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """Checks the shape of the source tree: which room may include which, what the rooms below floor 5
-may not do, what the library exports, and how long files and functions get.
+may not do, what the library exports, and how long files, functions and lines get.
 
     check_floors.py [BUILD]        every rule (BUILD: an ordinary, built build directory)
     check_floors.py --self-test    only that each rule complains about a bad tree
@@ -21,6 +21,8 @@ import subprocess
 import sys
 import tempfile
 
+import lengths
+
 # A room includes its own files and rooms of lower floors.
 FLOORS = {"base": 0, "packet": 1, "crypto": 1, "wireguard": 2, "route": 2, "engine": 3, "config": 4,
           "io": 5, "host": 5, "daemon": 6, "library": 6, "cli": 7}
@@ -32,9 +34,6 @@ OTHER_PREFIXES = {
     "src/io/udp_send_linux.c": "udp_",       # the sending half of udp_linux.c
 }
 PURE_FLOORS = 5  # below: no system call, clock, randomness, stream, heap, writable global
-
-FILE_MOST_LINES = 500
-FUNCTION_MOST_LINES = 60
 
 FORBIDDEN_CALLS = {
     "the heap": r"(m|c|re|reallocarr|v|p?v)alloc|reallocarray|free|aligned_alloc|memalign|"
@@ -293,45 +292,6 @@ def check_headers(tree, complain):
             complain(f"{path} does not compile alone: {job.result()}")
 
 
-def code_files(tree):
-    return tree.files(*(f"{folder}/**/*.[ch]" for folder in
-                        ("src", "include", "examples", "tests", "bench")))
-
-
-def check_file_lengths(tree, complain):
-    scripts = tree.files("scripts/*", "tools/*.py", "tests/**/*.py", "bench/*.py")
-    scripts = [path for path in scripts if os.path.isfile(os.path.join(tree.root, path))]
-    for path in code_files(tree) + scripts:
-        count = len(tree.lines(path))
-        if count > FILE_MOST_LINES:
-            complain(f"{path} has {count} lines, more than {FILE_MOST_LINES}: give one of its "
-                     "nouns a file of its own")
-
-
-def functions(lines):
-    """(name, its first line, its lines), by the one way that this tree writes functions: `{` and
-    `}` alone in the first column, the head without an indent above."""
-    opened = name = None
-    for number, line in enumerate(lines, 1):
-        if line == "{":
-            head = number - 1
-            while head > 1 and re.match(r"[\s{]", lines[head - 1]):
-                head -= 1
-            found = re.search(r"(\w+)\(", lines[head - 1])
-            opened, name = head, found.group(1) if found else "a function"
-        elif line == "}" and opened is not None:
-            yield name, opened, number - opened + 1
-            opened = None
-
-
-def check_function_lengths(tree, complain):
-    for path in code_files(tree):
-        for name, line, count in functions(tree.lines(path)):
-            if count > FUNCTION_MOST_LINES:
-                complain(f"{path}:{line}: {name} has {count} lines, more than "
-                         f"{FUNCTION_MOST_LINES}: give a step of it a name")
-
-
 def check_prefixes(tree, complain):
     for path, room, built in tree.objects(complain):
         # A platform's file implements what has the platform not in its name.
@@ -351,9 +311,8 @@ RULES = [
     ("no system call, clock, randomness, stream or heap below floor 5", check_calls),
     ("the library exports hopwire_* only", check_exports),
     ("every header compiles alone", check_headers),
-    (f"no file over {FILE_MOST_LINES} lines", check_file_lengths),
-    (f"no function over {FUNCTION_MOST_LINES} lines", check_function_lengths),
     ("exported functions have their file's name as prefix", check_prefixes),
+    *lengths.RULES,
 ]
 
 # For each rule, small trees that break it, and a word of the complaint that must come.
@@ -363,8 +322,6 @@ GOOD_TREE = {
                        "static const char *const names[] = {\"a\", \"b\"};\n"
                        "int list_first(int item)\n{\n    return table[item & 1] + *names[0];\n}\n",
 }
-LONG_FUNCTION = ("int list_long(int a,\n              int b)\n{\n" + "    a += b;\n" * 58 +
-                 "    return a;\n}\n")
 BAD_TREES = {
     check_floors: [
         ({"src/base/list.h": '#include "engine/tree.h"\n', "src/engine/tree.h": ""},
@@ -413,12 +370,11 @@ BAD_TREES = {
     check_headers: [
         ({"src/base/bare.h": "uint8_t bare_first(void);\n"}, "bare.h does not compile alone"),
     ],
-    check_file_lengths: [({"src/base/long.h": "\n" * 501}, "long.h has 501 lines")],
-    check_function_lengths: [({"src/base/list.c": LONG_FUNCTION}, "list_long has 63 lines")],
     check_prefixes: [
         ({"src/base/list.c": "int other_first(void)\n{\n    return 1;\n}\n"},
          "exports other_first"),
     ],
+    **lengths.BAD_TREES,
 }
 
 
