@@ -2,8 +2,8 @@
 /* Rung 8 of the ladder: what many peers and prefixes cost. The innermost tunnel has them all: peer
  * p has the prefixes p, p + peers, ...; each peer has a session, whose keys were not negotiated but
  * set. flow=active: all packets are one flow's; flow=random: each has a prefix of its own,
- * uniformly from all. load=bulk and load=single are rung 4's. What comes in is sealed before each burst, all
- * hops of it in place. And the bytes that an idle peer and a prefix take. */
+ * uniformly from all. load=bulk and load=single are rung 4's. What comes in is sealed before each
+ * burst, all hops of it in place. And the bytes that an idle peer and a prefix take. */
 #include <stdio.h>
 #include <stdlib.h>
 

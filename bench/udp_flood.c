@@ -5,7 +5,8 @@
  *     udp_flood send ADDRESS PORT SECONDS [BYTES [RATE [SOURCE]]]    prints "sent=N seconds=S"
  *     udp_flood receive PORT SECONDS    prints "ready", then "received=N seconds=S"
  *
- * RATE is in datagrams a second, 0 (as without it) as fast as it goes. The receiver counts from the first datagram on and ends after SECONDS or 0.3 s of silence. */
+ * RATE is in datagrams a second, 0 (as without it) as fast as it goes. The receiver counts from the
+ * first datagram on and ends after SECONDS or 0.3 s of silence. */
 #include <arpa/inet.h>
 #include <poll.h>
 #include <stdio.h>
@@ -44,7 +45,8 @@ static int parse(const char *text, const char *port, struct sockaddr_in6 *addres
 {
     char mapped[INET6_ADDRSTRLEN + 8];
     snprintf(mapped, sizeof(mapped), "%s%s", strchr(text, ':') ? "" : "::ffff:", text);
-    *address = (struct sockaddr_in6){.sin6_family = AF_INET6, .sin6_port = htons((uint16_t)atoi(port))};
+    *address =
+        (struct sockaddr_in6){.sin6_family = AF_INET6, .sin6_port = htons((uint16_t)atoi(port))};
     return inet_pton(AF_INET6, mapped, &address->sin6_addr) == 1;
 }
 

@@ -18,8 +18,8 @@ struct corpus {
 /* The target that the test program links. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* Reads the folder's files, each cut at `most_bytes`, and gives each to the target; checks that there
- * are at least `least` of them. */
+/* Reads the folder's files, each cut at `most_bytes`, and gives each to the target; checks that
+ * there are at least `least` of them. */
 void corpus_replay(struct corpus *corpus, const char *folder, size_t most_bytes, size_t least);
 
 /* Changes an input of `len` bytes in place: another byte, a cut, a piece moved inside or taken from

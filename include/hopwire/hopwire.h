@@ -117,8 +117,9 @@ struct hopwire_engine;
  * it is.
  *
  * What asks something of the host is read and checked, but left to the program: KillSwitch,
- * AllowLAN, DNS, DNSGuard, FwMark, Table and whatever else in hopwire.conf(5) is about rules, routes,
- * firewall, resolver or programs to run. Each such key is told as a HOPWIRE_MESSAGE_WARNING. */
+ * AllowLAN, DNS, DNSGuard, FwMark, Table and whatever else in hopwire.conf(5) is about rules,
+ * routes, firewall, resolver or programs to run. Each such key is told as a
+ * HOPWIRE_MESSAGE_WARNING. */
 HOPWIRE_API enum hopwire_status hopwire_engine_new(struct hopwire_engine **engine,
                                                    const struct hopwire_options *options,
                                                    const char *name, const char *text,

@@ -9,7 +9,8 @@
 struct memory {
     /* Zeroed memory, 64-byte aligned, or NULL. */
     void *(*take)(void *context, size_t bytes);
-    /* `pointer` may be NULL; `bytes` is what was asked for. The memory is wiped by its user first. */
+    /* `pointer` may be NULL; `bytes` is what was asked for. The memory is wiped by its user
+     * first. */
     void (*give)(void *context, void *pointer, size_t bytes);
     void *context;
 };

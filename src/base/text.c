@@ -14,6 +14,8 @@ void text_init(struct text *text, char *bytes, size_t capacity_bytes)
 void text_append(struct text *text, const char *format, ...)
 {
     size_t room = text->capacity_bytes - text->len;
+    if (text->capacity_bytes == 0) /* TEXT_UNHEARD */
+        return;
     va_list arguments;
     va_start(arguments, format);
     int len = vsnprintf(text->bytes + text->len, room, format, arguments);

@@ -13,6 +13,9 @@ struct text {
     bool is_cut;
 };
 
+/* For a sentence that nobody will read: takes nothing, its `len` stays 0. */
+#define TEXT_UNHEARD (&(struct text){.bytes = (char[1]){0}})
+
 void text_init(struct text *text, char *bytes, size_t capacity_bytes);
 void text_append(struct text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* One word of a shell's command, quoted where it needs to be. */

@@ -24,7 +24,8 @@ void trie_init(struct trie *trie, const struct memory *memory);
 void trie_wipe(struct trie *trie);
 /* Sets the value of a prefix (host bits zero), replacing an earlier one; false: no memory. */
 bool trie_insert(struct trie *trie, const struct prefix *prefix, void *value);
-/* The same, and the prefix is in the list of those that have this value, in the order of insertion. */
+/* The same, and the prefix is in the list of those that have this value, in the order of
+ * insertion. */
 bool trie_insert_listed(struct trie *trie, const struct prefix *prefix, void *value,
                         struct list *listed);
 /* True when the prefix was there. */
@@ -36,8 +37,8 @@ void trie_remove_listed(struct trie *trie, struct list *listed);
 /* A list's member. */
 struct prefix trie_listed_prefix(const struct list *member);
 
-/* Makes room: so many inserts of new prefixes cannot fail. And until trie_settle whatever is removed
- * leaves its room: putting it back cannot fail. False: no memory; settle all the same. */
+/* Makes room: so many inserts of new prefixes cannot fail. And until trie_settle whatever is
+ * removed leaves its room: putting it back cannot fail. False: no memory; settle all the same. */
 bool trie_reserve(struct trie *trie, size_t prefixes);
 /* Gives back the room that is left. */
 void trie_settle(struct trie *trie);

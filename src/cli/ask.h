@@ -10,11 +10,12 @@
 /* The answer, to be given back with json_decref; NULL: refused, a sentence was printed. That nobody
  * listens is told by *is_up and not printed, unless `is_up` is NULL. */
 json_t *ask_daemon(const char *network, const char *request, bool *is_up);
-/* The same with a copy of the descriptor; `timeout_ms` for the answer. That nobody listens is printed. */
+/* The same with a copy of the descriptor; `timeout_ms` for the answer. That nobody listens is
+ * printed. */
 json_t *ask_with_file(const char *network, const char *request, int passed, unsigned timeout_ms);
 
-/* Says that nobody listens, and what that means. "crashed" or "not listening": there is a network all
- * the same; NULL: it is not up. */
+/* Says that nobody listens, and what that means. "crashed" or "not listening": there is a network
+ * all the same; NULL: it is not up. */
 const char *ask_say_not_up(const char *network);
 
 /* Who listens to the network's socket, also when no state names it: its process id; 0: nobody, or

@@ -5,12 +5,12 @@
 
 #include <stdbool.h>
 
-/* Forks. The child does `run` and ends with its result; it has to call background_tell with `pipe_end`
- * when it is ready. The command's exit status: 0 once it has, else 1. `advice` follows the sentence about
- * a child that was killed. */
+/* Forks. The child does `run` and ends with its result; it has to call background_tell with
+ * `pipe_end` when it is ready. The command's exit status: 0 once it has, else 1. `advice` follows
+ * the sentence about a child that was killed. */
 int background_run(int (*run)(void *context, int pipe_end), void *context, const char *advice);
-/* True: the command heard it and returns; standard streams lead nowhere from now on. False: it is gone.
- * `pipe_end` -1: nobody waits, true. */
+/* True: the command heard it and returns; standard streams lead nowhere from now on. False: it is
+ * gone. `pipe_end` -1: nobody waits, true. */
 bool background_tell(int pipe_end);
 /* What the caller has open (a lock of `flock`, say) and where it stands is not the child's; of its
  * descriptors only standard streams and `ends` are, which are moved. */

@@ -72,8 +72,9 @@ int check_main(int argc, char **argv)
     bool is_up = obstacles_is_up(config);
     is_fine = is_fine && has_way(config, is_up);
     if (is_fine && is_up)
-        printf("note: it is up; these lines are what the file says, and `hopwire reload` or `hopwire "
-               "up --replace` puts that in its place\n");
+        printf(
+            "note: it is up; these lines are what the file says, and `hopwire reload` or `hopwire "
+            "up --replace` puts that in its place\n");
     load_free(config);
     return is_fine ? COMMAND_DONE : COMMAND_REFUSED;
 }

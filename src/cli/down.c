@@ -99,7 +99,8 @@ static int end_network(const char *name)
     if (result == -ENOENT) {
         state_remove(name, &why); /* what one wrote of it that was killed while it wrote */
         fprintf(stderr, "hopwire: %s is not up\n", name);
-        /* What was asked for is so: `down` may be called again (RULES F7). But for what a boot keeps. */
+        /* What was asked for is so: `down` may be called again (RULES F7). But for what a boot
+         * keeps. */
         text_init(&why, reason, sizeof(reason));
         result = dns_undo(name, false, &why);
         return result == 0 ? COMMAND_DONE : refuse(name, &why, result);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* `hopwire [-f] INTERFACE`: called, and told by its environment, as wg-quick and other programs call
- * a WireGuard in user space. */
+/* `hopwire [-f] INTERFACE`: called, and told by its environment, as wg-quick and other programs
+ * call a WireGuard in user space. */
 #include <errno.h>
 #include <getopt.h>
 #include <linux/capability.h>

@@ -32,9 +32,9 @@ static const struct {
 
 #define COMMANDS (sizeof(commands) / sizeof(*commands))
 
-/* Whoever is started without one would give its number to the next descriptor: our sentences would go
- * into a socket or the TUN, and the daemon would put /dev/null into its place. Open for the other
- * direction, so that using it is an error as before. */
+/* Whoever is started without one would give its number to the next descriptor: our sentences would
+ * go into a socket or the TUN, and the daemon would put /dev/null into its place. Open for the
+ * other direction, so that using it is an error as before. */
 static bool fill_standard_streams(void)
 {
     for (int stream = STDIN_FILENO; stream <= STDERR_FILENO; stream++) {
@@ -47,7 +47,8 @@ static bool fill_standard_streams(void)
 
 static void print_help(FILE *to)
 {
-    fprintf(to, "usage: hopwire COMMAND ...\n\nA tree of WireGuard tunnels behind one interface.\n\n");
+    fprintf(to,
+            "usage: hopwire COMMAND ...\n\nA tree of WireGuard tunnels behind one interface.\n\n");
     for (size_t i = 0; i < COMMANDS; i++)
         fprintf(to, "  %-7s%-29s %s\n", commands[i].name, commands[i].arguments, commands[i].help);
     fprintf(to, "  [-f] INTERFACE                       an interface for wg-quick, without a file\n"
@@ -110,7 +111,8 @@ static bool is_for_wg_quick(void)
     return is_set;
 }
 
-/* Interfaces are numbered, commands are not: a word of letters may be a slip, which makes nothing. */
+/* Interfaces are numbered, commands are not: a word of letters may be a slip, which makes
+ * nothing. */
 static bool is_slip(const char *name)
 {
     size_t len = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_");

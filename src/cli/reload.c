@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Reads the files with the rights of whoever calls it and hands what it read to the daemon, in memory
- * without a name. What the hooks of the new file need is done here too. */
+/* Reads the files with the rights of whoever calls it and hands what it read to the daemon, in
+ * memory without a name. What the hooks of the new file need is done here too. */
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
@@ -20,8 +20,8 @@
 #define PATHS_MOST 16
 #define TIMEOUT_MS 60000 /* a daemon that settles a large change answers behind it */
 
-/* Memory that the daemon can read as a file, with the bytes; it is locked where that is allowed, and
- * wiped by drop_shared. */
+/* Memory that the daemon can read as a file, with the bytes; it is locked where that is allowed,
+ * and wiped by drop_shared. */
 struct shared {
     int file;
     char *bytes;

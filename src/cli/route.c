@@ -35,7 +35,8 @@ static int print_route(const json_t *route, const struct address *destination)
 {
     size_t index;
     json_t *hop;
-    const char *verdict = ask_text(route, "verdict", "?"), *tunnel = ask_text(route, "tunnel", NULL);
+    const char *verdict = ask_text(route, "verdict", "?"),
+               *tunnel = ask_text(route, "tunnel", NULL);
     bool is_routed = strcmp(verdict, "ok") == 0;
     printf("%s", ask_text(route, "destination", "?"));
     if (!is_routed)
@@ -68,7 +69,8 @@ int route_main(int argc, char **argv)
     if (!load_network_name(argv[1], name))
         return COMMAND_REFUSED;
     if (!address_parse(argv[2], &destination)) {
-        fprintf(stderr, "hopwire: %s: not an IPv4 or IPv6 address; a name must be looked up first\n",
+        fprintf(stderr,
+                "hopwire: %s: not an IPv4 or IPv6 address; a name must be looked up first\n",
                 argv[2]);
         return COMMAND_REFUSED;
     }

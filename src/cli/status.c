@@ -57,8 +57,8 @@ static void print_peer(const json_t *peer, const char *indent)
     if (handshake)
         printf(" · handshake %lld s ago", ago_s(handshake));
     if (ask_number(peer, "path_mtu"))
-        printf("\n%s  the way there takes %lld bytes, less than its carrier: MTU %lld inside", indent,
-               ask_number(peer, "path_mtu"), ask_number(peer, "mtu"));
+        printf("\n%s  the way there takes %lld bytes, less than its carrier: MTU %lld inside",
+               indent, ask_number(peer, "path_mtu"), ask_number(peer, "mtu"));
     if (ask_text(peer, "error", NULL))
         printf("\n%s  %s said %lld s ago: %s", indent, ask_text(peer, "error_from", "a router"),
                ask_number(peer, "error_s"), ask_text(peer, "error", "?"));
@@ -102,12 +102,11 @@ static void print_rules(const json_t *rules)
 {
     size_t index;
     json_t *rule;
-    json_array_foreach(rules, index, rule)
-        if (json_is_true(json_object_get(rule, "came_later")))
-            printf("  in front of the tunnels: IPv%lld rule %lld (%s): what it decides never reaches "
-                   "them\n",
-                   ask_number(rule, "family"), ask_number(rule, "priority"),
-                   ask_text(rule, "rule", "?"));
+    json_array_foreach(rules, index, rule) if (json_is_true(json_object_get(rule, "came_later")))
+        printf("  in front of the tunnels: IPv%lld rule %lld (%s): what it decides never reaches "
+               "them\n",
+               ask_number(rule, "family"), ask_number(rule, "priority"),
+               ask_text(rule, "rule", "?"));
 }
 
 static void print_network(const json_t *status)
@@ -132,8 +131,8 @@ static void print_json(const json_t *value)
     printf("\n");
 }
 
-/* Of a network whose daemon does not answer only this much; NULL: there is none. *result: its part of
- * the exit status. */
+/* Of a network whose daemon does not answer only this much; NULL: there is none. *result: its part
+ * of the exit status. */
 static json_t *ask_status(const char *name, int *result)
 {
     bool listens;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* RULES I1: advice can be followed. Each row is a mistake, the remedy in the sentence about it, and the
- * same file with the remedy applied: it must load, and the sentence be gone. */
+/* RULES I1: advice can be followed. Each row is a mistake, the remedy in the sentence about it, and
+ * the same file with the remedy applied: it must load, and the sentence be gone. */
 #include "config/config.h"
 
 #include "config/test_files.h"
@@ -34,12 +34,14 @@ static const struct row values[] = {
     {PLAIN "MTU = 100\n" PEER, "or remove the line", "MTU = 100\n", ""},
     {PLAIN "ListenPort = 65536\n" PEER, "write a number from 0 to 65535", "65536", "65535"},
     {PLAIN "FwMark = blue\n" PEER, "write off", "blue", "off"},
-    {PLAIN "Address = 10.0.0.256\n" PEER, "write one as 10.64.0.2/32", "10.0.0.256", "10.64.0.2/32"},
+    {PLAIN "Address = 10.0.0.256\n" PEER, "write one as 10.64.0.2/32", "10.0.0.256",
+     "10.64.0.2/32"},
     {PLAIN "DNS = 10.0.0.256\n" PEER, "neither a name server's address", "10.0.0.256", "10.0.0.5"},
     {"[Network]\nKillSwitch = 1\n" ROOT PEER, "neither on nor off: \"1\"; write one of them", "= 1",
      "= on"},
     {"[Network]\nAllowLAN = lan\n" ROOT PEER, "write one of the two words", "lan", "yes"},
-    {"[Network]\nAllowLAN = lan\n" ROOT PEER, "prefixes as 192.168.0.0/16", "lan", "192.168.0.0/16"},
+    {"[Network]\nAllowLAN = lan\n" ROOT PEER, "prefixes as 192.168.0.0/16", "lan",
+     "192.168.0.0/16"},
     {"[Network]\nAllowLAN = on, off\n" ROOT PEER, "take it out", ", off", ""},
     {"[Network]\nAllowLAN = ::/0\n" ROOT PEER, "write the LAN's own prefixes, or on", "::/0", "on"},
     {"[Network]\nInterface = sixteen-letters-\n" ROOT PEER, "write 1 to 15 letters",
@@ -61,8 +63,8 @@ static const struct row words[] = {
     {PLAIN "Routes = 10.0.0.0/8\n" PEER,
      "belongs in [Tunnel NAME] of a file that has Config = THIS FILE there", NULL,
      "[Tunnel x]\nConfig = this.conf\nRoutes = 10.0.0.0/8\n"},
-    {ROOT "Endpoint = 192.0.2.1:1\n" PEER, "it belongs in [Peer]",
-     "Endpoint = 192.0.2.1:1\n" PEER, PEER "Endpoint = 192.0.2.1:1\n"},
+    {ROOT "Endpoint = 192.0.2.1:1\n" PEER, "it belongs in [Peer]", "Endpoint = 192.0.2.1:1\n" PEER,
+     PEER "Endpoint = 192.0.2.1:1\n"},
     {ROOT "Table = off\n" PEER, "it belongs in [Network]", NULL,
      "[Network]\nTable = off\n" ROOT PEER},
     {PLAIN PEER "Table = off\n", "it belongs in [Interface]", PEER "Table = off\n",
@@ -78,13 +80,14 @@ static const struct row words[] = {
     {PLAIN "Jc = 4\n" PEER, "AmneziaWG's", "Jc = 4\n", ""},
     {PLAIN PEER "AdvancedSecurity = on\n", "AmneziaWG's", "AdvancedSecurity = on\n", ""},
     {PLAIN PEER "DisallowedIPs = 192.168.0.0/16\n",
-     "WireSock's; remove the line, and write Routes = !PREFIX in [Tunnel NAME] of a file with", NULL,
-     "[Tunnel x]\nConfig = this.conf\nRoutes = !192.168.0.0/16\n"},
-    {PLAIN "BypassLanTraffic = true\n" PEER, "write AllowLAN = on into [Network] of a file with", NULL,
-     "[Network]\nAllowLAN = on\n[Tunnel x]\nConfig = this.conf\n"},
+     "WireSock's; remove the line, and write Routes = !PREFIX in [Tunnel NAME] of a file with",
+     NULL, "[Tunnel x]\nConfig = this.conf\nRoutes = !192.168.0.0/16\n"},
+    {PLAIN "BypassLanTraffic = true\n" PEER, "write AllowLAN = on into [Network] of a file with",
+     NULL, "[Network]\nAllowLAN = on\n[Tunnel x]\nConfig = this.conf\n"},
     {PLAIN PEER "AllowedApps = chrome\n", "WireSock's", "AllowedApps = chrome\n", ""},
     {PLAIN PEER "DisallowedApps = chrome\n", "WireSock's", "DisallowedApps = chrome\n", ""},
-    {PLAIN PEER "Socks5Proxy = 192.0.2.9:1080\n", "WireSock's", "Socks5Proxy = 192.0.2.9:1080\n", ""},
+    {PLAIN PEER "Socks5Proxy = 192.0.2.9:1080\n", "WireSock's", "Socks5Proxy = 192.0.2.9:1080\n",
+     ""},
     {PLAIN PEER "Reserved = 1,2,3\n", "WARP's", "Reserved = 1,2,3\n", ""},
     {PLAIN "ExcludedApplications = com.example\n" PEER, "Android's",
      "ExcludedApplications = com.example\n", ""},
@@ -123,11 +126,12 @@ static const struct row trees[] = {
     {ROOT "MTU = 600\n" PEER RIDER "MTU = 576\n" PEER, "write at least 636 there", "600", "636"},
     {"[Network]\nMTU = 1279\n" ROOT "Address = fd00::1\n" PEER, "write at least 1280", "1279",
      "1280"},
-    {ROOT "MTU = 1339\nRoutes = none\n" PEER RIDER "Address = fd00::1\n" PEER, "write at least 1340",
-     "1339", "1340"},
-    {PLAIN PEER "AllowedIPs = ::/0\n", "leave it so, or add the IPv6 address to Address", "Address = 10.0.0.1",
-     "Address = 10.0.0.1, fd00::1"},
-    {PLAIN PEER "AllowedIPs = 10.0.0.0/8, fd00::/8\n", "remove it from AllowedIPs", ", fd00::/8", ""},
+    {ROOT "MTU = 1339\nRoutes = none\n" PEER RIDER "Address = fd00::1\n" PEER,
+     "write at least 1340", "1339", "1340"},
+    {PLAIN PEER "AllowedIPs = ::/0\n", "leave it so, or add the IPv6 address to Address",
+     "Address = 10.0.0.1", "Address = 10.0.0.1, fd00::1"},
+    {PLAIN PEER "AllowedIPs = 10.0.0.0/8, fd00::/8\n", "remove it from AllowedIPs", ", fd00::/8",
+     ""},
     {ROOT PEER "AllowedIPs = 10.0.0.0/8, fd00::/8\n", "write Routes without it", "Address",
      "Routes = 10.0.0.0/8\nAddress"},
     {PLAIN PEER "DNS = 10.0.0.1\n", "it belongs in [Interface]", PEER "DNS = 10.0.0.1\n",
@@ -135,8 +139,7 @@ static const struct row trees[] = {
     {ROOT "DNS = 127.0.0.1\n" PEER, "write DNS = 127.0.0.1 into [Network], and not here", NULL,
      "[Network]\nDNS = 127.0.0.1\n" ROOT PEER},
     {PLAIN "DNS = fe80::1\n" PEER, "write it behind a %, as in fe80::1%eth0", "::1", "::1%eth0"},
-    {PLAIN "DNS = lan\n" PEER, "add the server's address", "DNS = lan",
-     "DNS = lan, 10.0.0.53"},
+    {PLAIN "DNS = lan\n" PEER, "add the server's address", "DNS = lan", "DNS = lan, 10.0.0.53"},
 };
 
 static bool says(const struct config_messages *messages, const char *advice)

@@ -36,8 +36,8 @@ void arena_wipe(struct arena *arena)
     arena->is_exhausted = false;
 }
 
-/* Twice the last one: what grows large has few blocks, which go back to the kernel as mappings where
- * the memory is locked; what stays small is one page. */
+/* Twice the last one: what grows large has few blocks, which go back to the kernel as mappings
+ * where the memory is locked; what stays small is one page. */
 static size_t next_block_bytes(const struct arena_block *last)
 {
     size_t twice = last ? last->capacity_bytes * 2 : BLOCK_BYTES;

@@ -21,7 +21,8 @@ void arena_init(struct arena *arena, const struct memory *memory);
 void arena_wipe(struct arena *arena);
 /* Zeroed, aligned for any type; NULL: no memory. */
 void *arena_take(struct arena *arena, size_t bytes);
-/* The arena as an allocator: what is given back stays until all is. As long as the arena stays in place. */
+/* The arena as an allocator: what is given back stays until all is. As long as the arena stays in
+ * place. */
 struct memory arena_memory(struct arena *arena);
 /* A NUL-terminated copy of `len` bytes. */
 char *arena_copy(struct arena *arena, const char *bytes, size_t len);

@@ -42,8 +42,8 @@ struct config_peer {
     struct config_place place;                     /* its [Peer] */
     struct config_place given[KEYWORD_PEER_COUNT]; /* file NULL: not given */
     unsigned *allowed_ip_lines;                    /* beside allowed_ips, in that key's file */
-    /* `AllowedIPs = +PREFIX, -PREFIX` changes those of an earlier section of the same peer instead of
-     * replacing them. */
+    /* `AllowedIPs = +PREFIX, -PREFIX` changes those of an earlier section of the same peer instead
+     * of replacing them. */
     bool changes_allowed_ips;
     struct prefix *withdrawn;
     size_t withdrawn_count;
@@ -79,7 +79,7 @@ struct config {
     struct config_tunnel *tunnels;            /* beside network.tunnels */
     struct config_place given[KEYWORD_COUNT]; /* of [Network] */
     uint32_t mtu_bytes;                       /* of the interface; 0: computed (E2) */
-    struct address *dns;                      /* [Network] or a plain file's DNS: the system's (G3) */
+    struct address *dns; /* [Network] or a plain file's DNS: the system's (G3) */
     char **dns_zones;                         /* beside it: of fe80::1%eth0 "eth0"; else NULL */
     size_t dns_count;
     char **domains;

@@ -79,7 +79,8 @@ static void list_routes(struct line *line, const struct tunnel_description *tunn
     list_prefixes(line, "!", tunnel->route_exceptions, tunnel->route_exception_count);
 }
 
-/* What carries the peer's datagrams; a name's address, and with it a fellow (RULES A8), is not known. */
+/* What carries the peer's datagrams; a name's address, and with it a fellow (RULES A8), is not
+ * known. */
 static void outline_way(const struct config *config, struct line *line, size_t index, size_t peer)
 {
     const struct tunnel_description *tunnel = &config->network.tunnels[index];
@@ -100,7 +101,8 @@ static void outline_way(const struct config *config, struct line *line, size_t i
         put(line, "or inside the peer that has its address in AllowedIPs");
 }
 
-/* Whom the tunnel's datagrams go to, and on what: a wrong order of files or a forgotten Via shows. */
+/* Whom the tunnel's datagrams go to, and on what: a wrong order of files or a forgotten Via
+ * shows. */
 static void outline_peers(const struct config *config, struct text *text, size_t index,
                           unsigned indent)
 {

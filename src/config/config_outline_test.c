@@ -14,7 +14,8 @@ static void test_the_outline_of_odd_tunnels_and_long_lines(void)
           "[Tunnel m13b]\nPrivateKey = " KEY_1 "\n[Peer]\nPublicKey = " KEY_2 "\n"
           "[Tunnel wide]\nPrivateKey = " KEY_1 "\nAddress = 2001:db8:1111:2222:3333:4444:5555:6666,"
           "2001:db8:1111:2222:3333:4444:5555:7777\nMTU = 1400\n"
-          "[Peer]\nPublicKey = " KEY_3 "\nAllowedIPs = 2001:db8:1111:2222:3333:4444:5555:6666/127\n",
+          "[Peer]\nPublicKey = " KEY_3
+          "\nAllowedIPs = 2001:db8:1111:2222:3333:4444:5555:6666/127\n",
           false}}};
     struct config_messages messages;
     struct config *config;

@@ -122,12 +122,14 @@ static void test_g3_name_servers_and_search_domains(void)
     CHECK(config->tunnels[0].domain_count == 1);
     CHECK_TEXT(config->tunnels[0].domains[0], "lan");
     CHECK(b->dns_count == 1 && is_address(&b->dns[0], "10.2.0.1")); /* I1 */
-    CHECK(said(CONFIG_WARNING,
-               "work.conf:6: DNS: \"a\" cannot ask fd00::1: no peer has it in AllowedIPs, so that "
-               "queries to it do not enter the tunnel; to ask inside, add fd00::1/128 to AllowedIPs"));
-    CHECK(said(CONFIG_WARNING,
-               "office.conf:5: DNS: \"b\" cannot ask 10.2.0.1: no peer has it in AllowedIPs, so that "
-               "queries to it do not enter the tunnel; to ask inside, add 10.2.0.1/32 to AllowedIPs"));
+    CHECK(said(
+        CONFIG_WARNING,
+        "work.conf:6: DNS: \"a\" cannot ask fd00::1: no peer has it in AllowedIPs, so that "
+        "queries to it do not enter the tunnel; to ask inside, add fd00::1/128 to AllowedIPs"));
+    CHECK(said(
+        CONFIG_WARNING,
+        "office.conf:5: DNS: \"b\" cannot ask 10.2.0.1: no peer has it in AllowedIPs, so that "
+        "queries to it do not enter the tunnel; to ask inside, add 10.2.0.1/32 to AllowedIPs"));
     done(config);
 }
 

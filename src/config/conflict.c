@@ -264,7 +264,8 @@ static void warn_of_families(struct loader *loader, size_t index)
         if (!sent)
             continue;
         prefix_format(sent, text);
-        /* Without it the family would go past the tunnels: the remedy of one is the other's fault. */
+        /* Without it the family would go past the tunnels: the remedy of one is the other's
+         * fault. */
         bool is_default = sent->len_bits <= 1;
         const char *without =
             notes->is_plain ? "remove it from AllowedIPs" : "write Routes without it";

@@ -30,7 +30,8 @@ static size_t warnings_of(const char *text, char said[CONFIG_MESSAGE_BYTES])
     "[Tunnel a]\nPrivateKey = " KEY_1 "\nAddress = 10.0.0.1\nRoutes = " routes "\n"               \
     "[Peer]\nPublicKey = " KEY_2 "\nAllowedIPs = 192.168.0.0/16, 10.1.0.0/16\n"
 
-/* A route less its exceptions is served whole; a shorter exception takes nothing of a longer one. */
+/* A route less its exceptions is served whole; a shorter exception takes nothing of a longer
+ * one. */
 static void test_a4_what_is_excepted_needs_no_peer(void)
 {
     char said[CONFIG_MESSAGE_BYTES];
@@ -52,9 +53,10 @@ static void test_traps18_the_main_table_leads_a_root_s_datagrams_back(void)
 {
     char said[CONFIG_MESSAGE_BYTES];
     CHECK_EQUAL(warnings_of(TABLE("254"), said), 1);
-    CHECK_TEXT(said, "n.conf:8: Endpoint: 192.0.2.1 lies in what is routed into the interface, and "
-                     "Table = main has no rule that keeps the tunnel's own datagrams out; give it a "
-                     "route of its own past the interface, or remove Table");
+    CHECK_TEXT(said,
+               "n.conf:8: Endpoint: 192.0.2.1 lies in what is routed into the interface, and "
+               "Table = main has no rule that keeps the tunnel's own datagrams out; give it a "
+               "route of its own past the interface, or remove Table");
     CHECK_EQUAL(warnings_of(TABLE("100"), said), 0);
     CHECK_EQUAL(warnings_of(TABLE("auto"), said), 0);
     CHECK_EQUAL(warnings_of(TABLE("off"), said), 0);
@@ -70,9 +72,10 @@ static void test_a7_a_routed_family_without_an_address_is_told(void)
 {
     char said[CONFIG_MESSAGE_BYTES];
     CHECK_EQUAL(warnings_of(TUNNEL("a", "10.0.0.1", "", EVERYTHING), said), 1);
-    CHECK_TEXT(said, "n.conf:3: Address: no IPv6 address, but ::/0 is routed into \"a\": every "
-                     "packet to it is refused; that keeps the family from going past the tunnels: "
-                     "leave it so, or add the IPv6 address to Address that the other end gives you");
+    CHECK_TEXT(said,
+               "n.conf:3: Address: no IPv6 address, but ::/0 is routed into \"a\": every "
+               "packet to it is refused; that keeps the family from going past the tunnels: "
+               "leave it so, or add the IPv6 address to Address that the other end gives you");
     CHECK_EQUAL(warnings_of(TUNNEL("a", "10.0.0.1", "", "10.0.0.0/8, fd00::/8"), said), 1);
     CHECK_TEXT(said, "n.conf:3: Address: no IPv6 address, but fd00::/8 is routed into \"a\": every "
                      "packet to it is refused; write Routes without it, or add the IPv6 address to "

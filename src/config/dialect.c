@@ -235,7 +235,8 @@ static bool is_never_quoted(enum keyword keyword)
     }
 }
 
-/* Of wg-quick's own keys an empty one takes back what stood before it, and of `wg`'s it is nothing. */
+/* Of wg-quick's own keys an empty one takes back what stood before it, and of `wg`'s it is
+ * nothing. */
 static bool note_empty(struct scan *scan, const struct config_place *place, enum keyword keyword)
 {
     if (!keyword_is_of_wg(keyword) || scan->section == SECTION_NETWORK) {

@@ -17,8 +17,8 @@ enum difference_host {
 };
 
 struct difference {
-    /* In an order in which each holds: what is added behind its carrier, what is removed behind what
-     * it carried, and between them what moves, when where it goes is where it will be. */
+    /* In an order in which each holds: what is added behind its carrier, what is removed behind
+     * what it carried, and between them what moves, when where it goes is where it will be. */
     struct changes changes;
     unsigned host;
     /* For people: one a change, without a secret. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* `Endpoint =` and `ListenPort =`, as `wg` reads them: ADDRESS:PORT, [ADDRESS]:PORT or NAME:PORT, the
- * port behind the last colon where no bracket says so, a zone behind a link-local address, and ports
- * by their services' names. Private to this room. */
+/* `Endpoint =` and `ListenPort =`, as `wg` reads them: ADDRESS:PORT, [ADDRESS]:PORT or NAME:PORT,
+ * the port behind the last colon where no bracket says so, a zone behind a link-local address, and
+ * ports by their services' names. Private to this room. */
 #ifndef CONFIG_ENDPOINT_VALUE_H
 #define CONFIG_ENDPOINT_VALUE_H
 

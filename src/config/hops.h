@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The ways to literal endpoints inside other peers of the same tunnel (RULES A8, A5, H6): refuses
- * those that lead nowhere, and tells of an endpoint that another tunnel has, which it does not ride.
- * Private to this room. */
+ * those that lead nowhere, and tells of an endpoint that another tunnel has, which it does not
+ * ride. Private to this room. */
 #ifndef CONFIG_HOPS_H
 #define CONFIG_HOPS_H
 

@@ -98,8 +98,9 @@ static void a8_another_tunnel_that_has_the_endpoint_is_told(void)
     char said[CONFIG_MESSAGE_BYTES];
     load(ROOT("a", "10.0.0.2") EXIT("203.0.113.1", "10.5.0.0/16")
              ROOT("b", "10.0.0.3") ENTRY("198.51.100.1", "203.0.113.0/24"), said);
-    CHECK_TEXT(said, "n.conf:6: Endpoint: 203.0.113.1 is in the AllowedIPs of \"b\" as well, and is "
-                     "reached past it all the same: write Via = b in \"a\" to reach it inside");
+    CHECK_TEXT(said,
+               "n.conf:6: Endpoint: 203.0.113.1 is in the AllowedIPs of \"b\" as well, and is "
+               "reached past it all the same: write Via = b in \"a\" to reach it inside");
     load(ROOT("a", "10.0.0.2") EXIT("203.0.113.1", "10.5.0.0/16")
              ROOT("b", "10.0.0.3") ENTRY("198.51.100.1", "0.0.0.0/0"), said);
     CHECK_TEXT(said, "");

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A 32-byte key as 44 characters of base64 (RFC 4648), as `wg genkey` writes it, and in hexadecimal. */
+/* A 32-byte key as 44 characters of base64 (RFC 4648), as `wg genkey` writes it, and in
+ * hexadecimal. */
 #ifndef CONFIG_KEYTEXT_H
 #define CONFIG_KEYTEXT_H
 

@@ -60,8 +60,8 @@ bool keyword_is_of_wg(enum keyword keyword);
 bool keyword_may_repeat(enum keyword keyword);
 /* The nearest key by edit distance; of equally near ones, one of that section. */
 enum keyword keyword_nearest(const char *name, enum section section);
-/* "[Peer]", "[Tunnel NAME]": where the key belongs, for someone who writes a plain wg-quick file, or
- * a network's. */
+/* "[Peer]", "[Tunnel NAME]": where the key belongs, for someone who writes a plain wg-quick file,
+ * or a network's. */
 const char *keyword_home(enum keyword keyword, bool is_plain);
 /* Letters that differ between two texts: insertions, deletions, changes and swaps of neighbours,
  * case aside. Of each at most 40 characters count. */

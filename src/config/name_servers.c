@@ -100,14 +100,15 @@ static void tell_local(struct loader *loader, const struct config_place *place,
     char text[ADDRESS_TEXT_BYTES];
     address_format(server, text);
     if (address_is_loopback(server))
-        config_messages_add(loader->messages, CONFIG_NOTICE, place,
-                            "%s is this host: names go to what answers there, and what that asks in "
-                            "turn is its own affair; nothing here keeps it inside the tunnels",
-                            text);
+        config_messages_add(
+            loader->messages, CONFIG_NOTICE, place,
+            "%s is this host: names go to what answers there, and what that asks in "
+            "turn is its own affair; nothing here keeps it inside the tunnels",
+            text);
     else if (zone || server->family == FAMILY_IPV4)
-        config_messages_add(loader->messages, CONFIG_WARNING, place,
-                            "%s is on a link of this host: names go there in clear, past the tunnels",
-                            text);
+        config_messages_add(
+            loader->messages, CONFIG_WARNING, place,
+            "%s is on a link of this host: names go there in clear, past the tunnels", text);
     else
         config_messages_add(loader->messages, CONFIG_WARNING, place,
                             "%s is on some link, and which one is not said, so that nobody can ask "
@@ -127,12 +128,12 @@ static bool take_server(struct loader *loader, const struct config_place *place,
         return true;
     }
     if (is_local(server) && !lists->system) {
-        config_messages_add(loader->messages, lists->is_of_part ? CONFIG_WARNING : CONFIG_ERROR,
-                            place, "%s is not inside the tunnel%s; for the system's names write DNS = "
-                                   "%s%s%s into [Network], and not here",
-                            address_format(server, text),
-                            lists->is_of_part ? ", and is passed over" : "", text, zone ? "%" : "",
-                            zone ? zone : "");
+        config_messages_add(
+            loader->messages, lists->is_of_part ? CONFIG_WARNING : CONFIG_ERROR, place,
+            "%s is not inside the tunnel%s; for the system's names write DNS = "
+            "%s%s%s into [Network], and not here",
+            address_format(server, text), lists->is_of_part ? ", and is passed over" : "", text,
+            zone ? "%" : "", zone ? zone : "");
         return true;
     }
     if (is_local(server))
@@ -200,7 +201,8 @@ void name_servers_tunnel(struct loader *loader, const struct config_place *place
     read_items(loader, place, rest, &lists);
 }
 
-/* The tunnel can ask it: its peers take the address, and it has one of the family. Else that is told. */
+/* The tunnel can ask it: its peers take the address, and it has one of the family. Else that is
+ * told. */
 static bool is_within_reach(struct loader *loader, size_t index, const struct ranges *allowed,
                             const struct address *server)
 {
@@ -218,10 +220,11 @@ static bool is_within_reach(struct loader *loader, size_t index, const struct ra
                             "remove the server",
                             tunnel->name, address, (int)server->family);
     else if (!is_allowed)
-        config_messages_add(loader->messages, CONFIG_WARNING, place,
-                            "\"%s\" cannot ask %s: no peer has it in AllowedIPs, so that queries to "
-                            "it do not enter the tunnel; to ask inside, add %s to AllowedIPs",
-                            tunnel->name, address, prefix_format(&host, prefix));
+        config_messages_add(
+            loader->messages, CONFIG_WARNING, place,
+            "\"%s\" cannot ask %s: no peer has it in AllowedIPs, so that queries to "
+            "it do not enter the tunnel; to ask inside, add %s to AllowedIPs",
+            tunnel->name, address, prefix_format(&host, prefix));
     return has_family && is_allowed;
 }
 

@@ -65,7 +65,8 @@ void naming_interface(const char *network, unsigned attempt, char name[INTERFACE
              INTERFACE_DIGITS, digest(network, strlen(network), attempt) & 0xffff);
 }
 
-static bool is_taken(char (*names)[INTERFACE_NAME_BYTES], size_t count, size_t but, const char *name)
+static bool is_taken(char (*names)[INTERFACE_NAME_BYTES], size_t count, size_t but,
+                     const char *name)
 {
     for (size_t i = 0; i < count; i++)
         if (i != but && strcmp(names[i], name) == 0)

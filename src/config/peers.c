@@ -77,8 +77,8 @@ static void join(struct loader *loader, struct peer_description *peer, struct co
             notes->given[i] = given[i];
 }
 
-/* For each of `prefixes`: the peers from `first` up to `end` lose it to the peer whose section names it
- * later, or who had it until a section of its own takes its AllowedIPs away. */
+/* For each of `prefixes`: the peers from `first` up to `end` lose it to the peer whose section
+ * names it later, or who had it until a section of its own takes its AllowedIPs away. */
 static void take_from(struct loader *loader, struct draft *draft, size_t first, size_t end,
                       const struct prefix *prefixes, size_t count,
                       const struct config_place *taker)
@@ -101,7 +101,8 @@ static void take_from(struct loader *loader, struct draft *draft, size_t first, 
 }
 
 /* The section `from` into the one of the same peer, `to`; those of other peers stand between. As an
- * interface takes them in turn: of two peers with one prefix the one of the later section has it. */
+ * interface takes them in turn: of two peers with one prefix the one of the later section has
+ * it. */
 static void join_in_turn(struct loader *loader, struct draft *draft, size_t to, size_t from)
 {
     struct peer_description *peers = draft->tunnel.peers;
@@ -152,11 +153,11 @@ static void leave_out_own(struct loader *loader, struct draft *draft, const uint
     for (size_t i = 0; i < tunnel->peer_count; i++) {
         if (notes[i].given[KEYWORD_PUBLIC_KEY].file &&
             memcmp(tunnel->peers[i].public_key, own, sizeof(own)) == 0) {
-            config_messages_add(loader->messages, CONFIG_WARNING,
-                                &notes[i].given[KEYWORD_PUBLIC_KEY],
-                                "belongs to the tunnel's own PrivateKey: this [Peer] is passed over, "
-                                "as `wg` does; if it is to be another, write the key that the other "
-                                "end has");
+            config_messages_add(
+                loader->messages, CONFIG_WARNING, &notes[i].given[KEYWORD_PUBLIC_KEY],
+                "belongs to the tunnel's own PrivateKey: this [Peer] is passed over, "
+                "as `wg` does; if it is to be another, write the key that the other "
+                "end has");
             continue;
         }
         tunnel->peers[kept] = tunnel->peers[i];

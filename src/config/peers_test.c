@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* RULES I1: a peer with the tunnel's own key is passed over, as `wg setconf` does with a file that lists
- * every node of a mesh. */
+/* RULES I1: a peer with the tunnel's own key is passed over, as `wg setconf` does with a file that
+ * lists every node of a mesh. */
 #include "config/config.h"
 
 #include "config/keytext.h"
@@ -115,7 +115,8 @@ static void test_i1_an_own_key_in_an_included_or_chained_file(void)
 
 static void test_i1_a_file_with_no_peer_but_itself(void)
 {
-    struct config *config = load(HEAD OWN "Endpoint = 192.0.2.1:1\nAllowedIPs = 0.0.0.0/0\n", "", 1);
+    struct config *config =
+        load(HEAD OWN "Endpoint = 192.0.2.1:1\nAllowedIPs = 0.0.0.0/0\n", "", 1);
     if (config)
         CHECK_EQUAL(config->network.tunnels[0].peer_count, 0);
     CHECK_EQUAL(warnings(PASSED_OVER), 1);

@@ -174,8 +174,9 @@ static void test_i1_lists_by_commas_and_blanks(void)
 /* As wg-quick hands them to resolvconf: what is no address is a search domain. */
 static void test_i1_servers_on_this_host_or_a_link_and_domains_that_route(void)
 {
-    struct config *config = load(HEAD "DNS = 127.0.0.1, fe80::1%eth0, ~corp.example, ~., 10.0.0.1, ::1,"
-                                      "fe80::1%eth1 fe80::1%eth0\n" PEER "AllowedIPs = 0.0.0.0/0\n");
+    struct config *config =
+        load(HEAD "DNS = 127.0.0.1, fe80::1%eth0, ~corp.example, ~., 10.0.0.1, ::1,"
+                  "fe80::1%eth1 fe80::1%eth0\n" PEER "AllowedIPs = 0.0.0.0/0\n");
     if (config && CHECK_EQUAL(config->dns_count, 5)) {
         char text[ADDRESS_TEXT_BYTES];
         CHECK_TEXT(address_format(&config->dns[0], text), "127.0.0.1");
@@ -189,13 +190,15 @@ static void test_i1_servers_on_this_host_or_a_link_and_domains_that_route(void)
         CHECK_EQUAL(config->network.tunnels[0].dns_count, 1);
         CHECK_TEXT(address_format(&config->network.tunnels[0].dns[0], text), "10.0.0.1");
         CHECK(said(CONFIG_NOTICE, "DNS: 127.0.0.1 is this host: names go to what answers there"));
-        CHECK(said(CONFIG_WARNING, "DNS: fe80::1 is on a link of this host: names go there in clear"));
+        CHECK(said(CONFIG_WARNING,
+                   "DNS: fe80::1 is on a link of this host: names go there in clear"));
     }
     done(config);
     config = load(HEAD "Address = 10.0.0.2\nDNS = fe80::1\n" PEER);
     CHECK(said(CONFIG_WARNING, "DNS: fe80::1 is on some link, and which one is not said"));
     done(config);
-    config = load(HEAD "DNS = 2001:db8::1%eth0\n" PEER "AllowedIPs = ::/0\n"); /* as libc: no zone */
+    config =
+        load(HEAD "DNS = 2001:db8::1%eth0\n" PEER "AllowedIPs = ::/0\n"); /* as libc: no zone */
     if (config)
         CHECK(config->dns_count == 1 && !config->dns_zones[0]);
     done(config);
@@ -239,8 +242,9 @@ static void test_i1_one_peer_in_two_sections_is_joined_as_wg_setconf_does(void)
         CHECK_EQUAL(peers[0].preshared_key[0], 4);
         CHECK_EQUAL(peers[0].persistent_keepalive_s, 25);
         CHECK_TEXT(allowed(config, 1), "10.5.0.0/16");
-        CHECK(said(CONFIG_WARNING, "n.conf:12: PublicKey: the same peer as in n.conf:4, joined with "
-                                   "it as `wg setconf` does: the AllowedIPs here replace those"));
+        CHECK(said(CONFIG_WARNING,
+                   "n.conf:12: PublicKey: the same peer as in n.conf:4, joined with "
+                   "it as `wg setconf` does: the AllowedIPs here replace those"));
     }
     done(config);
     config = load(HEAD PEER "AllowedIPs = 10.0.0.0/8, 10.1.0.0/16\n" PEER
@@ -336,7 +340,8 @@ static void test_i1_the_shape_of_lines(void)
         "privatekey\t=\t" KEY_1 "\nLISTENPORT = 7 # seven\n",
         "#[Peer]\n[Interface]#\n\tPrivate Key = " KEY_1 "\n  Listen Port=  7\n\v\n[Peer]\n"
         "PublicKey=" KEY_2 "#a\nAllowedIPs =10.0.0.0/8#, ::/0\nEnd point= 192.0.2.1 : 1\n",
-        "[Interface]\nListenPort=7\n[Peer]\nPublicKey = AgICAgICAgICAgICAgIC AgICAgICAgICAgICAgICAgI=\n"
+        "[Interface]\nListenPort=7\n[Peer]\nPublicKey = AgICAgICAgICAgICAgIC "
+        "AgICAgICAgICAgICAgICAgI=\n"
         "AllowedIPs = 10.0.0.0/8\nEndpoint=192.0.2.1:1\n[Interface]\nPrivateKey=" KEY_1 "\n",
     };
     for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++) {
@@ -359,10 +364,13 @@ static void test_i1_values_of_amneziawg_that_are_plain_wireguard_s_are_no_hindra
     struct config *config =
         load(HEAD "Jc = 0\nJmin = 40\nJmax = 70\nS1 = 0\nS2=0\nH1 = 1\nH2 = 2\nH3=3\nH4 = 4\n"
                   "I1 =\nDisallowedIPs =\nAdvancedSecurity = off\n" PEER "Reserved = [0, 0, 0]\n");
-    CHECK(said(CONFIG_NOTICE, "n.conf:12: I1: AmneziaWG's, no key of WireGuard's, and without effect"));
+    CHECK(said(CONFIG_NOTICE,
+               "n.conf:12: I1: AmneziaWG's, no key of WireGuard's, and without effect"));
     CHECK(said(CONFIG_NOTICE, "n.conf:13: DisallowedIPs: WireSock's, no key of WireGuard's"));
-    CHECK(said(CONFIG_NOTICE, "n.conf:3: Jc: AmneziaWG's, no key of WireGuard's, and without effect"));
-    CHECK(said(CONFIG_NOTICE, "n.conf:17: Reserved: WARP's, no key of WireGuard's, and without effect"));
+    CHECK(said(CONFIG_NOTICE,
+               "n.conf:3: Jc: AmneziaWG's, no key of WireGuard's, and without effect"));
+    CHECK(said(CONFIG_NOTICE,
+               "n.conf:17: Reserved: WARP's, no key of WireGuard's, and without effect"));
     done(config);
 }
 

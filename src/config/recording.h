@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* All that a configuration was read from, as bytes: the files, and what the host answered about names.
- * Whoever has no right to the files reads the same configuration from them, in another process. */
+/* All that a configuration was read from, as bytes: the files, and what the host answered about
+ * names. Whoever has no right to the files reads the same configuration from them, in another
+ * process. */
 #ifndef CONFIG_RECORDING_H
 #define CONFIG_RECORDING_H
 
@@ -16,8 +17,8 @@ struct recording {
     bool is_cut; /* no memory, or larger than the bound: it is of no use */
 };
 
-/* A reader that asks `from` and notes what that says. It begins with the command line's paths. Wiped
- * by recording_wipe; it and the reader stay where they are until then. */
+/* A reader that asks `from` and notes what that says. It begins with the command line's paths.
+ * Wiped by recording_wipe; it and the reader stay where they are until then. */
 struct config_reader recording_begin(struct recording *recording, const struct memory *memory,
                                      const struct config_reader *from, const char *const *paths,
                                      size_t path_count);
@@ -29,7 +30,8 @@ struct recording_replay {
     size_t len;
 };
 
-/* The command line's paths, in the recording; false: this is no recording, or of more than `most`. */
+/* The command line's paths, in the recording; false: this is no recording, or of more than
+ * `most`. */
 bool recording_paths(const struct recording_replay *replay, const char **paths, size_t most,
                      size_t *count);
 /* Answers as the recording says; what is not in it, there is not. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* RULES I2: what was read once is read again from bytes, in a process that may not read the files. */
+/* RULES I2: what was read once is read again from bytes, in a process that may not read the
+ * files. */
 #include "config/recording.h"
 
 #include "config/test_files.h"

@@ -59,9 +59,9 @@ static const struct refusal values[] = {
      "NAME:PORT"},
     {HEAD PEER "Endpoint = 0.0.0.0:1\n",
      "n.conf:6: Endpoint: nothing can be sent to 0.0.0.0:1; write a host's address and a port"},
-    {HEAD PEER "Endpoint = [fe80::1]:1\n",
-     "n.conf:6: Endpoint: [fe80::1]:1 is on some link, and which one is not said; write it behind a "
-     "%, as in [fe80::1%eth0]:51820"},
+    {HEAD PEER "Endpoint = [fe80::1]:1\n", "n.conf:6: Endpoint: [fe80::1]:1 is on some link, and "
+                                           "which one is not said; write it behind a "
+                                           "%, as in [fe80::1%eth0]:51820"},
     {HEAD PEER "Endpoint = [fe80::1%eth0]:1\n", /* nobody to ask */
      "n.conf:6: Endpoint: no interface eth0 is known here; write the name or the number of one "
      "behind the %"},
@@ -110,7 +110,8 @@ static const struct refusal values[] = {
     {"[Network]\nTable = local\n" HEAD,
      "n.conf:2: Table: local is the kernel's table of the host's own addresses, which comes before "
      "every rule: the tunnels' own datagrams would never leave; write auto or another table"},
-    {"[Network]\nKillSwitch = 1\n" HEAD, "n.conf:2: KillSwitch: neither on nor off: \"1\"; write one of "
+    {"[Network]\nKillSwitch = 1\n" HEAD,
+     "n.conf:2: KillSwitch: neither on nor off: \"1\"; write one of "
      "them"},
     {"[Network]\nDNSGuard = 53\n" HEAD,
      "n.conf:2: DNSGuard: neither on nor off: \"53\"; write one of them"},
@@ -181,11 +182,12 @@ static const struct refusal trees[] = {
     {CARRIER RIDER("c"),
      "n.conf:8: Via: no tunnel is called \"c\"; the nearest one is a; write the name of the tunnel "
      "that carries this one"},
-    {RIDER("b"),
-     "n.conf:2: Via: a loop: each would ride inside the next: b → b; one tunnel of the loop must have "
-     "no Via"},
+    {RIDER("b"), "n.conf:2: Via: a loop: each would ride inside the next: b → b; one tunnel of the "
+                 "loop must have "
+                 "no Via"},
     {LINK("x", "y") LINK("y", "z") LINK("z", "y"),
-     "n.conf:6: Via: a loop: each would ride inside the next: y → z → y; one tunnel of the loop must "
+     "n.conf:6: Via: a loop: each would ride inside the next: y → z → y; one tunnel of the loop "
+     "must "
      "have no Via"},
     {ROOT("t1") LINK("t2", "t1") LINK("t3", "t2") LINK("t4", "t3") LINK("t5", "t4") LINK("t6", "t5")
          LINK("t7", "t6") LINK("t8", "t7") LINK("t9", "t8"),
@@ -197,7 +199,8 @@ static const struct refusal trees[] = {
      "pass; choose one that is, or remove the line, or choose the network's: [Network] FwMark = "
      "VALUE/MASK"},
     {"[Network]\nFwMark = 0x2000/0xff00\n" HEAD "FwMark = 0x2100\n",
-     "n.conf:6: FwMark: 0x2100 under the mask 0xff00 is not 0x2000, which the rules let pass; choose "
+     "n.conf:6: FwMark: 0x2100 under the mask 0xff00 is not 0x2000, which the rules let pass; "
+     "choose "
      "one that is, or remove the line, or choose the network's: [Network] FwMark = VALUE/MASK"},
     {"[Network]\nFwMark = 0x2000/0xff\n" HEAD,
      "n.conf:2: FwMark: not a mark: \"0x2000/0xff\"; write off, a 32-bit number, or VALUE/MASK, of "
@@ -239,7 +242,8 @@ static const struct refusal promises[] = {
     {HEAD "DNS = 9.9.9.9\n" PEER "AllowedIPs = 10.0.0.0/8\n" RIDER("a") PEER
      "Endpoint = relay.example:1\n",
      "n.conf:14: Endpoint: relay.example can only be asked for inside \"a\", which cannot ask the "
-     "name servers of its DNS; write DNS = ADDRESS there, of one that it reaches, or the endpoint's "
+     "name servers of its DNS; write DNS = ADDRESS there, of one that it reaches, or the "
+     "endpoint's "
      "address here"},
     /* C1 */
     {ROOT("a") "ListenPort = 7\n" ROOT("b") "ListenPort = 7\n",

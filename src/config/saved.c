@@ -249,8 +249,8 @@ static bool has_mark(const char *old)
     return false;
 }
 
-/* Comments and empty lines that nothing of [Interface] follows; those directly before a [Peer] are its
- * own. */
+/* Comments and empty lines that nothing of [Interface] follows; those directly before a [Peer] are
+ * its own. */
 static void write_rest(struct saver *saver, const char *held, const char *end)
 {
     while (held && end > held && strchr(" \t\r\v\f\n", end[-1]))
@@ -271,7 +271,8 @@ static void write_setting(struct saver *saver, const struct line *line)
 static bool write_interface(struct saver *saver, const char *old)
 {
     bool is_peer = false, is_written = false, is_well = true, with_mark = has_mark(old);
-    const char *held = NULL, *comments = NULL; /* what waits for the next line, and its last comments */
+    const char *held = NULL,
+               *comments = NULL; /* what waits for the next line, and its last comments */
     struct line line;
     for (const char *at = old; is_well && next_line(&at, &line);) {
         bool is_empty = (size_t)(skip_blanks(line.bytes) - line.bytes) >= line.len;

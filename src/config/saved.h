@@ -8,9 +8,9 @@
 #include "base/text.h"
 
 /* `old`: the file, NUL-terminated; `answer`: what the tunnel answered to `get=1` (uapi_get.h),
- * which is cut in place. Peers come in the answer's order, each with the comments that its section had,
- * before it or inside. FwMark stays where the file has one, with the running value. False: `answer` is
- * none, or no memory; `text` then is of no use. Holds keys, as do both texts. */
+ * which is cut in place. Peers come in the answer's order, each with the comments that its section
+ * had, before it or inside. FwMark stays where the file has one, with the running value. False:
+ * `answer` is none, or no memory; `text` then is of no use. Holds keys, as do both texts. */
 bool saved_write(const char *old, char *answer, const struct memory *memory, struct text *text);
 
 #endif

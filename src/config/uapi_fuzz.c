@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Any bytes as the lines of a `set=1` request. What holds for every input: no byte beyond it is read, it
- * is an errno or changes that make sense, nothing stays taken, and no key stays readable. */
+/* Any bytes as the lines of a `set=1` request. What holds for every input: no byte beyond it is
+ * read, it is an errno or changes that make sense, nothing stays taken, and no key stays
+ * readable. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

@@ -54,7 +54,8 @@ static void append_peer(const struct peer_description *peer, const struct status
 static bool append_allowed_ips(struct uapi_get *get, const struct peer_description *peer,
                                struct text *text)
 {
-    for (; get->allowed_ip < peer->allowed_ips_count && room(text) > LINE_BYTES; get->allowed_ip++) {
+    for (; get->allowed_ip < peer->allowed_ips_count && room(text) > LINE_BYTES;
+         get->allowed_ip++) {
         char prefix[PREFIX_TEXT_BYTES];
         text_append(text, "allowed_ip=%s\n",
                     prefix_format(&peer->allowed_ips[get->allowed_ip], prefix));

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The answer to `get=1` of WireGuard's userspace protocol, a piece at a time, from what one moment was.
- * It holds keys: so does the text that it is written to. */
+/* The answer to `get=1` of WireGuard's userspace protocol, a piece at a time, from what one moment
+ * was. It holds keys: so does the text that it is written to. */
 #ifndef CONFIG_UAPI_GET_H
 #define CONFIG_UAPI_GET_H
 

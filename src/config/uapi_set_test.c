@@ -165,12 +165,34 @@ static void test_an_endpoint_is_a_literal_that_can_be_sent_to(void)
         CHECK_TEXT(endpoint_format(&changes.list[0].peer->endpoint, text), good[i][1]);
         uapi_set_wipe(&set);
     }
-    static const char *const bad[] = {
-        "", ":", "192.0.2.1", "192.0.2.1:", ":51820", "192.0.2.1:0", "192.0.2.1:65536",
-        "192.0.2.1:-1", "192.0.2.1:+1", "192.0.2.1:1x", "[192.0.2.1]:1", "2001:db8::1:51820", "[]:1",
-        "[2001:db8::1]", "[2001:db8::1]51820", "[2001:db8::1:51820", "relay.example:51820",
-        "0.0.0.0:1", "255.255.255.255:1", "224.0.0.1:1", "[::]:1", "[ff02::1]:1", "[fe80::1]:1",
-        "[fe80::1%]:1", "[fe80::1%a/b]:1", "192.0.2.1%eth0:1", " 192.0.2.1:1", "192.0.2.1:1 "};
+    static const char *const bad[] = {"",
+                                      ":",
+                                      "192.0.2.1",
+                                      "192.0.2.1:",
+                                      ":51820",
+                                      "192.0.2.1:0",
+                                      "192.0.2.1:65536",
+                                      "192.0.2.1:-1",
+                                      "192.0.2.1:+1",
+                                      "192.0.2.1:1x",
+                                      "[192.0.2.1]:1",
+                                      "2001:db8::1:51820",
+                                      "[]:1",
+                                      "[2001:db8::1]",
+                                      "[2001:db8::1]51820",
+                                      "[2001:db8::1:51820",
+                                      "relay.example:51820",
+                                      "0.0.0.0:1",
+                                      "255.255.255.255:1",
+                                      "224.0.0.1:1",
+                                      "[::]:1",
+                                      "[ff02::1]:1",
+                                      "[fe80::1]:1",
+                                      "[fe80::1%]:1",
+                                      "[fe80::1%a/b]:1",
+                                      "192.0.2.1%eth0:1",
+                                      " 192.0.2.1:1",
+                                      "192.0.2.1:1 "};
     for (unsigned i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
         char line[256];
         snprintf(line, sizeof(line), "endpoint=%s", bad[i]);
@@ -188,8 +210,9 @@ static void test_what_is_no_value_is_einval(void)
         "private_key=AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=", "listen_port=",
         "listen_port=65536", "listen_port=-1", "listen_port=0x10", "listen_port=1 ",
         "fwmark=4294967296", "fwmark=0xca6c", "fwmark=off", "fwmark=", "replace_peers=false",
-        "replace_peers=", "replace_peers=TRUE", "public_key=", "public_key=1", "mtu=1420", "=", "=1",
-        "unknown=1", "PRIVATE_KEY=" KEY_1, " listen_port=1", "listen_port =1", "set=1", "get=1",
+        "replace_peers=", "replace_peers=TRUE", "public_key=", "public_key=1", "mtu=1420", "=",
+        "=1", "unknown=1", "PRIVATE_KEY=" KEY_1, " listen_port=1", "listen_port =1", "set=1",
+        "get=1",
         /* a peer's, and nobody was named */
         "preshared_key=" KEY_1, "endpoint=192.0.2.1:1", "remove=true", "update_only=true",
         "allowed_ip=10.0.0.0/8", "protocol_version=1", "errno=0"};
@@ -199,15 +222,36 @@ static void test_what_is_no_value_is_einval(void)
         if (!CHECK_EQUAL(errno_of(lines), -EINVAL))
             printf("# %s\n", device[i]);
     }
-    static const char *const peer[] = {
-        "preshared_key=", "preshared_key=1", "update_only=1", "remove=false", "remove=",
-        "replace_allowed_ips=yes", "persistent_keepalive_interval=65536",
-        "persistent_keepalive_interval=off", "persistent_keepalive_interval=",
-        "allowed_ip=", "allowed_ip=10.0.0.0", "allowed_ip=10.0.0.0/33", "allowed_ip=::/129",
-        "allowed_ip=10.0.0.0/-1", "allowed_ip=10.0.0.0/", "allowed_ip=/8", "allowed_ip=--10.0.0.0/8",
-        "allowed_ip=+-10.0.0.0/8", "allowed_ip=-", "allowed_ip=10.0.0.0/8/8", "allowed_ip=10/8",
-        "protocol_version=2", "protocol_version=", "private_key=" KEY_1, "listen_port=1",
-        "fwmark=1", "replace_peers=true", "last_handshake_time_sec=1", "rx_bytes=1", "nothing=1"};
+    static const char *const peer[] = {"preshared_key=",
+                                       "preshared_key=1",
+                                       "update_only=1",
+                                       "remove=false",
+                                       "remove=",
+                                       "replace_allowed_ips=yes",
+                                       "persistent_keepalive_interval=65536",
+                                       "persistent_keepalive_interval=off",
+                                       "persistent_keepalive_interval=",
+                                       "allowed_ip=",
+                                       "allowed_ip=10.0.0.0",
+                                       "allowed_ip=10.0.0.0/33",
+                                       "allowed_ip=::/129",
+                                       "allowed_ip=10.0.0.0/-1",
+                                       "allowed_ip=10.0.0.0/",
+                                       "allowed_ip=/8",
+                                       "allowed_ip=--10.0.0.0/8",
+                                       "allowed_ip=+-10.0.0.0/8",
+                                       "allowed_ip=-",
+                                       "allowed_ip=10.0.0.0/8/8",
+                                       "allowed_ip=10/8",
+                                       "protocol_version=2",
+                                       "protocol_version=",
+                                       "private_key=" KEY_1,
+                                       "listen_port=1",
+                                       "fwmark=1",
+                                       "replace_peers=true",
+                                       "last_handshake_time_sec=1",
+                                       "rx_bytes=1",
+                                       "nothing=1"};
     for (unsigned i = 0; i < sizeof(peer) / sizeof(*peer); i++)
         if (!CHECK_EQUAL(peer_errno(peer[i]), -EINVAL))
             printf("# %s\n", peer[i]);

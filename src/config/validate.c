@@ -169,8 +169,8 @@ static void check_mtu(struct loader *loader, size_t index)
                             carrier->mtu_bytes - cost);
 }
 
-/* What the file lets the tunnel's MTU be at most, by its own line or a carrier's, in `decider`; 0: it does
- * not say. */
+/* What the file lets the tunnel's MTU be at most, by its own line or a carrier's, in `decider`; 0:
+ * it does not say. */
 static uint32_t widest_bytes(const struct network_description *network, size_t index,
                              size_t *decider)
 {
@@ -223,8 +223,9 @@ static bool may_have_route(struct loader *loader, size_t index)
     return !is_taken;
 }
 
-/* The tunnel that gives the interface its MTU, the largest of those that have a route (E2), as far as
- * the file tells; its number in `decider`, or that of the carrier whose line decides. 0: it does not. */
+/* The tunnel that gives the interface its MTU, the largest of those that have a route (E2), as far
+ * as the file tells; its number in `decider`, or that of the carrier whose line decides. 0: it does
+ * not. */
 static uint32_t interface_bytes(struct loader *loader, size_t *decider)
 {
     const struct network_description *network = &loader->config->network;
@@ -277,11 +278,12 @@ static void check_mark(struct loader *loader, const struct tunnel_description *t
     uint32_t mask = config->mark ? config->mark_mask : NETWORK_MARK_MASK;
     uint32_t mark = config->mark ? config->mark & mask : NETWORK_MARK;
     if ((tunnel->fwmark & mask) != mark)
-        config_messages_add(loader->messages, CONFIG_ERROR, place_of(notes, KEYWORD_FWMARK),
-                            "%#x under the mask %#x is not %#x, which the rules let pass; choose one "
-                            "that is, or remove the line, or choose the network's: [Network] FwMark "
-                            "= VALUE/MASK",
-                            tunnel->fwmark, mask, mark);
+        config_messages_add(
+            loader->messages, CONFIG_ERROR, place_of(notes, KEYWORD_FWMARK),
+            "%#x under the mask %#x is not %#x, which the rules let pass; choose one "
+            "that is, or remove the line, or choose the network's: [Network] FwMark "
+            "= VALUE/MASK",
+            tunnel->fwmark, mask, mark);
 }
 
 void validate_tunnels(struct loader *loader)

@@ -35,14 +35,20 @@ static void test_e4_the_carrier_of_a_narrow_tunnel_that_takes_all_has_no_say(voi
 {
     CHECK_TEXT(refusal_of(OUTER "MTU = 1420\n" PEER(ALL) INNER "MTU = 1279\n" PEER(ALL), "", 1),
                TOO_SMALL("a.conf:12", "1279", "1280"));
-    CHECK_TEXT(refusal_of(OUTER PEER("0.0.0.0/0, 10.9.0.0/16") INNER "MTU = 1279\n" PEER(ALL), "", 1),
-               TOO_SMALL("a.conf:11", "1279", "1280"));
-    CHECK_TEXT(refusal_of(OUTER "MTU = 1420\n" PEER(ALL) INNER "MTU = 1280\n" PEER(ALL), "", 1), "");
-    /* What it keeps for itself makes the interface wider: IPv6 stays there, and is refused per path. */
+    CHECK_TEXT(
+        refusal_of(OUTER PEER("0.0.0.0/0, 10.9.0.0/16") INNER "MTU = 1279\n" PEER(ALL), "", 1),
+        TOO_SMALL("a.conf:11", "1279", "1280"));
+    CHECK_TEXT(refusal_of(OUTER "MTU = 1420\n" PEER(ALL) INNER "MTU = 1280\n" PEER(ALL), "", 1),
+               "");
+    /* What it keeps for itself makes the interface wider: IPv6 stays there, and is refused per
+     * path. */
     CHECK_TEXT(refusal_of(OUTER PEER("0.0.0.0/0, 10.9.0.0/16") INNER "MTU = 1279\nRoutes = ::/0\n"
                                 PEER(ALL), "", 1), "");
-    CHECK_TEXT(refusal_of(OUTER PEER("0.0.0.0/0") INNER "MTU = 1279\nRoutes = 0.0.0.0/0, !10.0.0.0/8"
-                                "\n" PEER(ALL), "", 1), "");
+    CHECK_TEXT(refusal_of(OUTER PEER("0.0.0.0/0") INNER
+                          "MTU = 1279\nRoutes = 0.0.0.0/0, !10.0.0.0/8"
+                          "\n" PEER(ALL),
+                          "", 1),
+               "");
     CHECK_TEXT(refusal_of(OUTER "DNS = fd09::1\n" PEER("0.0.0.0/0, fd09::1")
                           INNER "MTU = 1279\nRoutes = 0.0.0.0/0\n" PEER(ALL), "", 1), "");
 }
@@ -51,7 +57,8 @@ static void test_e4_a_carrier_s_line_narrows_what_it_carries(void)
 {
     CHECK_TEXT(refusal_of(OUTER "MTU = 1339\nRoutes = none\n" PEER(ALL) INNER PEER(ALL), "", 1),
                TOO_SMALL("a.conf:4", "1339", "1340"));
-    CHECK_TEXT(refusal_of(OUTER "MTU = 1340\nRoutes = none\n" PEER(ALL) INNER PEER(ALL), "", 1), "");
+    CHECK_TEXT(refusal_of(OUTER "MTU = 1340\nRoutes = none\n" PEER(ALL) INNER PEER(ALL), "", 1),
+               "");
     /* Of chained files, where it is an upper bound. */
 #define FILE(address, mtu)                                                                         \
     "[Interface]\nPrivateKey = " KEY_1 "\nAddress = " address "\nMTU = " mtu "\n" PEER(ALL)

@@ -15,8 +15,8 @@
 bool value_number(const char *text, uint32_t least, uint32_t most, uint32_t *number);
 /* "off" (0), decimal or 0x hexadecimal. */
 bool value_mark(const char *text, uint32_t *mark);
-/* "VALUE" or "VALUE/MASK", each as above; the mask is then UINT32_MAX, or that of Hopwire's own marks
- * for one of those. A value that the mask leaves nothing of is none, but for "off". */
+/* "VALUE" or "VALUE/MASK", each as above; the mask is then UINT32_MAX, or that of Hopwire's own
+ * marks for one of those. A value that the mask leaves nothing of is none, but for "off". */
 bool value_mark_and_mask(const char *text, uint32_t *mark, uint32_t *mask);
 /* "on" or "off", also "true" and "false" as SaveConfig has it, "yes" and "no", in any case. */
 bool value_switch(const char *text, bool *is_on);

@@ -56,7 +56,8 @@ static void test_names(void)
 static void test_host_names(void)
 {
     static const char *const good[] = {"relay.example.net", "a", "3com.example.", "x-1_y"};
-    static const char *const bad[] = {"", "1.2.3.256", "1.2.3", "-a", "a..b", ".", "a b", "::1", "a;b"};
+    static const char *const bad[] = {"",  "1.2.3.256", "1.2.3", "-a", "a..b",
+                                      ".", "a b",       "::1",   "a;b"};
     char longest[65] = {0};
     for (size_t i = 0; i < sizeof(good) / sizeof(*good); i++)
         CHECK(value_is_host_name(good[i]));
@@ -71,9 +72,12 @@ static void test_f3_a_mark_may_have_a_mask(void)
     static const struct {
         const char *text;
         uint32_t mark, mask;
-    } good[] = {{"51820", 51820, UINT32_MAX},        {"0x2000/0xff00", 0x2000, 0xff00},
-                {"0x48000007", 0x48000007, 0xff000000}, {"0x48000007/0xffffffff", 0x48000007, UINT32_MAX},
-                {"off", 0, 0},                        {"0", 0, 0}};
+    } good[] = {{"51820", 51820, UINT32_MAX},
+                {"0x2000/0xff00", 0x2000, 0xff00},
+                {"0x48000007", 0x48000007, 0xff000000},
+                {"0x48000007/0xffffffff", 0x48000007, UINT32_MAX},
+                {"off", 0, 0},
+                {"0", 0, 0}};
     static const char *const bad[] = {"", "/", "1/", "/1", "1/2", "off/1", "0/1", "1/0", "1/off",
                                       "0x100000000", "1/1/1", "00000000000000000000000000001"};
     for (size_t i = 0; i < sizeof(good) / sizeof(*good); i++) {

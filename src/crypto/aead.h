@@ -51,8 +51,8 @@ void aead_seal(struct aead *aead, struct aead_desc *descs, size_t count);
  * plaintext is len_bytes - AEAD_TAG_BYTES; len_bytes itself stays. Shorter than a tag: refused. */
 void aead_open(struct aead *aead, struct aead_desc *descs, size_t count);
 
-/* Wipes the copies of keys that a backend keeps from batch to batch: after it, and until the next batch,
- * no key is left in the instance. For whoever has wiped a session. */
+/* Wipes the copies of keys that a backend keeps from batch to batch: after it, and until the next
+ * batch, no key is left in the instance. For whoever has wiped a session. */
 void aead_forget(struct aead *aead);
 
 /* The backends built in, in order of preference, whether supported here or not. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* intel-ipsec-mb's job interface. Worth its place only where AVX-512 is: below that libcrypto is as
  * good. The manager is the library's own allocation; it keeps pointers to keys, never keys.
- * Version 1.3 loses a carry of Poly1305 in about one random packet of 2^44 (aead_known_test shows it):
- * such a packet is refused by its receiver, as if it had been lost on the way. */
+ * Version 1.3 loses a carry of Poly1305 in about one random packet of 2^44 (aead_known_test shows
+ * it): such a packet is refused by its receiver, as if it had been lost on the way. */
 #include "crypto/aead_backends.h"
 
 #include <assert.h>

@@ -142,8 +142,8 @@ static void choose_edge(struct sum *sum)
 
 /* Ciphertext that makes the accumulator an edge behind this block or, where it is the packet's last
  * one, behind the lengths too. A block has 128 bits, the sums 130: about one edge in four has one.
- * Behind the first block the bits of 1/r may leave none of them one, for one r in some hundreds: then
- * it is any block. */
+ * Behind the first block the bits of 1/r may leave none of them one, for one r in some hundreds:
+ * then it is any block. */
 static void choose_block(struct sum *sum, uint8_t bytes[BLOCK_BYTES], bool is_last, size_t len)
 {
     bool is_found = false;

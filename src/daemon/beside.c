@@ -58,17 +58,14 @@ struct table {
     bool is_taken; /* a tunnel takes one of them */
 };
 
-static void read_table(const struct config *config, const struct foreign_rule *foreign, bool is_both,
-                       struct netlink *netlink, struct table *table)
+static void read_table(const struct config *config, const struct foreign_rule *foreign,
+                       bool is_both, struct netlink *netlink, struct table *table)
 {
-    char unheard[256];
-    struct text silent;
     struct kernel_route *routes;
     size_t count;
     *table = (struct table){0};
-    text_init(&silent, unheard, sizeof(unheard));
     if (foreign->rule.table == 0 || foreign->rule.table == KERNEL_ROUTE_TABLE_MAIN ||
-        kernel_route_list(netlink, foreign->rule.table, &routes, &count, &silent) != 0)
+        kernel_route_list(netlink, foreign->rule.table, &routes, &count, TEXT_UNHEARD) != 0)
         return;
     for (size_t i = 0; i < count; i++) {
         const struct prefix *prefix = &routes[i].prefix;
@@ -117,7 +114,8 @@ static bool is_cut_off(const struct config *config, const struct foreign_rule *f
     return !foreign->is_in_front && foreign->rule.priority < config->priority;
 }
 
-/* Where it stands is nothing to the firewall: only prefixes open that, beside those that are there. */
+/* Where it stands is nothing to the firewall: only prefixes open that, beside those that are
+ * there. */
 static void append_remedy_of_closed(struct text *text, const struct config *config,
                                     const struct table *table, bool has_exception)
 {
@@ -218,12 +216,9 @@ static void append_rules(const struct config *config, const struct routing *rout
                          struct netlink *netlink, struct text *text)
 {
     struct foreign_rule *rules;
-    char unheard[256];
-    struct text silent;
     size_t count, said = 0, unsaid = 0;
-    text_init(&silent, unheard, sizeof(unheard));
     if (foreign_rules_list(netlink, config->priority, routing ? routing->tables : NULL, &rules,
-                           &count, &silent) != 0)
+                           &count, TEXT_UNHEARD) != 0)
         return;
     uint32_t priority = priority_behind(rules, count);
     for (size_t i = 0; i < count; i++) {
@@ -276,7 +271,8 @@ static bool host_has(const struct config *config, enum family family, struct net
             strcmp(at->ifa_name, config->interface_name) == 0)
             continue;
         if (address->sa_family == AF_INET && family == FAMILY_IPV4) {
-            const uint8_t *bytes = (const uint8_t *)&((const struct sockaddr_in *)at->ifa_addr)->sin_addr;
+            const uint8_t *bytes =
+                (const uint8_t *)&((const struct sockaddr_in *)at->ifa_addr)->sin_addr;
             has_address |= !(bytes[0] == 169 && bytes[1] == 254);
         } else if (address->sa_family == AF_INET6 && family == FAMILY_IPV6) {
             has_address |=
@@ -285,11 +281,8 @@ static bool host_has(const struct config *config, enum family family, struct net
     }
     if (list)
         freeifaddrs(list);
-    char unheard[256];
-    struct text silent;
     struct kernel_route_way way;
-    text_init(&silent, unheard, sizeof(unheard));
-    return has_address || kernel_route_default(netlink, family, mark, &way, &silent) == 0;
+    return has_address || kernel_route_default(netlink, family, mark, &way, TEXT_UNHEARD) == 0;
 }
 
 /* One more line joins those that are there (lists are joined). */
@@ -303,12 +296,13 @@ static void append_outside(const struct config *config, int taker, enum family f
         if (config->tunnels[taker].peers[p].given[KEYWORD_ALLOWED_IPS].file &&
             tunnel->peers[p].allowed_ips_count)
             place = &config->tunnels[taker].peers[p].given[KEYWORD_ALLOWED_IPS];
-    text_append(text,
-                "IPv%d stays outside the tunnels: %s takes most of IPv%d, no tunnel IPv%d, and this "
-                "host has both; to close it, write %s = %s as one more line below %s:%u\n",
-                family, tunnel->name, family == FAMILY_IPV4 ? 6 : 4, family,
-                tunnel->routes_are_default ? "AllowedIPs" : "Routes", whole,
-                place->file ? place->file : "", place->line);
+    text_append(
+        text,
+        "IPv%d stays outside the tunnels: %s takes most of IPv%d, no tunnel IPv%d, and this "
+        "host has both; to close it, write %s = %s as one more line below %s:%u\n",
+        family, tunnel->name, family == FAMILY_IPV4 ? 6 : 4, family,
+        tunnel->routes_are_default ? "AllowedIPs" : "Routes", whole, place->file ? place->file : "",
+        place->line);
 }
 
 static void append_families(const struct config *config, struct netlink *netlink, uint32_t mark,
@@ -360,13 +354,10 @@ void beside_look(struct beside *beside, const struct routing *routing, struct ne
                  void (*tell)(void *context, const char *line), void *context)
 {
     struct beside now = {.has_looked = true};
-    char unheard[256];
-    struct text silent;
     size_t count, kept = 0;
-    text_init(&silent, unheard, sizeof(unheard));
     if (routing->mode != ROUTING_AUTO ||
         foreign_rules_list(netlink, routing->priority, routing->tables, &now.rules, &count,
-                           &silent) != 0)
+                           TEXT_UNHEARD) != 0)
         return;
     now.are_new = calloc(count + 1, sizeof(*now.are_new));
     for (size_t i = 0; i < count && now.are_new; i++) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What a person should know of what the host has beside a network: others' routing rules (RULES F1),
- * and a family that no tunnel takes (F2). A line each, as `check` and `up` say them. */
+/* What a person should know of what the host has beside a network: others' routing rules (RULES
+ * F1), and a family that no tunnel takes (F2). A line each, as `check` and `up` say them. */
 #ifndef DAEMON_BESIDE_H
 #define DAEMON_BESIDE_H
 

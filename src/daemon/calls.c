@@ -22,8 +22,8 @@
 #define HAS_SANITIZER 0
 #endif
 
-/* Calls are numbered alike on all architectures from here on: clone3, of Linux 5.3, is the first for
- * which libraries try something else when it is ENOSYS. */
+/* Calls are numbered alike on all architectures from here on: clone3, of Linux 5.3, is the first
+ * for which libraries try something else when it is ENOSYS. */
 #define NEW_CALLS_FIRST 435
 #define NEW_CALLS_LAST 600
 
@@ -36,9 +36,9 @@ static const char *const allowed[] = {
     "timerfd_create", "timerfd_settime", "timerfd_settime64", "timerfd_gettime",
     "timerfd_gettime64", "signalfd4", "pipe", "pipe2", "flock",
     /* sockets; which, is said below (not where one call is for all, on 32-bit machines) */
-    "socketcall", "socketpair", "connect", "bind", "listen", "accept", "accept4", "getsockname", "getpeername",
-    "getsockopt", "setsockopt", "shutdown", "send", "sendto", "sendmsg", "sendmmsg", "recv",
-    "recvfrom", "recvmsg", "recvmmsg", "recvmmsg_time64",
+    "socketcall", "socketpair", "connect", "bind", "listen", "accept", "accept4", "getsockname",
+    "getpeername", "getsockopt", "setsockopt", "shutdown", "send", "sendto", "sendmsg", "sendmmsg",
+    "recv", "recvfrom", "recvmsg", "recvmmsg", "recvmmsg_time64",
     /* files: the state, the control socket, /proc, name servers */
     "open", "openat", "stat", "stat64", "fstat", "fstat64", "lstat", "lstat64", "newfstatat",
     "fstatat64", "statx", "statfs", "statfs64", "fstatfs", "fstatfs64", "access", "faccessat",
@@ -53,16 +53,17 @@ static const char *const allowed[] = {
     "clock_nanosleep_time64", "nanosleep", "gettimeofday", "time", "times", "getrandom", "getpid",
     "gettid", "getppid", "getuid", "geteuid", "getgid", "getegid", "getuid32", "geteuid32",
     "getgid32", "getegid32", "getgroups", "uname", "sysinfo", "getrlimit", "ugetrlimit",
-    "getrusage", "sched_yield", "sched_getaffinity", "getcpu", "capget", "rseq",
-    "arch_prctl", "set_robust_list",
+    "getrusage", "sched_yield", "sched_getaffinity", "getcpu", "capget", "rseq", "arch_prctl",
+    "set_robust_list",
     /* signals, waiting, the end */
     "rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "sigreturn", "rt_sigpending",
-    "rt_sigtimedwait", "rt_sigtimedwait_time64", "sigaltstack", "futex", "futex_time64", "wait4", "waitid", "restart_syscall", "exit", "exit_group"};
+    "rt_sigtimedwait", "rt_sigtimedwait_time64", "sigaltstack", "futex", "futex_time64", "wait4",
+    "waitid", "restart_syscall", "exit", "exit_group"};
 
 /* What looks for leaks when the process ends stops all of its threads, from another one. */
-static const char *const allowed_to_sanitizers[] = {"clone", "clone3", "ptrace", "prctl",
-                                                    "process_vm_readv", "personality", "sigaltstack",
-                                                    "set_tid_address"};
+static const char *const allowed_to_sanitizers[] = {
+    "clone",       "clone3",      "ptrace",         "prctl", "process_vm_readv",
+    "personality", "sigaltstack", "set_tid_address"};
 
 static const int families[] = {AF_UNIX, AF_INET, AF_INET6, AF_NETLINK};
 

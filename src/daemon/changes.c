@@ -60,7 +60,8 @@ static bool concerns_host(const struct change *change)
     const unsigned keys = CHANGE_PRESHARED_KEY | CHANGE_KEEPALIVE | CHANGE_ONLY_UPDATE;
     bool is_known = change->kind == CHANGE_PEER_SET && change->allowed_ips_count == 0 &&
                     !(change->fields & ~keys);
-    return !is_known && !(change->kind == CHANGE_TUNNEL_SET && change->fields == CHANGE_PRIVATE_KEY);
+    return !is_known &&
+           !(change->kind == CHANGE_TUNNEL_SET && change->fields == CHANGE_PRIVATE_KEY);
 }
 
 static bool has_field(const struct changes *changes, enum change_kind kind, unsigned fields)

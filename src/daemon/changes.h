@@ -6,8 +6,8 @@
 #include "daemon/daemon_state.h"
 #include "engine/change.h"
 
-/* 0, or -errno and a sentence, and all is as before. When it returns, the host follows the change, or in
- * a heap of changes that costs more than a fifth of the time, soon. */
+/* 0, or -errno and a sentence, and all is as before. When it returns, the host follows the change,
+ * or in a heap of changes that costs more than a fifth of the time, soon. */
 int changes_apply(struct daemon *daemon, const struct changes *changes, struct text *why);
 
 #endif

@@ -47,8 +47,8 @@ static struct items gather(const struct tunnel_description *tunnel, enum family 
     return items;
 }
 
-/* By address, a shorter prefix before those inside it, an exception before an include of its length:
- * what comes second of two equal ones changes nothing. */
+/* By address, a shorter prefix before those inside it, an exception before an include of its
+ * length: what comes second of two equal ones changes nothing. */
 static int compare(const void *left, const void *right)
 {
     const struct item *a = left, *b = right;

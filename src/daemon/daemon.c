@@ -448,11 +448,12 @@ static void tell_failure(struct daemon *daemon, int result)
     if (daemon->why.len == 0)
         text_append(&daemon->why, "%s", strerror(-result));
     if (daemon->has_replaced)
-        text_append(&daemon->why,
-                    "; the network that it should replace has ended, and what keeps its destinations "
-                    "from leaving another way stands: `hopwire up %s` tries again, `hopwire down "
-                    "%s` puts the host back",
-                    name, name);
+        text_append(
+            &daemon->why,
+            "; the network that it should replace has ended, and what keeps its destinations "
+            "from leaving another way stands: `hopwire up %s` tries again, `hopwire down "
+            "%s` puts the host back",
+            name, name);
     settle_tell(daemon, daemon->reason);
 }
 

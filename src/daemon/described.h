@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The peers of a description beside the numbers that the engine knows them by: in one order, since the
- * one was made from the other. */
+/* The peers of a description beside the numbers that the engine knows them by: in one order, since
+ * the one was made from the other. */
 #ifndef DAEMON_DESCRIBED_H
 #define DAEMON_DESCRIBED_H
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* A start writes its state, with the crashed run's routing as `previous`, then lays its rules,
  * notes that they are laid, and then undoes the previous. Wherever it is killed, its file names
- * both, and tells which one keeps the prefixes: its own once that is laid, the previous until then. */
+ * both, and tells which one keeps the prefixes: its own once that is laid, the previous until
+ * then. */
 #include "daemon/earlier.h"
 
 #include <errno.h>
@@ -58,12 +59,9 @@ int earlier_reduce(struct netlink *netlink, const char *network, struct state *c
 
 int earlier_undo_routing(struct netlink *netlink, const struct state *state, struct text *why)
 {
-    char unheard[256];
-    struct text silent;
-    text_init(&silent, unheard, sizeof(unheard));
     int result = routing_undo(netlink, &state->routing, why);
     int previous = state->has_previous
-                       ? routing_undo(netlink, &state->previous, result ? &silent : why)
+                       ? routing_undo(netlink, &state->previous, result ? TEXT_UNHEARD : why)
                        : 0;
     return result ? result : previous;
 }
@@ -84,9 +82,7 @@ static int undo_host(const char *network, const struct state *state, struct text
 int earlier_clean_up(const char *network, struct text *why)
 {
     struct state state;
-    char unheard[512], path[STATE_PATH_BYTES];
-    struct text silent;
-    text_init(&silent, unheard, sizeof(unheard));
+    char path[STATE_PATH_BYTES];
     int result = state_read(network, &state, why);
     bool has_state = result == 0;
     if (result == -ENOENT)
@@ -100,11 +96,11 @@ int earlier_clean_up(const char *network, struct text *why)
         result = undo_host(network, &state, why);
     /* Also if that failed, and without a state: each is put back that can be. */
     bool may_forget = has_state && !is_here; /* the namespaces of what it set are gone */
-    int dns = dns_undo(network, may_forget, result && result != -ENOENT ? &silent : why);
+    int dns = dns_undo(network, may_forget, result && result != -ENOENT ? TEXT_UNHEARD : why);
     if (result == -ENOENT && !has_state)
         return dns ? dns : result;
     result = result ? result : dns;
-    int sockets = has_state ? uapi_clean_up(&state, result ? &silent : why) : 0;
+    int sockets = has_state ? uapi_clean_up(&state, result ? TEXT_UNHEARD : why) : 0;
     result = result ? result : sockets;
     if (result == 0)
         result = state_remove(network, why);

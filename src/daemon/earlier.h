@@ -8,8 +8,8 @@
 #include "host/state.h"
 
 /* Of a run that lives no more (life_begin). 0: *has_crashed tells whether *crashed is such a run's;
- * what lay in a network namespace that is gone is gone too. Refused with a sentence: -EXDEV: it lay in another namespace
- * that still is; -EBADMSG. */
+ * what lay in a network namespace that is gone is gone too. Refused with a sentence: -EXDEV: it lay
+ * in another namespace that still is; -EBADMSG. */
 int earlier_read(const char *network, struct state *crashed, bool *has_crashed, struct text *why);
 
 /* Of a crashed run that came after another crash: the one that keeps the prefixes stays, the other
@@ -18,7 +18,8 @@ int earlier_read(const char *network, struct state *crashed, bool *has_crashed, 
 int earlier_reduce(struct netlink *netlink, const char *network, struct state *crashed,
                    struct text *why);
 
-/* Rules and routes of the run, and of the one before it. 0, or the first failure and its sentence. */
+/* Rules and routes of the run, and of the one before it. 0, or the first failure and its
+ * sentence. */
 int earlier_undo_routing(struct netlink *netlink, const struct state *state, struct text *why);
 
 /* `down` after a crash: all of it. 0, also if repeated; -ENOENT: no state; or -errno and a

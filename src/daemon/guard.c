@@ -35,11 +35,9 @@ static struct links find_uplinks(struct guard *guard, const struct kernel_route 
     static const enum family families[] = {FAMILY_IPV4, FAMILY_IPV6};
     struct links links = {.count = 0};
     for (size_t i = 0; i < 2; i++) {
-        char unheard[256];
-        struct text silent;
         struct kernel_route_way way;
-        text_init(&silent, unheard, sizeof(unheard));
-        if (kernel_route_default(guard->netlink, families[i], guard->mark, &way, &silent) == 0 &&
+        if (kernel_route_default(guard->netlink, families[i], guard->mark, &way, TEXT_UNHEARD) ==
+                0 &&
             !way.is_local)
             add_link(&links, way.interface_index);
     }
@@ -96,12 +94,9 @@ static void find_on_link(struct guard *guard, const struct kernel_route *routes,
 static void add_dhcp_servers(struct guard *guard, const struct links *links)
 {
     for (size_t i = 0; i < links->count; i++) {
-        char unheard[256];
-        struct text silent;
         struct link link;
         struct prefix server = {.len_bits = 32};
-        text_init(&silent, unheard, sizeof(unheard));
-        if (link_by_index(guard->netlink, links->indices[i], &link, &silent) == 0 &&
+        if (link_by_index(guard->netlink, links->indices[i], &link, TEXT_UNHEARD) == 0 &&
             dhcp_server(link.index, link.name, &server.address))
             add_prefix(guard, &server);
     }
@@ -110,12 +105,10 @@ static void add_dhcp_servers(struct guard *guard, const struct links *links)
 void guard_find_lan(struct guard *guard, const struct root_way *ways, size_t way_count)
 {
     const struct config *config = guard->config;
-    char unheard[256];
-    struct text silent;
     struct kernel_route *routes = NULL;
     size_t count = 0;
-    text_init(&silent, unheard, sizeof(unheard));
-    if (kernel_route_list(guard->netlink, KERNEL_ROUTE_TABLE_MAIN, &routes, &count, &silent) < 0)
+    if (kernel_route_list(guard->netlink, KERNEL_ROUTE_TABLE_MAIN, &routes, &count, TEXT_UNHEARD) <
+        0)
         count = 0; /* less passes, never more */
     struct links links = find_uplinks(guard, routes, count, ways, way_count);
     guard->lan_count = guard->on_link_count = 0;

@@ -44,16 +44,16 @@ void guard_find_lan(struct guard *guard, const struct root_way *ways, size_t way
 int guard_lay(struct guard *guard, struct text *why);
 /* The same, if the table stands and an endpoint is not in it. */
 int guard_follow_endpoints(struct guard *guard, struct text *why);
-/* Lays it again, if it was laid and does not stand as it was: 0, or -errno and a sentence; *found is
- * what it was like. */
+/* Lays it again, if it was laid and does not stand as it was: 0, or -errno and a sentence; *found
+ * is what it was like. */
 int guard_restore(struct guard *guard, enum firewall_state *found, struct text *why);
 void guard_wipe(struct guard *guard); /* the table stays */
 
 /* Strict links look at the marks that the table gives back only with src_valid_mark: noted in the
- * state before that is written, and switched on after, but only where a route of ours takes a relay's
- * address, or a default route any: else the answers' way back is the uplink without it. False: a
- * warning, and not noted any more. Both may be said again: links come, others set their filters, and
- * relays move, after `up`. */
+ * state before that is written, and switched on after, but only where a route of ours takes a
+ * relay's address, or a default route any: else the answers' way back is the uplink without it.
+ * False: a warning, and not noted any more. Both may be said again: links come, others set their
+ * filters, and relays move, after `up`. */
 void guard_note_switch(const struct config *config, const struct engine *engine,
                        struct state *state);
 bool guard_switch_on(struct state *state, struct text *why);

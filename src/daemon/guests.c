@@ -47,12 +47,10 @@ static void add_prefix(void *context, const struct prefix *prefix)
 static void keep_guests(struct guests *guests, struct netlink *netlink, size_t found,
                         const int *uplinks, size_t uplink_count)
 {
-    char unheard[256];
-    struct text silent;
     struct kernel_route *routes;
     size_t route_count;
-    text_init(&silent, unheard, sizeof(unheard));
-    if (kernel_route_list(netlink, KERNEL_ROUTE_TABLE_MAIN, &routes, &route_count, &silent) < 0)
+    if (kernel_route_list(netlink, KERNEL_ROUTE_TABLE_MAIN, &routes, &route_count, TEXT_UNHEARD) <
+        0)
         return;
     for (size_t i = 0; i < found; i++) {
         int index = guests->bridges[i].index;
@@ -70,12 +68,9 @@ static void keep_guests(struct guests *guests, struct netlink *netlink, size_t f
 void guests_find(struct guests *guests, struct netlink *netlink, const int *uplinks,
                  size_t uplink_count)
 {
-    char unheard[256];
-    struct text silent;
     size_t found;
-    text_init(&silent, unheard, sizeof(unheard));
     guests_wipe(guests);
-    if (bridge_list_guests(netlink, &guests->bridges, &found, &silent) == 0 && found > 0)
+    if (bridge_list_guests(netlink, &guests->bridges, &found, TEXT_UNHEARD) == 0 && found > 0)
         keep_guests(guests, netlink, found, uplinks, uplink_count);
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The host's own guests: the prefixes of bridges that lead to containers and virtual machines of this
- * host and nowhere else. They are reached past the tunnels, also under a kill switch; what guests
- * send elsewhere goes where the host's own packets go (RULES F1, F4). */
+/* The host's own guests: the prefixes of bridges that lead to containers and virtual machines of
+ * this host and nowhere else. They are reached past the tunnels, also under a kill switch; what
+ * guests send elsewhere goes where the host's own packets go (RULES F1, F4). */
 #ifndef DAEMON_GUESTS_H
 #define DAEMON_GUESTS_H
 
@@ -18,8 +18,8 @@ struct guests {
     size_t prefix_count;
 };
 
-/* Finds them anew; what cannot be found out is left out. A bridge on the host's way to the world, or
- * one of `uplinks`, is none: there a guest is the router. */
+/* Finds them anew; what cannot be found out is left out. A bridge on the host's way to the world,
+ * or one of `uplinks`, is none: there a guest is the router. */
 void guests_find(struct guests *guests, struct netlink *netlink, const int *uplinks,
                  size_t uplink_count);
 bool guests_have_bridge(const struct guests *guests, int index);

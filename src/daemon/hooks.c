@@ -195,11 +195,9 @@ static int record_path(const char *network, char path[STATE_PATH_BYTES], struct 
 
 bool hooks_are_wanted(const struct config *config)
 {
-    char path[STATE_PATH_BYTES], unheard[256];
-    struct text silent;
-    text_init(&silent, unheard, sizeof(unheard));
+    char path[STATE_PATH_BYTES];
     return config->hook_count > 0 || config->saves_itself ||
-           (record_path(config->name, path, &silent) == 0 && access(path, F_OK) == 0);
+           (record_path(config->name, path, TEXT_UNHEARD) == 0 && access(path, F_OK) == 0);
 }
 
 static char *print_record(const struct hooks *hooks)
@@ -269,7 +267,8 @@ int hooks_record_write(const struct hooks *hooks, struct text *why)
     return result;
 }
 
-/* Who has the record is waited for: the one that runs it leaves none, or a network that has ended. */
+/* Who has the record is waited for: the one that runs it leaves none, or a network that has
+ * ended. */
 int hooks_record_replace(const struct hooks *hooks, struct text *why)
 {
     char path[STATE_PATH_BYTES];
@@ -290,7 +289,8 @@ int hooks_record_replace(const struct hooks *hooks, struct text *why)
         close(record);
     if (result != 0)
         text_append(why, "cannot write %s: %s", path,
-                    result == -EILSEQ ? "a PreDown or PostDown is no UTF-8 text" : strerror(-result));
+                    result == -EILSEQ ? "a PreDown or PostDown is no UTF-8 text"
+                                      : strerror(-result));
     return result;
 }
 
@@ -392,10 +392,8 @@ int hooks_record_forget(int record, struct hooks *hooks, enum config_hook_kind k
 
 void hooks_record_drop(const char *network)
 {
-    char path[STATE_PATH_BYTES], unheard[256];
-    struct text silent;
-    text_init(&silent, unheard, sizeof(unheard));
-    if (record_path(network, path, &silent) == 0)
+    char path[STATE_PATH_BYTES];
+    if (record_path(network, path, TEXT_UNHEARD) == 0)
         unlink(path);
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A network's hooks (PreUp, PostUp, PreDown, PostDown): commands for bash, run one after the other
- * as wg-quick runs them, with the rights, the environment and the terminal of whoever calls this. */
+ * as wg-quick runs them, with the rights, the environment and the terminal of whoever calls
+ * this. */
 #ifndef DAEMON_HOOKS_H
 #define DAEMON_HOOKS_H
 
@@ -24,7 +25,8 @@ void hooks_wipe(struct hooks *hooks);
 
 /* Runs those of the kind, each after its line on standard error. True: all were well. False: one
  * was not, `why` says which, and the ones behind it did not run. `alive`: a socket whose other end
- * wants them; when that closes, the command is ended; -1: none. Behind PreDown the file is saved. */
+ * wants them; when that closes, the command is ended; -1: none. Behind PreDown the file is
+ * saved. */
 bool hooks_run(const struct hooks *hooks, enum config_hook_kind kind, int alive, struct text *why);
 
 /* ---- "/run/hopwire/NAME.hooks": PreDown and PostDown of a network that is up or crashed ---- */

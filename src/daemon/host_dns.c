@@ -28,12 +28,13 @@ static void keeper_ready(void *context, uint32_t events)
         return;
     loop_remove(daemon->loop, &daemon->keeper_source);
     keeper_end(keeper);
-    settle_log(daemon, "the process that keeps the system's DNS has ended; the network goes on, and "
-                       "`hopwire down` puts the DNS back");
+    settle_log(daemon,
+               "the process that keeps the system's DNS has ended; the network goes on, and "
+               "`hopwire down` puts the DNS back");
 }
 
-/* What an earlier run left, with other settings or because it could not be undone then, is no reason to
- * have no network now. */
+/* What an earlier run left, with other settings or because it could not be undone then, is no
+ * reason to have no network now. */
 static void undo_earlier_dns(struct daemon *daemon)
 {
     char reason[WHY_BYTES];

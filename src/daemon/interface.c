@@ -137,8 +137,9 @@ static struct address source_for(const struct config *config, int tunnel, enum f
     return (struct address){0};
 }
 
-/* Without an address of its own in the family nothing can be sent through it, and a program shall hear
- * of that at once, not by the engine's ICMP, which reaches no unconnected socket (RULES F2). */
+/* Without an address of its own in the family nothing can be sent through it, and a program shall
+ * hear of that at once, not by the engine's ICMP, which reaches no unconnected socket (RULES
+ * F2). */
 static bool can_send(const struct config *config, int tunnel, enum family family)
 {
     const struct tunnel_description *from = &config->network.tunnels[tunnel];

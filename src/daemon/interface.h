@@ -18,8 +18,8 @@ int interface_configure(struct netlink *netlink, int index, const struct config 
 int interface_update(struct netlink *netlink, int index, const struct config *config,
                      const struct engine *engine, enum sysctl_ipv6 ipv6, struct text *why);
 
-/* Takes away the addresses that the network had and has not any more, each in the configuration of its
- * time. After the routes: the kernel removes those that have one for their source. */
+/* Takes away the addresses that the network had and has not any more, each in the configuration of
+ * its time. After the routes: the kernel removes those that have one for their source. */
 int interface_leave(struct netlink *netlink, int index, const struct config *before,
                     const struct config *after, struct text *why);
 

@@ -246,8 +246,8 @@ static void test_F2_a_family_that_nobody_has_is_unreachable(void)
     rig_free(&rig);
 }
 
-/* The entry's IPv6 is on the interface, but the office, which has 10.20.0.0/16 and fd20::/48, cannot
- * send any. */
+/* The entry's IPv6 is on the interface, but the office, which has 10.20.0.0/16 and fd20::/48,
+ * cannot send any. */
 static void test_F2_a_prefix_whose_winner_lacks_the_family_is_unreachable(void)
 {
     static const char text[] =

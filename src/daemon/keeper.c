@@ -21,8 +21,8 @@
 #define SET_TIMEOUT_MS 60000
 #define UNDO_TIMEOUT_MS 30000
 #define END_TIMEOUT_MS 2000
-/* Writers come in steps: a file is removed, then made. Whoever writes again and again gets no more of
- * the time than this. */
+/* Writers come in steps: a file is removed, then made. Whoever writes again and again gets no more
+ * of the time than this. */
 #define REST_FIRST_NS (100 * NS_PER_MS)
 #define REST_MOST_NS (10 * NS_PER_S)
 #define QUIET_NS (5 * NS_PER_S)
@@ -77,7 +77,8 @@ static void leave_all(int socket)
     sigfillset(&all);
     sigprocmask(SIG_BLOCK, &all, NULL);
     setsid();
-    prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); /* what a program leaves behind does not go to PID 1 */
+    prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0,
+          0); /* what a program leaves behind does not go to PID 1 */
     if (socket != SOCKET_PLACE)
         dup2(socket, SOCKET_PLACE);
     close_range(SOCKET_PLACE + 1, ~0u, 0);

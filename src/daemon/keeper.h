@@ -15,8 +15,8 @@ struct keeper {
     pid_t process;
 };
 
-/* Forks it, with all signals blocked that are now; `forget` gives its copy of the configuration, with
- * the keys, back. *keeper has none where the system keeps its own servers. 0, or -errno and a
+/* Forks it, with all signals blocked that are now; `forget` gives its copy of the configuration,
+ * with the keys, back. *keeper has none where the system keeps its own servers. 0, or -errno and a
  * sentence. */
 int keeper_start(struct keeper *keeper, struct config *config,
                  void (*forget)(struct config *config), struct text *why);
@@ -28,7 +28,8 @@ int keeper_set(struct keeper *keeper, void (*log)(void *context, const char *lin
 int keeper_undo(struct keeper *keeper, void (*log)(void *context, const char *line), void *context,
                 struct text *why);
 
-/* When its socket is readable: tells `log` what it says. False: it has ended; keeper_end follows. */
+/* When its socket is readable: tells `log` what it says. False: it has ended; keeper_end
+ * follows. */
 bool keeper_hear(struct keeper *keeper, void (*log)(void *context, const char *line),
                  void *context);
 

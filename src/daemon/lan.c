@@ -23,12 +23,9 @@ void lan_walk_link(struct netlink *netlink, int index, const struct kernel_route
                    size_t count, void (*tell)(void *context, const struct prefix *prefix),
                    void *context)
 {
-    char unheard[256];
-    struct text silent;
     struct address own[OWN_ADDRESSES_MOST];
     size_t own_count = 0;
-    text_init(&silent, unheard, sizeof(unheard));
-    if (link_list_addresses(netlink, index, own, OWN_ADDRESSES_MOST, &own_count, &silent) < 0)
+    if (link_list_addresses(netlink, index, own, OWN_ADDRESSES_MOST, &own_count, TEXT_UNHEARD) < 0)
         return;
     if (own_count > OWN_ADDRESSES_MOST)
         own_count = OWN_ADDRESSES_MOST;

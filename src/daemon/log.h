@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* The daemon's lines for people: to syslog (RFC 3164, by /dev/log), in the foreground to standard
  * error. It never waits (RULES H3): a line that is not taken at once is lost and counted, and how
- * many were is said when lines are taken again. The same line again and again (a kernel that refuses
- * a route at each event) is said twenty times in a minute, then counted. A machine without a syslog
- * has no log. */
+ * many were is said when lines are taken again. The same line again and again (a kernel that
+ * refuses a route at each event) is said twenty times in a minute, then counted. A machine without
+ * a syslog has no log. */
 #ifndef DAEMON_LOG_H
 #define DAEMON_LOG_H
 
@@ -47,8 +47,8 @@ void log_line(struct log *log, enum log_level level, const char *line);
 bool log_tell(struct log *log, enum log_level level, const char *line);
 /* A background process has standard error no more. */
 void log_started(struct log *log);
-/* Now and then: says how many lines were lost, if that is taken now, and how often the last line would
- * have been said again. */
+/* Now and then: says how many lines were lost, if that is taken now, and how often the last line
+ * would have been said again. */
 void log_retry(struct log *log);
 
 #endif

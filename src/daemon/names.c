@@ -11,8 +11,8 @@
 
 #define RETRY_FIRST_NS (1 * NS_PER_S)
 #define RETRY_MOST_NS (10 * NS_PER_S)
-/* A peer with an address is looked at this often; one that does not answer is asked for anew, once in
- * a while. */
+/* A peer with an address is looked at this often; one that does not answer is asked for anew, once
+ * in a while. */
 #define WATCH_NS (2 * NS_PER_S)
 #define ASK_AGAIN_NS (10 * NS_PER_S)
 /* While one of several addresses does not answer. The next one's turn comes before a handshake is
@@ -30,7 +30,8 @@ struct name {
     uint32_t tunnel;
     uint32_t peer;
     uint32_t generation; /* of the peer: once it is another's, the name is nobody's */
-    uint32_t carrier_generation; /* in another carrier it is asked anew, in that one (G1); 0: a root */
+    uint32_t
+        carrier_generation; /* in another carrier it is asked anew, in that one (G1); 0: a root */
     uint16_t port;
     duration_ns retry_ns;
     bool is_asking;
@@ -148,8 +149,8 @@ static bool has_route(const struct name *name, const struct address *address)
            options->has_route(options->context, address);
 }
 
-/* The addresses that have a route, or all, if none has; those of an answer are in no order that would
- * say anything of this host. */
+/* The addresses that have a route, or all, if none has; those of an answer are in no order that
+ * would say anything of this host. */
 static size_t list_routed(const struct name *name, const struct address **routed)
 {
     size_t count = 0;
@@ -161,8 +162,8 @@ static size_t list_routed(const struct name *name, const struct address **routed
     return count ? count : name->address_count;
 }
 
-/* Moves the peer to the first of the name's addresses, or where it is at one already, to the next if
- * that one is of no use: it has no route, or (`is_failing`) does not answer. */
+/* Moves the peer to the first of the name's addresses, or where it is at one already, to the next
+ * if that one is of no use: it has no route, or (`is_failing`) does not answer. */
 static void choose(struct name *name, const struct status_peer *peer, bool is_failing)
 {
     struct names *names = name->names;
@@ -397,8 +398,8 @@ static void drop_all(struct names *names)
     free(names->list);
 }
 
-/* Those of the description as it is now: what is known of one that stays stays, new ones are asked at
- * once. -EPERM, -EINVAL: as things stand, a name will never be answered. */
+/* Those of the description as it is now: what is known of one that stays stays, new ones are asked
+ * at once. -EPERM, -EINVAL: as things stand, a name will never be answered. */
 static int set_names(struct names *names, struct text *why)
 {
     const struct names_options *options = &names->options;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Endpoints that are given as names: resolved when the network starts, retried with backoff, asked
- * again while handshakes fail (RULES G2). Those of carried tunnels are asked inside the carrier (G1).
- * Nothing else waits for them. */
+ * again while handshakes fail (RULES G2). Those of carried tunnels are asked inside the carrier
+ * (G1). Nothing else waits for them. */
 #ifndef DAEMON_NAMES_H
 #define DAEMON_NAMES_H
 
@@ -26,7 +26,8 @@ struct names_options {
     void *context;
 };
 
-/* *names is NULL when no endpoint is a name. 0, or -errno and a sentence; names_stop follows either way. */
+/* *names is NULL when no endpoint is a name. 0, or -errno and a sentence; names_stop follows either
+ * way. */
 int names_start(struct names **names, const struct names_options *options, struct text *why);
 /* What is configured changed: those that are other names now, or other peers', are asked anew. As
  * names_start. */
@@ -37,8 +38,9 @@ void names_ask_again(struct names *names);
 /* The host's routes changed: where the address that is used has none any more, or none of those had
  * one, another may have one now. */
 void names_routes_changed(struct names *names);
-/* Why the peer's endpoint, a name, could not be resolved when it was asked last, or what it has been
- * waiting for, for seconds; NULL: it could, is being asked, or is no name. Borrowed until the next round of the loop. */
+/* Why the peer's endpoint, a name, could not be resolved when it was asked last, or what it has
+ * been waiting for, for seconds; NULL: it could, is being asked, or is no name. Borrowed until the
+ * next round of the loop. */
 const char *names_cause(const struct names *names, uint32_t tunnel, uint32_t peer);
 
 #endif

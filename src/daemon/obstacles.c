@@ -83,8 +83,9 @@ static void look_at_kernel(struct search *search, const struct config *config)
     struct text why;
     text_init(&why, reason, sizeof(reason));
     if (access(DEVICE, F_OK) != 0) {
-        text_append(&why, DEVICE " is missing: load the kernel's tun module (modprobe tun), or give "
-                                 "it to the container");
+        text_append(&why,
+                    DEVICE " is missing: load the kernel's tun module (modprobe tun), or give "
+                           "it to the container");
         note(search, -ENOENT, &why);
     }
     text_init(&why, reason, sizeof(reason));
@@ -96,7 +97,8 @@ static void look_at_kernel(struct search *search, const struct config *config)
     note(search, stands, &why);
 }
 
-/* Any number of an interface will do where there is none yet: that of loopback has no route of ours. */
+/* Any number of an interface will do where there is none yet: that of loopback has no route of
+ * ours. */
 static void look_at_routes(struct search *search, const struct config *config, int held_index)
 {
     char reason[512];

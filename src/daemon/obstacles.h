@@ -6,9 +6,9 @@
 #include "config/config.h"
 
 /* Looks without changing anything: a name, a port, a device or a table that `up` could not get, a
- * resolv.conf that it could not write, the AEAD backend that it is told (NULL: none). Appends a line for
- * each; false: there is at least one. A lack of rights is none: `check` needs none. Of a network that is
- * up: see replace_check. */
+ * resolv.conf that it could not write, the AEAD backend that it is told (NULL: none). Appends a
+ * line for each; false: there is at least one. A lack of rights is none: `check` needs none. Of a
+ * network that is up: see replace_check. */
 bool obstacles_append(const struct config *config, const char *aead_backend, struct text *text);
 /* What the network holds while it is up, and gives back before it is replaced. */
 #define OBSTACLES_PORTS_MOST 64
@@ -18,8 +18,8 @@ struct obstacles_held {
     uint16_t ports[OBSTACLES_PORTS_MOST];
     size_t port_count;
 };
-/* The same, for a configuration that shall take the place of a network that is up; and what `up` itself
- * asks, once no earlier run of the network is in its way: so that `check` says the same. */
+/* The same, for a configuration that shall take the place of a network that is up; and what `up`
+ * itself asks, once no earlier run of the network is in its way: so that `check` says the same. */
 bool obstacles_beside(const struct config *config, const char *aead_backend,
                       const struct obstacles_held *held, struct text *text);
 /* The sentence for a backend that aead_new does not give. */

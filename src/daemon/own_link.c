@@ -13,11 +13,10 @@ bool own_link_is_changed(const struct daemon *daemon, const struct watch_event *
 void own_link_follow(struct daemon *daemon, struct text *said)
 {
     int index = daemon->state.routing.interface_index;
-    char unheard[256];
-    struct text silent;
+    char reason[256];
+    struct text why;
     struct link link;
-    text_init(&silent, unheard, sizeof(unheard));
-    if (link_by_index(&daemon->netlink, index, &link, &silent) != 0)
+    if (link_by_index(&daemon->netlink, index, &link, TEXT_UNHEARD) != 0)
         return; /* gone, or moved elsewhere: the TUN tells */
     if (link.group != FIREWALL_LINK_GROUP)
         link_set_group(&daemon->netlink, index, FIREWALL_LINK_GROUP, said);
@@ -27,7 +26,7 @@ void own_link_follow(struct daemon *daemon, struct text *said)
                 daemon->tun.name, link.name);
     memcpy(daemon->tun.name, link.name, sizeof(link.name));
     memcpy(daemon->state.routing.interface_name, link.name, sizeof(link.name));
-    text_init(&silent, unheard, sizeof(unheard));
-    if (state_write(daemon->config->name, &daemon->state, &silent) != 0)
-        text_append(said, "; %s", unheard);
+    text_init(&why, reason, sizeof(reason));
+    if (state_write(daemon->config->name, &daemon->state, &why) != 0)
+        text_append(said, "; %s", reason);
 }

@@ -67,12 +67,12 @@ static void end(struct plain_interface *plain, const char *cause)
 static void follow_link(struct plain_interface *plain)
 {
     struct engine *engine = network_engine(plain->network);
-    char unheard[256], line[128];
-    struct text silent;
+    char reason[256], line[128];
+    struct text why;
     struct link link;
-    text_init(&silent, unheard, sizeof(unheard));
-    if (tun_place_link(&plain->place, &plain->netlink, plain->tun.fds[0], &link, &silent) != 0) {
-        log_event(plain, LOG_LEVEL_INFO, unheard); /* on its way, or gone: the TUN tells */
+    text_init(&why, reason, sizeof(reason));
+    if (tun_place_link(&plain->place, &plain->netlink, plain->tun.fds[0], &link, &why) != 0) {
+        log_event(plain, LOG_LEVEL_INFO, reason); /* on its way, or gone: the TUN tells */
         return;
     }
     engine_set_root_mtu(engine, 0, link.mtu_bytes);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* An interface with one tunnel and nothing else, as WireGuard's other programs for user space make it:
- * wg(8) gives it keys and peers, wg-quick(8) or the administrator addresses, routes and DNS. It touches
- * nothing of the host but the interface itself and its socket. */
+/* An interface with one tunnel and nothing else, as WireGuard's other programs for user space make
+ * it: wg(8) gives it keys and peers, wg-quick(8) or the administrator addresses, routes and DNS. It
+ * touches nothing of the host but the interface itself and its socket. */
 #ifndef DAEMON_PLAIN_INTERFACE_H
 #define DAEMON_PLAIN_INTERFACE_H
 
@@ -24,8 +24,8 @@ struct plain_interface_options {
 };
 
 /* Runs until the interface is deleted, the socket's file is removed, or SIGTERM or SIGINT (in the
- * foreground also SIGHUP) comes; leaves nothing. The process's exit status: 0, or 1 after a sentence on
- * standard error. */
+ * foreground also SIGHUP) comes; leaves nothing. The process's exit status: 0, or 1 after a
+ * sentence on standard error. */
 int plain_interface_run(const struct plain_interface_options *options);
 
 #endif

@@ -16,7 +16,8 @@ static int bind_udp(const struct address *address, uint16_t port)
     bool is_ipv4 = address->family == FAMILY_IPV4;
     struct sockaddr_in ipv4 = {.sin_family = AF_INET, .sin_port = htons(port)};
     struct sockaddr_in6 ipv6 = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
-    int smallest = 0, only = 1, fd = socket(is_ipv4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    int smallest = 0, only = 1,
+        fd = socket(is_ipv4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return -errno;
     memcpy(&ipv4.sin_addr, address->bytes, sizeof(ipv4.sin_addr));

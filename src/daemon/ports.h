@@ -18,7 +18,8 @@ int ports_reserve(struct ports *ports, const struct config *config, const struct
                   void (*log)(void *context, const char *line), void *context);
 void ports_release(struct ports *ports);
 
-/* Whether a root's socket could have the port now, in the families that the host has: 0, or -errno. */
+/* Whether a root's socket could have the port now, in the families that the host has: 0, or
+ * -errno. */
 int ports_try(uint16_t port);
 
 #endif

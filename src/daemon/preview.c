@@ -95,7 +95,8 @@ static void append_hop(const struct preview *preview, const struct hop *hop, int
                 hop->mtu_bytes);
 }
 
-/* Below each peer those that it carries (RULES A8). `fellow` NULL: what leaves the tunnel itself. */
+/* Below each peer those that it carries (RULES A8). `fellow` NULL: what leaves the tunnel
+ * itself. */
 static void append_hops_inside(const struct preview *preview, const struct node *node,
                                const struct peer *fellow, int number)
 {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What a network would be like, without touching the host: MTUs, routes, and what would go wrong. */
+/* What a network would be like, without touching the host: MTUs, routes, and what would go
+ * wrong. */
 #ifndef DAEMON_PREVIEW_H
 #define DAEMON_PREVIEW_H
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Order: all is looked at, then what protects more stands (the kill switch), then the engine changes,
- * which may still refuse, and the host follows it; last goes what protected. Until the engine has
- * said yes, a refusal puts the daemon's own data back, and nothing else has changed. */
+/* Order: all is looked at, then what protects more stands (the kill switch), then the engine
+ * changes, which may still refuse, and the host follows it; last goes what protected. Until the
+ * engine has said yes, a refusal puts the daemon's own data back, and nothing else has changed. */
 #include "daemon/reload.h"
 
 #include <errno.h>
@@ -158,7 +158,8 @@ static bool make_living(struct reload *reload, struct config *living)
     return notes != NULL;
 }
 
-/* What the table and the rules hold, in the state before in the kernel. 0, or -errno and a sentence. */
+/* What the table and the rules hold, in the state before in the kernel. 0, or -errno and a
+ * sentence. */
 static int set_kill_switch(struct daemon *daemon, bool is_on, struct text *why)
 {
     struct state *state = &daemon->state;

@@ -5,10 +5,10 @@
 
 #include "daemon/daemon_state.h"
 
-/* The new configuration is a recording (config/recording.h) in the file `passed`, which is closed; -1:
- * none came. `is_dry`: only what would change is told. JSON, to be freed: {"changes": [LINE...],
- * "hooks": whether those have changed, "post_up": [the new lines' numbers among the configuration's
- * hooks]}, or {"refusals": [SENTENCE...]}; NULL: no memory for it. */
+/* The new configuration is a recording (config/recording.h) in the file `passed`, which is closed;
+ * -1: none came. `is_dry`: only what would change is told. JSON, to be freed: {"changes":
+ * [LINE...], "hooks": whether those have changed, "post_up": [the new lines' numbers among the
+ * configuration's hooks]}, or {"refusals": [SENTENCE...]}; NULL: no memory for it. */
 char *reload_answer(struct daemon *daemon, int passed, bool is_dry);
 /* {"files": [PATH...]}: what the network was read from, as `up` found it; NULL: no memory. */
 char *reload_files(const struct daemon *daemon);

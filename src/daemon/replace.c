@@ -80,14 +80,11 @@ static int check(const struct config *config, const char *aead_backend,
 int replace_check(const struct config *config, const char *aead_backend, struct text *why)
 {
     struct state running;
-    char unheard[256];
-    struct text silent;
-    text_init(&silent, unheard, sizeof(unheard));
-    if (!life_goes_on(config->name) || state_read(config->name, &running, &silent) != 0)
+    if (!life_goes_on(config->name) || state_read(config->name, &running, TEXT_UNHEARD) != 0)
         return 0;
     int asked;
     struct obstacles_held held = {.interface_index = running.routing.interface_index};
-    json_t *status = ask(config->name, "status", &asked, &silent);
+    json_t *status = ask(config->name, "status", &asked, TEXT_UNHEARD);
     held.is_unknown = !status; /* no right to ask, say: that is no obstacle */
     read_ports(status, &held);
     json_decref(status);

@@ -44,8 +44,8 @@ static json_t *drops_json(const uint64_t drops[VERDICT_COUNT])
     return object;
 }
 
-/* Whoever carries the peer's datagrams, where that does not answer: a tunnel, or (RULES A8) the fellow
- * by its key; else null. */
+/* Whoever carries the peer's datagrams, where that does not answer: a tunnel, or (RULES A8) the
+ * fellow by its key; else null. */
 static json_t *carrier_that_fails(const struct engine *engine, uint32_t tunnel,
                                   const struct status_peer *peer, instant_ns now)
 {
@@ -244,7 +244,8 @@ char *report_status(const struct report *report, instant_ns now)
 }
 
 /* NULL: it is not described. */
-static const struct peer_description *find_described(const struct report *report, int tunnel, int peer)
+static const struct peer_description *find_described(const struct report *report, int tunnel,
+                                                     int peer)
 {
     struct described at = described_all(&report->config->network, network_engine(report->network));
     while (described_next(&at))
@@ -287,8 +288,9 @@ char *report_route(const struct report *report, const struct address *destinatio
     instant_ns now = loop_now();
     struct engine_route route;
     engine_route(engine, destination, &route);
-    uint32_t mtu_bytes = route.mtu_bytes < report->interface_mtu_bytes ? route.mtu_bytes
-                                                                       : report->interface_mtu_bytes;
+    uint32_t mtu_bytes = route.mtu_bytes < report->interface_mtu_bytes
+                             ? route.mtu_bytes
+                             : report->interface_mtu_bytes;
     json_t *object = json_object();
     json_object_set_new(object, "destination", address_json(destination));
     json_object_set_new(object, "interface", json_string(report->interface_name));

@@ -105,11 +105,12 @@ bool roots_tell_excess(const struct tunnel_description *root, const struct root_
         return false;
     uint32_t payload_bytes = root->mtu_bytes + mtu_cost_bytes(way->family) -
                              (uint32_t)ip_outer_bytes(way->family) + UDP_HEADER_BYTES;
-    text_append(text,
-                "%s: MTU = %u is more than its way takes: of the link's %u a hop leaves %u, so that "
-                "each full datagram goes out in %u fragments; write MTU = %u, or leave the line "
-                "out: it is computed",
-                root->name, root->mtu_bytes, way->link_mtu_bytes, way->mtu_bytes,
-                pieces(payload_bytes, way), way->mtu_bytes);
+    text_append(
+        text,
+        "%s: MTU = %u is more than its way takes: of the link's %u a hop leaves %u, so that "
+        "each full datagram goes out in %u fragments; write MTU = %u, or leave the line "
+        "out: it is computed",
+        root->name, root->mtu_bytes, way->link_mtu_bytes, way->mtu_bytes,
+        pieces(payload_bytes, way), way->mtu_bytes);
     return true;
 }

@@ -15,16 +15,16 @@ struct root_way {
     struct address source;
 };
 
-/* Where the socket of the root sends to now, or those of all roots (-1); not what leaves inside a fellow
- * (RULES A8). *endpoints is malloc's; NULL: no memory. */
+/* Where the socket of the root sends to now, or those of all roots (-1); not what leaves inside a
+ * fellow (RULES A8). *endpoints is malloc's; NULL: no memory. */
 size_t roots_endpoints(const struct engine *engine, int root, struct endpoint **endpoints);
 /* The way of one root by its peers' endpoints: the smallest MTU counts. `endpoints` of
  * FAMILY_NONE are unknown yet. Never fails: without a route, the Internet's common MTU stands. */
 struct root_way roots_find(struct netlink *netlink, uint32_t mark,
                            const struct endpoint *endpoints, size_t count);
 
-/* Where the configuration sets an MTU that the way cannot take in one piece, appends a sentence with
- * what to write instead. False: it fits, or is computed, or no way is known. */
+/* Where the configuration sets an MTU that the way cannot take in one piece, appends a sentence
+ * with what to write instead. False: it fits, or is computed, or no way is known. */
 bool roots_tell_excess(const struct tunnel_description *root, const struct root_way *way,
                        struct text *text);
 

@@ -114,8 +114,8 @@ int saving_write(const char *file, const char *wg_name, struct text *why)
     size_t answer_bytes = 0;
     text_init(&unheard, reason, sizeof(reason));
     snprintf(socket, sizeof(socket), UAPI_DIRECTORY "/%.15s.sock", wg_name);
-    int result = control_client_ask(socket, "get=1\n", -1, ANSWER_TIMEOUT_MS, &answer, &answer_bytes,
-                                    &unheard);
+    int result = control_client_ask(socket, "get=1\n", -1, ANSWER_TIMEOUT_MS, &answer,
+                                    &answer_bytes, &unheard);
     if (result == -ENOENT || result == -ECONNREFUSED) {
         text_append(why, "%s is not saved: nobody listens at %s", file, socket);
         return -ENOENT;

@@ -21,8 +21,8 @@
 /* Whoever takes them again and again does not get all of the time: then every SETTLE_NS. */
 #define RESTORING_NS (1 * NS_PER_S)
 #define RESTORINGS_MOST 10
-/* After settling that took so long, so many times as long passes before changes in a heap are followed
- * again: 10,000 `wg set` a second are no 10,000 times all routes. */
+/* After settling that took so long, so many times as long passes before changes in a heap are
+ * followed again: 10,000 `wg set` a second are no 10,000 times all routes. */
 #define SETTLE_PART 4
 #define BESIDE_BYTES 16384
 
@@ -132,8 +132,9 @@ int settle_firewall(struct daemon *daemon)
         return result;
     daemon->state.has_firewall = daemon->has_crashed && daemon->crashed.has_firewall;
     if (daemon->guard.has_kill_switch) {
-        text_append(&daemon->why, "; without it there is no kill switch: remove KillSwitch = on, or "
-                                  "use a kernel with nftables and its ct and reject expressions");
+        text_append(&daemon->why,
+                    "; without it there is no kill switch: remove KillSwitch = on, or "
+                    "use a kernel with nftables and its ct and reject expressions");
         return result;
     }
     char line[WHY_BYTES + 256];
@@ -189,8 +190,8 @@ void settle_tell_beside(struct daemon *daemon)
         settle_tell(daemon, line);
 }
 
-/* Others set filters too, after us: a sysctl service that hears late of a new interface, or somebody
- * who reads /etc/sysctl.conf again (RULES F5). */
+/* Others set filters too, after us: a sysctl service that hears late of a new interface, or
+ * somebody who reads /etc/sysctl.conf again (RULES F5). */
 static void settle_switches(struct daemon *daemon)
 {
     struct state *state = &daemon->state;
@@ -212,8 +213,9 @@ static void settle_switches(struct daemon *daemon)
     settle_log(daemon, reason);
 }
 
-/* Others switch it off and on while the network stands: without it neither an address nor a route to
- * the interface can be laid, and with the first of those that failed everything after it would. */
+/* Others switch it off and on while the network stands: without it neither an address nor a route
+ * to the interface can be laid, and with the first of those that failed everything after it
+ * would. */
 static void look_for_ipv6(struct daemon *daemon)
 {
     if (daemon->state.routing.ipv6 != SYSCTL_IPV6_ABSENT)
@@ -326,8 +328,8 @@ static void settle(void *context, instant_ns now)
     }
     daemon->has_event = false;
     look_at_own_link(daemon);
-    /* Only when the host's network moved (F8): an endpoint that follows from an answer moves too, and
-     * asking again then would never end. */
+    /* Only when the host's network moved (F8): an endpoint that follows from an answer moves too,
+     * and asking again then would never end. */
     bool has_moved = settle_roots(daemon, false);
     if (has_moved && is_event)
         names_ask_again(daemon->names);
@@ -385,11 +387,8 @@ bool settle_has_route(void *context, const struct address *address)
 {
     struct daemon *daemon = context;
     struct kernel_route_way way;
-    char unheard[256];
-    struct text silent;
-    text_init(&silent, unheard, sizeof(unheard));
     return kernel_route_towards(&daemon->netlink, address, daemon->state.routing.mark, &way,
-                                &silent) == 0;
+                                TEXT_UNHEARD) == 0;
 }
 
 struct names_options settle_names_options(struct daemon *daemon)

@@ -12,8 +12,8 @@ void settle_event(void *context, enum log_level level, const char *line);
 /* For whoever started it too. Before options->ready. */
 void settle_tell(struct daemon *daemon, const char *line);
 
-/* Reads every root's way again: true when one leads elsewhere now. The first time no root is told that
- * its network changed. */
+/* Reads every root's way again: true when one leads elsewhere now. The first time no root is told
+ * that its network changed. */
 bool settle_roots(struct daemon *daemon, bool is_first);
 /* What the host has beside it, as `check` says it. */
 void settle_tell_beside(struct daemon *daemon);
@@ -31,9 +31,9 @@ void settle_now(struct daemon *daemon);
  * until then packets pass them by. */
 void settle_losses(struct daemon *daemon);
 void settle_endpoint_changed(void *context);
-/* What is configured changed in the engine: the daemon's description of it is an old one. Does the host
- * have to follow? It does so at once, unless following took more than a fifth of the time of late. Urgent
- * is what names and NAT64 must hear of before they do anything else. */
+/* What is configured changed in the engine: the daemon's description of it is an old one. Does the
+ * host have to follow? It does so at once, unless following took more than a fifth of the time of
+ * late. Urgent is what names and NAT64 must hear of before they do anything else. */
 void settle_configured(struct daemon *daemon, bool concerns_host, bool is_urgent);
 /* The daemon's description is the engine's of now; false: no memory, and it is an old one. */
 bool settle_describe(struct daemon *daemon);

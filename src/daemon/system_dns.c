@@ -96,11 +96,12 @@ static void tell_unused(const struct config *config,
                                          "before",
                      network->tunnels[i].name, whose);
         else
-            snprintf(line, sizeof(line),
-                     "the system does not use the DNS of %s: several tunnels name servers, and none "
-                     "of them takes most of the addresses; write the system's into [Network] with "
-                     "DNS = ADDRESS",
-                     network->tunnels[i].name);
+            snprintf(
+                line, sizeof(line),
+                "the system does not use the DNS of %s: several tunnels name servers, and none "
+                "of them takes most of the addresses; write the system's into [Network] with "
+                "DNS = ADDRESS",
+                network->tunnels[i].name);
         tell(context, line);
     }
 }
@@ -135,14 +136,16 @@ void system_dns_tell(const struct config *config, bool is_resolved,
             why = "and DNSGuard lets no query out to it";
             otherwise = "or write DNSGuard = off in [Network] to ask it in clear";
         } else if (is_resolved) {
-            why = "but systemd-resolved sends queries to it into the interface, where none is taken";
+            why =
+                "but systemd-resolved sends queries to it into the interface, where none is taken";
         }
         if (!why)
             continue;
         snprintf(remedy, sizeof(remedy), "add %s to the AllowedIPs of a tunnel, %s",
                  prefix_format(&host, prefix), otherwise);
-        snprintf(line, sizeof(line), "the system's name server %s is outside of the tunnels, %s: no "
-                                     "name is answered by it; %s",
+        snprintf(line, sizeof(line),
+                 "the system's name server %s is outside of the tunnels, %s: no "
+                 "name is answered by it; %s",
                  address_format(server, address), why,
                  is_on_link ? otherwise + strlen("or ") : remedy);
         tell(context, line);

@@ -15,13 +15,14 @@ struct system_dns {
     size_t tunnel; /* that names one inside; the number of tunnels: none, or [Network] does */
 };
 
-/* A plain wg-quick file's own; else [Network]'s; else those of the deepest tunnel that takes most of a
- * family's addresses, the first of them in the file; else, where a single tunnel names any, its. */
+/* A plain wg-quick file's own; else [Network]'s; else those of the deepest tunnel that takes most
+ * of a family's addresses, the first of them in the file; else, where a single tunnel names any,
+ * its. */
 struct system_dns system_dns_choose(const struct config *config);
 
-/* True: a query that leaves past the tunnels is a leak: tunnels take most of a family's addresses, by
- * routes of ours, and the system's servers are a tunnel's, who may have forgotten to allow them, or
- * `is_inside` says of one of [Network]'s that a tunnel has it. */
+/* True: a query that leaves past the tunnels is a leak: tunnels take most of a family's addresses,
+ * by routes of ours, and the system's servers are a tunnel's, who may have forgotten to allow them,
+ * or `is_inside` says of one of [Network]'s that a tunnel has it. */
 bool system_dns_wants_guard(const struct config *config,
                             bool (*is_inside)(void *context, const struct address *server),
                             void *context);
@@ -30,8 +31,8 @@ bool system_dns_wants_guard(const struct config *config,
 bool system_dns_is_local(const struct address *server);
 
 /* Calls `tell` with a sentence for each tunnel whose servers the system does not use, and for each
- * server that the system gets and cannot ask: it is outside, and what is asked there is rejected, or,
- * by systemd-resolved (`is_resolved`), sent into the interface all the same. */
+ * server that the system gets and cannot ask: it is outside, and what is asked there is rejected,
+ * or, by systemd-resolved (`is_resolved`), sent into the interface all the same. */
 void system_dns_tell(const struct config *config, bool is_resolved,
                      bool (*is_inside)(void *context, const struct address *server),
                      void (*tell)(void *context, const char *line), void *context);

@@ -11,7 +11,8 @@
 #define KEYS "PrivateKey = QAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAEA=\nAddress = 10.64.0.2\n"
 #define MORE_KEYS "PrivateKey = UAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAFA=\nAddress = 10.20.0.2\n"
 #define PEER                                                                                       \
-    "[Peer]\nPublicKey = L+V9o0fNYkMVKNqsX7spBzD/9oSvxM/C7ZCZX1jLO3Q=\nEndpoint = 198.51.100.7:51820\n"
+    "[Peer]\nPublicKey = L+V9o0fNYkMVKNqsX7spBzD/9oSvxM/C7ZCZX1jLO3Q=\nEndpoint = "                \
+    "198.51.100.7:51820\n"
 #define NOT_PRIVATE                                                                                \
     "AllowedIPs = 0.0.0.0/5, 8.0.0.0/7, 11.0.0.0/8, 12.0.0.0/6, 16.0.0.0/4, 32.0.0.0/3, "          \
     "64.0.0.0/2, 128.0.0.0/3, 160.0.0.0/5, 168.0.0.0/6, 172.0.0.0/12, 172.32.0.0/11, "             \
@@ -154,7 +155,8 @@ static void test_g3_a_server_outside_that_nobody_can_ask_is_told(void)
 {
     static const char split[] = "[Interface]\n" KEYS "DNS = 1.1.1.1\n" PEER SPLIT;
     CHECK_TEXT(what_is_told(split, false), ""); /* as the host routes; config/ has told it */
-    CHECK(strstr(what_is_told(split, true), "1.1.1.1 is outside of the tunnels, but systemd-resolved"));
+    CHECK(strstr(what_is_told(split, true),
+                 "1.1.1.1 is outside of the tunnels, but systemd-resolved"));
     CHECK(strstr(what_is_told("[Network]\nKillSwitch = on\nDNS = 1.1.1.1, 10.0.0.1\n"
                               SILENT_ENTRY(SPLIT), false),
                  "1.1.1.1 is outside of the tunnels, and KillSwitch lets no query out"));
@@ -165,10 +167,11 @@ static void test_g3_a_server_outside_that_nobody_can_ask_is_told(void)
                             SILENT_ENTRY(SPLIT), false), "");
     CHECK(strstr(what_is_told("[Network]\nDNS = 10.0.0.1, fc00::1\n" SILENT_ENTRY(ALL), false),
                  "fc00::1 is outside of the tunnels, and DNSGuard"));
-    CHECK(strstr(what_is_told("[Interface]\n" KEYS "DNS = 172.16.0.1\n" PEER NOT_PRIVATE, false),
-                 "172.16.0.1 is outside of the tunnels, and DNSGuard lets no query out to it: no name "
-                 "is answered by it; add 172.16.0.1/32 to the AllowedIPs of a tunnel, or write "
-                 "DNSGuard = off in [Network]"));
+    CHECK(strstr(
+        what_is_told("[Interface]\n" KEYS "DNS = 172.16.0.1\n" PEER NOT_PRIVATE, false),
+        "172.16.0.1 is outside of the tunnels, and DNSGuard lets no query out to it: no name "
+        "is answered by it; add 172.16.0.1/32 to the AllowedIPs of a tunnel, or write "
+        "DNSGuard = off in [Network]"));
     CHECK_TEXT(what_is_told("[Network]\nDNS = 192.0.2.1\n" SILENT_ENTRY(ALL), false), "");
 }
 

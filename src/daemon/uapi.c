@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Theory: nothing here waits, and no turn is long. A request is read a few lines a round and changes
- * nothing until it is whole; an answer is written from what one moment was, a piece a round, as its
- * reader takes it. All that clients make us hold comes from one budget. */
+/* Theory: nothing here waits, and no turn is long. A request is read a few lines a round and
+ * changes nothing until it is whole; an answer is written from what one moment was, a piece a
+ * round, as its reader takes it. All that clients make us hold comes from one budget. */
 #include "daemon/uapi.h"
 
 #include <errno.h>
@@ -55,7 +55,8 @@ struct request {
 static void *take(void *context, size_t bytes)
 {
     struct uapi *uapi = context;
-    void *taken = bytes > BUDGET_BYTES - uapi->taken_bytes ? NULL : memory_take(uapi->options.memory, bytes);
+    void *taken =
+        bytes > BUDGET_BYTES - uapi->taken_bytes ? NULL : memory_take(uapi->options.memory, bytes);
     uapi->taken_bytes += taken ? bytes : 0;
     return taken;
 }
@@ -380,15 +381,15 @@ int uapi_clean_up(const struct state *crashed, struct text *why)
 {
     int result = 0;
     for (size_t i = 0; i < crashed->wg_count && result == 0; i++) {
-        char path[PATH_BYTES], unheard[512];
-        struct text silent;
-        text_init(&silent, unheard, sizeof(unheard));
+        char path[PATH_BYTES], reason[512];
+        struct text said;
+        text_init(&said, reason, sizeof(reason));
         socket_path(crashed->wg[i], path);
-        result = control_listener_remove_stale(path, &silent);
+        result = control_listener_remove_stale(path, &said);
         if (result == -EADDRINUSE)
             result = 0; /* another's by now */
         else if (result != 0)
-            text_append(why, "%s", unheard);
+            text_append(why, "%s", reason);
     }
     return result;
 }

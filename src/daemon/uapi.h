@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* WireGuard's userspace protocol, so that `wg` works on a network's tunnels (RULES I4): a socket for
- * each in /var/run/wireguard. */
+/* WireGuard's userspace protocol, so that `wg` works on a network's tunnels (RULES I4): a socket
+ * for each in /var/run/wireguard. */
 #ifndef DAEMON_UAPI_H
 #define DAEMON_UAPI_H
 
@@ -27,11 +27,13 @@ struct uapi_options {
 
 /* NULL: no memory. */
 struct uapi *uapi_new(const struct uapi_options *options);
-/* Makes the tunnel's socket, which `wg` knows by `name`. `listening`: one that listens there already and
- * is ours from now on; -1: none. 0, or -errno and a sentence: the tunnel has none then. */
+/* Makes the tunnel's socket, which `wg` knows by `name`. `listening`: one that listens there
+ * already and is ours from now on; -1: none. 0, or -errno and a sentence: the tunnel has none
+ * then. */
 int uapi_add(struct uapi *uapi, const char *tunnel, const char *name, int listening,
              struct text *why);
-/* Closes those of tunnels that are none of these, or called otherwise, or that could not be made. */
+/* Closes those of tunnels that are none of these, or called otherwise, or that could not be
+ * made. */
 void uapi_keep(struct uapi *uapi, const struct network_description *network,
                char (*names)[INTERFACE_NAME_BYTES]);
 void uapi_free(struct uapi *uapi); /* removes the sockets; NULL does nothing */
@@ -43,8 +45,8 @@ void uapi_look(struct uapi *uapi, void (*log)(void *context, const char *line), 
 /* What the tunnel is called in `wg`; NULL: it has no socket. */
 const char *uapi_name(const struct uapi *uapi, const char *tunnel);
 
-/* Removes the sockets that a crashed run left; what somebody listens on, or cannot be reached, stays.
- * 0, or -errno and a sentence. */
+/* Removes the sockets that a crashed run left; what somebody listens on, or cannot be reached,
+ * stays. 0, or -errno and a sentence. */
 int uapi_clean_up(const struct state *crashed, struct text *why);
 
 #endif

@@ -35,7 +35,8 @@ static void log_line_of(struct daemon *daemon, const char *line)
     settle_log(daemon, line);
 }
 
-static void add_missing(struct daemon *daemon, void (*tell)(struct daemon *daemon, const char *line))
+static void add_missing(struct daemon *daemon,
+                        void (*tell)(struct daemon *daemon, const char *line))
 {
     const struct network_description *network = &daemon->config->network;
     for (size_t i = 0; daemon->uapi && i < network->tunnel_count; i++) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The sockets at which `wg` finds the network's tunnels (uapi.h). What keeps one from being made is told;
- * the network stands without it. */
+/* The sockets at which `wg` finds the network's tunnels (uapi.h). What keeps one from being made is
+ * told; the network stands without it. */
 #ifndef DAEMON_WG_SOCKETS_H
 #define DAEMON_WG_SOCKETS_H
 

@@ -12,8 +12,8 @@ static bool is_own_address(const struct node *node, enum family family, const ui
     return address_has_bytes(node_address(node, family), family, bytes);
 }
 
-/* The port of a UDP datagram that may be for a virtual socket, or 0: by destination address and port,
- * never by a later fragment's bytes (RULES C1, TRAPS 13). */
+/* The port of a UDP datagram that may be for a virtual socket, or 0: by destination address and
+ * port, never by a later fragment's bytes (RULES C1, TRAPS 13). */
 static uint16_t virtual_port(const struct node *node, const uint8_t *bytes,
                              const struct ip_view *view)
 {
@@ -24,9 +24,9 @@ static uint16_t virtual_port(const struct node *node, const uint8_t *bytes,
     return load_be16(bytes + view->transport_offset + 2);
 }
 
-/* Turns the entry, whose packet is the UDP datagram, into one at the child's socket. The UDP checksum
- * is not looked at: all of the bytes were authenticated by the carrier just now, and the child
- * authenticates its own. */
+/* Turns the entry, whose packet is the UDP datagram, into one at the child's socket. The UDP
+ * checksum is not looked at: all of the bytes were authenticated by the carrier just now, and the
+ * child authenticates its own. */
 static enum verdict enter_child(struct inbound_entry *entry, struct node *child,
                                 const struct address *source, const struct address *destination)
 {
@@ -44,7 +44,8 @@ static enum verdict enter_child(struct inbound_entry *entry, struct node *child,
     return VERDICT_OK;
 }
 
-/* RULES C5: the fragment is kept, makes a datagram whole, or (ACCEPT_TUN) is for no virtual socket. */
+/* RULES C5: the fragment is kept, makes a datagram whole, or (ACCEPT_TUN) is for no virtual
+ * socket. */
 static enum accept_road take_fragment(struct accept *accept, bool is_carried)
 {
     struct inbound_entry *entry = accept->entry;
@@ -122,7 +123,8 @@ static enum verdict judge_icmp_error(const struct accept *accept, const struct n
         return VERDICT_ICMP_REFUSED;
     if (node->nat_is_on && !is_own_address(node, family, bytes + view->destination_offset))
         return VERDICT_MISDIRECTED;
-    /* A router outside the tunnel's routes would fail rp_filter: the socket's peer stands for it. */
+    /* A router outside the tunnel's routes would fail rp_filter: the socket's peer stands for
+     * it. */
     if (accept->source.route != (int)node->index) {
         struct address stand_in = address_from_bytes(family, quoted_destination);
         icmp_replace_source(bytes, view, &stand_in);
@@ -130,8 +132,8 @@ static enum verdict judge_icmp_error(const struct accept *accept, const struct n
     return VERDICT_OK;
 }
 
-/* RULES F1. With NAT on it is misdirected. All that address_is_inside_a_host means begins with 0 or 127:
- * hardly any packet is asked about further. */
+/* RULES F1. With NAT on it is misdirected. All that address_is_inside_a_host means begins with 0 or
+ * 127: hardly any packet is asked about further. */
 static inline bool goes_inside_this_host(const struct node *node, enum family family,
                                          const uint8_t *destination)
 {

@@ -9,15 +9,15 @@
 struct own_sockets;
 
 enum accept_road {
-    ACCEPT_REFUSED,  /* see the verdict */
-    ACCEPT_CARRIED,  /* a datagram for a virtual socket: entry's packet, node, carrier and source are
-                      * set for the next pass */
+    ACCEPT_REFUSED, /* see the verdict */
+    ACCEPT_CARRIED, /* a datagram for a virtual socket: entry's packet, node, carrier and source are
+                     * set for the next pass */
     ACCEPT_CONSUMED, /* the program's own, or a fragment that is held: the packet may go */
     ACCEPT_TUN,      /* translated, goes to the TUN with `view` */
 };
 
-/* What the tables say about a source: most packets of a batch have that of the one before. No command
- * changes the tables within a batch. */
+/* What the tables say about a source: most packets of a batch have that of the one before. No
+ * command changes the tables within a batch. */
 struct accept_source {
     const struct node *node; /* NULL: nothing was asked yet */
     struct address address;

@@ -374,8 +374,8 @@ static void f1_nothing_comes_from_this_host_itself(void)
     office_wipe(&office);
 }
 
-/* An error's source needs no route, but it must be one that a router can have: about the socket of an
- * application, or about a carried datagram. */
+/* An error's source needs no route, but it must be one that a router can have: about the socket of
+ * an application, or about a carried datagram. */
 static void c6_f6_errors_come_from_no_source_out_of_scope(void)
 {
     static const char *const sources[] = {"127.0.0.1", "0.0.0.0", "224.0.0.1", "255.255.255.255",

@@ -25,8 +25,8 @@ struct udp_send {
 /* A door adds at most this many entries of each kind: the caller makes the room before it calls. */
 #define ACTIONS_PER_DOOR 512
 #define ACTIONS_MOST (2 * ACTIONS_PER_DOOR)
-/* Replies to senders that are nobody's peer yet have a path of their own; a door adds as many: a turn's
- * handshake messages. */
+/* Replies to senders that are nobody's peer yet have a path of their own; a door adds as many: a
+ * turn's handshake messages. */
 #define ACTIONS_REPLY_PATHS_PER_DOOR 64
 #define ACTIONS_REPLY_PATHS (2 * ACTIONS_REPLY_PATHS_PER_DOOR)
 

@@ -59,8 +59,8 @@ static struct backlog_share *find_largest(const struct backlog *backlog)
     return largest;
 }
 
-/* What the largest share holds unproven goes first. False: that share is this one, and the message is
- * no better than those. */
+/* What the largest share holds unproven goes first. False: that share is this one, and the message
+ * is no better than those. */
 static bool make_room(struct backlog *backlog, struct backlog_share *share, bool is_proven,
                       struct node **evicted)
 {

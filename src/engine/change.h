@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* What may change in a living network, as plain data: one shape for reload, `wg set` and the library.
- * Tunnels are called by name, peers by public key. Everything pointed to is the caller's and may go
- * once the changes are applied. */
+/* What may change in a living network, as plain data: one shape for reload, `wg set` and the
+ * library. Tunnels are called by name, peers by public key. Everything pointed to is the caller's
+ * and may go once the changes are applied. */
 #ifndef ENGINE_CHANGE_H
 #define ENGINE_CHANGE_H
 
@@ -11,10 +11,10 @@ enum change_kind {
     CHANGE_TUNNEL_ADD,    /* `tunnel` whole, with its peers; in front of what it carries */
     CHANGE_TUNNEL_REMOVE, /* nothing may be left that it carries */
     CHANGE_TUNNEL_SET,    /* the `fields` of `tunnel` */
-    CHANGE_PEER_SET,      /* the `fields` of `peer`; one that is not known yet is added, the tunnel's
-                           * own key is passed over */
-    CHANGE_PEER_REMOVE,   /* one that is not known is no error, as in `wg set` */
-    CHANGE_PEERS_REMOVE,  /* all of the tunnel: `replace_peers` */
+    CHANGE_PEER_SET,     /* the `fields` of `peer`; one that is not known yet is added, the tunnel's
+                          * own key is passed over */
+    CHANGE_PEER_REMOVE,  /* one that is not known is no error, as in `wg set` */
+    CHANGE_PEERS_REMOVE, /* all of the tunnel: `replace_peers` */
 };
 
 /* Of CHANGE_TUNNEL_SET. */
@@ -51,7 +51,8 @@ struct change {
     const char *where;    /* for refusals: "office.conf:12"; NULL: the tunnel's name alone */
     const char *tunnel;   /* its name */
     const char *carrier;  /* the carrier's name; NULL: a root. For ADD and CHANGE_CARRIER */
-    const struct tunnel_description *description; /* for ADD and TUNNEL_SET; its `carrier` is not read */
+    const struct tunnel_description
+        *description; /* for ADD and TUNNEL_SET; its `carrier` is not read */
     /* For PEER_SET and PEER_REMOVE: its public key, and what `fields` name. Its allowed_ips are not
      * read but these: in order, the last of one prefix holds. */
     const struct peer_description *peer;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "engine/description.h"
 
-/* Beyond this many comparisons of endpoints with prefixes the deepest path is taken for possible. */
+/* Beyond this many comparisons of endpoints with prefixes the deepest path is taken for
+ * possible. */
 #define COMPARISONS_MOST (UINT64_C(1) << 22)
 
 uint32_t description_depth(const struct network_description *network)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* What a network is, as plain data: config/ writes it from text, the engine builds its tree from it.
- * Everything pointed to belongs to whoever made the description and may go once the engine has it. */
+/* What a network is, as plain data: config/ writes it from text, the engine builds its tree from
+ * it. Everything pointed to belongs to whoever made the description and may go once the engine has
+ * it. */
 #ifndef ENGINE_DESCRIPTION_H
 #define ENGINE_DESCRIPTION_H
 
@@ -34,8 +35,8 @@ struct tunnel_description {
     uint8_t private_key[32];
     struct address *addresses; /* in file order */
     size_t address_count;
-    /* Its name servers, in file order: each is a host route of its own (G3), and they are asked for the
-     * names of what it carries (G1). */
+    /* Its name servers, in file order: each is a host route of its own (G3), and they are asked for
+     * the names of what it carries (G1). */
     struct address *dns;
     size_t dns_count;
     uint16_t listen_port; /* 0: the engine (carried) or the kernel (root) chooses */
@@ -43,8 +44,8 @@ struct tunnel_description {
     uint32_t mtu_bytes;   /* 0: computed (E1) */
     bool mtu_is_upper_bound; /* `MTU =` of an included file */
     bool nat_is_off;         /* `NAT = off`; else auto (B2) */
-    /* As a kernel's interface: the host alone decides how its datagrams leave, no peer rides another
-     * (A8), and multicast goes where AllowedIPs say, also by a /0 (F6). Without NAT. */
+    /* As a kernel's interface: the host alone decides how its datagrams leave, no peer rides
+     * another (A8), and multicast goes where AllowedIPs say, also by a /0 (F6). Without NAT. */
     bool is_plain;
     bool routes_are_default; /* the union of the peers' AllowedIPs (minus route_exceptions) */
     struct prefix *routes;   /* else exactly these; none at all: it only carries others */
@@ -119,8 +120,8 @@ enum {
  * `peer` may be the peers' count: then anybody's. */
 int description_fellow_of(const struct tunnel_description *tunnel, size_t peer,
                           const struct address *address);
-/* The hops that a path may have within the tunnel: what the literal endpoints need, and one for each
- * name, whose address is not known yet. A peer beyond them is unroutable. */
+/* The hops that a path may have within the tunnel: what the literal endpoints need, and one for
+ * each name, whose address is not known yet. A peer beyond them is unroutable. */
 uint32_t description_levels_of(const struct tunnel_description *tunnel);
 /* The hops of the longest path, in all its tunnels; 0: one never ends. */
 uint32_t description_longest_path(const struct network_description *network);

@@ -37,7 +37,8 @@ static void random_description(struct sim_network *network)
 }
 
 /* A peer's way in the tree is what the description says, but where that would be a circle or is too
- * deep; nobody whose endpoint a fellow has uses the socket, and no path is deeper than was foreseen. */
+ * deep; nobody whose endpoint a fellow has uses the socket, and no path is deeper than was
+ * foreseen. */
 static void a8_description_and_tree_agree(void)
 {
     static struct sim_network network;
@@ -70,7 +71,8 @@ static void a8_description_and_tree_agree(void)
     CHECK_EQUAL(tap_memory_balance_bytes(), 0);
 }
 
-/* Trees as they always were: a /0, its halves, or a peer's own wide prefix carry nobody (TRAPS 9). */
+/* Trees as they always were: a /0, its halves, or a peer's own wide prefix carry nobody (TRAPS
+ * 9). */
 static void a8_ordinary_peers_go_straight(void)
 {
     static const struct {

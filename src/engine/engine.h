@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The tunnel tree of one network, sans I/O: bytes and times in, actions and one next deadline out. An
- * engine belongs to one thread at a time. `now` is CLOCK_BOOTTIME, `wall_ns` CLOCK_REALTIME. */
+/* The tunnel tree of one network, sans I/O: bytes and times in, actions and one next deadline out.
+ * An engine belongs to one thread at a time. `now` is CLOCK_BOOTTIME, `wall_ns` CLOCK_REALTIME. */
 #ifndef ENGINE_ENGINE_H
 #define ENGINE_ENGINE_H
 
@@ -38,9 +38,10 @@ void engine_free(struct engine *engine); /* wipes every key; NULL does nothing *
 
 /* ---- doors; each may add up to ACTIONS_PER_DOOR actions ---- */
 
-/* One packet or super-packet from the TUN. The bytes are the caller's and are changed (NAT, MSS). It is
- * cut into the engine's batch. False: the batch is full before the packet is finished; call engine_flush,
- * then engine_from_tun again with the same bytes (the engine remembers how far it got). */
+/* One packet or super-packet from the TUN. The bytes are the caller's and are changed (NAT, MSS).
+ * It is cut into the engine's batch. False: the batch is full before the packet is finished; call
+ * engine_flush, then engine_from_tun again with the same bytes (the engine remembers how far it
+ * got). */
 bool engine_from_tun(struct engine *engine, const struct vnet_header *vnet, uint8_t *bytes,
                      size_t len, instant_ns now, struct actions *actions);
 
@@ -48,7 +49,8 @@ bool engine_from_tun(struct engine *engine, const struct vnet_header *vnet, uint
 void engine_from_udp(struct engine *engine, uint32_t root, const struct udp_train *train,
                      instant_ns now, uint64_t wall_ns, struct actions *actions);
 
-/* Ends a turn: seals what came from the TUN, opens what came from the network, handles a few handshakes. */
+/* Ends a turn: seals what came from the TUN, opens what came from the network, handles a few
+ * handshakes. */
 void engine_flush(struct engine *engine, instant_ns now, uint64_t wall_ns, struct actions *actions);
 /* Nothing waits at any socket: held runs go to the TUN (RULES H4). After engine_flush. */
 void engine_idle(struct engine *engine, struct actions *actions);
@@ -57,18 +59,20 @@ void engine_tick(struct engine *engine, instant_ns now, uint64_t wall_ns, struct
 /* When engine_tick is wanted next, or INSTANT_NEVER. */
 instant_ns engine_deadline(const struct engine *engine);
 
-/* A datagram that the caller could not send (the socket's queue is full, the kernel refused). Counts. */
+/* A datagram that the caller could not send (the socket's queue is full, the kernel refused).
+ * Counts. */
 void engine_count(struct engine *engine, uint32_t tunnel, enum verdict verdict, uint64_t packets);
 
 /* ---- commands ---- */
 
 /* The link is up: peers with persistent keepalive start; down: sessions are forgotten. */
 void engine_set_up(struct engine *engine, bool is_up, instant_ns now);
-/* A name was resolved: the sticky source is dropped, and what waits for a session asks for one there
- * at once. Does nothing where there is no such peer any more. */
+/* A name was resolved: the sticky source is dropped, and what waits for a session asks for one
+ * there at once. Does nothing where there is no such peer any more. */
 void engine_set_endpoint(struct engine *engine, uint32_t tunnel, uint32_t peer,
                          const struct endpoint *endpoint, instant_ns now);
-/* A root's MTU (E1), computed by the caller from the route to its endpoints; carried tunnels follow. */
+/* A root's MTU (E1), computed by the caller from the route to its endpoints; carried tunnels
+ * follow. */
 void engine_set_root_mtu(struct engine *engine, uint32_t root, uint32_t mtu_bytes);
 /* The network under a root changed (F8): sticky sources dropped, one handshake at once. */
 void engine_network_changed(struct engine *engine, uint32_t root, instant_ns now);
@@ -78,23 +82,23 @@ struct own_sockets *engine_own_sockets(struct engine *engine);
 
 /* ---- changes ---- */
 
-/* Applies the changes as one, between two turns, when all actions are performed. False: refused (or no
- * memory): `why` says where and what, and nothing has changed. What the changes do not touch keeps
- * sessions, counters, learnt endpoints and paths, and what waits. Then, as after engine_new, roots'
- * MTUs are the caller's to set; engine_deadline may be now. */
+/* Applies the changes as one, between two turns, when all actions are performed. False: refused (or
+ * no memory): `why` says where and what, and nothing has changed. What the changes do not touch
+ * keeps sessions, counters, learnt endpoints and paths, and what waits. Then, as after engine_new,
+ * roots' MTUs are the caller's to set; engine_deadline may be now. */
 bool engine_apply(struct engine *engine, const struct changes *changes, instant_ns now,
                   uint64_t wall_ns, char *why, size_t why_bytes);
-/* What is configured now, in the caller's memory: engine_new would make the same network of it. False:
- * no memory, and nothing to give back. */
+/* What is configured now, in the caller's memory: engine_new would make the same network of it.
+ * False: no memory, and nothing to give back. */
 bool engine_describe(const struct engine *engine, const struct memory *memory,
                      struct network_description *description);
 
-/* A tunnel or peer of now, by its number: numbers are given again once their owner is gone. Who keeps
- * one over time keeps its generation, too, which is never given twice. 0: there is none. */
+/* A tunnel or peer of now, by its number: numbers are given again once their owner is gone. Who
+ * keeps one over time keeps its generation, too, which is never given twice. 0: there is none. */
 uint32_t engine_tunnel_generation(const struct engine *engine, uint32_t tunnel);
 uint32_t engine_peer_generation(const struct engine *engine, uint32_t tunnel, uint32_t peer);
-/* All tunnels in file order, all peers of one in the order of addition: the number behind `after`, or
- * the first behind -1; -1: that was the last. */
+/* All tunnels in file order, all peers of one in the order of addition: the number behind `after`,
+ * or the first behind -1; -1: that was the last. */
 int engine_next_tunnel(const struct engine *engine, int after);
 int engine_next_peer(const struct engine *engine, uint32_t tunnel, int after);
 /* The tunnel of that name, or -1. */
@@ -118,7 +122,8 @@ enum engine_way {
     ENGINE_WAY_SOCKET,  /* straight, through the root's socket */
     ENGINE_WAY_CARRIER, /* inside the tunnel's carrier */
     ENGINE_WAY_FELLOW,  /* inside another peer of the tunnel (RULES A8) */
-    ENGINE_WAY_HIDDEN,  /* the same, but there is no way: of that family, or because it is the peer's own */
+    ENGINE_WAY_HIDDEN, /* the same, but there is no way: of that family, or because it is the peer's
+                          own */
 };
 enum engine_way engine_way(const struct engine *engine, uint32_t tunnel, uint32_t peer,
                            const struct address *address);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* The first byte is a shape, the others are events: two engines, between them a tunnel inside a tunnel,
- * a peer that rides its fellow (RULES A8), or such peers inside a carrier; and an enemy in the middle
- * who may also write to both TUNs. Whatever happened, all buffers come back, nothing exceeds the link,
- * nothing goes straight to an endpoint inside, and once the enemy is gone the two speak again. */
+/* The first byte is a shape, the others are events: two engines, between them a tunnel inside a
+ * tunnel, a peer that rides its fellow (RULES A8), or such peers inside a carrier; and an enemy in
+ * the middle who may also write to both TUNs. Whatever happened, all buffers come back, nothing
+ * exceeds the link, nothing goes straight to an endpoint inside, and once the enemy is gone the two
+ * speak again. */
 #include <stdlib.h>
 
 #include "simulation/simulation.h"
@@ -67,8 +68,8 @@ static size_t take_bytes(struct play *play, size_t most)
     return len;
 }
 
-/* The entry, and as its tunnel's second peer the exit, whose endpoint the entry has. That the exit has
- * 10.3.0.0/24 lets them ride each other, if the entry moves there. */
+/* The entry, and as its tunnel's second peer the exit, whose endpoint the entry has. That the exit
+ * has 10.3.0.0/24 lets them ride each other, if the entry moves there. */
 static void add_fellows(struct sim_network *network, int carrier, const char *entry)
 {
     int tunnel = sim_add_tunnel(network, "fellows", carrier, 1, "10.0.0.2 fd00::2");
@@ -231,8 +232,8 @@ static void throw_rubbish(struct play *play)
     sim_throw(play->sim, source, destination, play->bytes, len);
 }
 
-/* The enemy between them: the next datagram is changed, kept, thrown away, delayed or sent again.
- */
+/* The enemy between them: the next datagram is changed, kept, thrown away, delayed or sent
+ * again. */
 static void meddle(struct play *play)
 {
     struct sim *sim = play->sim;

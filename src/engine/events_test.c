@@ -77,8 +77,8 @@ static struct status_peer peer_of_home(const struct office *office)
     return peer;
 }
 
-/* A session that still lives makes no peer "up" that answers nothing: not while it is asked, nor when
- * that was given up. One attempt is an ordinary renewal. */
+/* A session that still lives makes no peer "up" that answers nothing: not while it is asked, nor
+ * when that was given up. One attempt is an ordinary renewal. */
 static void a_peer_that_does_not_answer_is_not_up_by_its_old_session(void)
 {
     struct office office;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* RULES H2: handshake messages of nobody cost other tunnels nothing, and little where they arrive. */
+/* RULES H2: handshake messages of nobody cost other tunnels nothing, and little where they
+ * arrive. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -70,7 +71,8 @@ static void town_init(struct town *town)
 }
 
 /* A message at a socket of the server's: a root's, or through the relay a carried tunnel's. */
-static void bring(struct town *town, unsigned tunnel, const uint8_t *message, size_t len, unsigned from)
+static void bring(struct town *town, unsigned tunnel, const uint8_t *message, size_t len,
+                  unsigned from)
 {
     struct sim_host *server = town->server;
     char text[ENDPOINT_TEXT_BYTES];
@@ -107,8 +109,8 @@ static uint64_t refused(const struct town *town, unsigned tunnel, enum verdict v
     return town->server->engine->core.tree.nodes[tunnel]->drops[verdict];
 }
 
-/* 16 messages a turn for `flooded`; meanwhile each friend of `quiet` calls once. How many were answered
- * within the second. */
+/* 16 messages a turn for `flooded`; meanwhile each friend of `quiet` calls once. How many were
+ * answered within the second. */
 static unsigned answered_beside(struct town *town, unsigned flooded, unsigned quiet,
                                 bool has_right_mac1)
 {
@@ -234,8 +236,8 @@ static void h2_our_own_call_is_answered_under_load(void)
 
 #define SHARES 5
 
-/* Random turns: no message is lost or twice, each queue keeps its order, who has less than the largest
- * share is never refused, and nobody waits for more than the others' turns. */
+/* Random turns: no message is lost or twice, each queue keeps its order, who has less than the
+ * largest share is never refused, and nobody waits for more than the others' turns. */
 static void h2_the_backlog_is_shared(void)
 {
     struct backlog backlog;
@@ -248,7 +250,8 @@ static void h2_the_backlog_is_shared(void)
     for (unsigned step = 0; step < 60000; step++) {
         /* share 0 floods, the others seldom have one */
         unsigned who = tap_random_below(4) ? 0 : (unsigned)tap_random_below(SHARES);
-        bool is_proven = tap_random_below(3) == 0, adds = tap_random_below(step < 40000 ? 8 : 3) > 0;
+        bool is_proven = tap_random_below(3) == 0,
+             adds = tap_random_below(step < 40000 ? 8 : 3) > 0;
         if (adds) {
             struct node *evicted;
             unsigned most = 0;

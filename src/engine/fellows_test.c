@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* RULES A8: one interface, several hops. A client's root tunnel (or one that is carried) has peers
- * whose endpoints lie in each other's AllowedIPs; each datagram that leaves its socket is looked at. */
+ * whose endpoints lie in each other's AllowedIPs; each datagram that leaves its socket is looked
+ * at. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -154,7 +155,8 @@ static uint32_t hop_mtu(const struct rig *rig, uint32_t peer)
     return status.mtu_bytes;
 }
 
-/* Two and three peers, each hop of either family: full packets fill the link, none goes straight. */
+/* Two and three peers, each hop of either family: full packets fill the link, none goes
+ * straight. */
 static void a8_datagrams_ride_the_peer_that_has_their_endpoint(void)
 {
     for (unsigned count = 2; count <= 3; count++) {
@@ -304,8 +306,8 @@ static struct endpoint endpoint_of(const struct rig *rig, uint32_t peer)
     return status.endpoint;
 }
 
-/* The exit's own message, shown to the client from elsewhere, does not move the exit out of the entry:
- * not by the client's socket, not from an address that only the exit vouches for. */
+/* The exit's own message, shown to the client from elsewhere, does not move the exit out of the
+ * entry: not by the client's socket, not from an address that only the exit vouches for. */
 static void a8_nobody_gets_the_exit_out_of_the_entry(void)
 {
     static struct rig rig;

@@ -12,8 +12,8 @@
 /* Of the second repetition: one that is lost is no news. */
 #define NO_ANSWER_NS (2 * REKEY_TIMEOUT_NS)
 
-/* Whoever can show us a peer's own bytes from elsewhere, an exit that tells of a source inside itself,
- * must not get its datagrams out of the tunnel that carries them (RULES A8). */
+/* Whoever can show us a peer's own bytes from elsewhere, an exit that tells of a source inside
+ * itself, must not get its datagrams out of the tunnel that carries them (RULES A8). */
 static bool is_astray(const struct peer *peer, const struct address *source,
                       const struct node *carrier)
 {
@@ -31,7 +31,8 @@ bool handshakes_move(struct handshakes *handshakes, struct peer *peer,
     return true;
 }
 
-/* Without a way out: a new endpoint starts it at once, and what waits gives up as if it had been sent. */
+/* Without a way out: a new endpoint starts it at once, and what waits gives up as if it had been
+ * sent. */
 static void try_later(struct handshakes *handshakes, struct peer *peer, instant_ns now)
 {
     instant_ns last = peer->timers.last_initiation;
@@ -106,14 +107,14 @@ void handshakes_session_is_ready(struct handshakes *handshakes, struct peer *pee
 
 /* ---- the backlog ----
  *
- * Load is each tunnel's own. It may be told by the sum (RULES H2's 4096 are for all), but then whoever
- * floods one socket makes every tunnel's callers come twice, and those of a tunnel inside a slow carrier
- * wait for that. What the load protects, our time, is bounded for all tunnels together: a turn looks into
- * a few messages, from each tunnel in turn. A flood from many forged sources meets cookies as before:
- * the limit is on the tunnel, not on a source (TRAPS 22). */
+ * Load is each tunnel's own. It may be told by the sum (RULES H2's 4096 are for all), but then
+ * whoever floods one socket makes every tunnel's callers come twice, and those of a tunnel inside a
+ * slow carrier wait for that. What the load protects, our time, is bounded for all tunnels
+ * together: a turn looks into a few messages, from each tunnel in turn. A flood from many forged
+ * sources meets cookies as before: the limit is on the tunnel, not on a source (TRAPS 22). */
 
-/* Each tunnel by itself (H2). Many waiting, or more unknown callers than are worth a Diffie-Hellman: from
- * then on a caller has to show first that it gets answers at its address. */
+/* Each tunnel by itself (H2). Many waiting, or more unknown callers than are worth a
+ * Diffie-Hellman: from then on a caller has to show first that it gets answers at its address. */
 static bool is_under_load(struct node *node, instant_ns now)
 {
     if (node->backlog.queues[false].count >= BACKLOG_UNDER_LOAD)
@@ -215,7 +216,8 @@ static bool consume(struct handshakes *handshakes, const struct backlog_message 
     if (peer && result.session_is_ready) {
         events_ready(handshakes->core, peer, now);
         hop_of(peer)->attempts = 0;
-        /* The responder may send only after it has heard from us: a keepalive when nothing waits. */
+        /* The responder may send only after it has heard from us: a keepalive when nothing
+         * waits. */
         if (peer->stage.count == 0)
             outbound_keepalive(handshakes->outbound, peer);
         else

@@ -31,8 +31,8 @@ void handshakes_session_is_ready(struct handshakes *handshakes, struct peer *pee
 void handshakes_tick(struct handshakes *handshakes, size_t most, instant_ns now, uint64_t wall_ns,
                      struct actions *actions);
 
-/* The peer has moved to where this came from. False: from there no answer would take the way that it
- * came (RULES A8), and the peer stays where it was. */
+/* The peer has moved to where this came from. False: from there no answer would take the way that
+ * it came (RULES A8), and the peer stays where it was. */
 bool handshakes_move(struct handshakes *handshakes, struct peer *peer,
                      const struct inbound_entry *entry, instant_ns now);
 

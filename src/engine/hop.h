@@ -57,7 +57,8 @@ struct path_error {
     instant_ns at;
 };
 
-/* What a change that is under way (live.h) makes of a peer; the fields are enum change_peer_fields. */
+/* What a change that is under way (live.h) makes of a peer; the fields are enum
+ * change_peer_fields. */
 struct hop_pending {
     struct hop_pending *next;
     struct peer *peer;
@@ -78,10 +79,11 @@ struct hop {
     struct peer *fellow;       /* of the same tunnel, by the endpoint; see fellows.h */
     struct address source;     /* the carrier's first address of the family */
     uint16_t source_port;      /* of the virtual socket there */
-    uint32_t mtu_bytes; /* of the plaintext for this peer; 0: a root whose MTU is not known yet, or no
-                         * way (RULES E4) */
+    uint32_t mtu_bytes; /* of the plaintext for this peer; 0: a root whose MTU is not known yet, or
+                         * no way (RULES E4) */
     uint32_t turn_packets; /* to plan in one turn: fewer where each becomes several fragments */
-    uint32_t cut_bytes; /* carried over IPv6: IP packets above this leave as fragments (C6); else 0 */
+    uint32_t
+        cut_bytes; /* carried over IPv6: IP packets above this leave as fragments (C6); else 0 */
     struct path_mtu path_mtu; /* these two: where there is a carrier */
     struct path_error path_error;
     struct udp_path path;      /* these three: without a carrier */
@@ -98,7 +100,7 @@ struct hop {
     uint32_t attempts;           /* initiations since then */
     struct events events;
     struct list wanting;       /* in the engine's list of peers that want a handshake */
-    struct list releasing;     /* in the engine's list of peers with a session whose stage empties */
+    struct list releasing; /* in the engine's list of peers with a session whose stage empties */
 };
 
 /* Of several attempts none was answered; a single one beside a session is an ordinary renewal. */

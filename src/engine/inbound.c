@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* Theory of operation. A pass sorts every datagram of the batch (handshakes leave for the backlog, data
- * finds its session), opens all of them in one AEAD batch, and accepts them in order. A datagram for a
- * carried tunnel's virtual socket stays in the batch as that tunnel's and takes part in the next
- * pass; the others are written to the TUN, their flows' segments coalesced. An accepted packet may
- * confirm a session and so end an older one of the same peer: sessions are looked up again by index
- * from then on in the pass. */
+/* Theory of operation. A pass sorts every datagram of the batch (handshakes leave for the backlog,
+ * data finds its session), opens all of them in one AEAD batch, and accepts them in order. A
+ * datagram for a carried tunnel's virtual socket stays in the batch as that tunnel's and takes part
+ * in the next pass; the others are written to the TUN, their flows' segments coalesced. An accepted
+ * packet may confirm a session and so end an older one of the same peer: sessions are looked up
+ * again by index from then on in the pass. */
 #include "engine/inbound.h"
 
 #include "engine/accept.h"

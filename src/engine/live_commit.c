@@ -324,15 +324,16 @@ static void note_ports(struct live *live)
     }
 }
 
-/* What is still under way to a socket that has another port now is nobody else's (RULES C1). One that
- * left its carrier let go of it there. */
+/* What is still under way to a socket that has another port now is nobody else's (RULES C1). One
+ * that left its carrier let go of it there. */
 static void shut_left_ports(struct live *live)
 {
     struct own_sockets *sockets = &live->engine->own_sockets;
     for (struct node *node = NULL; (node = tree_next(live->tree, node));) {
         struct node *carrier = node->configured->carrier;
         bool has_moved = node->previous && node->previous->carrier != carrier;
-        if (carrier && !has_moved && node->previous_port && node->previous_port != node->listen_port)
+        if (carrier && !has_moved && node->previous_port &&
+            node->previous_port != node->listen_port)
             own_socket_shut(sockets, carrier, node->previous_port);
         if (node->previous_inner_port && node->previous_inner_port != node->inner_port)
             own_socket_shut(sockets, node, node->previous_inner_port);

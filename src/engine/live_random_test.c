@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Whatever the changes, and their order: a network that lived through them is as one that was started
- * with what is configured in the end. */
+/* Whatever the changes, and their order: a network that lived through them is as one that was
+ * started with what is configured in the end. */
 #include <stdio.h>
 
 #include "engine/describe.h"

@@ -10,8 +10,8 @@
 
 #include "engine/lanes.h"
 
-/* Beyond so many prefixes all peers are looked at instead of those with an endpoint inside, and routes
- * are made anew. */
+/* Beyond so many prefixes all peers are looked at instead of those with an endpoint inside, and
+ * routes are made anew. */
 #define LIVE_FEW_PREFIXES 16
 
 enum live_step_kind {

@@ -141,7 +141,8 @@ static void a_peer_goes_and_comes_beside_others(void)
     living_apply_one(office.client, &update);
     CHECK_EQUAL(engine_next_peer(office.client->engine, OFFICE_LAB, 0), -1);
     living_apply_one(office.client, &add);
-    CHECK_EQUAL(engine_next_peer(office.client->engine, OFFICE_LAB, 0), 1); /* the slot is given again, with another generation */
+    CHECK_EQUAL(engine_next_peer(office.client->engine, OFFICE_LAB, 0),
+                1); /* the slot is given again, with another generation */
     CHECK(engine_peer_generation(office.client->engine, OFFICE_LAB, 1) > generation);
     living_talk(&office, "10.31.5.1", office.lab[1], "10.30.0.2", 2);
     living_talk(&office, "10.31.0.1", office.lab[0], "10.30.0.2", 3);
@@ -269,7 +270,8 @@ static void i3_every_port_that_a_tunnel_leaves_is_shut(void)
     office_wipe(&office);
 }
 
-/* The tree gets deeper than its buffers were made for: those of before are good for the ways of before. */
+/* The tree gets deeper than its buffers were made for: those of before are good for the ways of
+ * before. */
 static void i3_a_deeper_tree_gets_deeper_buffers(void)
 {
     struct office office;

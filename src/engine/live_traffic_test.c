@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Random changes under traffic: nothing is left behind that points to what has gone, all buffers come
- * back, and when everything is set as it was, everything works as it did. */
+/* Random changes under traffic: nothing is left behind that points to what has gone, all buffers
+ * come back, and when everything is set as it was, everything works as it did. */
 #include <stdio.h>
 
 #include "engine/describe.h"

@@ -6,8 +6,9 @@
 
 #define IPV4_LEAST_MTU_BYTES 68 /* RFC 791 3.2 */
 
-/* Of at most `most_bytes`: the least MTU that takes IPv6 from nobody, neither this node's peer (NULL: any)
- * nor any that it carries (RULES E4), `depth` levels more at most; 0: not even its own fits. */
+/* Of at most `most_bytes`: the least MTU that takes IPv6 from nobody, neither this node's peer
+ * (NULL: any) nor any that it carries (RULES E4), `depth` levels more at most; 0: not even its own
+ * fits. */
 static uint32_t least_for_ipv6(const struct node *node, const struct peer *peer,
                                uint32_t most_bytes, unsigned depth);
 
@@ -48,8 +49,8 @@ static uint32_t least_for_ipv6(const struct node *node, const struct peer *peer,
     return least;
 }
 
-/* What of a path remains behind a narrower way that was learnt, if any: `path_bytes` is the carrier's,
- * more than the cost. Not less than what takes IPv6 from nobody (RULES E4). */
+/* What of a path remains behind a narrower way that was learnt, if any: `path_bytes` is the
+ * carrier's, more than the cost. Not less than what takes IPv6 from nobody (RULES E4). */
 static uint32_t behind_way(const struct node *node, const struct hop *hop, uint32_t path_bytes,
                            uint32_t cost)
 {
@@ -91,9 +92,9 @@ void mtu_update_cut(struct hop *hop)
         hop->turn_packets = 1;
 }
 
-/* What the carrier's path to this peer's endpoint leaves, by the endpoint's family; while that is not
- * known, the larger header that the path could carry. One under 1280 carries no IPv6 (RULES E4): no
- * datagrams over it either. */
+/* What the carrier's path to this peer's endpoint leaves, by the endpoint's family; while that is
+ * not known, the larger header that the path could carry. One under 1280 carries no IPv6 (RULES
+ * E4): no datagrams over it either. */
 static uint32_t carried_mtu_bytes(const struct node *node, const struct node *carrier,
                                   const struct hop *hop)
 {
@@ -180,7 +181,8 @@ void mtu_update(struct tree *tree, struct node *node)
 
 void mtu_remove_peer(struct tree *tree, struct node *node, uint32_t its_mtu_bytes)
 {
-    const struct peer *peer = NULL; /* one of those that have the least, too: the first, as a rule */
+    const struct peer *peer =
+        NULL; /* one of those that have the least, too: the first, as a rule */
     while ((peer = node_next_peer(node, peer)) && hop_of(peer)->mtu_bytes != node->mtu_bytes)
         ;
     if (!peer || (its_mtu_bytes && its_mtu_bytes < node->mtu_bytes))

@@ -25,8 +25,8 @@ static void add_server(struct sim_network *network, int tunnel, const char *serv
     to->dns_count++;
 }
 
-/* `entry` with all of IPv4, in it `office` with 10.20.0.0/16 of what it is allowed, and another root
- * `home` with 192.168.0.0/16. */
+/* `entry` with all of IPv4, in it `office` with 10.20.0.0/16 of what it is allowed, and another
+ * root `home` with 192.168.0.0/16. */
 static void describe(struct sim_network *network)
 {
     server_count = 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* A tunnel of the tree, and the tree: what they are made of. tree.h makes and changes them, mtu.h computes
- * what fits. A node, and a peer with its hop, stay where they are in memory for their life; outside of
- * the engine a slot and a generation name them. */
+/* A tunnel of the tree, and the tree: what they are made of. tree.h makes and changes them, mtu.h
+ * computes what fits. A node, and a peer with its hop, stay where they are in memory for their
+ * life; outside of the engine a slot and a generation name them. */
 #ifndef ENGINE_NODE_H
 #define ENGINE_NODE_H
 
@@ -51,7 +51,8 @@ struct node {
     uint32_t next_levels;
     bool is_touched;
 
-    struct peer **peers;  /* by slot: their numbers outside; NULL: free. In their order: tunnel.peers */
+    struct peer *
+        *peers; /* by slot: their numbers outside; NULL: free. In their order: tunnel.peers */
     /* Their endpoints' addresses once more, by slot: who changes AllowedIPs looks through all. */
     struct address *peer_addresses;
     uint32_t peer_slots;
@@ -137,8 +138,8 @@ static inline const struct address *tree_nat_address(const struct tree *tree, en
     return family == FAMILY_IPV4 ? &tree->addresses.nat_ipv4 : &tree->addresses.nat_ipv6;
 }
 
-/* Who listens on `port` among the virtual sockets on the node's addresses: a tunnel that it carries,
- * or the node itself (RULES A8); or NULL. */
+/* Who listens on `port` among the virtual sockets on the node's addresses: a tunnel that it
+ * carries, or the node itself (RULES A8); or NULL. */
 static inline struct node *node_child_at_port(const struct node *node, uint16_t port)
 {
     if (port && port == node->inner_port)
@@ -156,8 +157,8 @@ struct node *node_new(const struct memory *memory, const struct random_source *r
 void node_free(const struct memory *memory, struct node *node);
 /* Room for so many more peers. False: no memory. */
 bool node_reserve_peers(const struct memory *memory, struct node *node, size_t more);
-/* Adds a peer with its AllowedIPs, endpoint (it has no way there yet) and all. NULL: no memory, or its
- * key is known or the tunnel's own. */
+/* Adds a peer with its AllowedIPs, endpoint (it has no way there yet) and all. NULL: no memory, or
+ * its key is known or the tunnel's own. */
 struct peer *node_add_peer(struct tree *tree, struct node *node,
                            const struct peer_description *from);
 /* Frees its slot and itself; it is out of its tunnel (tunnel_unlink_peer) and of all lists. */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* Theory of operation. An entry's `peer` is whose session seals it next. A pass seals every entry that
- * has one, whatever its depth: one AEAD batch with as many keys as there are sessions in it. Then each
- * either has arrived at a root and waits for the others, or gets its carrier's header and takes part
- * in the next pass with the carrier's peer. So depth n costs n passes and no copy, and the order of
- * the array, which is the order of the flow, is the order of sending. */
+/* Theory of operation. An entry's `peer` is whose session seals it next. A pass seals every entry
+ * that has one, whatever its depth: one AEAD batch with as many keys as there are sessions in it.
+ * Then each either has arrived at a root and waits for the others, or gets its carrier's header and
+ * takes part in the next pass with the carrier's peer. So depth n costs n passes and no copy, and
+ * the order of the array, which is the order of the flow, is the order of sending. */
 #include "engine/outbound.h"
 
 #include "engine/mtu.h"
@@ -69,8 +69,9 @@ void outbound_keepalive(struct outbound *outbound, struct peer *peer)
 
 /* ---- one hop ---- */
 
-/* A path may have narrowed since the packet was cut or staged, and handshakes of carried tunnels were
- * never judged: nothing leaves larger than the path, and no IPv6 on a narrow one (RULES E4). */
+/* A path may have narrowed since the packet was cut or staged, and handshakes of carried tunnels
+ * were never judged: nothing leaves larger than the path, and no IPv6 on a narrow one (RULES
+ * E4). */
 static enum verdict judge_packet(const struct packet *packet, uint32_t mtu_bytes)
 {
     if (packet->len_bytes > mtu_bytes)

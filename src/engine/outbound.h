@@ -53,8 +53,8 @@ void outbound_run(struct outbound *outbound, instant_ns now, struct actions *act
 void outbound_keepalive(struct outbound *outbound, struct peer *peer);
 
 /* Sends a message of the tunnel itself (a handshake, a cookie) to an endpoint: as plaintext of
- * `carrier`, an entry of the batch (call outbound_run), or, where that is NULL, to the root's socket by
- * `path`, which lives until the actions are performed. */
+ * `carrier`, an entry of the batch (call outbound_run), or, where that is NULL, to the root's
+ * socket by `path`, which lives until the actions are performed. */
 void outbound_message(struct outbound *outbound, struct node *node, struct node *carrier,
                       const struct endpoint *to, const struct udp_path *path, const uint8_t *bytes,
                       size_t len, struct actions *actions);

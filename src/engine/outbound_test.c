@@ -78,8 +78,8 @@ static void super_packets_are_cut_to_the_path(void)
     chain_wipe(&chain);
 }
 
-/* RULES H2: the batch is full, the same bytes again in the next turn; nothing twice, nothing lost.
- */
+/* RULES H2: the batch is full, the same bytes again in the next turn; nothing twice, nothing
+ * lost. */
 static void h2_a_super_packet_goes_on_in_the_next_turn(void)
 {
     struct chain chain;
@@ -407,8 +407,9 @@ static void give_session(struct crowd *crowd, instant_ns now)
     CHECK(peer_derive_session(peer, &derivation, now) != NULL);
 }
 
-/* 400 initiations and up to 100 packets wait for the carrier: all of them leave at once, in order, and what
- * an application sends meanwhile goes behind them, also where the caller's list was nearly full. */
+/* 400 initiations and up to 100 packets wait for the carrier: all of them leave at once, in order,
+ * and what an application sends meanwhile goes behind them, also where the caller's list was nearly
+ * full. */
 static void c7_all_that_waits_is_released_in_order_and_soon(void)
 {
     struct aead *aead = aead_new(tap_memory(), NULL);

@@ -15,8 +15,9 @@ static bool is_ours(const struct peer *peer, const uint8_t *message)
            riding_is_from_us(peer, message);
 }
 
-/* The peer that the quoted datagram went to, or NULL. IPv6 quotes reach far enough to show the message
- * (RFC 4443 3.2); of an IPv4 one that ends before, its addresses and ports must do (RFC 792). */
+/* The peer that the quoted datagram went to, or NULL. IPv6 quotes reach far enough to show the
+ * message (RFC 4443 3.2); of an IPv4 one that ends before, its addresses and ports must do (RFC
+ * 792). */
 static struct peer *find_quoted(const struct node *carrier, const uint8_t *quote,
                                 const struct icmp_error *error)
 {

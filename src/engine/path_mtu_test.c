@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The way behind a carrier's relay is narrower than its MTU (RULES C6): what is sent arrives all the
- * same, and nobody who forges the news does more harm than that. */
+/* The way behind a carrier's relay is narrower than its MTU (RULES C6): what is sent arrives all
+ * the same, and nobody who forges the news does more harm than that. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -31,8 +31,8 @@ static size_t inside(const struct chain *chain)
     return engine_mtu(chain->client->engine, chain->depth - 1);
 }
 
-/* Sends `count` packets as large as the path takes at each time; returns how many did not arrive, and
- * checks that the rest is unharmed and in order. */
+/* Sends `count` packets as large as the path takes at each time; returns how many did not arrive,
+ * and checks that the rest is unharmed and in order. */
 static unsigned send_largest(struct chain *chain, bool is_ipv6, unsigned count)
 {
     uint32_t next = 0;
@@ -95,11 +95,12 @@ static void c6_a_narrow_way_is_no_black_hole(void)
         {2, 3, 0, 1380, 1300, false},
         {2, 3, 0, 1300, 1280, true},
         {2, 0, 0, 1380, 1380, false}, /* over IPv4 the routers cut */
-        {3, 7, 0, 1380, 1220, false}, /* the third has less than 1280 in any case: it goes its way */
+        {3, 7, 0, 1380, 1220, false}, /* the third has less than 1280 in any case: it goes its
+                                       * way */
         {3, 6, 0, 1400, 1280, true},  /* three need 1440, 1360, 1280: all that fits in is cut */
         {3, 6, 1, 1300, 1280, true},
         {3, 6, 1, 1280, 1280, true},
-        {3, 2, 0, 1360, 1280, true},  /* the third rides IPv4: 1340 is what it needs */
+        {3, 2, 0, 1360, 1280, true}, /* the third rides IPv4: 1340 is what it needs */
         {3, 2, 0, 1420, 1280, false},
         {3, 4, 1, 1340, 1280, true},
     };
@@ -218,8 +219,8 @@ static void theatre_init(struct theatre *theatre, bool is_ipv6)
     theatre_open(theatre, is_ipv6, false);
 }
 
-/* Somebody in the first tunnel says that the kept datagram, of which `quoted` bytes are shown, is too
- * big for `mtu`. */
+/* Somebody in the first tunnel says that the kept datagram, of which `quoted` bytes are shown, is
+ * too big for `mtu`. */
 static void claim_from(struct theatre *theatre, struct sim_host *who, const char *source,
                        uint32_t mtu, size_t quoted)
 {
@@ -308,8 +309,8 @@ static void c6_a_claim_that_does_not_quote_our_datagram_is_nothing(void)
             CHECK_EQUAL(way_of(&theatre), 0);
         }
         for (size_t quoted = is_ipv6 ? 40 : 20; quoted < header + (is_ipv6 ? 8 : 0); quoted++) {
-            claim_from(&theatre, theatre.relay, is_ipv6 ? "2001:db8:ffff::9" : "198.51.100.99", 1300,
-                       quoted); /* cut off before what would prove it */
+            claim_from(&theatre, theatre.relay, is_ipv6 ? "2001:db8:ffff::9" : "198.51.100.99",
+                       1300, quoted); /* cut off before what would prove it */
             CHECK_EQUAL(way_of(&theatre), 0);
         }
         /* the right datagram, but out of the wrong peer's session */

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* Theory of operation. All refusals come before the first byte is changed, so an ICMP error quotes the
- * packet as the application sent it (RULES D4). Then the address is translated and the MSS lowered
- * once, in the super-packet, and only then it is cut: segments inherit both. Cutting is the one copy
- * of a payload byte; it stops when the turn's batch is full and goes on in the next turn. */
+/* Theory of operation. All refusals come before the first byte is changed, so an ICMP error quotes
+ * the packet as the application sent it (RULES D4). Then the address is translated and the MSS
+ * lowered once, in the super-packet, and only then it is cut: segments inherit both. Cutting is the
+ * one copy of a payload byte; it stops when the turn's batch is full and goes on in the next
+ * turn. */
 #include "engine/plan.h"
 
 #include "engine/mtu.h"
@@ -61,8 +62,8 @@ static bool source_is_fine(const struct plan *plan, const uint8_t *bytes,
     return !owner || owner == node;
 }
 
-/* RULES C1: an application's datagram that would leave as if a carried tunnel, or the program itself,
- * had sent it. */
+/* RULES C1: an application's datagram that would leave as if a carried tunnel, or the program
+ * itself, had sent it. */
 static bool port_is_taken(const struct plan *plan, const uint8_t *bytes, const struct ip_view *view)
 {
     const struct node *node = plan->node;
@@ -77,7 +78,8 @@ static bool port_is_taken(const struct plan *plan, const uint8_t *bytes, const s
     return node_child_at_port(node, port) || own_socket_at(plan->own_sockets, node, port) >= 0;
 }
 
-/* Asked again for what is left of a super-packet: the path may have narrowed since the last turn. */
+/* Asked again for what is left of a super-packet: the path may have narrowed since the last
+ * turn. */
 static enum verdict judge_segments(struct plan *plan, const struct ip_view *view)
 {
     uint32_t largest = split_packet_bytes(&plan->split);

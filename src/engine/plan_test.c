@@ -13,8 +13,8 @@ static void settle(struct office *office)
     sim_run(office->sim, SIM_S / 5);
 }
 
-/* A2: the carried tunnel's prefixes leave its carrier's default; B2, B3: each source by its tunnel.
- */
+/* A2: the carried tunnel's prefixes leave its carrier's default; B2, B3: each source by its
+ * tunnel. */
 static void a2_each_destination_takes_its_tunnel(void)
 {
     struct office office;
@@ -113,8 +113,8 @@ static void a7_no_route_and_no_endpoint(void)
     sim_free(sim);
 }
 
-/* RULES F1: what a rule of somebody's sends here although it never leaves a host goes nowhere. Nobody
- * is told: the kernel would drop an answer from there. */
+/* RULES F1: what a rule of somebody's sends here although it never leaves a host goes nowhere.
+ * Nobody is told: the kernel would drop an answer from there. */
 static void f1_destinations_of_this_host_never_enter_a_tunnel(void)
 {
     static const char *const destinations[] = {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A packet from the TUN is refused aloud: counted, and answered with ICMP (RULES A4, A7, D1 to D4). */
+/* A packet from the TUN is refused aloud: counted, and answered with ICMP (RULES A4, A7, D1 to
+ * D4). */
 #ifndef ENGINE_REFUSAL_H
 #define ENGINE_REFUSAL_H
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Whose session is over has left no key in this process: not with us, not in a library's heap. The test
- * looks through its own memory, as who gets hold of it would; it knows the keys only masked. */
+/* Whose session is over has left no key in this process: not with us, not in a library's heap. The
+ * test looks through its own memory, as who gets hold of it would; it knows the keys only
+ * masked. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -67,8 +68,8 @@ __attribute__((no_sanitize("address"))) static bool is_key(const struct hoard *h
     return false;
 }
 
-/* In how many places of writable memory there is one; the stack is not looked at: it is overwritten by
- * whatever runs next. */
+/* In how many places of writable memory there is one; the stack is not looked at: it is overwritten
+ * by whatever runs next. */
 __attribute__((no_sanitize("address"))) static unsigned find_keys(const struct hoard *hoard)
 {
     unsigned found = 0;

@@ -43,7 +43,7 @@ struct status_peer {
     int carrier;
     int carrier_peer;
     uint32_t mtu_bytes;   /* of the path to it */
-    uint32_t path_mtu_bytes;   /* carried: what its datagrams' way takes (C6); 0: the carrier's MTU */
+    uint32_t path_mtu_bytes; /* carried: what its datagrams' way takes (C6); 0: the carrier's MTU */
     const char *error;         /* carried: the newest ICMP error about its datagrams; NULL: none */
     struct address error_source; /* who said so, and how long ago */
     duration_ns error_ns;

@@ -5,8 +5,8 @@
 #include "base/address.h"
 #include "packet/pool.h"
 
-/* What came out of a root's socket: one datagram, or a train of datagrams of `segment_bytes` each (the last may be
- * shorter). */
+/* What came out of a root's socket: one datagram, or a train of datagrams of `segment_bytes` each
+ * (the last may be shorter). */
 struct udp_train {
     struct block *block; /* the caller's reference passes to the engine */
     uint32_t offset;     /* of the first byte in the block */

@@ -3,8 +3,8 @@
 
 #include <stdio.h>
 
-/* The nodes' route lists in the shape that route/ takes, by slot: default routes are the AllowedIPs,
- * and each name server is a host route. Gathered into one array for all nodes. */
+/* The nodes' route lists in the shape that route/ takes, by slot: default routes are the
+ * AllowedIPs, and each name server is a host route. Gathered into one array for all nodes. */
 struct route_lists {
     const struct memory *memory;
     struct routes_tunnel *tunnels;

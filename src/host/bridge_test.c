@@ -92,8 +92,8 @@ static void test_f1_a_cable_between_bridges_leads_to_what_is_behind_the_other(vo
     CHECK(ip("add fw1 type bridge") && ip("add fw2 type bridge"));
     CHECK(ip("add cable0 type veth peer name cable1") &&
           ip("add cable2 type veth peer name cable3"));
-    CHECK(ip("set cable0 master fw0") && ip("set cable1 master fw1") && ip("set cable2 master fw1") &&
-          ip("set cable3 master fw2"));
+    CHECK(ip("set cable0 master fw0") && ip("set cable1 master fw1") &&
+          ip("set cable2 master fw1") && ip("set cable3 master fw2"));
     CHECK_TEXT(list(names, sizeof(names)), "fw0 fw1 fw2 ");
     if (ip("add uplink type ifb") && ip("set uplink master fw2"))
         CHECK_TEXT(list(names, sizeof(names)), "");

@@ -134,10 +134,7 @@ pid_t control_client_listener(const char *path)
 {
     struct ucred listener = {0};
     socklen_t len = sizeof(listener);
-    char unheard[256];
-    struct text silent;
-    text_init(&silent, unheard, sizeof(unheard));
-    int fd = control_listener_connect(path, &silent);
+    int fd = control_listener_connect(path, TEXT_UNHEARD);
     bool is_known = fd >= 0 && getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &listener, &len) == 0;
     if (fd >= 0)
         close(fd);

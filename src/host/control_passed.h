@@ -6,7 +6,8 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-/* As send(2): the other end gets a copy of the descriptor `passed` with the first byte; -1: none. */
+/* As send(2): the other end gets a copy of the descriptor `passed` with the first byte; -1:
+ * none. */
 ssize_t control_passed_send(int socket, const char *bytes, size_t len, int passed);
 /* As recv(2). Of the descriptors that came with the bytes the last one is *passed, which is closed
  * before if there was one; -1: none. */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* A local stream socket that takes lines and gives answers: /run/hopwire/NAME.sock, those of `wg`;
  * 0600. The server never blocks and is bounded: 16 clients, 4096 bytes a line, 8 MiB of answer; who
- * is idle or does not take an answer for 30 s is dropped, and when somebody new needs his place, who
- * has been idle longest. It owns one epoll descriptor, to be put into the caller's loop for EPOLLIN.
- * One thread. */
+ * is idle or does not take an answer for 30 s is dropped, and when somebody new needs his place,
+ * who has been idle longest. It owns one epoll descriptor, to be put into the caller's loop for
+ * EPOLLIN. One thread. */
 #ifndef HOST_CONTROL_SOCKET_H
 #define HOST_CONTROL_SOCKET_H
 
@@ -38,8 +38,8 @@ struct control_options {
  * 0, or -errno and a sentence. */
 int control_socket_open(const char *path, const struct control_options *options,
                         struct control_socket **made, struct text *why);
-/* The same with a socket that listens there already. It is the server's from now on, also when this is
- * refused. */
+/* The same with a socket that listens there already. It is the server's from now on, also when this
+ * is refused. */
 int control_socket_adopt(const char *path, int listening, const struct control_options *options,
                          struct control_socket **made, struct text *why);
 int control_socket_fd(const struct control_socket *server);
@@ -55,8 +55,8 @@ void control_socket_close(struct control_socket *server);
 void control_answer_bytes(struct control_answer *answer, const void *bytes, size_t len);
 void control_answer_format(struct control_answer *answer, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
-/* An answer in pieces, one a dispatch and only as the client takes them: `more` appends the next one
- * and says whether it was not the last. No line is taken until then. */
+/* An answer in pieces, one a dispatch and only as the client takes them: `more` appends the next
+ * one and says whether it was not the last. No line is taken until then. */
 typedef bool (*control_more)(void *context, struct control_answer *answer);
 void control_answer_continue(struct control_answer *answer, control_more more);
 /* Ends the connection once the answer is written. Otherwise it ends when the client has shut down

@@ -299,7 +299,8 @@ static void test_an_answer_in_pieces_waits_for_its_reader(void)
     turn(server);
     CHECK_EQUAL(heard.pieces, before);
     size_t total = 0, tail = sizeof("300\n1:after\n") - 1;
-    for (ssize_t got; total < PIECES * PIECE_BYTES + 8 && (got = hear(fd, bytes, sizeof(bytes))) != 0;) {
+    for (ssize_t got;
+         total < PIECES * PIECE_BYTES + 8 && (got = hear(fd, bytes, sizeof(bytes))) != 0;) {
         unsigned pieces = heard.pieces;
         total += got > 0 ? (size_t)got : 0;
         if (total == PIECES * PIECE_BYTES + 8 && CHECK((size_t)got > tail))
@@ -415,7 +416,8 @@ static void test_asking_nobody_or_a_mute_is_a_sentence(void)
     CHECK(strstr(said, "is the network up?") != NULL);
     static char long_path[200];
     memset(long_path, 'x', sizeof(long_path) - 1);
-    CHECK_EQUAL(control_client_ask(long_path, "status", -1, 100, &answer, &len, &why), -ENAMETOOLONG);
+    CHECK_EQUAL(control_client_ask(long_path, "status", -1, 100, &answer, &len, &why),
+                -ENAMETOOLONG);
 }
 
 static void test_random_bytes_and_hangups_break_nothing(void)

@@ -11,7 +11,8 @@ bool dhcp_server(int link_index, const char *link_name, struct address *server);
 
 /* The parts, on text. networkd's lease: "SERVER_ADDRESS=192.0.2.1". */
 bool dhcp_server_in_networkd(char *text, struct address *server);
-/* dhclient's leases, the last of that link counts: `interface "eth0"; … dhcp-server-identifier A;`. */
+/* dhclient's leases, the last of that link counts: `interface "eth0"; … dhcp-server-identifier
+ * A;`. */
 bool dhcp_server_in_dhclient(char *text, const char *link_name, struct address *server);
 
 #endif

@@ -7,8 +7,8 @@
 
 #include "base/text.h"
 
-/* Makes it with this mode when it is missing; refuses one that others may write to. 0, or -errno and a
- * sentence. */
+/* Makes it with this mode when it is missing; refuses one that others may write to. 0, or -errno
+ * and a sentence. */
 int directory_make(const char *path, mode_t mode, struct text *why);
 
 #endif

@@ -87,25 +87,24 @@ static int tell_resolvconf(const char *name, const char *list, struct text *why)
     return program_run(arguments, list, SET_TIMEOUT_MS, SET_PURPOSE, why);
 }
 
-/* Those that are not `kept` (or NULL). What it does not take stays in the record. The first failure. */
+/* Those that are not `kept` (or NULL). What it does not take stays in the record. The first
+ * failure. */
 static int untell_resolvconf(const char *network, struct dns_record *record, const char *kept,
                              struct text *why)
 {
     size_t left = 0;
     int first = 0;
     for (size_t i = 0; i < record->resolvconf_count; i++) {
-        char *name = record->resolvconf[i], unheard[256];
+        char *name = record->resolvconf[i];
         const char *arguments[] = {"resolvconf", "-d", name, "-f", NULL};
-        struct text silent;
-        text_init(&silent, unheard, sizeof(unheard));
         bool is_kept = kept && strcmp(name, kept) == 0;
         int result = is_kept ? 0
                              : program_run(arguments, "", UNDO_TIMEOUT_MS, UNDO_PURPOSE,
-                                           first ? &silent : why);
+                                           first ? TEXT_UNHEARD : why);
         bool is_last = !kept && i + 1 == record->resolvconf_count;
         if (result == 0 && !is_kept)
             result = dns_shown_is_gone(network, record, name, is_last && left == 0,
-                                       first ? &silent : why);
+                                       first ? TEXT_UNHEARD : why);
         first = first ? first : result;
         if ((is_kept || result) && left++ < i)
             memcpy(record->resolvconf[left - 1], name, DNS_RECORD_NAME_BYTES);
@@ -158,12 +157,9 @@ static bool is_unmoved(const char *before)
 static int act(const struct dns_wish *wish, const struct dns_way *way, const char *name,
                struct dns_record *record, struct text *why)
 {
-    char unheard[256];
-    struct text silent;
-    text_init(&silent, unheard, sizeof(unheard));
     int result = 0;
     if (way->tells_resolved)
-        tell_resolved(wish, &silent); /* the file is what counts */
+        tell_resolved(wish, TEXT_UNHEARD); /* the file is what counts */
     if (way->is_resolved)
         result = tell_resolved(wish, why);
     if (result == 0 && way->is_resolvconf)
@@ -192,21 +188,18 @@ static void forget_name(struct dns_record *record, const char *name)
 static void take_back(const char *network, struct dns_record *record,
                       const struct dns_record *earlier, bool has_earlier)
 {
-    char unheard[512];
-    struct text silent;
-    text_init(&silent, unheard, sizeof(unheard));
     for (size_t i = 0; i < earlier->resolvconf_count; i++)
         forget_name(record, earlier->resolvconf[i]); /* theirs stays told */
-    untell_resolvconf(network, record, NULL, &silent);
+    untell_resolvconf(network, record, NULL, TEXT_UNHEARD);
     record->is_leaving = true;
     if (has_earlier)
-        dns_record_write(network, earlier, &silent);
+        dns_record_write(network, earlier, TEXT_UNHEARD);
     else if (record->resolvconf_count)
-        dns_record_write(network, record, &silent);
+        dns_record_write(network, record, TEXT_UNHEARD);
     else
-        dns_record_remove(network, &silent);
+        dns_record_remove(network, TEXT_UNHEARD);
     if (record->file[0])
-        dns_file_settle(record->file, has_earlier ? NULL : network, &silent);
+        dns_file_settle(record->file, has_earlier ? NULL : network, TEXT_UNHEARD);
 }
 
 static int set(const struct dns_wish *wish, struct dns_record *record,
@@ -227,14 +220,11 @@ static int set(const struct dns_wish *wish, struct dns_record *record,
         return result;
     }
     /* What the earlier run did elsewhere; what does not go stays noted, for `down`. */
-    char unheard[512];
-    struct text silent;
-    text_init(&silent, unheard, sizeof(unheard));
-    untell_resolvconf(wish->network, record, way.is_resolvconf ? name : NULL, &silent);
+    untell_resolvconf(wish->network, record, way.is_resolvconf ? name : NULL, TEXT_UNHEARD);
     if (earlier->file[0] && strcmp(earlier->file, record->file) != 0 &&
-        dns_file_settle(earlier->file, NULL, &silent) == -EXDEV)
+        dns_file_settle(earlier->file, NULL, TEXT_UNHEARD) == -EXDEV)
         dns_file_forget(earlier->file);
-    dns_record_write(wish->network, record, &silent);
+    dns_record_write(wish->network, record, TEXT_UNHEARD);
     return 0;
 }
 
@@ -249,14 +239,11 @@ int dns_look(const struct dns_wish *wish, struct text *why)
 int dns_set(const struct dns_wish *wish, struct text *why)
 {
     struct dns_record record = {0}, earlier;
-    char unheard[512];
-    struct text silent;
-    text_init(&silent, unheard, sizeof(unheard));
     int lock = dns_record_lock(why);
     if (lock < 0)
         return lock;
     /* A damaged one must not keep the network down; its like is written anew. */
-    bool has_earlier = dns_record_read(wish->network, &earlier, &silent) == 0;
+    bool has_earlier = dns_record_read(wish->network, &earlier, TEXT_UNHEARD) == 0;
     int result = set(wish, &record, &earlier, has_earlier, why);
     dns_record_wipe(&record);
     dns_record_wipe(&earlier);
@@ -268,17 +255,15 @@ int dns_set(const struct dns_wish *wish, struct text *why)
 
 static int undo(const char *network, struct dns_record *record, bool may_forget, struct text *why)
 {
-    char unheard[512];
-    struct text silent;
-    text_init(&silent, unheard, sizeof(unheard));
     int first = untell_resolvconf(network, record, NULL, why);
-    int result = record->file[0] ? dns_file_settle(record->file, network, first ? &silent : why) : 0;
+    int result =
+        record->file[0] ? dns_file_settle(record->file, network, first ? TEXT_UNHEARD : why) : 0;
     bool is_forgotten = result == -EXDEV && may_forget;
     if (is_forgotten) {
         char key[DNS_RECORD_KEY_BYTES];
         strcpy(key, record->file);
         record->file[0] = '\0';
-        dns_record_write(network, record, &silent);
+        dns_record_write(network, record, TEXT_UNHEARD);
         dns_file_forget(key);
         result = 0;
     } else if (result >= 0) {
@@ -288,7 +273,7 @@ static int undo(const char *network, struct dns_record *record, bool may_forget,
     if (!record->file[0] && !record->resolvconf_count)
         return dns_record_remove(network, why);
     record->is_leaving = true;
-    dns_record_write(network, record, &silent);
+    dns_record_write(network, record, TEXT_UNHEARD);
     return first < 0 ? first : 0;
 }
 
@@ -339,10 +324,7 @@ int dns_lay_again(const char *network, struct text *why)
 int dns_watch(const char *network, struct text *why)
 {
     struct dns_record record;
-    char unheard[512];
-    struct text silent;
-    text_init(&silent, unheard, sizeof(unheard));
-    if (dns_record_read(network, &record, &silent) != 0)
+    if (dns_record_read(network, &record, TEXT_UNHEARD) != 0)
         return -1;
     bool is_written = record.file[0], is_plain = strcmp(record.file, "plain") == 0;
     dns_record_wipe(&record);
@@ -350,12 +332,13 @@ int dns_watch(const char *network, struct text *why)
         return -1;
     int fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
     const char *watched = is_plain ? "/etc" : DNS_FILE;
-    uint32_t events = is_plain ? IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_CREATE | IN_DELETE
-                               : IN_CLOSE_WRITE;
+    uint32_t events = is_plain
+                          ? IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_CREATE | IN_DELETE
+                          : IN_CLOSE_WRITE;
     if (fd >= 0 && inotify_add_watch(fd, watched, events) >= 0)
         return fd;
-    text_append(why, "cannot watch %s, so that what others write there is not noticed: %s", DNS_FILE,
-                strerror(errno));
+    text_append(why, "cannot watch %s, so that what others write there is not noticed: %s",
+                DNS_FILE, strerror(errno));
     if (fd >= 0)
         close(fd);
     return -1;

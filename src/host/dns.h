@@ -23,21 +23,21 @@ struct dns_wish {
  * behind, by a crash or since it could not be undone, is taken over. */
 int dns_set(const struct dns_wish *wish, struct text *why);
 
-/* What dns_set would refuse, as far as that can be told without doing it; changes nothing. 0, or -errno
- * and a sentence; a right that this process lacks is no reason. */
+/* What dns_set would refuse, as far as that can be told without doing it; changes nothing. 0, or
+ * -errno and a sentence; a right that this process lacks is no reason. */
 int dns_look(const struct dns_wish *wish, struct text *why);
 
 /* As before the first dns_set of all networks, or as a network shows it that is still up, unless
- * somebody else keeps it now. 0, also when none was set; or -errno and a sentence: what could not be
- * undone stays in the record, for the next time. `may_forget`: what was set where nothing is any more
- * (in a container that is gone) needs no undoing. */
+ * somebody else keeps it now. 0, also when none was set; or -errno and a sentence: what could not
+ * be undone stays in the record, for the next time. `may_forget`: what was set where nothing is any
+ * more (in a container that is gone) needs no undoing. */
 int dns_undo(const char *network, bool may_forget, struct text *why);
 
-/* After others wrote /etc/resolv.conf: shows our servers again, and keeps theirs to be restored. 1: it
- * did; 0: there was nothing to do; or -errno and a sentence. */
+/* After others wrote /etc/resolv.conf: shows our servers again, and keeps theirs to be restored. 1:
+ * it did; 0: there was nothing to do; or -errno and a sentence. */
 int dns_lay_again(const char *network, struct text *why);
-/* A descriptor that is readable when others may have written it; -1: nobody needs to look, or, with a
- * sentence, nobody can. To be read empty and closed. */
+/* A descriptor that is readable when others may have written it; -1: nobody needs to look, or, with
+ * a sentence, nobody can. To be read empty and closed. */
 int dns_watch(const char *network, struct text *why);
 
 /* ---- for queries outside of the tunnels (G1) ---- */

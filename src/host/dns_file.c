@@ -48,10 +48,8 @@ bool dns_file_is_ours(const char *text)
 /* "/run/hopwire/.resolv.conf-KEY": no network's name begins with a dot. */
 static void kept_path(const char *key, char path[STATE_PATH_BYTES])
 {
-    char unheard[256], own[STATE_PATH_BYTES] = "/";
-    struct text silent;
-    text_init(&silent, unheard, sizeof(unheard));
-    dns_record_path("x", own, &silent);
+    char own[STATE_PATH_BYTES] = "/";
+    dns_record_path("x", own, TEXT_UNHEARD);
     snprintf(path, STATE_PATH_BYTES, "%.*s/.resolv.conf-%s", (int)(strrchr(own, '/') - own), own,
              key);
 }
@@ -123,8 +121,8 @@ static int write_beside(const char *text)
     return result;
 }
 
-/* A second name for what stands there, which then is replaced: at no moment is there no file. Where a
- * file system has no second names, for one moment there is none. */
+/* A second name for what stands there, which then is replaced: at no moment is there no file. Where
+ * a file system has no second names, for one moment there is none. */
 static int move_aside(void)
 {
     unlink(ASIDE_NEW);
@@ -185,8 +183,9 @@ static int restore_mount(const char *key, bool is_ours, struct text *why)
     char *before = is_ours ? dns_record_read_text(kept) : NULL;
     if (is_ours && !before) {
         int result = -errno;
-        text_append(why, "what stood in %s before is lost, since %s cannot be read: write the host's "
-                         "name servers into it",
+        text_append(why,
+                    "what stood in %s before is lost, since %s cannot be read: write the host's "
+                    "name servers into it",
                     DNS_FILE, kept);
         return result;
     }
@@ -207,8 +206,8 @@ static void tell_failure(int result, const char *done, struct text *why)
     text_append(why, "cannot %s %s: %s%s", done, DNS_FILE, strerror(-result), advice);
 }
 
-/* Emptied by one of us who was killed while writing in place, or removed by others: what was kept of
- * it is not to be lost for that. */
+/* Emptied by one of us who was killed while writing in place, or removed by others: what was kept
+ * of it is not to be lost for that. */
 static bool is_remains(const struct found *now, bool is_plain_file)
 {
     char before[STATE_PATH_BYTES];
@@ -238,7 +237,8 @@ static int settle(const char *key, const struct found *now, const struct top *to
     if (!is_plain_file && !now->text)
         result = -now->error;
     else if (!top->order)
-        result = is_plain_file ? restore_plain(now->is_ours) : restore_mount(key, now->is_ours, why);
+        result =
+            is_plain_file ? restore_plain(now->is_ours) : restore_mount(key, now->is_ours, why);
     else if (!now->is_ours || !now->text || strcmp(now->text, top->text) != 0)
         result = show(key, now, top->text);
     if (result < 0 && why->len == len)
@@ -285,8 +285,9 @@ int dns_file_settle(const char *key, const char *leaving, struct text *why)
     struct top top = {.key = key, .leaving = leaving};
     dns_file_key(here);
     if (strcmp(here, key) != 0) {
-        text_append(why, "%s is another file here than the one that was set (%s, not %s): do it where "
-                         "`up` was run, or put that file right by hand",
+        text_append(why,
+                    "%s is another file here than the one that was set (%s, not %s): do it where "
+                    "`up` was run, or put that file right by hand",
                     DNS_FILE, here, key);
         return -EXDEV;
     }

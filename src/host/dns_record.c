@@ -188,10 +188,7 @@ void dns_record_wipe(struct dns_record *record)
 /* The run directory: a record's path without its name. */
 static bool find_directory(char path[STATE_PATH_BYTES])
 {
-    char unheard[256];
-    struct text silent;
-    text_init(&silent, unheard, sizeof(unheard));
-    if (dns_record_path("x", path, &silent) < 0)
+    if (dns_record_path("x", path, TEXT_UNHEARD) < 0)
         return false;
     *strrchr(path, '/') = '\0';
     return true;
@@ -204,17 +201,15 @@ void dns_record_walk(void (*visit)(void *context, const char *network,
     char directory[STATE_PATH_BYTES];
     DIR *run = find_directory(directory) ? opendir(directory) : NULL;
     for (const struct dirent *entry; run && (entry = readdir(run));) {
-        char name[STATE_NAME_BYTES], unheard[256];
+        char name[STATE_NAME_BYTES];
         struct dns_record record;
-        struct text silent;
         size_t len = strlen(entry->d_name), suffix = strlen(SUFFIX);
-        text_init(&silent, unheard, sizeof(unheard));
         if (len <= suffix || len - suffix >= sizeof(name) ||
             strcmp(entry->d_name + len - suffix, SUFFIX) != 0)
             continue;
         memcpy(name, entry->d_name, len - suffix);
         name[len - suffix] = '\0';
-        if (!state_name_is_valid(name) || dns_record_read(name, &record, &silent) != 0)
+        if (!state_name_is_valid(name) || dns_record_read(name, &record, TEXT_UNHEARD) != 0)
             continue;
         visit(context, name, &record);
         dns_record_wipe(&record);

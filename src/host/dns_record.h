@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* What a network has done to the system's DNS, and so what is to be undone: "/run/hopwire/NAME.dns",
- * lines of a keyword and a value, written before anything is done (RULES F7). */
+/* What a network has done to the system's DNS, and so what is to be undone:
+ * "/run/hopwire/NAME.dns", lines of a keyword and a value, written before anything is done (RULES
+ * F7). */
 #ifndef HOST_DNS_RECORD_H
 #define HOST_DNS_RECORD_H
 
@@ -15,8 +16,8 @@
 struct dns_record {
     unsigned order; /* 1 and up: the highest was set last, and the system uses its servers */
     bool is_leaving; /* it is over, and only could not be undone: its servers are nobody's */
-    char list[DNS_RECORD_LIST_BYTES];                           /* its servers and search domains, as
-                                                                   resolv.conf lists them */
+    char list[DNS_RECORD_LIST_BYTES]; /* its servers and search domains, as
+                                         resolv.conf lists them */
     char file[DNS_RECORD_KEY_BYTES];                            /* which resolv.conf shows the list;
                                                                    "": none (see dns_file.h) */
     char resolvconf[DNS_RECORD_NAMES_MOST][DNS_RECORD_NAME_BYTES]; /* what resolvconf was told of */
@@ -34,7 +35,8 @@ int dns_record_write(const char *network, const struct dns_record *record, struc
 int dns_record_remove(const char *network, struct text *why);
 void dns_record_wipe(struct dns_record *record);
 
-/* Calls `visit` for the readable records of all networks; the record is the visitor's for the call. */
+/* Calls `visit` for the readable records of all networks; the record is the visitor's for the
+ * call. */
 void dns_record_walk(void (*visit)(void *context, const char *network,
                                    const struct dns_record *record),
                      void *context);

@@ -11,9 +11,9 @@
  * resolvconf has told of them. */
 bool dns_shown_is_set(const struct dns_record *record);
 
-/* After it was told to forget `name`: it has, and (if `are_ours`: none of the network's names is left
- * there) the file shows none of the record's servers but such as the uplink or another network names
- * too. 0; or -EIO and a sentence. */
+/* After it was told to forget `name`: it has, and (if `are_ours`: none of the network's names is
+ * left there) the file shows none of the record's servers but such as the uplink or another network
+ * names too. 0; or -EIO and a sentence. */
 int dns_shown_is_gone(const char *network, const struct dns_record *record, const char *name,
                       bool are_ours, struct text *why);
 

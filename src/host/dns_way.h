@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Whom to tell the name servers: whoever keeps what /etc/resolv.conf leads to (RULES G3). What else is
- * installed does not count. */
+/* Whom to tell the name servers: whoever keeps what /etc/resolv.conf leads to (RULES G3). What else
+ * is installed does not count. */
 #ifndef HOST_DNS_WAY_H
 #define HOST_DNS_WAY_H
 

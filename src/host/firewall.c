@@ -8,7 +8,8 @@
  *
  * No rule names an interface. The kernel gives a number that is free again to a link that is moved
  * here from another namespace, or asked for by whoever makes one: so the kill switch goes by the
- * group, which a new link has only if somebody sets it, and the number counts only together with it.
+ * group, which a new link has only if somebody sets it, and the number counts only together with
+ * it.
  *
  * A change is the whole table again: "add, delete, add" is one transaction, and no packet sees a
  * state between. */
@@ -208,9 +209,9 @@ static void put_for_addresses(FILE *to, const struct firewall *firewall, const c
 }
 
 /* Nobody on the LAN, and no other network's relay, learns which address the interface has, or
- * meddles with flows inside the tunnels, by sending to it from outside (CVE-2019-14899). Two networks
- * may have one address: each marks what comes by its interface for its own, for a moment, before any
- * of them looks. */
+ * meddles with flows inside the tunnels, by sending to it from outside (CVE-2019-14899). Two
+ * networks may have one address: each marks what comes by its interface for its own, for a moment,
+ * before any of them looks. */
 static void put_guard(FILE *to, const struct firewall *firewall)
 {
     char own[64], before[96], mark[64];
@@ -269,10 +270,10 @@ static void put_to_guests_links(FILE *to, const struct firewall *firewall)
     }
 }
 
-/* A link's own network passes by that link and to the neighbour itself. Once the host is elsewhere a
- * gateway is the next hop, or another link the way, and nobody need take the prefix out of the set.
- * What is bound to the link IPv4 sends to the neighbour even without a route: so the host's own must
- * come from an address there, but for answers, which come from the one that was asked. */
+/* A link's own network passes by that link and to the neighbour itself. Once the host is elsewhere
+ * a gateway is the next hop, or another link the way, and nobody need take the prefix out of the
+ * set. What is bound to the link IPv4 sends to the neighbour even without a route: so the host's
+ * own must come from an address there, but for answers, which come from the one that was asked. */
 static void put_on_link(FILE *to, bool is_forwarded)
 {
     for (int family = FAMILY_IPV4; family <= FAMILY_IPV6; family += 2) {
@@ -282,8 +283,10 @@ static void put_on_link(FILE *to, bool is_forwarded)
         if (is_forwarded)
             fprintf(to, "%s accept\n", way);
         else
-            fprintf(to, "%s oif . %s saddr . %s saddr @on_link%d accept\n%s ct direction reply accept\n",
-                    way, ip, ip, family, way);
+            fprintf(
+                to,
+                "%s oif . %s saddr . %s saddr @on_link%d accept\n%s ct direction reply accept\n",
+                way, ip, ip, family, way);
     }
 }
 
@@ -340,9 +343,9 @@ static void put_queries_rejected(FILE *to)
                 "udp dport { 53, 853, 5355 } reject with icmpx admin-prohibited\n}\n");
 }
 
-/* RULES G3: what asks past the tunnels is told at once, so that it asks another server. Marked twice
- * are the queries for the roots' names, and the datagrams to a relay that has one of the ports. What
- * came out of a tunnel is no query of this host's or of its guests'. */
+/* RULES G3: what asks past the tunnels is told at once, so that it asks another server. Marked
+ * twice are the queries for the roots' names, and the datagrams to a relay that has one of the
+ * ports. What came out of a tunnel is no query of this host's or of its guests'. */
 static void put_dns_guard(FILE *to, const struct firewall *firewall)
 {
     fprintf(to,

@@ -83,7 +83,8 @@ static void test_f4_whatever_others_change_in_the_table_is_seen(void)
         "insert rule inet hopwire_net output accept",
         "add rule inet hopwire_net forward accept",
         "add chain inet hopwire_net mine",
-        "add chain inet hopwire_net output { type filter hook output priority filter; policy drop; }",
+        "add chain inet hopwire_net output { type filter hook output priority filter; policy drop; "
+        "}",
         "delete element inet hopwire_net endpoints4 { 198.51.100.7 . 51820 }",
         "add element inet hopwire_net endpoints4 { 203.0.113.1 . 53 }",
         "flush set inet hopwire_net endpoints6",
@@ -164,12 +165,14 @@ static void test_f4_without_a_kill_switch_nothing_is_rejected(void)
     firewall.mark_count = 1;
     CHECK_EQUAL(firewall_lay(&firewall, &laid, &why), 0);
     ruleset(output, sizeof(output));
-    CHECK(strstr(output, "ct mark set meta mark") && strstr(output, "ip daddr 10.64.0.2 counter name"));
+    CHECK(strstr(output, "ct mark set meta mark") &&
+          strstr(output, "ip daddr 10.64.0.2 counter name"));
     CHECK(!strstr(output, "reject") && !strstr(output, "th dport 53"));
     CHECK_EQUAL(firewall_remove("net", &why), 0);
 }
 
-/* A set takes no two that overlap: prefixes in each other, the same on two links or twice on one. */
+/* A set takes no two that overlap: prefixes in each other, the same on two links or twice on
+ * one. */
 static void test_f4_a_link_s_own_prefixes_may_lie_in_each_other(void)
 {
     static char output[DUMP_BYTES];

@@ -33,8 +33,8 @@ static uint32_t metric_of(const struct kernel_route *route)
     return route->metric;
 }
 
-/* Deleting names what tells a route from its neighbours and no more: IPv4 compares all it is given.
- */
+/* Deleting names what tells a route from its neighbours and no more: IPv4 compares all it is
+ * given. */
 static size_t put_route(uint8_t *bytes, enum kernel_route_change change,
                         const struct kernel_route *route)
 {
@@ -64,8 +64,8 @@ static size_t put_route(uint8_t *bytes, enum kernel_route_change change,
     if (!is_delete && route->mtu_bytes) {
         struct nlattr *metrics = mnl_attr_nest_start(request, RTA_METRICS);
         mnl_attr_put_u32(request, RTAX_MTU, route->mtu_bytes);
-        /* Else Linux tells whom it forwards for of the link's MTU instead of the route's. In IPv6 that
-         * is all it does; in IPv4 our own senders would leave DF out. */
+        /* Else Linux tells whom it forwards for of the link's MTU instead of the route's. In IPv6
+         * that is all it does; in IPv4 our own senders would leave DF out. */
         if (route->prefix.address.family == FAMILY_IPV6)
             mnl_attr_put_u32(request, RTAX_LOCK, 1u << RTAX_MTU);
         mnl_attr_nest_end(request, metrics);

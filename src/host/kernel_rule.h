@@ -9,7 +9,8 @@
 #define KERNEL_RULE_TABLE_LOCAL 255u
 #define KERNEL_RULE_TABLE_DEFAULT 253u
 #define KERNEL_RULE_TEXT_BYTES 192
-/* Marks our rules: "proto 202"; and a second table's under a kill switch, where main is not asked. */
+/* Marks our rules: "proto 202"; and a second table's under a kill switch, where main is not
+ * asked. */
 #define KERNEL_RULE_PROTOCOL 202
 #define KERNEL_RULE_PROTOCOL_CLOSED 203
 /* Of prefixes that are directly on a link. */
@@ -20,8 +21,8 @@ struct kernel_rule {
     uint32_t priority;
     uint32_t table; /* 0: another action than a look-up, or a table that depends on the packet; of
                      * ours that reject: whose they are */
-    uint32_t target; /* goto: the priority where the search goes on; 0: none. Without a rule there it
-                      * does nothing */
+    uint32_t target; /* goto: the priority where the search goes on; 0: none. Without a rule there
+                      * it does nothing */
     uint32_t mark; /* matches when (packet's mark & mask) == mark, or when not if is_inverted */
     uint32_t mask; /* 0: the rule looks at no mark */
     bool is_inverted;
@@ -40,7 +41,8 @@ static inline bool kernel_rule_is_hopwires(uint8_t protocol)
     return protocol >= KERNEL_RULE_PROTOCOL && protocol <= KERNEL_RULE_PROTOCOL_LAN;
 }
 
-/* Behind all of its priority; one of the same content may stand already. `is_first`: then -EEXIST. */
+/* Behind all of its priority; one of the same content may stand already. `is_first`: then
+ * -EEXIST. */
 int kernel_rule_add(struct netlink *netlink, const struct kernel_rule *rule, bool is_first,
                     struct text *why);
 /* The first that has this content, and perhaps more: the kernel compares neither the inversion nor

@@ -86,8 +86,5 @@ static bool is_locked(const char *network, struct text *why)
 
 bool life_goes_on(const char *network)
 {
-    char unheard[256];
-    struct text silent;
-    text_init(&silent, unheard, sizeof(unheard));
-    return is_locked(network, &silent) || listens(network, &silent);
+    return is_locked(network, TEXT_UNHEARD) || listens(network, TEXT_UNHEARD);
 }

@@ -97,8 +97,10 @@ static void test_F7_one_that_listens_lives_though_its_lock_was_removed(void)
     char path[STATE_PATH_BYTES];
     start();
     CHECK_EQUAL(state_path("one", ".sock", path, &why), 0);
-    CHECK_EQUAL(control_socket_open(path, &(struct control_options){.request = ignore, .memory = tap_memory()},
-                                    &server, &why), 0);
+    CHECK_EQUAL(control_socket_open(
+                    path, &(struct control_options){.request = ignore, .memory = tap_memory()},
+                    &server, &why),
+                0);
     CHECK(life_goes_on("one"));
     CHECK_EQUAL(life_begin("one", &why), -EEXIST);
     control_socket_close(server);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* IPv4 addresses as a network that has only IPv6 and translates shows them: inside an IPv6 prefix of
- * its own (RFC 6052), which it tells in the answer to a well-known question (RFC 7050). */
+/* IPv4 addresses as a network that has only IPv6 and translates shows them: inside an IPv6 prefix
+ * of its own (RFC 6052), which it tells in the answer to a well-known question (RFC 7050). */
 #ifndef HOST_NAT64_H
 #define HOST_NAT64_H
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Only attributes that say what the table does are read: not what counts or ages, so that the number
- * stands as long as the table does. The kernel gives each object a handle that no later one gets,
- * and that is what tells a rule from one of the same text. The order of an answer says nothing (a
- * set's elements come as they lie), a rule names the one before it: so a sum will do. */
+/* Only attributes that say what the table does are read: not what counts or ages, so that the
+ * number stands as long as the table does. The kernel gives each object a handle that no later one
+ * gets, and that is what tells a rule from one of the same text. The order of an answer says
+ * nothing (a set's elements come as they lie), a rule names the one before it: so a sum will do. */
 #include "host/nft_table.h"
 
 #include <endian.h>

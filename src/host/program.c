@@ -60,8 +60,8 @@ static char **make_environment(char *path)
     return made;
 }
 
-/* A group of its own, to be killed as one; no signal blocked or ignored that we do; what it says goes
- * to `said`, which a service that it starts may keep without harm. 0 or an errno. */
+/* A group of its own, to be killed as one; no signal blocked or ignored that we do; what it says
+ * goes to `said`, which a service that it starts may keep without harm. 0 or an errno. */
 static int start(const char *program, const char *const *arguments, int input, int said,
                  pid_t *child)
 {

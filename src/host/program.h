@@ -7,8 +7,8 @@
 
 #define PROGRAM_PATH_BYTES 512
 
-/* Looks on PATH, and then where a system keeps its programs: the PATH of a cron job or a unit may lack
- * /sbin. False: there is none. */
+/* Looks on PATH, and then where a system keeps its programs: the PATH of a cron job or a unit may
+ * lack /sbin. False: there is none. */
 bool program_find(const char *name, char path[PROGRAM_PATH_BYTES]);
 
 /* Runs arguments[0], `input` (shorter than a pipe holds) on its standard input. 0: it said that it

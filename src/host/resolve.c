@@ -25,8 +25,8 @@
 #define NAME_BYTES 256
 #define TIMEOUT_MS 2000
 #define TRIES 3
-/* What an answer inside a carrier is given room for: no path of IPv6 fragments it. Only one that would
- * say nothing so comes in fragments. */
+/* What an answer inside a carrier is given room for: no path of IPv6 fragments it. Only one that
+ * would say nothing so comes in fragments. */
 #define INSIDE_ANSWER_BYTES 1232
 #define EVENTS_MOST 32
 
@@ -350,7 +350,8 @@ static void finish(struct request *request)
     int status = told.status == ARES_SUCCESS ? ARES_ENODATA : told.status;
     snprintf(sentence, sizeof(sentence),
              "cannot resolve %s: %s; check the name and the DNS servers", told.name,
-             told.has_most_room ? "the servers' answers do not fit into UDP" : ares_strerror(status));
+             told.has_most_room ? "the servers' answers do not fit into UDP"
+                                : ares_strerror(status));
     told.done(told.context, NULL, 0, sentence);
 }
 

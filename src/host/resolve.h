@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Names of endpoints (RULES G1). Those of roots are asked over sockets that carry our mark, so no
  * query enters a tunnel that it is needed for, of the uplink's DNS servers: systemd-resolved's when
- * resolv.conf names its stub, else resolv.conf's, read anew for each request. Those inside a carrier
- * are asked inside it, of the carrier's servers, as packets that the engine makes. Never blocks;
- * /etc/hosts comes first. It owns one epoll descriptor, to be put into the caller's loop for EPOLLIN.
- * One thread. */
+ * resolv.conf names its stub, else resolv.conf's, read anew for each request. Those inside a
+ * carrier are asked inside it, of the carrier's servers, as packets that the engine makes. Never
+ * blocks; /etc/hosts comes first. It owns one epoll descriptor, to be put into the caller's loop
+ * for EPOLLIN. One thread. */
 #ifndef HOST_RESOLVE_H
 #define HOST_RESOLVE_H
 
@@ -49,9 +49,10 @@ struct resolve_inside {
 /* The same inside a carrier, over UDP alone; the host's own DNS settings do not matter. */
 int resolve_start_inside(struct resolver *resolver, const struct resolve_inside *inside,
                          const char *name, resolve_done done, void *context, struct text *why);
-/* Appends the servers that are asked for the context's name just now: "192.0.2.1, 192.0.2.2"; nothing:
- * it is not being asked. */
-void resolve_append_servers(const struct resolver *resolver, const void *context, struct text *text);
+/* Appends the servers that are asked for the context's name just now: "192.0.2.1, 192.0.2.2";
+ * nothing: it is not being asked. */
+void resolve_append_servers(const struct resolver *resolver, const void *context,
+                            struct text *text);
 /* Forgets all requests of that context without calling `done`. */
 void resolve_cancel(struct resolver *resolver, const void *context);
 /* Forgets all. NULL does nothing. */

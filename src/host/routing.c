@@ -5,8 +5,8 @@
  *
  * New routes come in the order throw, unreachable, tunnel; old ones go in the order tunnel, then
  * the rest: at no time is a tunnel's prefix without a route of ours. A throw stands in both tables:
- * out of the first it must not end in the second's default route. The rules that end the search for a
- * link's own prefix (rule_order.h) stand before its throw and go after it. */
+ * out of the first it must not end in the second's default route. The rules that end the search for
+ * a link's own prefix (rule_order.h) stand before its throw and go after it. */
 #include "host/routing.h"
 
 #include <errno.h>
@@ -60,7 +60,8 @@ static int is_free(struct netlink *netlink, uint32_t mark, uint32_t table,
     return 0;
 }
 
-/* Marks and tables come together: the mark after the first has the pair of tables after the first. */
+/* Marks and tables come together: the mark after the first has the pair of tables after the
+ * first. */
 static int choose_numbers(struct netlink *netlink, const struct routing_choice *choice,
                           const struct kernel_rule *rules, size_t rule_count,
                           struct routing *chosen, struct text *why)
@@ -358,10 +359,7 @@ static int lay_routes(struct netlink *netlink, const struct routing *routing,
         return result;
     result = converge(netlink, routing, wanted, why);
     if (result < 0) {
-        char unheard[256];
-        struct text silent;
-        text_init(&silent, unheard, sizeof(unheard));
-        converge(netlink, routing, &before, &silent);
+        converge(netlink, routing, &before, TEXT_UNHEARD);
     }
     free(before.routes);
     return result;
@@ -422,8 +420,8 @@ int routing_look(struct netlink *netlink, const struct routing *routing,
     return result;
 }
 
-/* A /0 or a link's prefix that comes or goes: its rules stand as long as its routes do. `laid`: what
- * was laid before, and stands again where laying failed. */
+/* A /0 or a link's prefix that comes or goes: its rules stand as long as its routes do. `laid`:
+ * what was laid before, and stands again where laying failed. */
 static int lay_with_rules(struct netlink *netlink, struct routing *routing,
                           const struct routing *laid, struct route_set *wanted,
                           const struct lan *lan, struct text *why)
@@ -436,10 +434,7 @@ static int lay_with_rules(struct netlink *netlink, struct routing *routing,
     if (result == 0 && (left == 0 || left == -EADDRINUSE))
         result = lay_routes(netlink, routing, wanted, why);
     *routing = result == 0 ? next : *laid;
-    char unheard[256];
-    struct text silent;
-    text_init(&silent, unheard, sizeof(unheard));
-    int kept = keep_rules(netlink, routing, lan, result != 0, result ? &silent : why);
+    int kept = keep_rules(netlink, routing, lan, result != 0, result ? TEXT_UNHEARD : why);
     return result ? result : kept ? kept : left;
 }
 
@@ -479,24 +474,18 @@ int routing_lay(struct netlink *netlink, struct routing *routing,
     if (result == 0 && routing->mode == ROUTING_AUTO)
         result = rule_order_look(netlink, &order, why);
     if (result < 0) {
-        char unheard[256];
-        struct text silent;
-        text_init(&silent, unheard, sizeof(unheard));
-        routing_undo(netlink, routing, &silent);
+        routing_undo(netlink, routing, TEXT_UNHEARD);
     }
     return result;
 }
 
 int routing_undo(struct netlink *netlink, const struct routing *routing, struct text *why)
 {
-    char unheard[256];
-    struct text silent;
-    text_init(&silent, unheard, sizeof(unheard));
     struct rule_plan_network order = order_of(routing);
     int first = routing->mode == ROUTING_AUTO ? rule_order_remove(netlink, &order, why) : 0;
     if (routing->mode == ROUTING_OFF)
         return first;
     struct route_set nothing = {.routes = &(struct kernel_route){.metric = 0}};
-    int result = converge(netlink, routing, &nothing, first < 0 ? &silent : why);
+    int result = converge(netlink, routing, &nothing, first < 0 ? TEXT_UNHEARD : why);
     return first < 0 ? first : result;
 }

@@ -2,8 +2,8 @@
 /* The plan that brings the host's traffic to the TUN and lets nothing past it: RULES F1, F2, F3.
  * In this order a packet without a mark of ours asks: the first table (prefixes longer than /0),
  * main without its default route, the second table (/0, or its two halves). Where these rules stand
- * among others' is rule_order.h's. Every prefix has an `unreachable` twin of the last metric, so the
- * TUN may go and nothing leaks until routing_undo. */
+ * among others' is rule_order.h's. Every prefix has an `unreachable` twin of the last metric, so
+ * the TUN may go and nothing leaks until routing_undo. */
 #ifndef HOST_ROUTING_H
 #define HOST_ROUTING_H
 
@@ -60,17 +60,17 @@ struct routing_choice {
  * kill switch is the caller's to set. The caller writes the state file before routing_lay. */
 int routing_choose(struct netlink *netlink, const struct routing_choice *choice,
                    struct routing *routing, struct text *why);
-/* What routing_lay would refuse of these, as the tables are now; changes nothing. 0, or -errno and a
- * sentence. */
+/* What routing_lay would refuse of these, as the tables are now; changes nothing. 0, or -errno and
+ * a sentence. */
 int routing_look(struct netlink *netlink, const struct routing *routing,
                  const struct routing_entry *entries, size_t count, struct text *why);
 /* Lays out rules and routes. The interface is up and has its addresses. On failure everything is
  * undone. -EEXIST: someone took the same numbers since routing_choose; choose again. */
 int routing_lay(struct netlink *netlink, struct routing *routing,
                 const struct routing_entry *entries, size_t count, struct text *why);
-/* Makes the laid-out routes exactly these, twins and new routes first, what goes last, and the rules
- * stand as they should: also after the kernel or somebody removed some, also when nothing changed. On failure the routes that stood before
- * stand again. */
+/* Makes the laid-out routes exactly these, twins and new routes first, what goes last, and the
+ * rules stand as they should: also after the kernel or somebody removed some, also when nothing
+ * changed. On failure the routes that stood before stand again. */
 int routing_update(struct netlink *netlink, struct routing *routing,
                    const struct routing_entry *entries, size_t count, struct text *why);
 /* The rules alone, after others' changed; those of links' own prefixes as they stand. */

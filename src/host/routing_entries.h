@@ -23,7 +23,8 @@ struct routing_entry {
     bool is_tunnels;       /* of ROUTING_LAN: a tunnel has the same prefix */
 };
 
-/* Which halves of the families' addresses go into tunnels or nowhere by an entry for all of each. */
+/* Which halves of the families' addresses go into tunnels or nowhere by an entry for all of
+ * each. */
 unsigned routing_entries_halves(const struct routing_entry *entries, size_t count);
 /* RULES A1: both halves together count as /0. */
 bool routing_entries_is_default(const struct prefix *prefix, unsigned halves);

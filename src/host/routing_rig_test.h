@@ -116,8 +116,8 @@ static inline int choose(struct host *host, enum routing_mode mode, uint32_t tab
     return routing_choose(&host->netlink, &choice, routing, why);
 }
 
-static inline bool lay(struct host *host, struct routing *routing, const struct routing_entry *entries,
-                       size_t count)
+static inline bool lay(struct host *host, struct routing *routing,
+                       const struct routing_entry *entries, size_t count)
 {
     return CHECK_EQUAL(choose(host, ROUTING_AUTO, 0, routing, &host->why), 0) &&
            CHECK_EQUAL(routing_lay(&host->netlink, routing, entries, count, &host->why), 0);

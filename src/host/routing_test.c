@@ -237,7 +237,8 @@ close:
     close_host(&host);
 }
 
-/* As with wg-quick, whose `ip route add` fails: what the user wrote there is no business of ours. */
+/* As with wg-quick, whose `ip route add` fails: what the user wrote there is no business of
+ * ours. */
 static void test_f3_a_table_of_the_users_keeps_the_routes_of_others(void)
 {
     struct host host;

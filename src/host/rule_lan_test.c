@@ -30,7 +30,8 @@ static void update(struct networks *networks)
 #define LAN "192.168.77.0/24"
 #define LAN6 "fd77::/64"
 #define COME                                                                                       \
-    "ip addr add 192.168.77.2/24 dev up0; ip addr add fd77::2/64 dev up0 nodad; until ip -6 route " \
+    "ip addr add 192.168.77.2/24 dev up0; ip addr add fd77::2/64 dev up0 nodad; until ip -6 "      \
+    "route "                                                                                       \
     "show table main | grep -q ^fd77::/64; do sleep 0.01; done"
 #define LEAVE "ip addr del 192.168.77.2/24 dev up0; ip addr del fd77::2/64 dev up0"
 
@@ -155,8 +156,9 @@ static void test_a7_a_lan_of_a_larger_priority_is_ended_before_anothers_default_
     static struct networks networks;
     if (!open_networks(&networks))
         return;
-    run(&networks, COME "; ip route add 192.168.0.0/17 via 192.0.2.1; ip -6 route add fd77::/48 via "
-                        "2001:db8::1");
+    run(&networks,
+        COME "; ip route add 192.168.0.0/17 via 192.0.2.1; ip -6 route add fd77::/48 via "
+             "2001:db8::1");
     add_network(&networks, 0, false, whole);
     add_network(&networks, 500, false, around);
     add_lan(1, LAN);

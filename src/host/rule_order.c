@@ -57,8 +57,8 @@ static int replace_all(struct order *order, const struct run *run, const struct 
     return add_rules(order, wanted + kept, wanted_count - kept);
 }
 
-/* The same where `behind` stands behind others' rules and `front` in front of them, which is to stay
- * and of whose content nothing can be removed: then what is wanted is what stands last. */
+/* The same where `behind` stands behind others' rules and `front` in front of them, which is to
+ * stay and of whose content nothing can be removed: then what is wanted is what stands last. */
 static int replace_behind(struct order *order, const struct run *front, const struct run *behind,
                           const struct kernel_rule *wanted, size_t wanted_count)
 {
@@ -82,7 +82,8 @@ static bool is_for_us(const struct order *order, const struct kernel_rule *rule)
     return is_our_main || is_our_lan || rule_plan_is_own(order->plan.network, rule);
 }
 
-static bool stands_in_order(const struct order *order, const struct run *standing, uint32_t priority)
+static bool stands_in_order(const struct order *order, const struct run *standing,
+                            uint32_t priority)
 {
     size_t at = 0;
     for (size_t w = 0; w < order->plan.wanted_count; w++) {
@@ -261,7 +262,8 @@ static int refuse_behind(const struct kernel_rule *between, struct text *why)
     return -EBUSY;
 }
 
-/* Of what stands: another network's look into main, or its /0, in front of this one's longer prefixes. */
+/* Of what stands: another network's look into main, or its /0, in front of this one's longer
+ * prefixes. */
 static int look_at_family(struct netlink *netlink, const struct rule_plan_network *network,
                           enum family family, struct text *why)
 {
@@ -403,10 +405,7 @@ static int remove_family(struct netlink *netlink, const struct rule_plan_network
 int rule_order_remove(struct netlink *netlink, const struct rule_plan_network *network,
                       struct text *why)
 {
-    char unheard[256];
-    struct text silent;
-    text_init(&silent, unheard, sizeof(unheard));
     int first = remove_family(netlink, network, FAMILY_IPV4, why);
-    int second = remove_family(netlink, network, FAMILY_IPV6, first ? &silent : why);
+    int second = remove_family(netlink, network, FAMILY_IPV6, first ? TEXT_UNHEARD : why);
     return first ? first : second;
 }

@@ -62,8 +62,8 @@ static inline void keep(struct networks *networks)
 }
 
 /* "PRIORITY:WHAT …" of one family: L local, A1 the first network's first table, b2 a second table
- * under a kill switch, l main for a link's own prefix and x its end, m main for the tunnels, o the tunnels' own, g5
- * past all before 5, M main, D default, else the table. */
+ * under a kill switch, l main for a link's own prefix and x its end, m main for the tunnels, o the
+ * tunnels' own, g5 past all before 5, M main, D default, else the table. */
 static inline const char *order_of(struct networks *networks, const char *family)
 {
     char command[64];
@@ -90,10 +90,12 @@ static inline const char *order_of(struct networks *networks, const char *family
                                     : strstr(line, " to ")     ? "l"
                                                                : "o");
         else
-            to += sprintf(to, "%s", is_ours && is_end                   ? "x"
-                                    : strncmp(table, "local", 5) == 0   ? "L"
-                                    : strncmp(table, "default", 7) == 0 ? "D"
-                                                                        : strtok(lookup ? (char *)lookup + 7 : line, " "));
+            to += sprintf(to, "%s",
+                          is_ours && is_end                 ? "x"
+                          : strncmp(table, "local", 5) == 0 ? "L"
+                          : strncmp(table, "default", 7) == 0
+                              ? "D"
+                              : strtok(lookup ? (char *)lookup + 7 : line, " "));
     }
     return networks->rules;
 }

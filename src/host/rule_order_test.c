@@ -11,9 +11,10 @@ static void test_f1_rules_stand_behind_local_and_before_what_others_add(void)
     add(&networks, 0, false, whole);
     expect(&networks, "0:L 0:A1 0:m 0:A2 0:o" TAIL);
     /* Without a number, as wg-quick adds them; and with one. */
-    run(&networks, "ip rule add table 77; ip -6 rule add table 77; ip rule add pref 5000 table main;"
-                   "ip -6 rule add pref 5000 table main; ip rule add pref 1 table 78;"
-                   "ip -6 rule add pref 1 table 78");
+    run(&networks,
+        "ip rule add table 77; ip -6 rule add table 77; ip rule add pref 5000 table main;"
+        "ip -6 rule add pref 5000 table main; ip rule add pref 1 table 78;"
+        "ip -6 rule add pref 1 table 78");
     expect(&networks, "0:L 0:A1 0:m 0:A2 0:o 0:77 1:78 5000:M" TAIL);
     keep(&networks);
     expect(&networks, "0:L 0:A1 0:m 0:A2 0:o 0:77 1:78 5000:M" TAIL);
@@ -59,14 +60,17 @@ static void test_f1_the_rules_follow_local_wherever_it_is_moved(void)
 static void test_f1_what_is_removed_comes_back_in_order(void)
 {
     static const char *const losses[] = {
-        "ip $f rule del table 4800", "ip $f rule del table 4801", "ip $f rule del table 4802",
+        "ip $f rule del table 4800",
+        "ip $f rule del table 4801",
+        "ip $f rule del table 4802",
         "ip $f rule del table 4801; ip $f rule del table 4802",
         "ip $f rule del not fwmark 0x48000000/0xff000000 table main suppress_prefixlength 0",
         "ip $f rule del table 4800; ip $f rule del table 4802; ip $f rule del table 4801",
         /* put back by hand, where it does not belong */
         "ip $f rule del table 4800; ip $f rule add pref 0 not fwmark 0x48000000/0xff000000 table "
         "4800 protocol 202",
-        "for i in 1 2 3 4 5 6 7; do ip $f rule del pref 0; done; ip $f rule add pref 0 lookup local",
+        "for i in 1 2 3 4 5 6 7; do ip $f rule del pref 0; done; ip $f rule add pref 0 lookup "
+        "local",
     };
     static struct networks networks;
     char command[512];
@@ -95,14 +99,16 @@ static void test_f1_flushed_rules_stand_again_behind_local(void)
     static struct networks networks;
     if (!open_networks(&networks))
         return;
-    run(&networks, "for f in -4 -6; do ip $f rule add pref 100 lookup local; ip $f rule del pref 0; "
-                   "done");
+    run(&networks,
+        "for f in -4 -6; do ip $f rule add pref 100 lookup local; ip $f rule del pref 0; "
+        "done");
     add(&networks, 0, true, whole);
     add(&networks, 0, false, split);
     expect(&networks, "100:L 100:A1 100:B1 100:a2 100:o" TAIL);
-    run(&networks, "ip rule flush; ip -6 rule flush; for f in -4 -6; do ip $f rule add pref 0 lookup "
-                   "local; ip $f rule add pref 32766 lookup main; done; ip rule add pref 32767 "
-                   "lookup default");
+    run(&networks,
+        "ip rule flush; ip -6 rule flush; for f in -4 -6; do ip $f rule add pref 0 lookup "
+        "local; ip $f rule add pref 32766 lookup main; done; ip rule add pref 32767 "
+        "lookup default");
     keep(&networks);
     expect(&networks, "0:L 0:A1 0:B1 0:a2 0:o" TAIL);
     networks.dump[0] = networks.after[0] = '\0';
@@ -121,7 +127,8 @@ static void test_f1_the_rules_of_a_0_come_and_go_with_it(void)
     if (!open_networks(&networks))
         return;
     struct host *host = &networks.host;
-    struct routing_entry longer[] = {entry(split[0], ROUTING_TUNNEL), entry(split[1], ROUTING_TUNNEL)};
+    struct routing_entry longer[] = {entry(split[0], ROUTING_TUNNEL),
+                                     entry(split[1], ROUTING_TUNNEL)};
     const struct routing_entry all[] = {entry(whole[0], ROUTING_TUNNEL),
                                         entry(whole[1], ROUTING_TUNNEL)};
     add(&networks, 0, false, split);
@@ -170,7 +177,8 @@ static void test_f1_a_second_network_goes_before_no_kill_switch(void)
         expect(&networks, cases[i].order);
         bool is_split = cases[i].prefixes == split;
         bool has_closed = cases[i].first || (cases[i].second && !is_split);
-        CHECK_TEXT(way_of(&networks.host, "10.20.0.80", 0), is_split || has_closed ? "hop0" : "up0");
+        CHECK_TEXT(way_of(&networks.host, "10.20.0.80", 0),
+                   is_split || has_closed ? "hop0" : "up0");
         CHECK_TEXT(way_of(&networks.host, "198.51.100.1", 0), has_closed ? "hop0" : "up0");
         /* Whichever ends first, the other's stay. */
         size_t ends = i % 2;
@@ -178,15 +186,16 @@ static void test_f1_a_second_network_goes_before_no_kill_switch(void)
                                  &networks.host.why),
                     0);
         keep(&networks);
-        CHECK_TEXT(way_of(&networks.host, "10.20.0.80", 0), is_split || has_closed ? "hop0" : "up0");
+        CHECK_TEXT(way_of(&networks.host, "10.20.0.80", 0),
+                   is_split || has_closed ? "hop0" : "up0");
         run(&networks, "ip route del 10.20.0.0/24; ip -6 route del fd20::/64; ip route del "
                        "198.51.100.0/24");
         close_networks(&networks);
     }
 }
 
-/* Whatever stands, a second look changes nothing: else two daemons would work against each other for
- * ever. */
+/* Whatever stands, a second look changes nothing: else two daemons would work against each other
+ * for ever. */
 static void test_f1_networks_do_not_work_against_each_other(void)
 {
     static struct networks networks;
@@ -239,8 +248,8 @@ static void test_f1_what_stands_in_front_of_others_stays_there(void)
     close_networks(&networks);
 }
 
-/* Behind a rule of others that itself came directly behind one network's, a second one's longer prefixes
- * would go into the first one's /0: it does not come up. In front of it, it does. */
+/* Behind a rule of others that itself came directly behind one network's, a second one's longer
+ * prefixes would go into the first one's /0: it does not come up. In front of it, it does. */
 static void test_f1_a_network_that_another_would_take_is_refused(void)
 {
     static struct networks networks;
@@ -282,35 +291,8 @@ static void test_f1_a_network_that_another_would_take_is_refused(void)
     close_networks(&networks);
 }
 
-static void test_f1_a_priority_of_the_users_lets_others_go_first(void)
-{
-    static struct networks networks;
-    if (!open_networks(&networks))
-        return;
-    run(&networks, "for f in -4 -6; do ip $f rule add pref 5270 table 52; done");
-    add(&networks, 5271, false, whole);
-    expect(&networks, "0:L 5270:52 5271:A1 5272:m 5273:A2 5273:o" TAIL);
-    CHECK_TEXT(way_of(&networks.host, "10.20.0.80", 0), "hop0");
-    add(&networks, 5271, true, whole);
-    expect(&networks, "0:L 5270:52 5271:A1 5271:B1 5272:b2 5272:m 5273:A2 5273:o 5273:o" TAIL);
-    keep(&networks);
-    expect(&networks, "0:L 5270:52 5271:A1 5271:B1 5272:b2 5272:m 5273:A2 5273:o 5273:o" TAIL);
-    /* Never in front of local all the same. */
-    run(&networks, "for f in -4 -6; do ip $f rule del pref 0; ip $f rule add pref 6000 lookup local; "
-                   "done");
-    keep(&networks);
-    expect(&networks, "5270:52 6000:L 6000:A1 6000:B1 6000:b2 6000:m 6000:A2 6000:o 6000:o" TAIL);
-    run(&networks, "for f in -4 -6; do ip $f rule del pref 6000 lookup local; ip $f rule add pref 0 "
-                   "lookup local; done");
-    keep(&networks); /* the first one takes the second for one that follows local: it looks again */
-    keep(&networks);
-    expect(&networks, "0:L 5270:52 5271:A1 5271:B1 5272:b2 5272:m 5273:A2 5273:o 5273:o" TAIL);
-    run(&networks, "for f in -4 -6; do ip $f rule del pref 5270; done");
-    close_networks(&networks);
-}
-
-/* wg-quick's rule for all that it has not marked takes the tunnels' own datagrams no more; rules that
- * steer packets do as before. */
+/* wg-quick's rule for all that it has not marked takes the tunnels' own datagrams no more; rules
+ * that steer packets do as before. */
 static void test_f3_own_datagrams_go_past_a_wg_quick_but_not_past_policy_routing(void)
 {
     static struct networks networks;
@@ -321,21 +303,23 @@ static void test_f3_own_datagrams_go_past_a_wg_quick_but_not_past_policy_routing
     add(&networks, 0, false, whole);
     CHECK_TEXT(way_of(&networks.host, "198.51.100.1", 0x48000001), "up0");
     CHECK_TEXT(way_of(&networks.host, "198.51.100.1", 51820), "hop0"); /* it rides the tunnel */
-    run(&networks, "ip route add 198.51.100.0/24 dev hop0 table 52; ip rule add pref 5270 table 52");
+    run(&networks,
+        "ip route add 198.51.100.0/24 dev hop0 table 52; ip rule add pref 5270 table 52");
     keep(&networks);
     CHECK_TEXT(order_of(&networks, "4"),
                "0:L 0:A1 0:m 0:A2 5270:52 5270:o 32764:M 32765:51820" TAIL);
     CHECK_TEXT(way_of(&networks.host, "198.51.100.1", 0x48000001), "hop0");
     CHECK_TEXT(way_of(&networks.host, "198.18.0.1", 0x48000001), "up0");
-    run(&networks, "ip rule del pref 5270; ip rule del table 51820; ip rule del pref 32764; ip route "
-                   "flush table 51820; ip route flush table 52");
+    run(&networks,
+        "ip rule del pref 5270; ip rule del table 51820; ip rule del pref 32764; ip route "
+        "flush table 51820; ip route flush table 52");
     keep(&networks);
     expect(&networks, "0:L 0:A1 0:m 0:A2 0:o" TAIL);
     close_networks(&networks);
 }
 
-/* Where each rule of a full tunnel's and of what steers packets can stand, with a priority and without:
- * our own datagrams are steered, and go into no full tunnel. */
+/* Where each rule of a full tunnel's and of what steers packets can stand, with a priority and
+ * without: our own datagrams are steered, and go into no full tunnel. */
 static void test_f3_own_datagrams_are_steered_past_every_full_tunnel(void)
 {
     static const uint32_t places[] = {100, 200, 300, 400};
@@ -345,9 +329,10 @@ static void test_f3_own_datagrams_are_steered_past_every_full_tunnel(void)
     for (unsigned p = 0; p < 4; p++) {
         if (!open_networks(&networks))
             return;
-        run(&networks, "ip route add 198.51.100.0/24 dev lo table 52; ip route add default dev hop0 "
-                       "table 77; ip -6 route add 2001:db8:51::/48 dev lo table 52; ip -6 route add "
-                       "default dev hop0 table 77");
+        run(&networks,
+            "ip route add 198.51.100.0/24 dev lo table 52; ip route add default dev hop0 "
+            "table 77; ip -6 route add 2001:db8:51::/48 dev lo table 52; ip -6 route add "
+            "default dev hop0 table 77");
         add(&networks, priorities[p], false, whole);
         for (unsigned i = 0; i < 16; i++) {
             unsigned steering = places[i / 4], full = places[i % 4];
@@ -371,14 +356,16 @@ static void test_f3_own_datagrams_are_steered_past_every_full_tunnel(void)
                 CHECK_TEXT(way_of(&networks.host, "2001:db8:18::1", 0x48000001), "up0");
             if (!is_right)
                 printf("# %s\n", order_of(&networks, "4"));
-            snprintf(command, sizeof(command),
-                     "for f in -4 -6; do ip $f rule del pref %u table 52; ip $f rule del pref %u not "
-                     "fwmark 0x51 table 77; done",
-                     steering, full);
+            snprintf(
+                command, sizeof(command),
+                "for f in -4 -6; do ip $f rule del pref %u table 52; ip $f rule del pref %u not "
+                "fwmark 0x51 table 77; done",
+                steering, full);
             run(&networks, command);
             keep(&networks);
         }
-        run(&networks, "for f in -4 -6; do ip $f route flush table 52; ip $f route flush table 77; done");
+        run(&networks,
+            "for f in -4 -6; do ip $f route flush table 52; ip $f route flush table 77; done");
         close_networks(&networks);
     }
 }
@@ -390,8 +377,9 @@ static void test_f3_a_full_tunnel_that_comes_directly_behind_ours_is_passed(void
     static struct networks networks;
     if (!open_networks(&networks))
         return;
-    run(&networks, "ip route add 198.51.100.0/24 dev lo table 52; ip rule add pref 5270 table 52; ip "
-                   "route add default dev hop0 table 77");
+    run(&networks,
+        "ip route add 198.51.100.0/24 dev lo table 52; ip rule add pref 5270 table 52; ip "
+        "route add default dev hop0 table 77");
     add(&networks, 0, false, whole);
     CHECK_TEXT(order_of(&networks, "4"), "0:L 0:A1 0:m 0:A2 0:g5270 0:o 5270:52" TAIL);
     run(&networks, "ip rule add not fwmark 0x51 table 77");
@@ -408,7 +396,8 @@ static void test_f3_a_full_tunnel_that_comes_directly_behind_ours_is_passed(void
     close_networks(&networks);
 }
 
-/* With split routes there is no circle: whoever has a full tunnel beside keeps the datagrams in it. */
+/* With split routes there is no circle: whoever has a full tunnel beside keeps the datagrams in
+ * it. */
 static void test_f3_split_tunnels_ride_a_full_wg_quick(void)
 {
     static struct networks networks;
@@ -439,20 +428,23 @@ static void test_f3_a_mark_of_the_users_is_undone_exactly(void)
     CHECK_EQUAL(routing_choose(&host->netlink, &choice, routing, &host->why), 0);
     CHECK_EQUAL(routing_lay(&host->netlink, routing, entries, 2, &host->why), 0);
     expect(&networks, "0:L 0:A1 0:m 0:A2 0:o" TAIL);
-    run(&networks, "for f in -4 -6; do ip $f rule add pref 100 lookup local; ip $f rule del pref 0; "
-                   "done");
+    run(&networks,
+        "for f in -4 -6; do ip $f rule add pref 100 lookup local; ip $f rule del pref 0; "
+        "done");
     keep(&networks);
     expect(&networks, "100:L 100:A1 100:m 100:A2 100:o" TAIL);
     CHECK_TEXT(way_of(host, "198.51.100.1", 0x51), "up0");
     CHECK_TEXT(way_of(host, "198.51.100.1", 0x48000001), "hop0");
     CHECK_EQUAL(routing_undo(&host->netlink, routing, &host->why), 0);
     expect(&networks, "100:L" TAIL);
-    run(&networks, "for f in -4 -6; do ip $f rule add pref 0 lookup local; ip $f rule del pref 100; "
-                   "done");
+    run(&networks,
+        "for f in -4 -6; do ip $f rule add pref 0 lookup local; ip $f rule del pref 100; "
+        "done");
     close_networks(&networks);
 }
 
-/* The rules of an earlier version are undone by their tables, and "main" only where it is the last. */
+/* The rules of an earlier version are undone by their tables, and "main" only where it is the
+ * last. */
 static void test_f7_rules_of_the_earlier_kind_are_undone(void)
 {
     static struct networks networks;
@@ -461,11 +453,12 @@ static void test_f7_rules_of_the_earlier_kind_are_undone(void)
         return;
     for (unsigned i = 0; i < 2; i++) {
         unsigned table = 51820 + 2 * i, priority = 32763 - 3 * i;
-        snprintf(command, sizeof(command),
-                 "for f in -4 -6; do r=\"ip $f rule add not fwmark 0xca00/0xff00 protocol 202\"; $r "
-                 "pref %u table %u; $r pref %u table main suppress_prefixlength 0; $r pref %u table "
-                 "%u; done; ip route add unreachable default table %u proto 202 metric 4294967295",
-                 priority, table, priority + 1, priority + 2, table + 1, table + 1);
+        snprintf(
+            command, sizeof(command),
+            "for f in -4 -6; do r=\"ip $f rule add not fwmark 0xca00/0xff00 protocol 202\"; $r "
+            "pref %u table %u; $r pref %u table main suppress_prefixlength 0; $r pref %u table "
+            "%u; done; ip route add unreachable default table %u proto 202 metric 4294967295",
+            priority, table, priority + 1, priority + 2, table + 1, table + 1);
         run(&networks, command);
         networks.routing[networks.count++] =
             (struct routing){.mode = ROUTING_AUTO, .mark = table, .mask = NETWORK_OLD_MARK_MASK,
@@ -489,7 +482,6 @@ int main(int argc, char **argv)
     TAP_RUN(argc, argv, test_f1_networks_do_not_work_against_each_other);
     TAP_RUN(argc, argv, test_f1_what_stands_in_front_of_others_stays_there);
     TAP_RUN(argc, argv, test_f1_a_network_that_another_would_take_is_refused);
-    TAP_RUN(argc, argv, test_f1_a_priority_of_the_users_lets_others_go_first);
     TAP_RUN(argc, argv, test_f3_own_datagrams_go_past_a_wg_quick_but_not_past_policy_routing);
     TAP_RUN(argc, argv, test_f3_own_datagrams_are_steered_past_every_full_tunnel);
     TAP_RUN(argc, argv, test_f3_a_full_tunnel_that_comes_directly_behind_ours_is_passed);

@@ -90,8 +90,8 @@ bool rule_plan_has_lan(const struct rule_plan_network *network, const struct pre
 
 /* ---- what should stand ---- */
 
-/* For all that another program has not marked: a full tunnel's, which would lead our own datagrams in
- * a circle. */
+/* For all that another program has not marked: a full tunnel's, which would lead our own datagrams
+ * in a circle. */
 static bool is_full_tunnels(const struct kernel_rule *rule, uint32_t mark)
 {
     return rule_plan_is_foreign(rule) && rule->mask && rule->is_inverted && !rule->is_selective &&
@@ -107,8 +107,8 @@ static bool steers(const struct kernel_rule *rule, uint32_t mark)
     return rule_plan_is_foreign(rule) && matches && !is_full_tunnels(rule, mark) && !is_main;
 }
 
-/* Where the tunnels' own datagrams leave the list: in front of full tunnels, behind what steers them
- * until there. `ours`: the default, behind our other rules. */
+/* Where the tunnels' own datagrams leave the list: in front of full tunnels, behind what steers
+ * them until there. `ours`: the default, behind our other rules. */
 static uint32_t own_place(const struct rule_plan *plan, uint32_t ours, uint32_t *target)
 {
     uint32_t mark = plan->network->mark, place = ours, steered = 0;
@@ -213,8 +213,8 @@ static void want_lan(struct rule_plan *plan, const struct prefix *to, uint32_t p
     want(plan, &rule);
 }
 
-/* Where another network's rule belongs: behind local, unless its user chose a priority, when its two
- * tables' rules are two apart. */
+/* Where another network's rule belongs: behind local, unless its user chose a priority, when its
+ * two tables' rules are two apart. */
 static uint32_t priority_for(const struct rule_plan *plan, size_t at)
 {
     const struct kernel_rule *rule = &plan->rules[at];
@@ -268,10 +268,11 @@ static void lift_class(struct rule_plan *plan, enum rule_class class, uint32_t m
             plan->wanted[i].priority = most;
 }
 
-/* Behind a /0 nothing of the family is asked any more: what has to go before it moves up to it, which
- * takes nothing from others' rules between the two. Links' own prefixes and kill switches first, since longer prefixes go
- * before them too; these a step in front, as their own network's would, so that two tables' rules of
- * one priority stay the sign of a network that follows local. */
+/* Behind a /0 nothing of the family is asked any more: what has to go before it moves up to it,
+ * which takes nothing from others' rules between the two. Links' own prefixes and kill switches
+ * first, since longer prefixes go before them too; these a step in front, as their own network's
+ * would, so that two tables' rules of one priority stay the sign of a network that follows
+ * local. */
 static void lift(struct rule_plan *plan)
 {
     lift_class(plan, CLASS_LAN, barrier_of(plan, CLASS_LAN_END));

@@ -15,8 +15,8 @@ struct member {
 static const char *const interfaces[2] = {"hop0", "hop1"};
 static const char *const members_split[2][2] = {{"10.20.0.0/16", "fd20::/48"},
                                                 {"10.30.0.0/16", "fd30::/48"}};
-/* In a split network's prefix and a longer one of main's; of main's alone; of a table of others', which
- * a rule at 250 looks up; of nobody's. */
+/* In a split network's prefix and a longer one of main's; of main's alone; of a table of others',
+ * which a rule at 250 looks up; of nobody's. */
 static const char *const destinations[2][DESTINATIONS] = {
     {"10.20.0.80", "10.30.0.80", "198.51.100.1", "203.0.113.1", "198.18.0.80"},
     {"fd20::80", "fd30::80", "2001:db8:51::1", "2001:db8:113::1", "2001:db8:18::80"}};
@@ -98,14 +98,16 @@ static void check_rest(struct networks *networks)
     static char rested[RULES_BYTES];
     namespace_run(rested, sizeof(rested), "ip rule; ip -6 rule");
     for (size_t round = 0; round < 4; round++)
-        CHECK_EQUAL(routing_keep_rules(&networks->host.netlink, &networks->routing[round / 2 ^ round % 2],
+        CHECK_EQUAL(routing_keep_rules(&networks->host.netlink,
+                                       &networks->routing[round / 2 ^ round % 2],
                                        &networks->host.why),
                     0);
     CHECK_TEXT(namespace_run(networks->after, sizeof(networks->after), "ip rule; ip -6 rule"),
                rested);
 }
 
-/* Up in turn, `first` first; then the first one's daemon is dead or keeps its rules; then one ends. */
+/* Up in turn, `first` first; then the first one's daemon is dead or keeps its rules; then one
+ * ends. */
 static void try_pair(struct networks *networks, struct member members[2], size_t first,
                      const int indexes[2])
 {
@@ -128,7 +130,8 @@ static void try_pair(struct networks *networks, struct member members[2], size_t
         members[last].is_up = false;
         check_ways(networks, members, false, "one down");
         if (!has_crashed)
-            CHECK_EQUAL(routing_keep_rules(&host->netlink, &networks->routing[!last], &host->why), 0);
+            CHECK_EQUAL(routing_keep_rules(&host->netlink, &networks->routing[!last], &host->why),
+                        0);
         check_ways(networks, members, !has_crashed, "one down, the other kept");
         CHECK_EQUAL(routing_undo(&host->netlink, &networks->routing[!last], &host->why), 0);
         members[!last].is_up = false;
@@ -147,11 +150,12 @@ static void test_f1_networks_of_different_priorities_take_nothing_from_each_othe
     int second = namespace_tun("hop1", &indexes[1]);
     indexes[0] = networks.host.tun_index;
     networks.count = 2;
-    run(&networks, "ip link set hop1 up; for n in 10.20.0.0/24 10.30.0.0/24 198.51.100.0/24; do ip "
-                   "route add $n via 192.0.2.1; done; for n in fd20::/64 fd30::/64 2001:db8:51::/48; "
-                   "do ip -6 route add $n via 2001:db8::1; done; ip route add 203.0.113.0/24 dev up0 "
-                   "table 52; ip -6 route add 2001:db8:113::/48 dev up0 table 52; ip rule add pref "
-                   "250 table 52; ip -6 rule add pref 250 table 52");
+    run(&networks,
+        "ip link set hop1 up; for n in 10.20.0.0/24 10.30.0.0/24 198.51.100.0/24; do ip "
+        "route add $n via 192.0.2.1; done; for n in fd20::/64 fd30::/64 2001:db8:51::/48; "
+        "do ip -6 route add $n via 2001:db8::1; done; ip route add 203.0.113.0/24 dev up0 "
+        "table 52; ip -6 route add 2001:db8:113::/48 dev up0 table 52; ip rule add pref "
+        "250 table 52; ip -6 rule add pref 250 table 52");
     namespace_run(networks.dump, sizeof(networks.dump), "ip rule; ip -6 rule");
     for (unsigned i = 0; i < 9 * 16 * 2; i++) {
         struct member members[2] = {
@@ -161,14 +165,45 @@ static void test_f1_networks_of_different_priorities_take_nothing_from_each_othe
     }
     CHECK_TEXT(namespace_run(networks.after, sizeof(networks.after), "ip rule; ip -6 rule"),
                networks.dump);
-    run(&networks, "ip route flush table 52; ip -6 route flush table 52; ip rule del pref 250; ip -6 "
-                   "rule del pref 250");
+    run(&networks,
+        "ip route flush table 52; ip -6 route flush table 52; ip rule del pref 250; ip -6 "
+        "rule del pref 250");
     close(second);
     close_host(&networks.host);
 }
 
+static void test_f1_a_priority_of_the_users_lets_others_go_first(void)
+{
+    static struct networks networks;
+    if (!open_networks(&networks))
+        return;
+    run(&networks, "for f in -4 -6; do ip $f rule add pref 5270 table 52; done");
+    add(&networks, 5271, false, whole);
+    expect(&networks, "0:L 5270:52 5271:A1 5272:m 5273:A2 5273:o" TAIL);
+    CHECK_TEXT(way_of(&networks.host, "10.20.0.80", 0), "hop0");
+    add(&networks, 5271, true, whole);
+    expect(&networks, "0:L 5270:52 5271:A1 5271:B1 5272:b2 5272:m 5273:A2 5273:o 5273:o" TAIL);
+    keep(&networks);
+    expect(&networks, "0:L 5270:52 5271:A1 5271:B1 5272:b2 5272:m 5273:A2 5273:o 5273:o" TAIL);
+    /* Never in front of local all the same. */
+    run(&networks,
+        "for f in -4 -6; do ip $f rule del pref 0; ip $f rule add pref 6000 lookup local; "
+        "done");
+    keep(&networks);
+    expect(&networks, "5270:52 6000:L 6000:A1 6000:B1 6000:b2 6000:m 6000:A2 6000:o 6000:o" TAIL);
+    run(&networks,
+        "for f in -4 -6; do ip $f rule del pref 6000 lookup local; ip $f rule add pref 0 "
+        "lookup local; done");
+    keep(&networks); /* the first one takes the second for one that follows local: it looks again */
+    keep(&networks);
+    expect(&networks, "0:L 5270:52 5271:A1 5271:B1 5272:b2 5272:m 5273:A2 5273:o 5273:o" TAIL);
+    run(&networks, "for f in -4 -6; do ip $f rule del pref 5270; done");
+    close_networks(&networks);
+}
+
 int main(int argc, char **argv)
 {
+    TAP_RUN(argc, argv, test_f1_a_priority_of_the_users_lets_others_go_first);
     TAP_RUN(argc, argv, test_f1_networks_of_different_priorities_take_nothing_from_each_other);
     return tap_done();
 }

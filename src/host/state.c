@@ -291,7 +291,8 @@ static bool take_interface(const json_t *value, char name[16])
 /* An earlier version's mark was its first table's number, and a mask was not named. */
 static bool take_numbers(const json_t *object, struct routing *routing)
 {
-    const json_t *tables = json_object_get(object, "tables"), *mask = json_object_get(object, "mask");
+    const json_t *tables = json_object_get(object, "tables"),
+                 *mask = json_object_get(object, "mask");
     bool is_old = !mask;
     if (json_array_size(tables) != 2 ||
         !take_u32(json_object_get(object, "mark"), is_old ? ROUTING_OLD_FIRST : 1,
@@ -412,8 +413,7 @@ static void tell_others(const char *network, void (*tell)(void *context, const s
     static const char suffix[] = ".state";
     DIR *run = opendir(state_directory());
     for (struct dirent *entry; run && (entry = readdir(run));) {
-        char name[STATE_NAME_BYTES], unheard[256];
-        struct text silent;
+        char name[STATE_NAME_BYTES];
         struct state other;
         size_t len = strlen(entry->d_name);
         if (len < sizeof(suffix) || len - (sizeof(suffix) - 1) >= sizeof(name) ||
@@ -422,8 +422,7 @@ static void tell_others(const char *network, void (*tell)(void *context, const s
         len -= sizeof(suffix) - 1;
         memcpy(name, entry->d_name, len);
         name[len] = '\0';
-        text_init(&silent, unheard, sizeof(unheard));
-        if (strcmp(name, network) != 0 && state_read(name, &other, &silent) == 0 &&
+        if (strcmp(name, network) != 0 && state_read(name, &other, TEXT_UNHEARD) == 0 &&
             state_is_of_this_namespace(&other))
             tell(context, &other);
     }

@@ -48,8 +48,8 @@ bool state_is_of_this_namespace(const struct state *state);
 /* True: another network here still needs the switch on; the last one restores it. */
 bool state_others_need_src_valid_mark(const char *network);
 
-/* Marks and first tables that the states of this namespace name, their own network's too: `down` will
- * undo them, so nobody else may use them, though no rule holds them yet. */
+/* Marks and first tables that the states of this namespace name, their own network's too: `down`
+ * will undo them, so nobody else may use them, though no rule holds them yet. */
 #define STATE_NUMBERS_MOST 1100 /* more than there are */
 struct state_numbers {
     uint32_t numbers[STATE_NUMBERS_MOST];

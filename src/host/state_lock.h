@@ -9,8 +9,8 @@
  * descriptor, to be closed when done, or -errno. */
 int state_lock(struct text *why);
 
-/* One at a time among processes that arrange rules: held for some milliseconds, waited for no longer
- * than 100. A descriptor, or -1: then without, which may take a second look. */
+/* One at a time among processes that arrange rules: held for some milliseconds, waited for no
+ * longer than 100. A descriptor, or -1: then without, which may take a second look. */
 int state_lock_rules(void);
 
 #endif

@@ -85,8 +85,9 @@ static int read_servers(const char *path, char *text, struct found *found, struc
     return 0;
 }
 
-/* systemd-resolved lists the servers of all links in the order of their indices, so those of an uplink
- * that came after the tunnels stand behind the tunnels'. A server of both stays if there is no other. */
+/* systemd-resolved lists the servers of all links in the order of their indices, so those of an
+ * uplink that came after the tunnels stand behind the tunnels'. A server of both stays if there is
+ * no other. */
 static void leave_out_told(struct uplink_dns *dns)
 {
     struct uplink_dns kept = {0};
@@ -121,7 +122,8 @@ int uplink_dns_find(const struct uplink_dns_files *files, struct uplink_dns *dns
     if (found.names_local) {
         text_append(why,
                     "%s names only a resolver on this host (127.0.0.1 or ::1), whose own queries "
-                    "would enter the tunnels: write the uplink's DNS server there, or the endpoint's address "
+                    "would enter the tunnels: write the uplink's DNS server there, or the "
+                    "endpoint's address "
                     "into the configuration",
                     path);
         return -EPERM;

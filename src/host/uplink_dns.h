@@ -20,7 +20,8 @@ struct uplink_dns {
     struct address addresses[UPLINK_DNS_MOST];
 };
 
-/* At least one; or -errno and a sentence: -EPERM: there is only one on this host, -EDESTADDRREQ: none. */
+/* At least one; or -errno and a sentence: -EPERM: there is only one on this host, -EDESTADDRREQ:
+ * none. */
 int uplink_dns_find(const struct uplink_dns_files *files, struct uplink_dns *dns, struct text *why);
 
 #endif

@@ -165,7 +165,8 @@ static void test_f4_what_others_do_to_a_network_s_table_is_told(void)
         const char *change;
         unsigned is_told, is_gone;
     } steps[] = {
-        {"add table inet hopwire_x; add chain inet hopwire_x y; add rule inet hopwire_x y accept", 1, 0},
+        {"add table inet hopwire_x; add chain inet hopwire_x y; add rule inet hopwire_x y accept",
+         1, 0},
         {"add set inet hopwire_x z { type ipv4_addr; elements = { 192.0.2.1 }; }", 1, 0},
         {"delete element inet hopwire_x z { 192.0.2.1 }", 1, 0},
         {"flush chain inet hopwire_x y", 1, 0},

@@ -145,8 +145,8 @@ static void tell_keys(const struct hopwire_options *options, const struct config
     }
 }
 
-/* What a configuration asks of the host is the embedding program's business: told, never passed over
- * without a word. */
+/* What a configuration asks of the host is the embedding program's business: told, never passed
+ * over without a word. */
 static void tell_unused(const struct hopwire_options *options, const struct config *config)
 {
     tell_keys(options, config, config->given);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The buffers of one network, all made at the start, or when its shape changes: no allocation per
- * packet. Free lists are last in, first out, so the bytes used next are the ones still in the cache.
- * One thread at a time. */
+ * packet. Free lists are last in, first out, so the bytes used next are the ones still in the
+ * cache. One thread at a time. */
 #ifndef PACKET_POOL_H
 #define PACKET_POOL_H
 
@@ -37,9 +37,9 @@ struct pool_shape {
 struct pool *pool_new(const struct memory *memory, const struct pool_shape *shape);
 void pool_free(struct pool *pool);
 
-/* Slots of another shape in two steps, of which the first can fail (NULL: no memory) and be taken back.
- * From the second on packets are taken from them; those of before are good until they come back. Only
- * what concerns slots changes, and not how many there are. */
+/* Slots of another shape in two steps, of which the first can fail (NULL: no memory) and be taken
+ * back. From the second on packets are taken from them; those of before are good until they come
+ * back. Only what concerns slots changes, and not how many there are. */
 struct pool_slab *pool_prepare(struct pool *pool, const struct pool_shape *shape);
 void pool_forgo(struct pool *pool, struct pool_slab *slots); /* NULL does nothing */
 void pool_adopt(struct pool *pool, struct pool_slab *slots);

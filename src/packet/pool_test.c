@@ -173,7 +173,8 @@ static void test_no_two_holders_share_a_byte(void)
 #endif
 #endif
 
-/* A byte written before or behind a buffer is told by the sanitizer, whoever holds the neighbours. */
+/* A byte written before or behind a buffer is told by the sanitizer, whoever holds the
+ * neighbours. */
 static void test_every_buffer_stands_between_canaries(void)
 {
 #ifdef HAS_ASAN

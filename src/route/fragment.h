@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Cuts packets into fragments that fit an MTU. An IPv4 packet without DF (RULES D5, RFC 791 3.2): after
- * NAT, its transport checksum finished. A fragment is cut further in the same way. */
+/* Cuts packets into fragments that fit an MTU. An IPv4 packet without DF (RULES D5, RFC 791 3.2):
+ * after NAT, its transport checksum finished. A fragment is cut further in the same way. */
 #ifndef ROUTE_FRAGMENT_H
 #define ROUTE_FRAGMENT_H
 
@@ -30,9 +30,9 @@ static inline bool fragment_is_finished(const struct fragment *fragment)
  * not finished. */
 void fragment_next(struct fragment *fragment, struct packet *packet);
 
-/* The same at the source of an IPv6 packet without extension headers (RFC 8200 4.5; RULES C6): into how
- * many pieces of at most `mtu_bytes` (1280 or more) one of `len` bytes goes, and the piece with this
- * number, counted from 0, into `packet` (empty, with tailroom for the MTU). */
+/* The same at the source of an IPv6 packet without extension headers (RFC 8200 4.5; RULES C6): into
+ * how many pieces of at most `mtu_bytes` (1280 or more) one of `len` bytes goes, and the piece with
+ * this number, counted from 0, into `packet` (empty, with tailroom for the MTU). */
 size_t fragment_ipv6_pieces(size_t len, uint32_t mtu_bytes);
 void fragment_ipv6_write(const uint8_t *bytes, size_t len, uint32_t mtu_bytes, uint32_t id,
                          size_t piece, struct packet *packet);

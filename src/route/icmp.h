@@ -38,7 +38,8 @@ static inline bool icmp_concerns(const struct ip_view *view)
 /* The packet is an ICMP error message (not only an ICMP message); cut off ones are judged by what
  * is there, later fragments are none. */
 bool icmp_is_error(const uint8_t *bytes, const struct ip_view *view);
-/* The packet tells its receiver to send elsewhere: IPv4 type 5, an error too, or ICMPv6 type 137. */
+/* The packet tells its receiver to send elsewhere: IPv4 type 5, an error too, or ICMPv6 type
+ * 137. */
 bool icmp_is_redirect(const uint8_t *bytes, const struct ip_view *view);
 /* Finds the quote. False, `error` untouched: no ICMP error, or one whose quote is unreadable or of
  * the other family. Bytes behind an RFC 4884 length count as quote. */

@@ -14,8 +14,8 @@
 #define REASSEMBLY_FRAGMENTS_MOST 32 /* of one datagram */
 #define REASSEMBLY_HELD_MOST 128     /* fragments in all; the oldest datagram makes room */
 #define REASSEMBLY_BYTES_MOST 16384  /* of one datagram */
-/* Much less than the 30 s that are allowed: at full speed IPv4's IDs come round within a second, and
- * a piece that waits for ever is joined to the wrong rest (RFC 4963). */
+/* Much less than the 30 s that are allowed: at full speed IPv4's IDs come round within a second,
+ * and a piece that waits for ever is joined to the wrong rest (RFC 4963). */
 #define REASSEMBLY_TIME_NS (5 * NS_PER_S)
 
 struct reassembly;

@@ -187,7 +187,8 @@ static void *encode(int winner)
 }
 
 /* What a default route takes in leaves some of it to longer routes of the host's; a longer prefix
- * that somebody wrote does not (RULES A1): so it is kept beside the default route of the same winner. */
+ * that somebody wrote does not (RULES A1): so it is kept beside the default route of the same
+ * winner. */
 static bool says_more(const struct level *level, int winner)
 {
     bool is_in_default = level->kept_bits != NO_MATCH && level->kept_bits <= DEFAULT_BITS_MOST;

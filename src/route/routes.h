@@ -51,8 +51,8 @@ struct routes_patch {
     size_t capacity;
 };
 
-/* As routes_init would say there. The tunnels' lists are those of now, as far as they contain the region
- * or lie in it; outside of it they are those that `routes` was made from. False as there. */
+/* As routes_init would say there. The tunnels' lists are those of now, as far as they contain the
+ * region or lie in it; outside of it they are those that `routes` was made from. False as there. */
 bool routes_patch_init(struct routes_patch *patch, const struct routes *routes,
                        const struct memory *memory, const struct prefix *region,
                        const struct routes_tunnel *tunnels, size_t count,
@@ -76,8 +76,8 @@ int routes_lookup(const struct routes *routes, const struct address *destination
 
 /* The kernel's routes, fewest that say the same: each prefix whose winner differs from that of the
  * prefix around it, and inside a /0 or /1 each that somebody wrote: beside 0.0.0.0/0 a tunnel's
- * 192.168.178.0/24 is a route of its own. `winner`: an index or ROUTES_THROW. A shorter prefix comes
- * first. */
+ * 192.168.178.0/24 is a route of its own. `winner`: an index or ROUTES_THROW. A shorter prefix
+ * comes first. */
 void routes_walk(const struct routes *routes,
                  void (*visit)(void *context, const struct prefix *prefix, int winner),
                  void *context);
@@ -90,9 +90,9 @@ struct routes_loss {
     bool was_longest; /* by prefix length alone the carrier would have it: worth a warning */
 };
 
-/* Calls `visit` once for each loss, not again for what lies inside a loss to the same winner, unless
- * only there the carrier's prefix is the longest.
- * False: no memory. The lists are those that routes_init accepted. */
+/* Calls `visit` once for each loss, not again for what lies inside a loss to the same winner,
+ * unless only there the carrier's prefix is the longest. False: no memory. The lists are those that
+ * routes_init accepted. */
 bool routes_walk_losses(const struct memory *memory, const struct routes_tunnel *tunnels,
                         size_t count, void (*visit)(void *context, const struct routes_loss *loss),
                         void *context);

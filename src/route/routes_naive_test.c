@@ -78,7 +78,8 @@ static bool naive_has_conflict(const struct forest *forest)
     return false;
 }
 
-/* RULES A1: what somebody wrote longer than a half is in the kernel by something longer than a half. */
+/* RULES A1: what somebody wrote longer than a half is in the kernel by something longer than a
+ * half. */
 static void check_written(const struct forest *forest, const struct prefix *walked, size_t count)
 {
     for (size_t i = 0; i < forest->count; i++) {

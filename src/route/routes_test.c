@@ -147,7 +147,8 @@ static void test_a2_carriers_longer_prefix_never_beats_what_it_carries(void)
     struct forest forest = {0};
     forest_add(&forest, -1, "0.0.0.0/1 128.0.0.0/1 203.0.113.0/24");
     forest_add(&forest, 0, "0.0.0.0/0");
-    check_lists(&forest, "0.0.0.0/0=1 0.0.0.0/1=1 128.0.0.0/1=1 203.0.113.0/24=1 ", "0.0.0.0/1:0>1! 128.0.0.0/1:0>1! ");
+    check_lists(&forest, "0.0.0.0/0=1 0.0.0.0/1=1 128.0.0.0/1=1 203.0.113.0/24=1 ",
+                "0.0.0.0/1:0>1! 128.0.0.0/1:0>1! ");
 }
 
 static void test_a2_unrelated_tunnels_compete_as_routes_do(void)

@@ -61,8 +61,8 @@ void tunnel_set_preshared_key(struct peer *peer, const uint8_t preshared_key[32]
 
 /* Writes an initiation of MESSAGE_INITIATION_BYTES, with the peer's cookie when it gave one, and
  * arms its timers. `wall_ns` (CLOCK_REALTIME) becomes the TAI64N timestamp: monotonic, whitened.
- * NO_SESSION: the peer's key can never work, or we have none. RATE_LIMITED: the last one is younger than
- * REKEY_TIMEOUT. */
+ * NO_SESSION: the peer's key can never work, or we have none. RATE_LIMITED: the last one is younger
+ * than REKEY_TIMEOUT. */
 enum verdict tunnel_create_initiation(struct peer *peer, instant_ns now, uint64_t wall_ns,
                                       uint8_t message[MESSAGE_INITIATION_BYTES]);
 
@@ -79,16 +79,18 @@ struct handshake_result {
  * outside `result`. `source` is the datagram's (cookies, rate limits: TRAPS 16, 22). OK, or why
  * not: BAD_MAC1, UNDER_LOAD (with the reply), RATE_LIMITED, HANDSHAKE_REFUSED, HANDSHAKE_REPLAYED,
  * COOKIE_REFUSED. An unauthenticated byte changes no state other than rate limits. Arms the timers;
- * stamps last_handshake_wall_ns, of an initiation once peer_confirm_next says that the answer came. */
+ * stamps last_handshake_wall_ns, of an initiation once peer_confirm_next says that the answer
+ * came. */
 enum verdict tunnel_consume_handshake(struct tunnel *tunnel, const uint8_t *message, size_t len,
                                       const struct endpoint *source, bool is_under_load,
                                       instant_ns now, uint64_t wall_ns,
                                       struct handshake_result *result);
 
-/* Whether a handshake message may wait for its turn, at the cost of a few hashes: its mac1 is right, and
- * what it answers is known (BAD_MAC1, HANDSHAKE_REFUSED, COOKIE_REFUSED). `is_proven`: it need not show a
- * cookie any more: an answer to us, which nobody forges who has not seen our message, or under load
- * an initiation with a valid mac2, which counts for its source's rate (RATE_LIMITED). */
+/* Whether a handshake message may wait for its turn, at the cost of a few hashes: its mac1 is
+ * right, and what it answers is known (BAD_MAC1, HANDSHAKE_REFUSED, COOKIE_REFUSED). `is_proven`:
+ * it need not show a cookie any more: an answer to us, which nobody forges who has not seen our
+ * message, or under load an initiation with a valid mac2, which counts for its source's rate
+ * (RATE_LIMITED). */
 enum verdict tunnel_vet_handshake(struct tunnel *tunnel, const uint8_t *message, size_t len,
                                   const struct endpoint *source, bool is_under_load, instant_ns now,
                                   bool *is_proven);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Preloaded into a program, this makes it believe that the machine has slept for so many seconds as the
- * file that $HOPWIRE_TEST_SLEPT names says: CLOCK_BOOTTIME is ahead by them, and deadlines on it, which
- * only timerfd_settime sets as absolute ones, are put back. */
+/* Preloaded into a program, this makes it believe that the machine has slept for so many seconds as
+ * the file that $HOPWIRE_TEST_SLEPT names says: CLOCK_BOOTTIME is ahead by them, and deadlines on
+ * it, which only timerfd_settime sets as absolute ones, are put back. */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Prints what plain wg-quick files mean to Hopwire, for a test that asks wg-quick and wg too. Each line
- * of standard input is a path; the answer is KEY=VALUE lines, lists sorted, or `refused`, and an empty
- * line. The messages go to standard error. */
+/* Prints what plain wg-quick files mean to Hopwire, for a test that asks wg-quick and wg too. Each
+ * line of standard input is a path; the answer is KEY=VALUE lines, lists sorted, or `refused`, and
+ * an empty line. The messages go to standard error. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

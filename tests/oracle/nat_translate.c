@@ -36,7 +36,8 @@ static void print_hex(const uint8_t *bytes, size_t len)
     putchar('\n');
 }
 
-/* What engine/plan does to a packet of the TUN; one without a partial checksum inbound is the same. */
+/* What engine/plan does to a packet of the TUN; one without a partial checksum inbound is the
+ * same. */
 static enum verdict translate(uint8_t *bytes, size_t len, const struct vnet_header *vnet,
                               enum nat_side side, const struct address *to)
 {
