@@ -88,7 +88,7 @@ struct hop {
     struct path_error path_error;
     struct udp_path path;      /* these three: without a carrier */
     struct riding riding;
-    struct hop *next_at_endpoint; /* in the tree's endpoints, if it has one */
+    struct hop *next_at_endpoint; /* in the tree's riding_hash */
     bool is_listed;            /* is in there */
     bool is_awaiting_name;     /* described by a name that is not resolved yet */
     uint32_t generation;

@@ -147,7 +147,7 @@ static bool prepare_slots(struct live *live, struct pool_slab **slab)
 static bool prepare_rooms(struct live *live, struct live_parts *parts)
 {
     return heap_reserve(&live->engine->core.deadlines, live->tree->peer_count + 1) &&
-           endpoints_reserve(&live->tree->endpoints, live->tree->peer_count) &&
+           riding_hash_reserve(&live->tree->riding_hash, live->tree->peer_count) &&
            prepare_sockets(live) && prepare_slots(live, &parts->slab);
 }
 

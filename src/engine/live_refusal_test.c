@@ -182,7 +182,7 @@ static void all_or_nothing_wherever_memory_ends(void)
     const struct memory memory = {.take = take_scarce, .give = give_scarce};
     /* All that takes memory of the engine's from now on. */
     core->memory = core->tree.memory = core->tree.routes.trie.memory = &memory;
-    core->deadlines.memory = core->tree.endpoints.memory = &memory;
+    core->deadlines.memory = core->tree.riding_hash.memory = &memory;
     for (struct node *node = NULL; (node = tree_next(&core->tree, node));)
         node->tunnel.memory = node->tunnel.allowed_ips.memory = node->tunnel.indices.memory =
             &memory;

@@ -7,9 +7,9 @@
 
 #include "engine/backlog.h"
 #include "engine/configured.h"
-#include "engine/endpoints.h"
-#include "engine/hop.h"
 #include "engine/description.h"
+#include "engine/hop.h"
+#include "engine/riding_hash.h"
 #include "route/bucket.h"
 #include "route/routes.h"
 #include "wireguard/tunnel.h"
@@ -92,7 +92,7 @@ struct tree {
     uint32_t last_generation; /* of tunnels and peers together */
     struct tree_addresses addresses;
     struct routes routes;
-    struct endpoints endpoints;
+    struct riding_hash riding_hash;
     uint32_t mtu_changes; /* how often some node's MTU became another */
     uint32_t link_mtu_bytes;    /* as described */
     uint32_t packet_most_bytes; /* no MTU exceeds it: the buffers' payload */

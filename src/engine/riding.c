@@ -53,7 +53,7 @@ static struct peer *find_addressed(struct core *core, const uint8_t *bytes,
     struct endpoint to = {.address = address_from_bytes((enum family)view->family,
                                                         bytes + view->destination_offset),
                           .port = load_be16(bytes + at + 2)};
-    struct hop *hop = endpoints_chain(&core->tree.endpoints, &to.address, to.port);
+    struct hop *hop = riding_hash_chain(&core->tree.riding_hash, &to.address, to.port);
     while (hop && !(hop->peer->endpoint.port == to.port &&
                     address_is_equal(&hop->peer->endpoint.address, &to.address) &&
                     riding_is_from_us(hop->peer, message)))

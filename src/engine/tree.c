@@ -292,7 +292,7 @@ bool tree_init(struct tree *tree, const struct memory *memory, const struct rand
         return false;
     }
     bool built = add_nodes(tree, network, why, why_bytes);
-    if (built && !endpoints_init(&tree->endpoints, memory, random, tree->peer_count)) {
+    if (built && !riding_hash_init(&tree->riding_hash, memory, random, tree->peer_count)) {
         snprintf(why, why_bytes, "no memory for %u endpoints", tree->peer_count);
         built = false;
     }
@@ -316,7 +316,7 @@ void tree_wipe(struct tree *tree)
     }
     memory_give(tree->memory, tree->nodes, tree->capacity * sizeof(*tree->nodes));
     tree_addresses_wipe(&tree->addresses);
-    endpoints_wipe(&tree->endpoints);
+    riding_hash_wipe(&tree->riding_hash);
     routes_wipe(&tree->routes);
     *tree = (struct tree){.memory = tree->memory};
     list_init(&tree->order);

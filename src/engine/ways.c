@@ -95,7 +95,7 @@ static void find_carrier_peer(struct hop *hop)
 static void unlist(struct tree *tree, struct hop *hop)
 {
     if (hop->is_listed)
-        endpoints_remove(&tree->endpoints, hop);
+        riding_hash_remove(&tree->riding_hash, hop);
     hop->is_listed = false;
 }
 
@@ -108,7 +108,7 @@ static void take_socket(struct tree *tree, struct hop *hop)
         hop->path = (struct udp_path){.destination = *endpoint};
     hop->path.root = node_of(hop->peer)->index;
     if (endpoint->address.family) {
-        endpoints_add(&tree->endpoints, hop);
+        riding_hash_add(&tree->riding_hash, hop);
         hop->is_listed = true;
     }
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The table of endpoints raced against looking through all peers. */
-#include "engine/endpoints.h"
+/* The hash of endpoints raced against looking through all peers. */
+#include "engine/riding_hash.h"
 
 #include "engine/tree.h"
 #include "tap.h"
@@ -8,7 +8,7 @@
 #define PEERS 300
 
 struct rig {
-    struct endpoints endpoints;
+    struct riding_hash hash;
     struct peer peers[PEERS];
     struct hop hops[PEERS];
 };
@@ -33,7 +33,7 @@ static unsigned count_in_chain(const struct rig *rig, const struct endpoint *end
                                unsigned *passed)
 {
     unsigned count = 0;
-    const struct hop *hop = endpoints_chain(&rig->endpoints, &endpoint->address, endpoint->port);
+    const struct hop *hop = riding_hash_chain(&rig->hash, &endpoint->address, endpoint->port);
     for (*passed = 0; hop; hop = hop->next_at_endpoint) {
         count += has(rig, (unsigned)(hop - rig->hops), endpoint);
         (*passed)++;
@@ -44,11 +44,11 @@ static unsigned count_in_chain(const struct rig *rig, const struct endpoint *end
 static void rig_init(struct rig *rig)
 {
     *rig = (struct rig){0};
-    CHECK(endpoints_init(&rig->endpoints, tap_memory(), tap_random_source(), PEERS));
+    CHECK(riding_hash_init(&rig->hash, tap_memory(), tap_random_source(), PEERS));
     for (unsigned i = 0; i < PEERS; i++) {
         rig->hops[i].peer = &rig->peers[i];
         rig->peers[i].endpoint = random_endpoint();
-        endpoints_add(&rig->endpoints, &rig->hops[i]);
+        riding_hash_add(&rig->hash, &rig->hops[i]);
     }
 }
 
@@ -58,15 +58,15 @@ static void every_peer_is_found_wherever_it_moved(void)
     rig_init(&rig);
     for (unsigned round = 0; round < 2000; round++) {
         unsigned mover = (unsigned)tap_random_below(PEERS), expected = 0, passed;
-        endpoints_remove(&rig.endpoints, &rig.hops[mover]);
+        riding_hash_remove(&rig.hash, &rig.hops[mover]);
         rig.peers[mover].endpoint = random_endpoint();
-        endpoints_add(&rig.endpoints, &rig.hops[mover]);
+        riding_hash_add(&rig.hash, &rig.hops[mover]);
         struct endpoint asked = random_endpoint();
         for (unsigned i = 0; i < PEERS; i++)
             expected += has(&rig, i, &asked);
         CHECK_EQUAL(count_in_chain(&rig, &asked, &passed), expected);
     }
-    endpoints_wipe(&rig.endpoints);
+    riding_hash_wipe(&rig.hash);
     CHECK_EQUAL(tap_memory_balance_bytes(), 0);
 }
 
@@ -77,18 +77,18 @@ static void chains_are_short(void)
     unsigned longest = 0, passed;
     rig_init(&rig);
     for (unsigned i = 0; i < PEERS; i++) { /* neighbours, as behind one address */
-        endpoints_remove(&rig.endpoints, &rig.hops[i]);
+        riding_hash_remove(&rig.hash, &rig.hops[i]);
         rig.peers[i].endpoint = (struct endpoint){.address.family = FAMILY_IPV4,
                                                   .address.bytes = {192, 0, 2, 1},
                                                   .port = (uint16_t)(1024 + i)};
-        endpoints_add(&rig.endpoints, &rig.hops[i]);
+        riding_hash_add(&rig.hash, &rig.hops[i]);
     }
     for (unsigned i = 0; i < PEERS; i++) {
         CHECK_EQUAL(count_in_chain(&rig, &rig.peers[i].endpoint, &passed), 1);
         longest = passed > longest ? passed : longest;
     }
     CHECK(longest <= 20); /* 300 in 512 chains: 9 is once in 100,000 */
-    endpoints_wipe(&rig.endpoints);
+    riding_hash_wipe(&rig.hash);
 }
 
 int main(int argc, char **argv)
