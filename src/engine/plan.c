@@ -6,10 +6,10 @@
  * turn. */
 #include "engine/plan.h"
 
+#include "engine/icmp_answer.h"
 #include "engine/mtu.h"
 #include "engine/outbound.h"
 #include "engine/own_socket.h"
-#include "engine/refusal.h"
 #include "engine/riding.h"
 #include "route/fragment.h"
 #include "route/icmp.h"
@@ -197,7 +197,7 @@ static void append_fragments(struct plan *plan, struct packet *whole)
 static void refuse(struct plan *plan, const uint8_t *bytes, size_t len, const struct ip_view *view,
                    enum verdict verdict, instant_ns now, struct actions *actions)
 {
-    const struct refusal refusal = {
+    const struct icmp_answer answer = {
         .node = plan->node,
         .bytes = bytes,
         .len = len,
@@ -205,7 +205,7 @@ static void refuse(struct plan *plan, const uint8_t *bytes, size_t len, const st
         .verdict = verdict,
         .mtu_bytes = verdict == VERDICT_TOO_BIG ? hop_of(plan->peer)->mtu_bytes : 0,
     };
-    refusal_answer(plan->core, &refusal, now, actions);
+    icmp_answer_write(plan->core, &answer, now, actions);
 }
 
 bool plan_packet(struct plan *plan, const struct vnet_header *vnet, uint8_t *bytes, size_t len,

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* A packet from the TUN is refused aloud: counted, and answered with ICMP (RULES A4, A7, D1 to
+/* A packet from the TUN that goes no further: counted, and answered with ICMP (RULES A4, A7, D1 to
  * D4). */
-#ifndef ENGINE_REFUSAL_H
-#define ENGINE_REFUSAL_H
+#ifndef ENGINE_ICMP_ANSWER_H
+#define ENGINE_ICMP_ANSWER_H
 
 #include "engine/core.h"
 #include "packet/ip.h"
 
-struct refusal {
+struct icmp_answer {      /* to what */
     struct node *node;    /* NULL: no route */
     const uint8_t *bytes; /* the packet as the application sent it */
     size_t len;
@@ -17,7 +17,7 @@ struct refusal {
 };
 
 /* The answer, when one may be sent, is a write to the TUN. */
-void refusal_answer(struct core *core, const struct refusal *refusal, instant_ns now,
-                    struct actions *actions);
+void icmp_answer_write(struct core *core, const struct icmp_answer *answer, instant_ns now,
+                       struct actions *actions);
 
 #endif

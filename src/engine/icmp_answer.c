@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "engine/refusal.h"
+#include "engine/icmp_answer.h"
 
 #include "route/icmp.h"
 
@@ -21,17 +21,17 @@ static enum icmp_reason reason_for(enum verdict verdict)
     }
 }
 
-void refusal_answer(struct core *core, const struct refusal *refusal, instant_ns now,
-                    struct actions *actions)
+void icmp_answer_write(struct core *core, const struct icmp_answer *answer, instant_ns now,
+                       struct actions *actions)
 {
-    enum verdict verdict = refusal->verdict;
-    core_count(core, refusal->node, verdict);
+    enum verdict verdict = answer->verdict;
+    core_count(core, answer->node, verdict);
     bool is_silent = verdict == VERDICT_MALFORMED || verdict == VERDICT_SCOPE ||
                      verdict == VERDICT_LOOP; /* of our own sockets: nobody to tell */
-    if (is_silent || !icmp_may_answer(refusal->bytes, refusal->view))
+    if (is_silent || !icmp_may_answer(answer->bytes, answer->view))
         return;
     /* Before a tunnel is known, the first one's buckets stand for the network's. */
-    struct node *limiter = refusal->node ? refusal->node : tree_next(&core->tree, NULL);
+    struct node *limiter = answer->node ? answer->node : tree_next(&core->tree, NULL);
     bool is_too_big = verdict == VERDICT_TOO_BIG;
     if (!bucket_take(is_too_big ? &limiter->too_big_errors : &limiter->other_errors, now))
         return;
@@ -40,10 +40,10 @@ void refusal_answer(struct core *core, const struct refusal *refusal, instant_ns
         return;
     size_t room = packet_tailroom_bytes(packet);
     size_t written = is_too_big
-                         ? icmp_create_too_big(packet->data, room, refusal->bytes, refusal->len,
-                                               refusal->view, refusal->mtu_bytes)
-                         : icmp_create_unreachable(packet->data, room, refusal->bytes, refusal->len,
-                                                   refusal->view, reason_for(verdict));
+                         ? icmp_create_too_big(packet->data, room, answer->bytes, answer->len,
+                                               answer->view, answer->mtu_bytes)
+                         : icmp_create_unreachable(packet->data, room, answer->bytes, answer->len,
+                                                   answer->view, reason_for(verdict));
     packet->len_bytes = (uint32_t)written;
     if (written == 0 || actions->write_count == ACTIONS_MOST) {
         pool_give_packet(core->pool, packet);
