@@ -20,7 +20,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "rigs/apart.h"
+#include "rigs/seccomp_child.h"
 #include "tap.h"
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -89,7 +89,7 @@ static bool refuses(void)
 
 static void test_I5_no_program_module_mount_or_trace(void)
 {
-    apart_check(refuses);
+    seccomp_child_check(refuses);
 }
 
 static bool netlink_works(int protocol)
@@ -126,7 +126,7 @@ static bool lets_pass(void)
 
 static void test_I5_what_the_daemon_does_works(void)
 {
-    apart_check(lets_pass);
+    seccomp_child_check(lets_pass);
 }
 
 static bool is_off(void)
@@ -168,12 +168,12 @@ static bool ends_its_child(void)
 
 static void test_I5_of_processes_only_the_child_can_be_ended(void)
 {
-    apart_check(ends_its_child);
+    seccomp_child_check(ends_its_child);
 }
 
 static void test_I5_it_can_be_switched_off(void)
 {
-    apart_check(is_off);
+    seccomp_child_check(is_off);
 }
 
 int main(int argc, char **argv)

@@ -13,7 +13,7 @@
 
 #include "io/network_pair.h"
 #include "io/own_netns.h"
-#include "rigs/apart.h"
+#include "rigs/seccomp_child.h"
 #include "tap.h"
 
 static void delete_interface(const struct end *end)
@@ -170,7 +170,7 @@ static bool waits_for_memory(void)
     unsigned rounds = 0;
     if (!pair_open(&pair, (struct tun_options){0}, (struct network_offloads){0}))
         return false;
-    apart_forbid(SYS_sendmmsg, 3, MSG_DONTWAIT, ENOBUFS);
+    seccomp_child_forbid(SYS_sendmmsg, 3, MSG_DONTWAIT, ENOBUFS);
     struct sockaddr_in far = pair_name(pair_addresses[1], 5000);
     int client = pair_socket(&pair, 0, SOCK_DGRAM);
     bool is_right = CHECK_EQUAL(sendto(client, "?", 1, 0, (struct sockaddr *)&far, sizeof(far)), 1);
@@ -184,7 +184,7 @@ static bool waits_for_memory(void)
 
 static void test_h3_without_memory_for_a_datagram_the_loop_does_not_spin(void)
 {
-    apart_check(waits_for_memory);
+    seccomp_child_check(waits_for_memory);
 }
 
 int main(int argc, char **argv)

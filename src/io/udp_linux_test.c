@@ -10,7 +10,7 @@
 #include "io/own_netns.h"
 #include "io/udp_side.h"
 #include "io/udp_state.h"
-#include "rigs/apart.h"
+#include "rigs/seccomp_child.h"
 #include "tap.h"
 
 static const char *const loopbacks[] = {"127.0.0.1", "::1"};
@@ -50,7 +50,7 @@ static void test_traps_31_both_families_share_one_port(void)
 
 static bool sends_without_ipv6(void)
 {
-    apart_forbid(SYS_socket, 0, AF_INET6, EAFNOSUPPORT);
+    seccomp_child_forbid(SYS_socket, 0, AF_INET6, EAFNOSUPPORT);
     struct side *a = side_new(8, 2048, (struct udp_options){0});
     struct udp_path to_self = side_path("127.0.0.1", udp_port(a->udp));
     struct udp_path to_ipv6 = side_path("::1", udp_port(a->udp));
@@ -65,12 +65,12 @@ static bool sends_without_ipv6(void)
 
 static void test_traps_31_ipv4_alone_where_ipv6_is_off(void)
 {
-    apart_check(sends_without_ipv6);
+    seccomp_child_check(sends_without_ipv6);
 }
 
 static bool sends_singly(void)
 {
-    apart_forbid(SYS_getsockopt, 2, UDP_SEGMENT, ENOPROTOOPT);
+    seccomp_child_forbid(SYS_getsockopt, 2, UDP_SEGMENT, ENOPROTOOPT);
     struct side *a = side_new(64, 2048, (struct udp_options){0});
     struct udp_path to_self = side_path("127.0.0.1", udp_port(a->udp));
     side_send(a, &to_self, 700, 0, 30, 1);
@@ -82,7 +82,7 @@ static bool sends_singly(void)
 /* Kernels before Linux 4.18 pass over the control message, and a run would be one datagram. */
 static void test_traps_32_no_runs_where_the_kernel_does_not_know_them(void)
 {
-    apart_check(sends_singly);
+    seccomp_child_check(sends_singly);
 }
 
 static void test_e3_ipv4_ignores_path_mtu_messages(void)

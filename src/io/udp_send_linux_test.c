@@ -15,7 +15,7 @@
 #include "base/bytes.h"
 #include "io/own_netns.h"
 #include "io/udp_side.h"
-#include "rigs/apart.h"
+#include "rigs/seccomp_child.h"
 #include "tap.h"
 
 static const char *const loopbacks[] = {"127.0.0.1", "::1"};
@@ -285,7 +285,7 @@ static void test_h3_all_that_may_be_staged_has_room_in_the_queue(void)
 /* No memory for 64 KiB in one piece may be had while there is some for a packet. */
 static bool tries_singly(void)
 {
-    apart_forbid(SYS_sendmmsg, 3, MSG_DONTWAIT, ENOBUFS);
+    seccomp_child_forbid(SYS_sendmmsg, 3, MSG_DONTWAIT, ENOBUFS);
     struct side *a = side_new(64, 2048, (struct udp_options){0});
     struct udp_path path = side_path("127.0.0.1", 9);
     side_send(a, &path, 1000, 0, 30, 1);
@@ -299,7 +299,7 @@ static bool tries_singly(void)
 
 static void test_h3_without_memory_for_a_run_its_packets_are_tried_singly(void)
 {
-    apart_check(tries_singly);
+    seccomp_child_check(tries_singly);
 }
 
 int main(int argc, char **argv)

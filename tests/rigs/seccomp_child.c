@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "rigs/apart.h"
+#include "rigs/seccomp_child.h"
 
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -11,7 +11,7 @@
 
 #include "tap.h"
 
-void apart_forbid(uint32_t call, unsigned place, uint32_t value, uint32_t error)
+void seccomp_child_forbid(uint32_t call, unsigned place, uint32_t value, uint32_t error)
 {
     const uint32_t argument = (uint32_t)(offsetof(struct seccomp_data, args) + 8 * place);
     struct sock_filter filter[] = {
@@ -28,7 +28,7 @@ void apart_forbid(uint32_t call, unsigned place, uint32_t value, uint32_t error)
         _exit(2);
 }
 
-void apart_check(bool (*is_right)(void))
+void seccomp_child_check(bool (*is_right)(void))
 {
     fflush(stdout); /* or the child would say it again */
     pid_t child = fork();
