@@ -11,7 +11,7 @@
 #include "cli/ask.h"
 #include "cli/command.h"
 #include "cli/load.h"
-#include "daemon/earlier.h"
+#include "daemon/crashed.h"
 #include "daemon/hooks.h"
 #include "host/dns.h"
 #include "host/life.h"
@@ -40,7 +40,7 @@ static int clean_up(const char *name)
     if (life_goes_on(name))
         text_append(&why, "it was started again just now: nothing was undone");
     else
-        result = earlier_clean_up(name, &why);
+        result = crashed_clean_up(name, &why);
     close(lock);
     return result == 0 || result == -ENOENT ? COMMAND_DONE : refuse(name, &why, result);
 }

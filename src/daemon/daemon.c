@@ -13,7 +13,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-#include "daemon/earlier.h"
+#include "daemon/crashed.h"
 #include "daemon/host_dns.h"
 #include "daemon/interface.h"
 #include "daemon/obstacles.h"
@@ -200,9 +200,9 @@ static int succeed_earlier(struct daemon *daemon)
     daemon->life = life_begin(name, &daemon->why);
     result = daemon->life < 0 ? daemon->life : 0;
     if (result == 0)
-        result = earlier_read(name, &daemon->crashed, &daemon->has_crashed, &daemon->why);
+        result = crashed_read(name, &daemon->crashed, &daemon->has_crashed, &daemon->why);
     if (result == 0 && daemon->has_crashed)
-        result = earlier_reduce(&daemon->netlink, name, &daemon->crashed, &daemon->why);
+        result = crashed_reduce(&daemon->netlink, name, &daemon->crashed, &daemon->why);
     return result;
 }
 
@@ -310,8 +310,7 @@ static int undo_host(struct daemon *daemon, bool keep_crash, struct text *why)
     const char *name = daemon->config->name;
     if (daemon->has_crashed && keep_crash)
         return undo_to_crash(daemon, why);
-    int result =
-        daemon->is_laid ? earlier_undo_routing(&daemon->netlink, &daemon->state, why) : 0;
+    int result = daemon->is_laid ? crashed_undo_routing(&daemon->netlink, &daemon->state, why) : 0;
     if (result == 0)
         result = guard_undo(name, &daemon->state, why);
     return result || daemon->is_dns_left ? result : state_remove(name, why);

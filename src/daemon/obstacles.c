@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "crypto/aead.h"
-#include "daemon/earlier.h"
+#include "daemon/crashed.h"
 #include "daemon/interface.h"
 #include "daemon/ports.h"
 #include "daemon/system_dns.h"
@@ -192,7 +192,7 @@ bool obstacles_append(const struct config *config, const char *aead_backend, str
     struct text why;
     bool has_crashed;
     text_init(&why, reason, sizeof(reason));
-    note(&search, earlier_read(config->name, &crashed, &has_crashed, &why), &why);
+    note(&search, crashed_read(config->name, &crashed, &has_crashed, &why), &why);
     bool is_free = obstacles_beside(config, aead_backend, &(struct obstacles_held){0}, text);
     return is_free && !search.has_found;
 }

@@ -3,7 +3,7 @@
  * notes that they are laid, and then undoes the previous. Wherever it is killed, its file names
  * both, and tells which one keeps the prefixes: its own once that is laid, the previous until
  * then. */
-#include "daemon/earlier.h"
+#include "daemon/crashed.h"
 
 #include <errno.h>
 #include <unistd.h>
@@ -27,7 +27,7 @@ static int refuse_elsewhere(const char *network, const struct state *state, stru
     return -EXDEV;
 }
 
-int earlier_read(const char *network, struct state *crashed, bool *has_crashed, struct text *why)
+int crashed_read(const char *network, struct state *crashed, bool *has_crashed, struct text *why)
 {
     int result = state_read(network, crashed, why);
     *has_crashed = false;
@@ -41,7 +41,7 @@ int earlier_read(const char *network, struct state *crashed, bool *has_crashed, 
     return refuse_elsewhere(network, crashed, why);
 }
 
-int earlier_reduce(struct netlink *netlink, const char *network, struct state *crashed,
+int crashed_reduce(struct netlink *netlink, const char *network, struct state *crashed,
                    struct text *why)
 {
     if (!crashed->has_previous)
@@ -57,7 +57,7 @@ int earlier_reduce(struct netlink *netlink, const char *network, struct state *c
     return state_write(network, crashed, why);
 }
 
-int earlier_undo_routing(struct netlink *netlink, const struct state *state, struct text *why)
+int crashed_undo_routing(struct netlink *netlink, const struct state *state, struct text *why)
 {
     int result = routing_undo(netlink, &state->routing, why);
     int previous = state->has_previous
@@ -72,14 +72,14 @@ static int undo_host(const char *network, const struct state *state, struct text
     struct netlink netlink = {0};
     int result = netlink_open(&netlink, why);
     if (result == 0)
-        result = earlier_undo_routing(&netlink, state, why);
+        result = crashed_undo_routing(&netlink, state, why);
     if (result == 0)
         result = guard_undo(network, state, why);
     netlink_close(&netlink);
     return result;
 }
 
-int earlier_clean_up(const char *network, struct text *why)
+int crashed_clean_up(const char *network, struct text *why)
 {
     struct state state;
     char path[STATE_PATH_BYTES];
