@@ -5,8 +5,8 @@
 
 #include "cli/command.h"
 #include "cli/load.h"
+#include "daemon/check.h"
 #include "daemon/obstacles.h"
-#include "daemon/preview.h"
 #include "daemon/replace.h"
 
 #define USAGE "check NAME|FILE..."
@@ -63,7 +63,7 @@ int check_main(int argc, char **argv)
     if (!config)
         return COMMAND_REFUSED;
     bool is_fine = false;
-    char *bytes = describe(config, preview_append, &is_fine);
+    char *bytes = describe(config, check_append, &is_fine);
     if (is_fine)
         fputs(bytes, stdout);
     else

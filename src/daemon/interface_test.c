@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "daemon/preview.h"
+#include "daemon/check.h"
 #include "io/io_memory.h"
 #include "io/loop.h"
 #include "rigs/config_text.h"
@@ -300,13 +300,13 @@ static void test_A3_the_preview_lists_routes_and_what_is_lost(void)
     struct config *config = config_text_load(odd);
     text_init(&text, bytes, sizeof(bytes));
     if (config) {
-        CHECK(preview_append(config, &text));
+        CHECK(check_append(config, &text));
         CHECK(strstr(bytes, "route 10.20.0.0/16: office\n") != NULL);
         CHECK(strstr(bytes, "route 0.0.0.0/0: entry\n") != NULL);
         CHECK(strstr(bytes, "entry loses 10.20.0.0/16 to office, which it carries\n") != NULL);
         CHECK(strstr(bytes, "warning: entry loses 10.20.3.0/24 to office") != NULL);
         text_init(&text, bytes, 40); /* a text that is too small is cut and says so */
-        CHECK(preview_append(config, &text));
+        CHECK(check_append(config, &text));
         CHECK(text.is_cut && strlen(bytes) < 40);
     }
     config_free(config);
@@ -338,7 +338,7 @@ static void test_the_preview_keeps_keys_where_the_configuration_has_them(void)
     if (config) {
         config->arena.memory = &counted;
         takes = 0;
-        CHECK(preview_append(config, &text));
+        CHECK(check_append(config, &text));
         CHECK(takes > 0);
     }
     config_free(config);

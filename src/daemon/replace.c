@@ -7,8 +7,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "daemon/check.h"
 #include "daemon/obstacles.h"
-#include "daemon/preview.h"
 #include "host/control_client.h"
 #include "host/control_listener.h"
 #include "host/control_socket.h"
@@ -19,7 +19,7 @@
 #define ANSWER_TIMEOUT_MS 5000
 #define END_TIMEOUT_NS (15 * NS_PER_S)
 #define PAUSE_NS 5000000
-#define PREVIEW_BYTES 65536
+#define CHECK_BYTES 65536
 
 /* The answer as JSON, to be given back with json_decref; NULL: none, or a refusal. *result: as of
  * control_client_ask, and -EBADMSG. */
@@ -58,17 +58,17 @@ static void read_ports(const json_t *status, struct obstacles_held *held)
 }
 
 /* As `check` would find it. */
-static int check(const struct config *config, const char *aead_backend,
-                 const struct obstacles_held *held, struct text *why)
+static int find_fault(const struct config *config, const char *aead_backend,
+                      const struct obstacles_held *held, struct text *why)
 {
-    char *bytes = malloc(PREVIEW_BYTES);
+    char *bytes = malloc(CHECK_BYTES);
     struct text text;
     if (!bytes)
         return -ENOMEM;
-    text_init(&text, bytes, PREVIEW_BYTES);
-    bool is_fine = preview_append(config, &text);
+    text_init(&text, bytes, CHECK_BYTES);
+    bool is_fine = check_append(config, &text);
     if (is_fine) {
-        text_init(&text, bytes, PREVIEW_BYTES);
+        text_init(&text, bytes, CHECK_BYTES);
         is_fine = obstacles_beside(config, aead_backend, held, &text);
     }
     if (!is_fine)
@@ -88,7 +88,7 @@ int replace_check(const struct config *config, const char *aead_backend, struct 
     held.is_unknown = !status; /* no right to ask, say: that is no obstacle */
     read_ports(status, &held);
     json_decref(status);
-    return check(config, aead_backend, &held, why);
+    return find_fault(config, aead_backend, &held, why);
 }
 
 static int refuse_leaving(const char *network, int asked, const char *said, struct text *why)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "daemon/preview.h"
+#include "daemon/check.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,7 +21,7 @@
 #define COMMON_ROOT_MTU_BYTES 1420
 #define BESIDE_BYTES 16384
 
-struct preview {
+struct check {
     const struct tree *tree;
     struct text *text;
 };
@@ -37,8 +37,8 @@ static struct root_way root_way(struct netlink *netlink, const struct config *co
         if (!hop_of(peer)->carrier)
             endpoints[count++] = peer->endpoint;
     }
-    struct root_way way = roots_find(netlink, config->mark ? config->mark : NETWORK_MARK,
-                                     endpoints, count);
+    struct root_way way =
+        roots_find(netlink, config->mark ? config->mark : NETWORK_MARK, endpoints, count);
     free(endpoints);
     return way;
 }
@@ -84,12 +84,12 @@ static void find_mtus(const struct config *config, struct tree *tree, struct tex
     netlink_close(&netlink);
 }
 
-static void append_hop(const struct preview *preview, const struct hop *hop, int number)
+static void append_hop(const struct check *check, const struct hop *hop, int number)
 {
     const struct peer *peer = hop->peer;
     char key[KEYTEXT_CHARACTERS + 1], endpoint[ENDPOINT_TEXT_BYTES];
     keytext_format(peer->noise.public_key, key);
-    text_append(preview->text, "%*shop %d: peer %s at %s, MTU %u\n", 2 * number, "", number, key,
+    text_append(check->text, "%*shop %d: peer %s at %s, MTU %u\n", 2 * number, "", number, key,
                 peer->endpoint.address.family ? endpoint_format(&peer->endpoint, endpoint)
                                               : "an address that is not known yet",
                 hop->mtu_bytes);
@@ -97,7 +97,7 @@ static void append_hop(const struct preview *preview, const struct hop *hop, int
 
 /* Below each peer those that it carries (RULES A8). `fellow` NULL: what leaves the tunnel
  * itself. */
-static void append_hops_inside(const struct preview *preview, const struct node *node,
+static void append_hops_inside(const struct check *check, const struct node *node,
                                const struct peer *fellow, int number)
 {
     for (const struct peer *peer = NULL; (peer = node_next_peer(node, peer));) {
@@ -105,20 +105,20 @@ static void append_hops_inside(const struct preview *preview, const struct node 
         const struct peer *carrying = hop->carrier == node ? hop->carrier_peer : NULL;
         if (carrying != fellow || (!fellow && hop->carrier == node))
             continue;
-        append_hop(preview, hop, number);
-        append_hops_inside(preview, node, hop->peer, number + 1);
+        append_hop(check, hop, number);
+        append_hops_inside(check, node, hop->peer, number + 1);
     }
 }
 
-static void append_fellows(const struct preview *preview)
+static void append_fellows(const struct check *check)
 {
-    for (const struct node *node = NULL; (node = tree_next(preview->tree, node));) {
+    for (const struct node *node = NULL; (node = tree_next(check->tree, node));) {
         bool has_any = false;
         for (const struct peer *peer = NULL; (peer = node_next_peer(node, peer));)
             has_any |= hop_of(peer)->carrier == node;
         if (has_any) {
-            text_append(preview->text, "%s: several hops, by AllowedIPs:\n", node->name);
-            append_hops_inside(preview, node, NULL, 1);
+            text_append(check->text, "%s: several hops, by AllowedIPs:\n", node->name);
+            append_hops_inside(check, node, NULL, 1);
         }
     }
 }
@@ -134,18 +134,18 @@ static bool is_out_of_reach(const struct node *node)
     return false;
 }
 
-static void append_mtus(const struct preview *preview)
+static void append_mtus(const struct check *check)
 {
-    for (const struct node *node = NULL; (node = tree_next(preview->tree, node));) {
-        text_append(preview->text, "%s: MTU %u\n", node->name, node->mtu_bytes);
+    for (const struct node *node = NULL; (node = tree_next(check->tree, node));) {
+        text_append(check->text, "%s: MTU %u\n", node->name, node->mtu_bytes);
         if (is_out_of_reach(node))
-            text_append(preview->text,
+            text_append(check->text,
                         "warning: %s: the path through its carrier is narrower than IPv6 needs "
                         "(1280), so that no datagram gets to its IPv6 endpoint: give it an IPv4 "
                         "endpoint, or a wider path\n",
                         node->name);
         else if (node->mtu_bytes < IPV6_LEAST_MTU_BYTES && node->ipv6.family)
-            text_append(preview->text,
+            text_append(check->text,
                         "warning: %s: its path is narrower than IPv6 needs (1280): IPv6 into it is "
                         "refused\n",
                         node->name);
@@ -154,53 +154,53 @@ static void append_mtus(const struct preview *preview)
 
 static void append_route(void *context, const struct prefix *prefix, int winner)
 {
-    const struct preview *preview = context;
+    const struct check *check = context;
     char text[PREFIX_TEXT_BYTES];
-    text_append(preview->text, "route %s: %s\n", prefix_format(prefix, text),
-                winner < 0 ? "left to the host" : preview->tree->nodes[winner]->name);
+    text_append(check->text, "route %s: %s\n", prefix_format(prefix, text),
+                winner < 0 ? "left to the host" : check->tree->nodes[winner]->name);
 }
 
 static void append_loss(void *context, const struct routes_loss *loss)
 {
-    const struct preview *preview = context;
+    const struct check *check = context;
     char text[PREFIX_TEXT_BYTES];
-    text_append(preview->text, "%s: %s loses %s to %s, which it carries\n",
-                loss->was_longest ? "warning" : "note", preview->tree->nodes[loss->loser]->name,
-                prefix_format(&loss->prefix, text), preview->tree->nodes[loss->winner]->name);
+    text_append(check->text, "%s: %s loses %s to %s, which it carries\n",
+                loss->was_longest ? "warning" : "note", check->tree->nodes[loss->loser]->name,
+                prefix_format(&loss->prefix, text), check->tree->nodes[loss->winner]->name);
 }
 
 static void append_dns_warning(void *context, const char *line)
 {
-    const struct preview *preview = context;
-    text_append(preview->text, "warning: %s\n", line);
+    const struct check *check = context;
+    text_append(check->text, "warning: %s\n", line);
 }
 
 static bool is_inside(void *context, const struct address *server)
 {
-    const struct preview *preview = context;
-    return routes_lookup(&preview->tree->routes, server) >= 0;
+    const struct check *check = context;
+    return routes_lookup(&check->tree->routes, server) >= 0;
 }
 
-static void append_dns(struct preview *preview, const struct config *config)
+static void append_dns(struct check *check, const struct config *config)
 {
     struct system_dns dns = system_dns_choose(config);
     struct dns_way way = dns_way_find();
     char address[ADDRESS_TEXT_BYTES];
-    text_append(preview->text, "the system's DNS: ");
+    text_append(check->text, "the system's DNS: ");
     for (size_t i = 0; i < dns.server_count; i++) {
         const struct address *server = &dns.servers[i];
-        bool is_past = system_dns_is_local(server) || !is_inside(preview, server);
+        bool is_past = system_dns_is_local(server) || !is_inside(check, server);
         const char *zone = dns.zones ? dns.zones[i] : NULL;
-        text_append(preview->text, "%s%s%s%s%s", i ? ", " : "", address_format(server, address),
+        text_append(check->text, "%s%s%s%s%s", i ? ", " : "", address_format(server, address),
                     zone ? "%" : "", zone ? zone : "",
                     address_is_loopback(server) ? " (this host)"
                     : is_past                   ? " (past the tunnels)"
                                                 : "");
     }
     if (dns.server_count == 0)
-        text_append(preview->text, "its own, as it is\n");
+        text_append(check->text, "its own, as it is\n");
     else
-        text_append(preview->text, ", of %s, by %s%s\n",
+        text_append(check->text, ", of %s, by %s%s\n",
                     dns.tunnel < config->network.tunnel_count
                         ? config->network.tunnels[dns.tunnel].name
                     : config->is_plain ? config->name
@@ -208,10 +208,10 @@ static void append_dns(struct preview *preview, const struct config *config)
                     way.is_resolved     ? "systemd-resolved"
                     : way.is_resolvconf ? "resolvconf"
                                         : "/etc/resolv.conf",
-                    system_dns_wants_guard(config, is_inside, preview)
+                    system_dns_wants_guard(config, is_inside, check)
                         ? "; queries past the tunnels are rejected (DNSGuard)"
                         : "");
-    system_dns_tell(config, way.is_resolved, is_inside, append_dns_warning, preview);
+    system_dns_tell(config, way.is_resolved, is_inside, append_dns_warning, check);
 }
 
 /* Where it is not INTERFACE.TUNNEL. */
@@ -248,7 +248,7 @@ static void append_beside(const struct config *config, struct text *text)
         text_append(text, "warning: %s\n", line);
 }
 
-bool preview_append(const struct config *config, struct text *text)
+bool check_append(const struct config *config, struct text *text)
 {
     char why[512];
     struct tree tree;
@@ -258,14 +258,14 @@ bool preview_append(const struct config *config, struct text *text)
         text_append(text, "%s\n", why);
         return false;
     }
-    struct preview preview = {.tree = &tree, .text = text};
+    struct check check = {.tree = &tree, .text = text};
     config_outline(config, text);
     find_mtus(config, &tree, text);
-    append_mtus(&preview);
-    append_fellows(&preview);
-    routes_walk(&tree.routes, append_route, &preview);
-    tree_routes_walk_losses(&tree, append_loss, &preview);
-    append_dns(&preview, config);
+    append_mtus(&check);
+    append_fellows(&check);
+    routes_walk(&tree.routes, append_route, &check);
+    tree_routes_walk_losses(&tree, append_loss, &check);
+    append_dns(&check, config);
     append_short_names(config, text);
     append_beside(config, text);
     const char *notice = sysctl_ipv6_notice(sysctl_ipv6(NULL));
