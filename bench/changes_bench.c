@@ -47,7 +47,7 @@ static double change(struct bench *bench, enum change_kind kind, unsigned fields
     const struct changes changes = {.list = &one, .count = 1};
     char why[256];
     double before = cpu_us();
-    if (!engine_apply(bench->engine, &changes, NOW, 0, why, sizeof(why))) {
+    if (!engine_apply(bench->engine, &changes, NOW, why, sizeof(why))) {
         fprintf(stderr, "%s\n", why);
         abort();
     }

@@ -140,7 +140,7 @@ static struct measure_burst inbound_burst(void *context)
     engine->core.aead = row->aead;
     double start_ns = measure_now_ns();
     for (size_t i = 0; i < count; i++)
-        engine_from_udp(engine, 0, &trains[i], now, 0, &bench->actions);
+        engine_from_udp(engine, 0, &trains[i], now, &bench->actions);
     flush(bench);
     engine_idle(engine, &bench->actions);
     size_t written = turn_written_packets(&bench->actions);

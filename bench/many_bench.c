@@ -386,7 +386,7 @@ static struct measure_burst inbound_burst(void *context)
     world->engine->core.aead = row->aead;
     double start_ns = measure_now_ns();
     for (size_t i = 0; i < count; i++)
-        engine_from_udp(world->engine, 0, &trains[i], NOW, 0, &world->actions);
+        engine_from_udp(world->engine, 0, &trains[i], NOW, &world->actions);
     engine_flush(world->engine, NOW, NOW, &world->actions);
     engine_idle(world->engine, &world->actions);
     size_t written = turn_written_packets(&world->actions);

@@ -201,7 +201,7 @@ static void run_until_quiet(void)
                                                 .source = datagram->source};
             struct hopwire_actions actions;
             way_count--;
-            hopwire_engine_from_udp(datagram->to->engine, 0, &received, now_ns, wall_ns, &actions);
+            hopwire_engine_from_udp(datagram->to->engine, 0, &received, now_ns, &actions);
             finish_turn(datagram->to, &actions);
         }
         tick(&laptop);

@@ -183,7 +183,7 @@ struct hopwire_datagram {
 HOPWIRE_API enum hopwire_status hopwire_engine_from_udp(struct hopwire_engine *engine,
                                                         uint32_t root,
                                                         const struct hopwire_datagram *datagram,
-                                                        uint64_t now_ns, uint64_t wall_ns,
+                                                        uint64_t now_ns,
                                                         struct hopwire_actions *actions);
 
 /* Ends a turn: encrypts what came from the TUN, decrypts what came from the network, and handles a

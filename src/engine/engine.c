@@ -148,9 +148,8 @@ bool engine_from_tun(struct engine *engine, const struct vnet_header *vnet, uint
 }
 
 void engine_from_udp(struct engine *engine, uint32_t root, const struct udp_train *train,
-                     instant_ns now, uint64_t wall_ns, struct actions *actions)
+                     instant_ns now, struct actions *actions)
 {
-    (void)wall_ns;
     plan_end_turn(&engine->plan);
     struct node *node = find_node(engine, root);
     if (node && !node->carrier) {
@@ -388,10 +387,9 @@ int engine_find_tunnel(const struct engine *engine, const char *name)
 
 /* ---- changes ---- */
 
-bool engine_apply(struct engine *engine, const struct changes *changes, instant_ns now,
-                  uint64_t wall_ns, char *why, size_t why_bytes)
+bool engine_apply(struct engine *engine, const struct changes *changes, instant_ns now, char *why,
+                  size_t why_bytes)
 {
-    (void)wall_ns;
     return live_apply(engine, changes, now, why, why_bytes);
 }
 

@@ -47,7 +47,7 @@ bool engine_from_tun(struct engine *engine, const struct vnet_header *vnet, uint
 
 /* Datagrams from a root's socket. `train->block`: the caller's reference passes to the engine. */
 void engine_from_udp(struct engine *engine, uint32_t root, const struct udp_train *train,
-                     instant_ns now, uint64_t wall_ns, struct actions *actions);
+                     instant_ns now, struct actions *actions);
 
 /* Ends a turn: seals what came from the TUN, opens what came from the network, handles a few
  * handshakes. */
@@ -86,8 +86,8 @@ struct own_sockets *engine_own_sockets(struct engine *engine);
  * no memory): `why` says where and what, and nothing has changed. What the changes do not touch
  * keeps sessions, counters, learnt endpoints and paths, and what waits. Then, as after engine_new,
  * roots' MTUs are the caller's to set; engine_deadline may be now. */
-bool engine_apply(struct engine *engine, const struct changes *changes, instant_ns now,
-                  uint64_t wall_ns, char *why, size_t why_bytes);
+bool engine_apply(struct engine *engine, const struct changes *changes, instant_ns now, char *why,
+                  size_t why_bytes);
 /* What is configured now, in the caller's memory: engine_new would make the same network of it.
  * False: no memory, and nothing to give back. */
 bool engine_describe(const struct engine *engine, const struct memory *memory,

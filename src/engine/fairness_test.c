@@ -100,7 +100,7 @@ static void bring(struct town *town, unsigned tunnel, const uint8_t *message, si
     memcpy(block->bytes, message, len);
     const struct udp_train train = {.block = block, .len_bytes = (uint32_t)len,
                                     .source = {.address = sample_address(text), .port = 9}};
-    engine_from_udp(server->engine, tunnel, &train, town->sim->now, 0, server->actions);
+    engine_from_udp(server->engine, tunnel, &train, town->sim->now, server->actions);
     server->is_dirty = true;
 }
 

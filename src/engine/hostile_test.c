@@ -101,8 +101,7 @@ static bool forge(void *context, struct sim_datagram *datagram)
             .len_bytes = (uint32_t)datagram->len_bytes,
             .source = sample_endpoint("198.51.100.66:666"), /* does not roam there */
             .destination = datagram->destination.address};
-        engine_from_udp(victim->engine, 0, &train, sim->now, sim->wall_ns + sim->now,
-                        victim->actions);
+        engine_from_udp(victim->engine, 0, &train, sim->now, victim->actions);
         engine_flush(victim->engine, sim->now, sim->wall_ns + sim->now, victim->actions);
         engine_idle(victim->engine, victim->actions);
         CHECK_EQUAL(victim->actions->send_count, 0);
@@ -190,7 +189,7 @@ static void rubbish_at_the_sockets(void)
             train.segment_bytes = 1 + (uint32_t)tap_random_below(len + 10);
         if (train.segment_bytes && len / train.segment_bytes > 64)
             train.segment_bytes = (uint32_t)len / 64 + 1;
-        engine_from_udp(client->engine, i % 3 ? 0 : 3, &train, office.sim->now, 0, client->actions);
+        engine_from_udp(client->engine, i % 3 ? 0 : 3, &train, office.sim->now, client->actions);
         if (tap_random_below(8) == 0 || client->actions->write_count > 400)
             engine_flush(client->engine, office.sim->now, 0, client->actions);
         check_rubbish_sends_nothing(client);
@@ -401,7 +400,7 @@ static void h2_data_does_not_wait_for_a_flood(void)
         const struct udp_train train = {.block = block,
                                         .len_bytes = MESSAGE_INITIATION_BYTES,
                                         .source = sample_endpoint("100.1.1.1:1")};
-        engine_from_udp(server->engine, 0, &train, chain.sim->now, 0, server->actions);
+        engine_from_udp(server->engine, 0, &train, chain.sim->now, server->actions);
     }
     engine_flush(server->engine, chain.sim->now, 0, server->actions);
     CHECK_EQUAL(sim_drops(server, VERDICT_HANDSHAKE_REFUSED), 4);

@@ -292,7 +292,7 @@ static void a_network_that_changed_is_as_one_started_so(void)
                                         .has_nat = tap_random_below(8) == 0,
                                         .nat_ipv4 = sample_address("10.0.0.3")};
         CHECK(engine_describe(engine, tap_memory(), &before));
-        bool is_applied = engine_apply(engine, &changes, SIM_START_NS + step, 0, why, sizeof(why));
+        bool is_applied = engine_apply(engine, &changes, SIM_START_NS + step, why, sizeof(why));
         CHECK(engine_describe(engine, tap_memory(), &after));
         CHECK(is_applied || (living_are_equal(&before, &after) && why[0]));
         describe_forget(tap_memory(), &before);

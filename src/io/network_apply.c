@@ -71,8 +71,8 @@ int network_apply(struct network *network, const struct changes *changes, struct
         count += result == 0;
     }
     char reason[1024] = "";
-    if (result == 0 && !engine_apply(network_engine(network), changes, loop_now(), loop_wall_ns(),
-                                     reason, sizeof(reason))) {
+    if (result == 0 && !engine_apply(network_engine(network), changes, loop_now(), reason,
+                                     sizeof(reason))) {
         text_append(why, "%s", reason);
         result = -EINVAL;
     }

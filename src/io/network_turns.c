@@ -216,7 +216,6 @@ static void take_udp_turn(struct socket_source *socket)
 {
     struct network *network = socket->root->network;
     instant_ns now = loop_now();
-    uint64_t wall_ns = loop_wall_ns();
     size_t packets = 0;
     bool has_more = socket->is_ready;
     while (packets < TURN_PACKETS) {
@@ -225,7 +224,7 @@ static void take_udp_turn(struct socket_source *socket)
             break;
         const struct udp_train *train = &socket->trains[socket->next_train++];
         packets += pieces(train->len_bytes, train->segment_bytes);
-        engine_from_udp(network->engine, socket->root->tunnel, train, now, wall_ns,
+        engine_from_udp(network->engine, socket->root->tunnel, train, now,
                         make_room(network, now));
     }
     if (packets == 0)
@@ -233,7 +232,7 @@ static void take_udp_turn(struct socket_source *socket)
     network->has_received = true;
     network->may_hold = true;
     network->counters.udp_packets += packets;
-    end_turn(network, now, wall_ns);
+    end_turn(network, now, loop_wall_ns());
 }
 
 static bool take_root_turns(struct root *root)

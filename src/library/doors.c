@@ -81,8 +81,7 @@ static bool is_root(const struct hopwire_engine *engine, uint32_t tunnel)
 
 enum hopwire_status hopwire_engine_from_udp(struct hopwire_engine *engine, uint32_t root,
                                             const struct hopwire_datagram *datagram,
-                                            uint64_t now_ns, uint64_t wall_ns,
-                                            struct hopwire_actions *actions)
+                                            uint64_t now_ns, struct hopwire_actions *actions)
 {
     struct udp_train train = {.interface = datagram->interface, .tos = datagram->tos};
     begin(engine);
@@ -104,7 +103,7 @@ enum hopwire_status hopwire_engine_from_udp(struct hopwire_engine *engine, uint3
         train.segment_bytes = (uint32_t)datagram->segment_bytes;
     if (train.len_bytes)
         memcpy(train.block->bytes, datagram->bytes, train.len_bytes);
-    engine_from_udp(engine->engine, root, &train, now_ns, wall_ns, &engine->actions);
+    engine_from_udp(engine->engine, root, &train, now_ns, &engine->actions);
     end(engine, actions);
     return HOPWIRE_OK;
 }

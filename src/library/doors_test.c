@@ -235,11 +235,11 @@ static void test_arguments_are_checked(void)
     struct hopwire_tunnel tunnel;
     struct hopwire_peer peer;
     uint64_t drops = 0;
-    CHECK_EQUAL(hopwire_engine_from_udp(engine, 1, &datagram, MS_NS, WALL_NS, &actions),
+    CHECK_EQUAL(hopwire_engine_from_udp(engine, 1, &datagram, MS_NS, &actions),
                 HOPWIRE_INVALID);
     CHECK(actions.send_count == 0 && actions.write_count == 0);
     datagram.source.port = 0;
-    CHECK_EQUAL(hopwire_engine_from_udp(engine, 0, &datagram, MS_NS, WALL_NS, &actions),
+    CHECK_EQUAL(hopwire_engine_from_udp(engine, 0, &datagram, MS_NS, &actions),
                 HOPWIRE_INVALID);
     CHECK_EQUAL(hopwire_engine_set_root_mtu(engine, 0, 9217), HOPWIRE_INVALID);
     CHECK_EQUAL(hopwire_engine_set_root_mtu(engine, 1, 1400), HOPWIRE_INVALID);
@@ -270,7 +270,7 @@ static void test_rubbish_is_dropped_and_counted(void)
         bytes[0] = (uint8_t)(i % 6);
         datagram.len_bytes = i == 0 ? sizeof(bytes) : tap_random_below(200);
         datagram.segment_bytes = tap_random_below(100);
-        hopwire_engine_from_udp(engine, 0, &datagram, MS_NS, WALL_NS, &actions);
+        hopwire_engine_from_udp(engine, 0, &datagram, MS_NS, &actions);
         hopwire_engine_from_tun(engine, bytes, tap_random_below(i == 1 ? sizeof(bytes) : 200),
                                 MS_NS, WALL_NS, &actions);
     }
@@ -312,7 +312,7 @@ static size_t deliver(struct way *way, struct way *back, uint64_t now_ns)
     for (size_t i = 0; i < way->count; i++) {
         struct hopwire_datagram datagram = {
             .bytes = way->bytes[i], .len_bytes = way->len_bytes[i], .source = way->source};
-        CHECK_EQUAL(hopwire_engine_from_udp(way->to, 0, &datagram, now_ns, WALL_NS, &actions),
+        CHECK_EQUAL(hopwire_engine_from_udp(way->to, 0, &datagram, now_ns, &actions),
                     HOPWIRE_OK);
         keep_sends(back, &actions);
         writes += actions.write_count;
@@ -395,7 +395,7 @@ static void test_more_than_a_turn_without_a_flush_is_not_lost(void)
             struct hopwire_datagram datagram = {.bytes = there->bytes[i],
                                                 .len_bytes = there->len_bytes[i],
                                                 .source = there->source};
-            hopwire_engine_from_udp(there->to, 0, &datagram, 6 * MS_NS, WALL_NS, &actions);
+            hopwire_engine_from_udp(there->to, 0, &datagram, 6 * MS_NS, &actions);
             writes += actions.write_count;
         }
         hopwire_engine_flush(there->to, 6 * MS_NS, WALL_NS, &actions);
@@ -424,7 +424,7 @@ static void test_a_train_is_cut_and_actions_stay(void)
                                             .len_bytes = len,
                                             .segment_bytes = there->len_bytes[0],
                                             .source = there->source};
-        hopwire_engine_from_udp(there->to, 0, &datagram, 6 * MS_NS, WALL_NS, &actions);
+        hopwire_engine_from_udp(there->to, 0, &datagram, 6 * MS_NS, &actions);
         hopwire_engine_flush(there->to, 6 * MS_NS, WALL_NS, &actions);
         make_packet(expected);
         hopwire_engine_network_changed(there->to, 0, 6 * MS_NS);

@@ -14,8 +14,7 @@ bool living_apply(struct sim_host *host, const struct change *list, size_t count
 {
     const struct changes changes = {.list = list, .count = count};
     why[0] = '\0';
-    bool is_done = engine_apply(host->engine, &changes, host->sim->now,
-                                host->sim->wall_ns, why, 512);
+    bool is_done = engine_apply(host->engine, &changes, host->sim->now, why, 512);
     host->is_dirty = true;
     return is_done;
 }

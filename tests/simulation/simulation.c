@@ -387,7 +387,7 @@ static void deliver_to_socket(struct sim *sim, struct sim_host *host, uint32_t r
         if (is_last)
             break;
     }
-    engine_from_udp(host->engine, root, &train, sim->now, sim->wall_ns + sim->now, make_room(host));
+    engine_from_udp(host->engine, root, &train, sim->now, make_room(host));
     host->is_dirty = true;
 }
 
