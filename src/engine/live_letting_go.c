@@ -3,22 +3,6 @@
 
 #include "engine/ways.h"
 
-/* Drops those of the peer's staged packets that `is_gone` says; the others keep their order. */
-static void drop_staged(struct engine *engine, struct peer *peer,
-                        bool (*is_gone)(const struct packet *packet, const void *context),
-                        const void *context)
-{
-    for (size_t left = peer->stage.count; left; left--) {
-        struct packet *packet = packet_queue_take(&peer->stage);
-        if (!is_gone(packet, context)) {
-            packet_queue_append(&peer->stage, packet);
-            continue;
-        }
-        engine->outbound.staging.packets--;
-        core_drop(&engine->core, node_of(peer), packet, VERDICT_MOVED);
-    }
-}
-
 /* ---- what is in a batch outside of a turn ---- */
 
 static void drop_outbound(struct engine *engine, const struct peer *peer)
@@ -91,11 +75,15 @@ static bool is_from_socket(const struct packet *packet, const void *context)
 void live_letting_go_of_carrier(struct engine *engine, struct node *node)
 {
     struct node *carrier = node->carrier;
+    const struct staging_choice own = {.is_gone = is_from_socket,
+                                       .context = node,
+                                       .most = SIZE_MAX,
+                                       .verdict = VERDICT_MOVED};
     if (carrier && !list_is_empty(&carrier->in_tree))
         own_socket_shut(&engine->own_sockets, carrier, node->listen_port);
     for (struct peer *peer = carrier ? node_next_peer(carrier, NULL) : NULL; peer;
          peer = node_next_peer(carrier, peer))
-        drop_staged(engine, peer, is_from_socket, node);
+        staging_drop_chosen(&engine->outbound.staging, peer, &own);
     backlog_forget(&engine->handshakes.backlog, node); /* its answers would go back the old way */
 }
 
@@ -112,7 +100,9 @@ static bool is_cramped(const struct packet *packet, const void *context)
 
 void live_letting_go_of_cramped(struct engine *engine, struct peer *peer)
 {
-    drop_staged(engine, peer, is_cramped, peer);
+    const struct staging_choice cramped = {
+        .is_gone = is_cramped, .context = peer, .most = SIZE_MAX, .verdict = VERDICT_MOVED};
+    staging_drop_chosen(&engine->outbound.staging, peer, &cramped);
     for (size_t i = 0; i < engine->outbound.count; i++) { /* of an own socket, between two turns */
         struct outbound_entry *entry = &engine->outbound.entries[i];
         if (entry->peer != peer || !is_cramped(entry->packet, peer))

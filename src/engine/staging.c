@@ -19,8 +19,9 @@ static struct peer *peer_with_most(const struct core *core)
 }
 
 /* Of one carried peer: an initiation in its carrier's header. */
-static bool is_initiation_like(const struct packet *a, const struct packet *b)
+static bool is_initiation_like(const struct packet *a, const void *newest)
 {
+    const struct packet *b = newest;
     if (a->kind != PACKET_HANDSHAKE || b->kind != PACKET_HANDSHAKE ||
         a->len_bytes != b->len_bytes || (a->data[0] ^ b->data[0]) >> 4)
         return false;
@@ -30,38 +31,49 @@ static bool is_initiation_like(const struct packet *a, const struct packet *b)
            memcmp(a->data + addresses, b->data + addresses, ports_end - addresses) == 0;
 }
 
+void staging_drop_chosen(struct staging *staging, struct peer *peer,
+                         const struct staging_choice *choice)
+{
+    size_t dropped = 0;
+    for (size_t left = peer->stage.count; left; left--) {
+        struct packet *packet = packet_queue_take(&peer->stage);
+        if (dropped == choice->most || !choice->is_gone(packet, choice->context)) {
+            packet_queue_append(&peer->stage, packet);
+            continue;
+        }
+        dropped++;
+        staging->packets--;
+        core_drop(staging->core, node_of(peer), packet, choice->verdict);
+    }
+}
+
 /* RULES C7: only a peer's newest initiation waits. Released together, the first would be answered,
  * the others refused for coming too fast, and that answer fits no initiation that is remembered. */
 static void drop_superseded(struct staging *staging, struct peer *peer, const struct packet *newest)
 {
-    for (size_t left = peer->stage.count; left; left--) {
-        struct packet *packet = packet_queue_take(&peer->stage);
-        if (!is_initiation_like(packet, newest)) {
-            packet_queue_append(&peer->stage, packet);
-            continue;
-        }
-        staging->packets--;
-        core_drop(staging->core, node_of(peer), packet, VERDICT_SUPERSEDED);
-    }
+    const struct staging_choice superseded = {.is_gone = is_initiation_like,
+                                              .context = newest,
+                                              .most = SIZE_MAX,
+                                              .verdict = VERDICT_SUPERSEDED};
+    staging_drop_chosen(staging, peer, &superseded);
+}
+
+static bool is_data(const struct packet *packet, const void *context)
+{
+    (void)context;
+    return packet->kind != PACKET_HANDSHAKE;
 }
 
 /* RULES C7: handshakes of carried tunnels do not count, and data do not push them out. */
 static void limit_staged_data(struct staging *staging, struct peer *peer)
 {
+    const struct staging_choice oldest = {
+        .is_gone = is_data, .most = 1, .verdict = VERDICT_STAGE_FULL};
     size_t data = 0;
     for (const struct packet *packet = peer->stage.first; packet; packet = packet->next)
-        data += packet->kind != PACKET_HANDSHAKE;
-    bool drops = data >= PEER_STAGED_PACKETS_MOST;
-    for (size_t left = drops ? peer->stage.count : 0; left; left--) {
-        struct packet *packet = packet_queue_take(&peer->stage);
-        if (!drops || packet->kind == PACKET_HANDSHAKE) {
-            packet_queue_append(&peer->stage, packet);
-            continue;
-        }
-        drops = false;
-        staging->packets--;
-        core_drop(staging->core, node_of(peer), packet, VERDICT_STAGE_FULL);
-    }
+        data += is_data(packet, NULL);
+    if (data >= PEER_STAGED_PACKETS_MOST)
+        staging_drop_chosen(staging, peer, &oldest);
 }
 
 void staging_add(struct staging *staging, struct peer *peer, struct packet *packet)
@@ -78,7 +90,7 @@ void staging_add(struct staging *staging, struct peer *peer, struct packet *pack
     /* RULES C7: all that waits takes at most a quarter of the pool. */
     if (staging->packets >= pool_slots(staging->core->pool) / 4)
         drop_oldest(staging, peer_with_most(staging->core), VERDICT_STAGE_FULL);
-    if (packet->kind != PACKET_HANDSHAKE && peer->stage.count >= PEER_STAGED_PACKETS_MOST)
+    if (is_data(packet, NULL) && peer->stage.count >= PEER_STAGED_PACKETS_MOST)
         limit_staged_data(staging, peer);
     timers_packet_staged(&peer->timers);
     packet_queue_append(&peer->stage, packet);

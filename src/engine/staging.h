@@ -20,6 +20,16 @@ void staging_add(struct staging *staging, struct peer *peer, struct packet *pack
 void staging_release(struct staging *staging, struct peer *peer);
 /* Drops all that waits for this peer's session. */
 void staging_drop(struct staging *staging, struct peer *peer, enum verdict verdict);
+/* Of what waits for this peer's session, the oldest `most` that `is_gone` names; the others keep
+ * their order. */
+struct staging_choice {
+    bool (*is_gone)(const struct packet *packet, const void *context);
+    const void *context;
+    size_t most;
+    enum verdict verdict;
+};
+void staging_drop_chosen(struct staging *staging, struct peer *peer,
+                         const struct staging_choice *choice);
 
 /* The oldest of the peer's, who has one. */
 static inline struct packet *staging_take(struct staging *staging, struct peer *peer)
