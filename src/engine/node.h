@@ -18,6 +18,7 @@
 #define TREE_HEADROOM_PER_HOP_BYTES 64
 #define TREE_TAILROOM_PER_HOP_BYTES 31
 
+struct own_sockets;
 struct pool;
 struct reassembly;
 
@@ -59,6 +60,7 @@ struct node {
     uint32_t peer_capacity; /* of the two arrays */
     uint32_t peer_free;     /* no slot before this one is free */
     uint32_t names;         /* peers with a name for an endpoint */
+    bool has_roamed; /* some peer is, or was, elsewhere than at the literal that is configured */
 
     struct reassembly *reassembly;  /* where it has virtual sockets (RULES C5); or NULL */
     struct backlog_share backlog;   /* RULES H2 */
@@ -96,6 +98,7 @@ struct tree {
     uint32_t mtu_changes; /* how often some node's MTU became another */
     uint32_t link_mtu_bytes;    /* as described */
     uint32_t packet_most_bytes; /* no MTU exceeds it: the buffers' payload */
+    const struct own_sockets *own_sockets; /* no port is chosen that one of them has; or NULL */
 };
 
 /* What is configured of it, or shall be. */

@@ -5,8 +5,9 @@
 #include <stdlib.h>
 
 #include "base/bytes.h"
+#include "engine/lanes.h"
 #include "packet/ip.h"
-#include "simulation/office.h"
+#include "simulation/living.h"
 
 #define SERVER "10.20.0.53"
 
@@ -192,12 +193,47 @@ static void sockets_are_limited_and_closed_ones_are_taken_in_turn(void)
     office_wipe(&office);
 }
 
+static unsigned draws;
+
+/* For a while always the same. */
+static void draw(void *context, uint8_t *drawn, size_t len)
+{
+    (void)context;
+    memset(drawn, draws++ < 8 ? 5 : (int)draws, len);
+}
+
+static void c1_a_tunnel_chooses_no_port_that_one_of_them_has(void)
+{
+    struct office office;
+    struct answers answers = {0};
+    office_init_connected(&office);
+    struct core *core = &office.client->engine->core;
+    struct own_sockets *sockets = engine_own_sockets(office.client->engine);
+    const struct random_source *random = core->random;
+    const struct random_source same = {.fill = draw};
+    const struct tunnel_description any = {.listen_port = 0};
+    const struct change choose = {.kind = CHANGE_TUNNEL_SET, .tunnel = "office",
+                                  .fields = CHANGE_LISTEN_PORT, .description = &any};
+    draws = 0;
+    core->random = core->tree.random = &same;
+    int own = own_socket_open(sockets, OFFICE_ENTRY, keep, &answers);
+    living_apply_one(office.client, &choose);
+    core->random = core->tree.random = random;
+    CHECK(draws > 8); /* both drew the same, and one drew again */
+    struct status_tunnel tunnel;
+    status_read_tunnel(office.client->engine, OFFICE_OFFICE, &tunnel);
+    CHECK(tunnel.listen_port >= 61000);
+    CHECK(own >= 0 && sockets->items[own].port != tunnel.listen_port);
+    office_wipe(&office);
+}
+
 int main(int argc, char **argv)
 {
     TAP_RUN(argc, argv, g1_a_query_travels_inside_and_its_answer_never_reaches_the_tun);
     TAP_RUN(argc, argv, g1_a_query_waits_for_the_first_session);
     TAP_RUN(argc, argv, c4_only_what_the_tunnel_allows_reaches_the_socket);
     TAP_RUN(argc, argv, c1_an_application_may_not_use_the_port);
+    TAP_RUN(argc, argv, c1_a_tunnel_chooses_no_port_that_one_of_them_has);
     TAP_RUN(argc, argv, what_cannot_be_sent_is_refused);
     TAP_RUN(argc, argv, sockets_are_limited_and_closed_ones_are_taken_in_turn);
     return tap_done();

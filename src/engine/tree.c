@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 #include "engine/mtu.h"
+#include "engine/own_socket.h"
 #include "engine/tree_routes.h"
 #include "engine/ways.h"
 
@@ -39,11 +40,12 @@ static bool refuse(char *why, size_t why_bytes, const char *tunnel, const char *
 }
 
 /* Of a virtual socket on the carrier's addresses. */
-static uint16_t choose_port(const struct node *carrier, const struct random_source *random)
+static uint16_t choose_port(const struct tree *tree, const struct node *carrier)
 {
     for (;;) {
-        uint16_t port = (uint16_t)(VIRTUAL_PORT_FIRST + random_u32(random) % VIRTUAL_PORTS);
-        if (!node_child_at_port(carrier, port))
+        uint16_t port = (uint16_t)(VIRTUAL_PORT_FIRST + random_u32(tree->random) % VIRTUAL_PORTS);
+        if (!node_child_at_port(carrier, port) &&
+            !(tree->own_sockets && own_socket_at(tree->own_sockets, carrier, port) >= 0))
             return port;
     }
 }
@@ -196,7 +198,7 @@ void tree_choose_inner_port(struct tree *tree, struct node *node)
     if (!port || node_child_at_port(node, port))
         port = node->listen_port;
     if (!port || node_child_at_port(node, port))
-        port = choose_port(node, tree->random);
+        port = choose_port(tree, node);
     node->inner_port = port;
 }
 
@@ -215,7 +217,7 @@ static void choose_ports(struct tree *tree)
         bool is_chosen = node->carrier && !node->configured->tunnel.listen_port;
         if (is_chosen && (!node->listen_port || port_is_anothers(node))) {
             node->listen_port = 0;
-            node->listen_port = choose_port(node->carrier, tree->random);
+            node->listen_port = choose_port(tree, node->carrier);
         }
     }
     while ((node = tree_next(tree, node)))
