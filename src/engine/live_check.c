@@ -23,9 +23,9 @@ static bool check_port(struct live *live, const struct node *node)
         if (wanted->tunnel.listen_port && other->carrier == wanted->carrier &&
             other->tunnel.listen_port == wanted->tunnel.listen_port)
             return live_steps_refuse(live, node->name,
-                                 "port %u is \"%s\"'s already, beside which it stands; choose "
+                                     "port %u is \"%s\"'s already, beside which it stands; choose "
                                      "another",
-                               wanted->tunnel.listen_port, at->name);
+                                     wanted->tunnel.listen_port, at->name);
     }
     return true;
 }
@@ -36,13 +36,13 @@ static bool check_mtu(struct live *live, const struct node *node)
     uint32_t mtu = wanted->tunnel.mtu_bytes, cost = mtu_cost_bytes(FAMILY_IPV4);
     if (mtu > NETWORK_MTU_MOST_BYTES)
         return live_steps_refuse(live, node->name, "an MTU of %u; write at most %d", mtu,
-                           NETWORK_MTU_MOST_BYTES);
+                                 NETWORK_MTU_MOST_BYTES);
     uint32_t carriers = wanted->carrier ? node_wanted(wanted->carrier)->tunnel.mtu_bytes : 0;
     if (mtu && carriers && !wanted->tunnel.mtu_is_upper_bound && mtu + cost > carriers)
         return live_steps_refuse(live, node->name,
                                  "an MTU of %u does not fit into \"%s\", whose MTU is %u, of which "
                                  "%u are for itself; write none: it is computed",
-                           mtu, wanted->carrier->name, carriers, cost);
+                                 mtu, wanted->carrier->name, carriers, cost);
     return true;
 }
 
@@ -57,7 +57,7 @@ static bool check_tunnel(struct live *live, const struct node *node)
     if (node_wanted_depth(node) == 0)
         return live_steps_refuse(live, node->name,
                                  "it would ride inside itself, or deeper than %d tunnels",
-                           NETWORK_DEPTH_MOST);
+                                 NETWORK_DEPTH_MOST);
     if (wanted->carrier && wanted->tunnel.fwmark)
         return live_steps_refuse(live, node->name, "a carried tunnel has no socket to mark");
     return check_port(live, node) && check_mtu(live, node);
@@ -90,22 +90,19 @@ static bool check_endpoint(struct live *live, const struct node *node, const str
     const struct node *carrier = node_wanted(node)->carrier;
     struct peer *fellow;
     char address[ADDRESS_TEXT_BYTES];
-    if (!to->family || !is_news(node, peer) ||
-        fellows_find(node, peer, to, &fellow))
+    if (!to->family || !is_news(node, peer) || fellows_find(node, peer, to, &fellow))
         return true;
     if (!trie_lookup(&carrier->tunnel.allowed_ips, to))
         return live_steps_refuse(live, node->name,
                                  "its peer's endpoint %s is not in the AllowedIPs of its carrier "
-                                 "\"%s\"; "
-                           "add it there or choose another carrier",
-                           address_format(to, address), carrier->name);
+                                 "\"%s\"; add it there or choose another carrier",
+                                 address_format(to, address), carrier->name);
     if (!has_family(carrier, (enum family)to->family))
         return live_steps_refuse(live, node->name,
                                  "its peer's endpoint %s is IPv%d, and its carrier \"%s\" has no "
-                                 "address "
-                           "of that family; write an endpoint of the other one or give the carrier "
-                           "an address",
-                           address_format(to, address), (int)to->family, carrier->name);
+                                 "address of that family; write an endpoint of the other one or "
+                                 "give the carrier an address",
+                                 address_format(to, address), (int)to->family, carrier->name);
     return true;
 }
 
@@ -142,8 +139,21 @@ static bool rides_fellow(const struct node *node, const struct peer *peer)
 {
     struct peer *fellow;
     const struct endpoint *to = hop_wanted_endpoint(hop_of(peer));
-    return to->address.family &&
-           fellows_find(node, peer, &to->address, &fellow);
+    return to->address.family && fellows_find(node, peer, &to->address, &fellow);
+}
+
+/* Whose endpoint is configured inside of the prefix, a peer rides a fellow, wherever it roamed. */
+static bool has_rider_inside(const struct node *node, const struct prefix *prefix)
+{
+    bool has = false;
+    for (uint32_t slot = 0; slot < node->peer_slots && !has; slot++) {
+        bool is_inside = prefix_contains(prefix, &node->peer_addresses[slot]);
+        const struct peer *peer = is_inside || node->has_roamed ? node->peers[slot] : NULL;
+        if (peer && !is_inside)
+            is_inside = prefix_contains(prefix, &hop_wanted_endpoint(hop_of(peer))->address);
+        has = peer && is_inside && rides_fellow(node, peer);
+    }
+    return has;
 }
 
 /* Nobody rode another before, and only those that the change touches can from now on. */
@@ -158,13 +168,9 @@ static bool stays_flat(const struct live *live, const struct node *node)
     }
     for (size_t i = 0; i < live->count; i++) {
         const struct live_step *step = &live->steps[i];
-        if (step->kind != LIVE_ALLOWED_IP || step->node != node)
-            continue;
-        for (uint32_t slot = 0; slot < node->peer_slots; slot++) {
-            if (prefix_contains(&step->prefix, &node->peer_addresses[slot]) &&
-                rides_fellow(node, node->peers[slot]))
-                return false;
-        }
+        if (step->kind == LIVE_ALLOWED_IP && step->node == node &&
+            has_rider_inside(node, &step->prefix))
+            return false;
     }
     return true;
 }

@@ -116,10 +116,14 @@ static void take_socket(struct tree *tree, struct hop *hop)
 bool ways_find(struct tree *tree, struct peer *peer)
 {
     struct hop *hop = hop_of(peer);
+    struct node *node = node_of(peer);
     const struct node *carrier = hop->carrier;
     const struct peer *carrier_peer = hop->carrier_peer;
     unlist(tree, hop);
-    node_of(peer)->peer_addresses[peer->index] = peer->endpoint.address;
+    node->peer_addresses[peer->index] = peer->endpoint.address;
+    node->has_roamed |= hop->configured_endpoint.address.family &&
+                        !address_is_equal(&hop->configured_endpoint.address,
+                                          &peer->endpoint.address);
     hop->carrier = ways_carrier_for(peer, &peer->endpoint.address, &hop->fellow);
     if (hop->carrier)
         find_carrier_peer(hop);
