@@ -124,7 +124,8 @@ static void find_path(const char *argument, char path[PATH_BYTES])
         snprintf(path, PATH_BYTES, "%s/%s.conf", directory ? directory : "/etc/hopwire", argument);
 }
 
-bool load_has_file(const char *argument)
+/* `hopwire up` of this argument would find one. */
+static bool has_file(const char *argument)
 {
     char path[PATH_BYTES];
     struct stat status;
@@ -149,9 +150,9 @@ const char *load_advise_up(const char *network, char text[LOAD_ADVICE_BYTES])
     struct text writer;
     text_init(&writer, text, LOAD_ADVICE_BYTES);
     text_append(&writer, "`hopwire up ");
-    if (named && load_has_file(named))
+    if (named && has_file(named))
         text_append_word(&writer, named);
-    else if (load_has_file(network))
+    else if (has_file(network))
         text_append_word(&writer, network);
     else
         text_append(&writer, "FILE");
@@ -165,7 +166,7 @@ bool load_network_name(const char *argument, char name[TUNNEL_NAME_BYTES])
     size_t len = strlen(argument);
     bool is_name = len > 0 && argument[len - 1] != '/';
     /* A name that was made up for a file's: there must have been such a file. */
-    if (is_name && naming_network(argument, name) && !load_has_file(argument) && !is_up(name))
+    if (is_name && naming_network(argument, name) && !has_file(argument) && !is_up(name))
         is_name = false;
     if (!is_name)
         fprintf(stderr, "hopwire: \"%.200s\" names no network; write its name or its file's\n",

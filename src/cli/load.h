@@ -22,8 +22,6 @@ const char *const *load_paths(size_t *count);
 bool load_network_name(const char *argument, char name[TUNNEL_NAME_BYTES]);
 /* The argument is a file's path, and no NAME. */
 bool load_is_file(const char *argument);
-/* `hopwire up` of this argument would find a file. */
-bool load_has_file(const char *argument);
 
 #define LOAD_ADVICE_BYTES 1024
 /* "`hopwire up work`": the command that would start the network, as a shell reads it, in the words

@@ -271,14 +271,13 @@ static void warn_of_families(struct loader *loader, size_t index)
             notes->is_plain ? "remove it from AllowedIPs" : "write Routes without it";
         config_messages_add(loader->messages, CONFIG_WARNING, place,
                             "no IPv%d address, but %s is routed into \"%s\": every packet to it is "
-                            "refused; %s, or %s",
+                            "refused; %s, or add the IPv%d address to Address that the other end "
+                            "gives you",
                             families[f], text, tunnel->name,
                             is_default ? "that keeps the family from going past the tunnels: leave "
                                          "it so"
                                        : without,
-                            families[f] == FAMILY_IPV4
-                                ? "add the IPv4 address to Address that the other end gives you"
-                                : "add the IPv6 address to Address that the other end gives you");
+                            families[f]);
     }
 }
 
@@ -300,12 +299,11 @@ static void check_endpoint(struct loader *loader, const struct tunnel_descriptio
     struct prefix host = prefix_host(address);
     char text[ADDRESS_TEXT_BYTES];
     address_format(address, text);
-    const char *family = address->family == FAMILY_IPV4 ? "IPv4" : "IPv6";
     if (!has_family(carrier, address->family))
         config_messages_add(loader->messages, CONFIG_ERROR, place,
-                            "%s is %s, and the carrier \"%s\" has no %s address; write an "
+                            "%s is IPv%d, and the carrier \"%s\" has no IPv%d address; write an "
                             "endpoint of the other family or give the carrier an address",
-                            text, family, carrier->name, family);
+                            text, address->family, carrier->name, address->family);
     else if (address_is_link_local(address) || address_is_loopback(address))
         config_messages_add(loader->messages, CONFIG_ERROR, place,
                             "%s is an address on one host or link, where no carrier leads; write "

@@ -111,16 +111,6 @@ static void append_dns(struct text *text, const struct config *config)
         text_append(text, "%s%s", i || config->dns_count ? ", " : "", config->domains[i]);
 }
 
-/* A tunnel's servers may be the system's, and then its search domains are (RULES G3). */
-static bool has_same_tunnels_dns(const struct config *before, const struct config *after)
-{
-    bool is_same = before->network.tunnel_count == after->network.tunnel_count;
-    for (size_t i = 0; is_same && i < after->network.tunnel_count; i++)
-        is_same = are_same_texts(before->tunnels[i].domains, before->tunnels[i].domain_count,
-                                 after->tunnels[i].domains, after->tunnels[i].domain_count);
-    return is_same;
-}
-
 static bool has_same_hooks(const struct config *a, const struct config *b,
                            enum config_hook_kind kind)
 {
@@ -147,7 +137,7 @@ static void find_hooks(struct difference_list *list, const struct config *before
     for (unsigned kind = 0; kind < HOOK_KINDS; kind++) {
         if (has_same_hooks(before, after, kind))
             continue;
-        list->difference->host |= DIFFERENCE_HOOKS;
+        list->difference->has_hooks = true;
         difference_list_tell(list, "network: %s changes", kinds[kind]);
     }
 }
@@ -200,19 +190,15 @@ void difference_network_find(struct difference_list *list, const struct config *
 {
     const struct {
         bool is_same;
-        unsigned host;
         const char *key;
         void (*append)(struct text *text, const struct config *config);
     } values[] = {
-        {before->has_kill_switch == after->has_kill_switch, DIFFERENCE_KILL_SWITCH, "KillSwitch",
-         append_kill_switch},
-        {is_same_lan(before, after), DIFFERENCE_ALLOW_LAN, "AllowLAN", append_lan},
-        {is_same_dns(before, after), DIFFERENCE_DNS, "DNS", append_dns},
-        {before->dns_guard_is_off == after->dns_guard_is_off, DIFFERENCE_DNS_GUARD, "DNSGuard",
-         append_dns_guard},
-        {before->mtu_bytes == after->mtu_bytes, DIFFERENCE_MTU, "MTU", append_mtu},
-        {before->saves_itself == after->saves_itself, DIFFERENCE_HOOKS, "SaveConfig",
-         append_save_config},
+        {before->has_kill_switch == after->has_kill_switch, "KillSwitch", append_kill_switch},
+        {is_same_lan(before, after), "AllowLAN", append_lan},
+        {is_same_dns(before, after), "DNS", append_dns},
+        {before->dns_guard_is_off == after->dns_guard_is_off, "DNSGuard", append_dns_guard},
+        {before->mtu_bytes == after->mtu_bytes, "MTU", append_mtu},
+        {before->saves_itself == after->saves_itself, "SaveConfig", append_save_config},
     };
     for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
         char old[VALUE_BYTES], new[VALUE_BYTES];
@@ -223,11 +209,9 @@ void difference_network_find(struct difference_list *list, const struct config *
         values[i].append(&text, before);
         text_init(&text, new, sizeof(new));
         values[i].append(&text, after);
-        list->difference->host |= values[i].host;
         difference_list_tell(list, "network: %s %s → %s", values[i].key, old, new);
     }
-    if (!has_same_tunnels_dns(before, after))
-        list->difference->host |= DIFFERENCE_DNS;
+    list->difference->has_hooks |= before->saves_itself != after->saves_itself;
     find_nat(list, &before->network, &after->network);
     find_hooks(list, before, after);
 }

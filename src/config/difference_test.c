@@ -87,7 +87,7 @@ static void test_i2_the_same_text_is_no_change(void)
           "# other words\n" NETWORK ENTRY RELAY "192.0.2.1:51820\n" OFFICE "Via = entry\n" DESK);
     CHECK(both.is_possible && !both.difference.changes.has_nat);
     CHECK_EQUAL(both.difference.changes.count, 0);
-    CHECK_EQUAL(both.difference.host, 0);
+    CHECK(!both.difference.has_hooks);
     CHECK_EQUAL(both.difference.line_count, 0);
     end(&both);
 }
@@ -197,10 +197,12 @@ static void test_i2_what_the_host_has_to_follow(void)
                            "network: DNSGuard on → off\n"
                            "network: MTU computed → 1300\n"
                            "network: PreDown changes\n");
-    CHECK_EQUAL(both.difference.host,
-                DIFFERENCE_KILL_SWITCH | DIFFERENCE_ALLOW_LAN | DIFFERENCE_DNS |
-                    DIFFERENCE_DNS_GUARD | DIFFERENCE_MTU | DIFFERENCE_HOOKS);
+    CHECK(both.difference.has_hooks);
     CHECK_EQUAL(both.difference.changes.count, 0);
+    end(&both);
+    begin(&both, NETWORK "PreDown = true\n" ENTRY DESK,
+          NETWORK "PreDown = true\nKillSwitch = on\n" ENTRY DESK);
+    CHECK(!both.difference.has_hooks);
     end(&both);
 }
 

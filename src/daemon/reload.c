@@ -320,7 +320,7 @@ static json_t *describe(const struct reload *reload)
     for (size_t i = 0; i < difference->line_count; i++)
         json_array_append_new(lines, json_string(difference->lines[i]));
     return json_pack("{s:o, s:b, s:o}", "changes", lines, "hooks",
-                     (difference->host & DIFFERENCE_HOOKS) != 0, "post_up",
+                     difference->has_hooks, "post_up",
                      list_new_post_up(reload->daemon->file, reload->config));
 }
 

@@ -383,12 +383,20 @@ static void follow(void *context, instant_ns now)
     loop_set_timer(&daemon->follow, instant_add(now, FOLLOW_NS));
 }
 
-bool settle_has_route(void *context, const struct address *address)
+/* The tunnels' own datagrams have a route to it. */
+static bool has_route(void *context, const struct address *address)
 {
     struct daemon *daemon = context;
     struct kernel_route_way way;
     return kernel_route_towards(&daemon->netlink, address, daemon->state.routing.mark, &way,
                                 TEXT_UNHEARD) == 0;
+}
+
+static void endpoint_changed(void *context)
+{
+    struct daemon *daemon = context;
+    follow_endpoints(daemon); /* before the first datagram to it */
+    loop_set_timer(&daemon->settle, loop_now());
 }
 
 struct names_options settle_names_options(struct daemon *daemon)
@@ -397,8 +405,8 @@ struct names_options settle_names_options(struct daemon *daemon)
                                   .network = &daemon->description,
                                   .engine = network_engine(daemon->network),
                                   .mark = daemon->state.routing.mark,
-                                  .has_route = settle_has_route,
-                                  .changed = settle_endpoint_changed,
+                                  .has_route = has_route,
+                                  .changed = endpoint_changed,
                                   .log = settle_event,
                                   .context = daemon};
 }
@@ -415,13 +423,6 @@ void settle_configured(struct daemon *daemon, bool concerns_host, bool is_urgent
         settle(daemon, now);
     else if (concerns_host && daemon->settle.deadline > daemon->settle_again)
         loop_set_timer(&daemon->settle, daemon->settle_again);
-}
-
-void settle_endpoint_changed(void *context)
-{
-    struct daemon *daemon = context;
-    follow_endpoints(daemon); /* before the first datagram to it */
-    loop_set_timer(&daemon->settle, loop_now());
 }
 
 void settle_start(struct daemon *daemon)

@@ -22,7 +22,7 @@ int settle_firewall(struct daemon *daemon);
 int settle_routes(struct daemon *daemon);
 
 /* Sets the timers; from now on routes and links are followed when settle_soon is called, endpoints
- * at once when settle_endpoint_changed is, and every second. */
+ * at once when names or NAT64 find another one, and every second. */
 void settle_start(struct daemon *daemon);
 void settle_soon(struct daemon *daemon);
 /* At once: until then something passes that should not. */
@@ -30,16 +30,13 @@ void settle_now(struct daemon *daemon);
 /* Lays again what was taken of the rules and routes, or what others now stand in front of, at once:
  * until then packets pass them by. */
 void settle_losses(struct daemon *daemon);
-void settle_endpoint_changed(void *context);
 /* What is configured changed in the engine: the daemon's description of it is an old one. Does the
  * host have to follow? It does so at once, unless following took more than a fifth of the time of
  * late. Urgent is what names and NAT64 must hear of before they do anything else. */
 void settle_configured(struct daemon *daemon, bool concerns_host, bool is_urgent);
 /* The daemon's description is the engine's of now; false: no memory, and it is an old one. */
 bool settle_describe(struct daemon *daemon);
-/* What whoever finds endpoints needs. */
+/* What whoever finds endpoints needs, and tells. */
 struct names_options settle_names_options(struct daemon *daemon);
-/* The tunnels' own datagrams have a route to the address; `context` is the struct daemon. */
-bool settle_has_route(void *context, const struct address *address);
 
 #endif

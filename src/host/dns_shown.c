@@ -113,9 +113,9 @@ bool dns_shown_is_set(const struct dns_record *record)
 {
     bool is_shown = false;
     for (unsigned look = 0; look < LOOKS && !is_shown; look++) {
-        char *text = dns_record_read_text(DNS_FILE), server[SERVER_BYTES];
         if (look)
             pause_briefly();
+        char *text = dns_record_read_text(DNS_FILE), server[SERVER_BYTES];
         for (const char *at = text; (at = next_server(at, server));)
             is_shown |= names(record->list, server) || may_be_told(server);
         free(text);

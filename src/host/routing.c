@@ -345,11 +345,6 @@ static int keep_rules(struct netlink *netlink, const struct routing *routing, co
     return routing->mode == ROUTING_AUTO ? rule_order_keep(netlink, &order, why) : 0;
 }
 
-int routing_keep_rules(struct netlink *netlink, const struct routing *routing, struct text *why)
-{
-    return keep_rules(netlink, routing, &(struct lan){0}, true, why);
-}
-
 static int lay_routes(struct netlink *netlink, const struct routing *routing,
                       struct route_set *wanted, struct text *why)
 {

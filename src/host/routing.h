@@ -73,8 +73,6 @@ int routing_lay(struct netlink *netlink, struct routing *routing,
  * changed. On failure the routes that stood before stand again. */
 int routing_update(struct netlink *netlink, struct routing *routing,
                    const struct routing_entry *entries, size_t count, struct text *why);
-/* The rules alone, after others' changed; those of links' own prefixes as they stand. */
-int routing_keep_rules(struct netlink *netlink, const struct routing *routing, struct text *why);
 /* Removes all of it, in any state, as often as called; tries everything and says the first
  * failure. `routing` may come from a state file alone. */
 int routing_undo(struct netlink *netlink, const struct routing *routing, struct text *why);

@@ -4,6 +4,7 @@
 #define HOST_RULE_ORDER_RIG_TEST_H
 
 #include "host/routing_rig_test.h"
+#include "host/rule_order.h"
 
 #define RULES_BYTES 4096
 
@@ -52,13 +53,28 @@ static inline void add(struct networks *networks, uint32_t priority, bool has_ki
 static const char *const split[2] = {"10.20.0.0/16", "fd20::/48"};
 static const char *const whole[2] = {"0.0.0.0/0", "::/0"};
 
-/* Each daemon in turn, as after an event. */
+/* A daemon puts its rules in order after an event, and leaves those of links' own prefixes. */
+static inline void keep_one(struct networks *networks, size_t i)
+{
+    const struct routing *routing = &networks->routing[i];
+    const struct rule_plan_network order = {
+        .mark = routing->mark,
+        .mask = routing->mask,
+        .tables = {routing->tables[0], routing->tables[1]},
+        .priority = routing->priority,
+        .is_closed = routing->has_kill_switch,
+        .has_default = {routing->has_default[0], routing->has_default[1]},
+        .has_ipv6 = routing->ipv6 != SYSCTL_IPV6_ABSENT,
+        .keeps_lan = true,
+    };
+    CHECK_EQUAL(rule_order_keep(&networks->host.netlink, &order, &networks->host.why), 0);
+}
+
+/* Each in turn. */
 static inline void keep(struct networks *networks)
 {
     for (size_t i = 0; i < networks->count; i++)
-        CHECK_EQUAL(routing_keep_rules(&networks->host.netlink, &networks->routing[i],
-                                       &networks->host.why),
-                    0);
+        keep_one(networks, i);
 }
 
 /* "PRIORITY:WHAT …" of one family: L local, A1 the first network's first table, b2 a second table

@@ -98,10 +98,7 @@ static void check_rest(struct networks *networks)
     static char rested[RULES_BYTES];
     namespace_run(rested, sizeof(rested), "ip rule; ip -6 rule");
     for (size_t round = 0; round < 4; round++)
-        CHECK_EQUAL(routing_keep_rules(&networks->host.netlink,
-                                       &networks->routing[round / 2 ^ round % 2],
-                                       &networks->host.why),
-                    0);
+        keep_one(networks, round / 2 ^ round % 2);
     CHECK_TEXT(namespace_run(networks->after, sizeof(networks->after), "ip rule; ip -6 rule"),
                rested);
 }
@@ -130,8 +127,7 @@ static void try_pair(struct networks *networks, struct member members[2], size_t
         members[last].is_up = false;
         check_ways(networks, members, false, "one down");
         if (!has_crashed)
-            CHECK_EQUAL(routing_keep_rules(&host->netlink, &networks->routing[!last], &host->why),
-                        0);
+            keep_one(networks, !last);
         check_ways(networks, members, !has_crashed, "one down, the other kept");
         CHECK_EQUAL(routing_undo(&host->netlink, &networks->routing[!last], &host->why), 0);
         members[!last].is_up = false;
