@@ -85,7 +85,8 @@ struct engine *engine_new(const struct engine_options *options,
         memory_give(core->memory, engine, sizeof(*engine));
         return NULL;
     }
-    core->tree.own_sockets = &engine->own_sockets;
+    core->tree.has_port = own_socket_has_port;
+    core->tree.others = &engine->own_sockets;
     if (!backlog_init(&engine->handshakes.backlog, core->memory) ||
         !heap_reserve(&core->deadlines, core->tree.peer_count + 1) ||
         !fragments_init(&engine->inbound.fragments, core)) {

@@ -18,7 +18,6 @@
 #define TREE_HEADROOM_PER_HOP_BYTES 64
 #define TREE_TAILROOM_PER_HOP_BYTES 31
 
-struct own_sockets;
 struct pool;
 struct reassembly;
 
@@ -98,7 +97,9 @@ struct tree {
     uint32_t mtu_changes; /* how often some node's MTU became another */
     uint32_t link_mtu_bytes;    /* as described */
     uint32_t packet_most_bytes; /* no MTU exceeds it: the buffers' payload */
-    const struct own_sockets *own_sockets; /* no port is chosen that one of them has; or NULL */
+    /* Others than tunnels that have a port of a node's (own_socket.h); NULL: there are none. */
+    bool (*has_port)(const void *others, const struct node *node, uint16_t port);
+    const void *others;
 };
 
 /* What is configured of it, or shall be. */

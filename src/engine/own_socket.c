@@ -21,6 +21,11 @@ int own_socket_at(const struct own_sockets *sockets, const struct node *node, ui
     return -1;
 }
 
+bool own_socket_has_port(const void *sockets, const struct node *node, uint16_t port)
+{
+    return own_socket_at(sockets, node, port) >= 0;
+}
+
 static uint16_t choose_port(const struct own_sockets *sockets, const struct node *node)
 {
     for (;;) {

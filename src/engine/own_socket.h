@@ -56,6 +56,8 @@ enum verdict own_socket_send(struct own_sockets *sockets, int number, const stru
 
 /* The number of the socket at that port of the tunnel, closed ones too, or -1. */
 int own_socket_at(const struct own_sockets *sockets, const struct node *node, uint16_t port);
+/* Some socket has it (struct tree's has_port). */
+bool own_socket_has_port(const void *sockets, const struct node *node, uint16_t port);
 /* Hands a datagram (its UDP header and all behind it) to that socket; `number` may be -1: closed
  * since. Its checksum must be right: unlike a carried tunnel's, these bytes have nothing else. */
 enum verdict own_socket_deliver(struct own_sockets *sockets, int number,

@@ -9,7 +9,6 @@
 #include <stdio.h>
 
 #include "engine/mtu.h"
-#include "engine/own_socket.h"
 #include "engine/tree_routes.h"
 #include "engine/ways.h"
 
@@ -45,7 +44,7 @@ static uint16_t choose_port(const struct tree *tree, const struct node *carrier)
     for (;;) {
         uint16_t port = (uint16_t)(VIRTUAL_PORT_FIRST + random_u32(tree->random) % VIRTUAL_PORTS);
         if (!node_child_at_port(carrier, port) &&
-            !(tree->own_sockets && own_socket_at(tree->own_sockets, carrier, port) >= 0))
+            !(tree->has_port && tree->has_port(tree->others, carrier, port)))
             return port;
     }
 }
