@@ -336,13 +336,13 @@ static void wipe(void *state)
     (void)state;
 }
 
-AVX2 static void seal(void *state, struct aead_desc *descs, size_t count)
+AVX2 static void seal_avx2(void *state, struct aead_desc *descs, size_t count)
 {
     (void)state;
     run(descs, count, true);
 }
 
-AVX2 static void open(void *state, struct aead_desc *descs, size_t count)
+AVX2 static void open_avx2(void *state, struct aead_desc *descs, size_t count)
 {
     (void)state;
     run(descs, count, false);
@@ -353,6 +353,6 @@ const struct aead_backend aead_avx2_backend = {
     .is_supported = is_supported,
     .init = init,
     .wipe = wipe,
-    .seal = seal,
-    .open = open,
+    .seal = seal_avx2,
+    .open = open_avx2,
 };

@@ -115,12 +115,12 @@ static void run_all(void *opaque, struct aead_desc *descs, size_t count, bool is
         run(opaque, descs + at, count - at < JOBS ? count - at : JOBS, is_seal);
 }
 
-static void seal(void *state, struct aead_desc *descs, size_t count)
+static void seal_ipsecmb(void *state, struct aead_desc *descs, size_t count)
 {
     run_all(state, descs, count, true);
 }
 
-static void open(void *state, struct aead_desc *descs, size_t count)
+static void open_ipsecmb(void *state, struct aead_desc *descs, size_t count)
 {
     run_all(state, descs, count, false);
 }
@@ -131,6 +131,6 @@ const struct aead_backend aead_ipsecmb_backend = {
     .state_bytes = sizeof(struct state),
     .init = init,
     .wipe = wipe,
-    .seal = seal,
-    .open = open,
+    .seal = seal_ipsecmb,
+    .open = open_ipsecmb,
 };

@@ -89,7 +89,7 @@ static inline OSSL_PARAM tag_at(uint8_t *tag)
     return OSSL_PARAM_construct_octet_string(OSSL_CIPHER_PARAM_AEAD_TAG, tag, AEAD_TAG_BYTES);
 }
 
-static void seal(void *opaque, struct aead_desc *descs, size_t count)
+static void seal_libcrypto(void *opaque, struct aead_desc *descs, size_t count)
 {
     struct state *state = opaque;
     EVP_CIPHER_CTX *context = state->seal_context;
@@ -107,7 +107,7 @@ static void seal(void *opaque, struct aead_desc *descs, size_t count)
     }
 }
 
-static void open(void *opaque, struct aead_desc *descs, size_t count)
+static void open_libcrypto(void *opaque, struct aead_desc *descs, size_t count)
 {
     struct state *state = opaque;
     EVP_CIPHER_CTX *context = state->open_context;
@@ -131,7 +131,7 @@ const struct aead_backend aead_libcrypto_backend = {
     .state_bytes = sizeof(struct state),
     .init = init,
     .wipe = wipe,
-    .seal = seal,
-    .open = open,
+    .seal = seal_libcrypto,
+    .open = open_libcrypto,
     .forget = forget,
 };

@@ -86,7 +86,7 @@ static bool is_supported(void)
     return true;
 }
 
-static void seal(void *state, struct aead_desc *descs, size_t count)
+static void seal_portable(void *state, struct aead_desc *descs, size_t count)
 {
     (void)state;
     for (struct aead_desc *desc = descs; desc < descs + count; desc++) {
@@ -96,7 +96,7 @@ static void seal(void *state, struct aead_desc *descs, size_t count)
     }
 }
 
-static void open(void *state, struct aead_desc *descs, size_t count)
+static void open_portable(void *state, struct aead_desc *descs, size_t count)
 {
     (void)state;
     for (struct aead_desc *desc = descs; desc < descs + count; desc++) {
@@ -110,6 +110,6 @@ static void open(void *state, struct aead_desc *descs, size_t count)
 const struct aead_backend aead_portable_backend = {
     .name = "portable",
     .is_supported = is_supported,
-    .seal = seal,
-    .open = open,
+    .seal = seal_portable,
+    .open = open_portable,
 };

@@ -99,7 +99,7 @@ static void take_notes(struct transcript *transcript, struct sim *sim)
     sim->hook_context = transcript;
 }
 
-static void connect(struct chain *chain, unsigned depth, uint16_t keepalive_s)
+static void connect_chain(struct chain *chain, unsigned depth, uint16_t keepalive_s)
 {
     const struct chain_shape shape = {
         .depth = depth, .link_mtu_bytes = 1500, .keepalive_s = keepalive_s};
@@ -124,7 +124,7 @@ static void two_idle_peers_go_quiet(void)
 {
     struct chain chain;
     struct transcript transcript;
-    connect(&chain, 1, 0);
+    connect_chain(&chain, 1, 0);
     size_t with_sessions = tap_memory_balance_bytes();
     sim_run(chain.sim, 30 * SIM_S);
     take_notes(&transcript, chain.sim);
@@ -146,7 +146,7 @@ static void persistent_keepalive_is_silent_while_there_is_traffic(void)
 {
     struct chain chain;
     struct transcript transcript;
-    connect(&chain, 1, 25);
+    connect_chain(&chain, 1, 25);
     take_notes(&transcript, chain.sim);
     sim_run(chain.sim, 100 * SIM_S);
     CHECK_EQUAL(transcript.of_type[MESSAGE_DATA], 4);
@@ -182,7 +182,7 @@ static void rekeys_after_120_s_under_traffic(void)
 {
     struct chain chain;
     struct transcript transcript;
-    connect(&chain, 2, 0);
+    connect_chain(&chain, 2, 0);
     take_notes(&transcript, chain.sim);
     for (uint32_t i = 0; i < 5900; i++) {
         send_through(&chain, i);
@@ -206,7 +206,7 @@ static void rekeys_after_120_s_under_traffic(void)
 static void h1_an_hour_of_sleep_costs_one_handshake_a_tunnel(void)
 {
     struct chain chain;
-    connect(&chain, 3, 25);
+    connect_chain(&chain, 3, 25);
     sim_run(chain.sim, 50 * SIM_S);
     send_through(&chain, 1);
     /* Asleep: nobody's clock is looked at. What flew is lost. */
@@ -270,7 +270,7 @@ static void both_ends_start_at_once(void)
 static void down_forgets_sessions_and_answers_nobody(void)
 {
     struct chain chain;
-    connect(&chain, 2, 25);
+    connect_chain(&chain, 2, 25);
     engine_set_up(chain.exit->engine, false, chain.sim->now);
     engine_set_up(chain.client->engine, false, chain.sim->now);
     uint64_t sent = chain.client->datagrams_sent;
@@ -296,7 +296,7 @@ static void down_forgets_sessions_and_answers_nobody(void)
 static void a_changed_network_causes_one_handshake(void)
 {
     struct chain chain;
-    connect(&chain, 1, 0);
+    connect_chain(&chain, 1, 0);
     for (unsigned i = 0; i < 3; i++) {
         engine_network_changed(chain.client->engine, 0, chain.sim->now);
         sim_run(chain.sim, SIM_S / 10);

@@ -97,7 +97,7 @@ static int send_all(struct netlink *netlink, const void *bytes, size_t len)
 }
 
 /* Reads one datagram of answers; its length or -errno. */
-static ssize_t receive(struct netlink *netlink, uint8_t *bytes)
+static ssize_t receive_answer(struct netlink *netlink, uint8_t *bytes)
 {
     ssize_t len;
     do
@@ -146,7 +146,7 @@ int netlink_ask(struct netlink *netlink, struct nlmsghdr *request, netlink_answe
     int refused = 0;
     uint8_t bytes[ANSWER_BYTES] __attribute__((aligned(8)));
     for (;;) {
-        ssize_t received = receive(netlink, bytes);
+        ssize_t received = receive_answer(netlink, bytes);
         if (received < 0)
             return (int)received;
         int len = (int)received;
@@ -200,7 +200,7 @@ int netlink_ask_all(struct netlink *netlink, uint8_t *requests, size_t count, in
 
     uint8_t bytes[ANSWER_BYTES] __attribute__((aligned(8)));
     for (;;) {
-        ssize_t received = receive(netlink, bytes);
+        ssize_t received = receive_answer(netlink, bytes);
         if (received < 0)
             return (int)received;
         int len = (int)received;

@@ -128,8 +128,8 @@ static bool is_cut_to_nothing(const uint8_t *answer, size_t len)
     return len >= 12 && (answer[2] & 0x02) && load_be16(answer + 6) == 0;
 }
 
-static ares_ssize_t receive(ares_socket_t fd, void *bytes, size_t capacity, int flags,
-                            struct sockaddr *from, ares_socklen_t *from_len, void *context)
+static ares_ssize_t receive_datagram(ares_socket_t fd, void *bytes, size_t capacity, int flags,
+                                     struct sockaddr *from, ares_socklen_t *from_len, void *context)
 {
     struct resolve_sockets *sockets = context;
     struct inside_socket *socket = find(sockets, fd);
@@ -179,7 +179,7 @@ struct resolve_sockets *resolve_inside_use(ares_channel channel, struct engine *
     static const struct ares_socket_functions functions = {.asocket = open_socket,
                                                            .aclose = close_socket,
                                                            .aconnect = connect_socket,
-                                                           .arecvfrom = receive,
+                                                           .arecvfrom = receive_datagram,
                                                            .asendv = send_parts};
     struct resolve_sockets *sockets = calloc(1, sizeof(*sockets));
     if (!sockets)

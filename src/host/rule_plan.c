@@ -289,7 +289,7 @@ static bool goes_before(const struct kernel_rule *a, const struct kernel_rule *b
 }
 
 /* Equals stay as they are. */
-static void sort(struct rule_plan *plan)
+static void sort_wanted(struct rule_plan *plan)
 {
     for (size_t i = 1; i < plan->wanted_count; i++) {
         struct kernel_rule rule = plan->wanted[i];
@@ -330,5 +330,5 @@ void rule_plan_want(struct rule_plan *plan)
         if (plan->network->lan[i].address.family == plan->family)
             want_lan(plan, &plan->network->lan[i], lan_place, plan->network->tables[0]);
     lift(plan);
-    sort(plan);
+    sort_wanted(plan);
 }

@@ -182,7 +182,7 @@ static void take_tun_turn(struct network *network)
 }
 
 /* More trains into the socket's array; false: there are none. */
-static bool receive(struct socket_source *socket, bool *has_more, instant_ns now)
+static bool receive_trains(struct socket_source *socket, bool *has_more, instant_ns now)
 {
     struct network *network = socket->root->network;
     struct udp *udp = socket->root->udp;
@@ -220,7 +220,7 @@ static void take_udp_turn(struct socket_source *socket)
     bool has_more = socket->is_ready;
     while (packets < TURN_PACKETS) {
         /* A receive that came back short is not repeated: epoll knows it better. */
-        if (!has_trains(socket) && (!has_more || !receive(socket, &has_more, now)))
+        if (!has_trains(socket) && (!has_more || !receive_trains(socket, &has_more, now)))
             break;
         const struct udp_train *train = &socket->trains[socket->next_train++];
         packets += pieces(train->len_bytes, train->segment_bytes);

@@ -324,9 +324,9 @@ static enum verdict consume_cookie_reply(struct tunnel *tunnel, const uint8_t *m
 }
 
 /* 5.3: who cannot show that it gets our answers at its address has to prove that first. */
-static enum verdict guard(struct tunnel *tunnel, const uint8_t *message, size_t len,
-                          const struct endpoint *source, bool is_under_load, instant_ns now,
-                          struct handshake_result *result)
+static enum verdict check_sender(struct tunnel *tunnel, const uint8_t *message, size_t len,
+                                 const struct endpoint *source, bool is_under_load, instant_ns now,
+                                 struct handshake_result *result)
 {
     if (noise_identity_is_none(&tunnel->identity))
         return VERDICT_HANDSHAKE_REFUSED;
@@ -387,7 +387,7 @@ enum verdict tunnel_consume_handshake(struct tunnel *tunnel, const uint8_t *mess
         return consume_cookie_reply(tunnel, message, now, result);
     if (type != MESSAGE_INITIATION && type != MESSAGE_RESPONSE)
         return VERDICT_BAD_MESSAGE;
-    enum verdict verdict = guard(tunnel, message, len, source, is_under_load, now, result);
+    enum verdict verdict = check_sender(tunnel, message, len, source, is_under_load, now, result);
     if (verdict != VERDICT_OK)
         return verdict;
     verdict = type == MESSAGE_INITIATION ? consume_initiation(tunnel, message, now, result)
