@@ -304,6 +304,17 @@ def check_prefixes(tree, complain):
                          "static")
 
 
+def check_names(tree, complain):
+    """In a profile, a static `open` looks like the call."""
+    for path in lengths.code_files(tree):
+        lines = tree.lines(path)
+        for name, line, _ in lengths.functions(lines):
+            if re.search(r"\bstatic\b", lines[line - 1]) and any(pattern.match(name)
+                                                                 for _, pattern in FORBIDDEN):
+                complain(f"{path}:{line}: the static {name} has a name of libc's: say what it "
+                         "works on")
+
+
 RULES = [
     ("includes point to the own room or a lower floor", check_floors),
     ("no include cycle between modules", check_cycles),
@@ -312,6 +323,7 @@ RULES = [
     ("the library exports hopwire_* only", check_exports),
     ("every header compiles alone", check_headers),
     ("exported functions have their file's name as prefix", check_prefixes),
+    ("no static function with the name of a call", check_names),
     *lengths.RULES,
 ]
 
@@ -373,6 +385,9 @@ BAD_TREES = {
     check_prefixes: [
         ({"src/base/list.c": "int other_first(void)\n{\n    return 1;\n}\n"},
          "exports other_first"),
+    ],
+    check_names: [
+        ({"src/base/list.c": "static int open(int a)\n{\n    return a;\n}\n"}, "static open"),
     ],
     **lengths.BAD_TREES,
 }
