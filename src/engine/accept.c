@@ -3,6 +3,7 @@
 
 #include "engine/own_socket.h"
 #include "engine/path_mtu.h"
+#include "engine/scope.h"
 #include "route/icmp.h"
 #include "route/mss.h"
 #include "route/nat.h"
@@ -52,7 +53,7 @@ static enum accept_road take_fragment(struct accept *accept, bool is_carried)
     struct node *node = entry->node;
     const struct address source = ip_source(entry->packet->data, &accept->view);
     const struct address destination = ip_destination(entry->packet->data, &accept->view);
-    struct reassembly_result result = fragments_add(accept->fragments, node, entry->packet,
+    struct reassembly_result result = reassemblies_add(accept->reassemblies, node, entry->packet,
                                                     &accept->view, is_carried, accept->now);
     accept->released = result.released;
     if (result.road == REASSEMBLY_PASSES)
@@ -96,7 +97,7 @@ static void find_source(struct accept *accept, const struct node *node, const ui
         .address = address,
         .peer = trie_lookup_bytes(&node->tunnel.allowed_ips, family, bytes),
         .route = route_of(accept, family, bytes),
-        .is_out_of_scope = tree_is_out_of_scope(&accept->core->tree, node, &address),
+        .is_out_of_scope = scope_is_out(&accept->core->tree, node, &address),
     };
 }
 

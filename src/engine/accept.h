@@ -3,7 +3,7 @@
 #ifndef ENGINE_ACCEPT_H
 #define ENGINE_ACCEPT_H
 
-#include "engine/fragments.h"
+#include "engine/reassemblies.h"
 #include "engine/inbound_entry.h"
 
 struct own_sockets;
@@ -29,7 +29,7 @@ struct accept_source {
 /* A pass's acceptance, packet by packet. */
 struct accept {
     struct core *core; /* these and `source` (zero): set at the start of the pass */
-    struct fragments *fragments;
+    struct reassemblies *reassemblies;
     struct own_sockets *own_sockets;
     instant_ns now;
     struct accept_source source;

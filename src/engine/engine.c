@@ -64,7 +64,7 @@ static void join_lanes(struct engine *engine)
     engine->handshakes.outbound = outbound;
     sockets->core = core;
     sockets->outbound = outbound;
-    sockets->fragments = &engine->inbound.fragments;
+    sockets->reassemblies = &engine->inbound.reassemblies;
 }
 
 struct engine *engine_new(const struct engine_options *options,
@@ -89,7 +89,7 @@ struct engine *engine_new(const struct engine_options *options,
     core->tree.others = &engine->own_sockets;
     if (!backlog_init(&engine->handshakes.backlog, core->memory) ||
         !heap_reserve(&core->deadlines, core->tree.peer_count + 1) ||
-        !fragments_init(&engine->inbound.fragments, core)) {
+        !reassemblies_init(&engine->inbound.reassemblies, core)) {
         snprintf(why, why_bytes, "no memory for %u peers", core->tree.peer_count);
         engine_free(engine);
         return NULL;
@@ -182,7 +182,7 @@ void engine_idle(struct engine *engine, struct actions *actions)
 void engine_tick(struct engine *engine, instant_ns now, uint64_t wall_ns, struct actions *actions)
 {
     plan_end_turn(&engine->plan);
-    fragments_tick(&engine->inbound.fragments, now);
+    reassemblies_tick(&engine->inbound.reassemblies, now);
     path_mtu_tick(&engine->core, now);
     handshakes_tick(&engine->handshakes, TICK_PEERS, now, wall_ns, actions);
     handshakes_run(&engine->handshakes, now, wall_ns, actions);
@@ -198,7 +198,7 @@ instant_ns engine_deadline(const struct engine *engine)
         !list_is_empty(&core->wants_handshake) || !list_is_empty(&outbound->staging.releasing))
         return 0;
     struct heap_node *first = heap_first(&core->deadlines);
-    instant_ns other = instant_min(engine->inbound.fragments.deadline, core->path_mtu_deadline);
+    instant_ns other = instant_min(engine->inbound.reassemblies.deadline, core->path_mtu_deadline);
     return first ? instant_min(first->deadline, other) : other;
 }
 

@@ -3,6 +3,7 @@
 
 #include "engine/events.h"
 #include "engine/outbound.h"
+#include "engine/roaming.h"
 #include "engine/ways.h"
 
 #define BACKLOG_UNDER_LOAD 512
@@ -11,25 +12,6 @@
 #define HANDSHAKE_MESSAGES_PER_TURN 64 /* those that are answered with a cookie, too */
 /* Of the second repetition: one that is lost is no news. */
 #define NO_ANSWER_NS (2 * REKEY_TIMEOUT_NS)
-
-/* Whoever can show us a peer's own bytes from elsewhere, an exit that tells of a source inside
- * itself, must not get its datagrams out of the tunnel that carries them (RULES A8). */
-static bool is_astray(const struct peer *peer, const struct address *source,
-                      const struct node *carrier)
-{
-    struct peer *fellow;
-    return ways_carrier_for(peer, source, &fellow) != carrier;
-}
-
-bool handshakes_move(struct handshakes *handshakes, struct peer *peer,
-                     const struct inbound_entry *entry, instant_ns now)
-{
-    if (is_astray(peer, &entry->source.address, entry->carrier))
-        return false;
-    ways_set_endpoint(&handshakes->core->tree, peer, &entry->source);
-    events_moved(handshakes->core, peer, now);
-    return true;
-}
 
 /* Without a way out: a new endpoint starts it at once, and what waits gives up as if it had been
  * sent. */
@@ -194,7 +176,7 @@ static bool consume(struct handshakes *handshakes, const struct backlog_message 
         core_count(handshakes->core, message->node, verdict);
     struct peer *peer = result.peer;
     /* Nothing goes straight to where a fellow should carry it: not even an answer (RULES A8). */
-    bool is_refused = peer ? is_astray(peer, &message->source.address, message->carrier)
+    bool is_refused = peer ? roaming_is_astray(peer, &message->source.address, message->carrier)
                            : !message->carrier &&
                                  ways_hide(message->node, &message->source.address);
     if (is_refused && verdict == VERDICT_OK)
@@ -204,7 +186,7 @@ static bool consume(struct handshakes *handshakes, const struct backlog_message 
                                      .source = message->source,
                                      .destination = message->destination,
                                      .interface = message->interface};
-        handshakes_roam(handshakes, peer, &from, now);
+        roaming_hear(handshakes->core, peer, &from, now);
         peer->received_bytes += message->len_bytes;
         peer->last_received = now;
     }

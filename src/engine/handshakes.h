@@ -31,23 +31,4 @@ void handshakes_session_is_ready(struct handshakes *handshakes, struct peer *pee
 void handshakes_tick(struct handshakes *handshakes, size_t most, instant_ns now, uint64_t wall_ns,
                      struct actions *actions);
 
-/* The peer has moved to where this came from. False: from there no answer would take the way that
- * it came (RULES A8), and the peer stays where it was. */
-bool handshakes_move(struct handshakes *handshakes, struct peer *peer,
-                     const struct inbound_entry *entry, instant_ns now);
-
-/* An authenticated message tells where the peer is (whitepaper 2.1). */
-static inline void handshakes_roam(struct handshakes *handshakes, struct peer *peer,
-                                   const struct inbound_entry *entry, instant_ns now)
-{
-    if (!endpoint_is_equal(&peer->endpoint, &entry->source) &&
-        !handshakes_move(handshakes, peer, entry, now))
-        return;
-    /* Answers leave from the address that the peer spoke to (TRAPS 31). */
-    if (!hop_of(peer)->carrier) {
-        hop_of(peer)->path.source = entry->destination;
-        hop_of(peer)->path.source_interface = entry->interface;
-    }
-}
-
 #endif

@@ -10,6 +10,7 @@
 #include "engine/accept.h"
 #include "engine/handshakes.h"
 #include "engine/outbound.h"
+#include "engine/roaming.h"
 
 /* Where the coalescer's frames go. */
 struct output {
@@ -96,7 +97,7 @@ struct opening {
      * another way. */
     struct peer *judged_peer;
     struct node *judged_carrier;
-    bool is_astray;
+    bool came_another_way;
     struct accept accept;
 };
 
@@ -116,14 +117,14 @@ static void tell_timers(struct inbound *inbound, struct opening *opening, instan
 
 /* A session whose peer is reached through a carrier is none of the root's socket's, nor the reverse
  * (RULES C3, A8): asked once for a run of packets. */
-static bool is_astray(struct opening *opening, struct peer *peer, struct node *carrier)
+static bool came_another_way(struct opening *opening, struct peer *peer, struct node *carrier)
 {
     if (peer != opening->judged_peer || carrier != opening->judged_carrier) {
         opening->judged_peer = peer;
         opening->judged_carrier = carrier;
-        opening->is_astray = hop_of(peer)->carrier != carrier;
+        opening->came_another_way = hop_of(peer)->carrier != carrier;
     }
-    return opening->is_astray;
+    return opening->came_another_way;
 }
 
 /* The packet is authentic: what that means for its peer. False: refused. */
@@ -141,7 +142,7 @@ static bool authenticate(struct inbound *inbound, struct inbound_entry *entry,
     }
     struct session *session = entry->session;
     struct peer *peer = session->peer;
-    if (is_astray(opening, peer, entry->carrier)) {
+    if (came_another_way(opening, peer, entry->carrier)) {
         refuse(inbound, entry, VERDICT_UNKNOWN_INDEX);
         return false;
     }
@@ -154,7 +155,7 @@ static bool authenticate(struct inbound *inbound, struct inbound_entry *entry,
         opening->peer = peer;
     }
     peer->received_bytes += packet->len_bytes;
-    handshakes_roam(inbound->handshakes, peer, entry, now);
+    roaming_hear(inbound->core, peer, entry, now);
     if (peer_confirm_session(peer, session)) {
         opening->sessions_changed = true;
         handshakes_session_is_ready(inbound->handshakes, peer, now, opening->actions);
@@ -239,7 +240,7 @@ void inbound_run(struct inbound *inbound, instant_ns now, struct actions *action
         struct opening opening = {.actions = actions,
                                   .sink = &sink,
                                   .accept = {.core = inbound->core,
-                                             .fragments = &inbound->fragments,
+                                             .reassemblies = &inbound->reassemblies,
                                              .own_sockets = inbound->own_sockets,
                                              .now = now}};
         for (size_t i = 0; i < inbound->count; i++) {

@@ -3,7 +3,7 @@
 #ifndef ENGINE_INBOUND_H
 #define ENGINE_INBOUND_H
 
-#include "engine/fragments.h"
+#include "engine/reassemblies.h"
 #include "engine/inbound_entry.h"
 #include "engine/train.h"
 #include "packet/offload.h"
@@ -16,12 +16,12 @@ struct own_sockets;
 
 struct inbound {
     struct core *core;
-    struct handshakes *handshakes; /* where they wait, and who is told of sessions and endpoints */
+    struct handshakes *handshakes; /* where they wait, and who is told of sessions */
     struct own_sockets *own_sockets; /* whose datagrams never reach the TUN */
     struct inbound_entry entries[INBOUND_MOST];
     size_t count;
     struct aead_desc opens[INBOUND_MOST];
-    struct fragments fragments;
+    struct reassemblies reassemblies;
     struct coalesce coalesce;
 };
 

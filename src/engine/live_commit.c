@@ -5,7 +5,7 @@
  * things are freed last. */
 #include "engine/live_commit.h"
 
-#include "engine/fragments.h"
+#include "engine/reassemblies.h"
 #include "engine/live_check.h"
 #include "engine/live_letting_go.h"
 #include "engine/mtu.h"
@@ -111,12 +111,12 @@ static void set_routes(struct live *live, struct live_parts *parts)
 /* A node that will have a virtual socket on its addresses. */
 static bool prepare_sockets(struct live *live)
 {
-    const struct fragments *fragments = &live->engine->inbound.fragments;
+    const struct reassemblies *reassemblies = &live->engine->inbound.reassemblies;
     bool has_room = true;
     for (struct node *node = NULL; has_room && (node = tree_next(live->tree, node));) {
         struct node *carrier = node_wanted(node)->carrier;
-        has_room = (node->next_levels == 1 || fragments_prepare(fragments, node)) &&
-                   (!carrier || fragments_prepare(fragments, carrier));
+        has_room = (node->next_levels == 1 || reassemblies_prepare(reassemblies, node)) &&
+                   (!carrier || reassemblies_prepare(reassemblies, carrier));
     }
     return has_room;
 }

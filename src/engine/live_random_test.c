@@ -6,6 +6,7 @@
 #include "engine/describe.h"
 #include "engine/lanes.h"
 #include "engine/live.h"
+#include "engine/scope.h"
 #include "simulation/living.h"
 
 #define NAMES 5
@@ -231,8 +232,8 @@ static bool answer_alike(const struct engine *a, const struct engine *b)
     return of_a.verdict == of_b.verdict && of_a.mtu_bytes == of_b.mtu_bytes &&
            address_is_equal(&of_a.source, &of_b.source) &&
            strcmp(name_of(a, of_a.tunnel), name_of(b, of_b.tunnel)) == 0 &&
-           tree_is_of_this_host(&a->core.tree, &address) ==
-               tree_is_of_this_host(&b->core.tree, &address);
+           scope_is_of_this_host(&a->core.tree, &address) ==
+               scope_is_of_this_host(&b->core.tree, &address);
 }
 
 static bool behave_alike(const struct engine *a, const struct engine *b)

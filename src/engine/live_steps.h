@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* A change under way. Theory of operation. Peers, AllowedIPs and tunnels are added and taken out at
- * once, in the order of the changes, so that what follows meets them as they will be; each such
- * step is noted and can be undone without memory, last first. Nothing that packets meet follows
- * from them before the change stands: ways, MTUs and routes are found then. All else that is set
- * (keys, endpoints, what is configured of a tunnel) waits in hop->pending, node->next and
+/* A change under way (RULES I7). Theory of operation. Peers, AllowedIPs and tunnels are added and
+ * taken out at once, in the order of the changes, so that what follows meets them as they will be;
+ * each such step is noted and can be undone without memory, last first. Nothing that packets meet
+ * follows from them before the change stands: ways, MTUs and routes are found then. All else that
+ * is set (keys, endpoints, what is configured of a tunnel) waits in hop->pending, node->next and
  * node->next_identity. No packet moves meanwhile: the engine is one thread's. */
 #ifndef ENGINE_LIVE_STEPS_H
 #define ENGINE_LIVE_STEPS_H

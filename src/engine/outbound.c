@@ -6,8 +6,8 @@
  * the order of the array, which is the order of the flow, is the order of sending. */
 #include "engine/outbound.h"
 
+#include "engine/cutting.h"
 #include "engine/mtu.h"
-#include "route/fragment.h"
 
 /* The DSCP that the kernel gives handshakes: AF41, ECN not capable. */
 #define HANDSHAKE_TOS 0x88
@@ -194,66 +194,6 @@ static bool advance(struct outbound *outbound, struct outbound_entry *entry)
     return true;
 }
 
-/* ---- fragments (RULES C6) ---- */
-
-/* Writes the entry's `pieces` to `out`, which nothing needs any more. */
-static void cut(struct outbound *outbound, struct outbound_entry *out, size_t pieces,
-                struct outbound_entry entry)
-{
-    struct packet *whole = entry.packet;
-    struct node *carrier = node_of(entry.peer);
-    uint32_t id = carrier->next_fragment_id++;
-    for (size_t i = 0; i < pieces; i++) {
-        struct packet *packet = pool_take_packet(outbound->core->pool);
-        out[i] = (struct outbound_entry){.packet = packet, .peer = packet ? entry.peer : NULL};
-        if (!packet) { /* without it the others are worth nothing */
-            while (i > 0) {
-                pool_give_packet(outbound->core->pool, out[--i].packet);
-                out[i] = (struct outbound_entry){0};
-            }
-            for (; i < pieces; i++)
-                out[i] = (struct outbound_entry){0};
-            core_count(outbound->core, carrier, VERDICT_POOL_EMPTY);
-            break;
-        }
-        packet->tos = whole->tos;
-        packet->kind = whole->kind;
-        fragment_ipv6_write(whole->data, whole->len_bytes, entry.cut_bytes, id, i, packet);
-    }
-    pool_give_packet(outbound->core->pool, whole);
-}
-
-static size_t pieces_of(const struct outbound_entry *entry)
-{
-    return entry->cut_bytes ? fragment_ipv6_pieces(entry->packet->len_bytes, entry->cut_bytes) : 1;
-}
-
-/* Each in its place, so that a flow keeps its order. */
-static void cut_all(struct outbound *outbound)
-{
-    size_t count = outbound->count, total = count;
-    for (size_t i = 0; i < count; i++) {
-        struct outbound_entry *entry = &outbound->entries[i];
-        size_t more = pieces_of(entry) - 1;
-        if (total + more > OUTBOUND_MOST) { /* more than a turn plans */
-            core_drop(outbound->core, node_of(entry->peer), entry->packet, VERDICT_POOL_EMPTY);
-            *entry = (struct outbound_entry){0};
-            more = 0;
-        }
-        total += more;
-    }
-    outbound->count = total;
-    while (count-- > 0) {
-        struct outbound_entry entry = outbound->entries[count];
-        size_t pieces = pieces_of(&entry);
-        total -= pieces;
-        if (entry.cut_bytes)
-            cut(outbound, &outbound->entries[total], pieces, entry);
-        else
-            outbound->entries[total] = entry;
-    }
-}
-
 static void run_batch(struct outbound *outbound, instant_ns now, struct actions *actions)
 {
     size_t descs;
@@ -265,7 +205,8 @@ static void run_batch(struct outbound *outbound, instant_ns now, struct actions 
                 is_long |= advance(outbound, &outbound->entries[i]);
         }
         if (is_long)
-            cut_all(outbound);
+            outbound->count =
+                cutting_cut_all(outbound->core, outbound->entries, outbound->count);
     }
     for (size_t i = 0; i < outbound->count; i++) {
         if (outbound->entries[i].path)

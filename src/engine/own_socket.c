@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "engine/own_socket.h"
 
-#include "engine/fragments.h"
+#include "engine/reassemblies.h"
 #include "engine/mtu.h"
 #include "engine/outbound.h"
 #include "packet/checksum.h"
@@ -45,7 +45,7 @@ int own_socket_open(struct own_sockets *sockets, uint32_t tunnel, own_socket_rec
         struct node *node = sockets->core->tree.nodes[tunnel];
         if (own->receive)
             continue;
-        if (!fragments_prepare(sockets->fragments, node))
+        if (!reassemblies_prepare(sockets->reassemblies, node))
             return -1;
         *own = (struct own_socket){.node = node,
                                    .port = choose_port(sockets, node),

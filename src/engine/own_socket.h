@@ -16,7 +16,7 @@
 #define OWN_SOCKETS 32
 
 struct core;
-struct fragments;
+struct reassemblies;
 struct node;
 struct outbound;
 
@@ -37,7 +37,7 @@ struct own_socket {
 struct own_sockets {
     struct core *core;
     struct outbound *outbound;   /* where what they send goes */
-    struct fragments *fragments; /* what is to be joined for them */
+    struct reassemblies *reassemblies; /* what is to be joined for them */
     struct own_socket items[OWN_SOCKETS];
     unsigned next;
 };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What ICMP errors tell about the way of a carried tunnel's datagrams (RULES C6), beyond what their
- * carrier's MTU tells (tree.c). Theory of operation. A router behind the carrier's relay that
+ * carrier's MTU tells (mtu.c). Theory of operation. A router behind the carrier's relay that
  * cannot pass such a datagram says so, and the carrier hands us its packet-too-big. Over IPv4 the
  * router cuts the datagram itself, since DF is clear (C2); over IPv6 only the sender may. Two
  * remedies, together:

@@ -11,6 +11,7 @@
 #include "engine/outbound.h"
 #include "engine/own_socket.h"
 #include "engine/riding.h"
+#include "engine/scope.h"
 #include "route/fragment.h"
 #include "route/icmp.h"
 #include "route/mss.h"
@@ -27,11 +28,11 @@ enum verdict plan_destination(const struct core *core, enum family family,
     *peer = NULL;
     struct address address = address_from_bytes(family, destination);
     if (winner < 0)
-        return address_is_multicast(&address) || tree_is_of_this_host(&core->tree, &address)
+        return address_is_multicast(&address) || scope_is_of_this_host(&core->tree, &address)
                    ? VERDICT_SCOPE
                    : VERDICT_NO_ROUTE;
     *node = core->tree.nodes[winner];
-    if (tree_is_out_of_scope(&core->tree, *node, &address))
+    if (scope_is_out(&core->tree, *node, &address))
         return VERDICT_SCOPE;
     *peer = trie_lookup_bytes(&(*node)->tunnel.allowed_ips, family, destination);
     if (!*peer)

@@ -3,7 +3,7 @@
  * walk up. What a packet needs on its way is found when the tree or an endpoint changes, never per
  * packet: each peer's hop names the carrier's peer that reaches its endpoint, each node's MTU is
  * its carrier's less one header (RULES E1), and the routes are flattened into one trie (A2). MTUs
- * flow down from the roots: tree_set_root_mtu is the only place where one comes in. */
+ * flow down from the roots: tree_set_root_mtu is the only place where a root's comes in. */
 #include "engine/tree.h"
 
 #include <stdio.h>
@@ -321,27 +321,4 @@ void tree_wipe(struct tree *tree)
     routes_wipe(&tree->routes);
     *tree = (struct tree){.memory = tree->memory};
     list_init(&tree->order);
-}
-
-/* ---- scope ---- */
-
-bool tree_is_of_this_host(const struct tree *tree, const struct address *address)
-{
-    return address_is_inside_a_host(address) || trie_lookup(&tree->addresses.host, address);
-}
-
-bool tree_is_out_of_scope(const struct tree *tree, const struct node *node,
-                          const struct address *address)
-{
-    if (tree_is_of_this_host(tree, address) ||
-        address_is_equal(address, node_address(node, (enum family)address->family)))
-        return true;
-    if (!address_is_multicast(address) && !address_is_link_local(address) &&
-        !address_is_broadcast(address))
-        return false;
-    if (node->configured->tunnel.is_plain)
-        return false;
-    unsigned len_bits = 0;
-    trie_match(&tree->routes.trie, address, &len_bits);
-    return node->nat_is_on || len_bits <= 1; /* 0.0.0.0/1 and its twin count as /0 (A1) */
 }

@@ -12,15 +12,6 @@ bool tree_init(struct tree *tree, const struct memory *memory, const struct rand
                size_t why_bytes);
 void tree_wipe(struct tree *tree);
 
-/* RULES F1: loopback and its like, and the interface's own: no tunnel leads there, nor comes from
- * there, whatever routes say. */
-bool tree_is_of_this_host(const struct tree *tree, const struct address *address);
-/* Such packets neither enter nor leave the node: of this host, which the node's own addresses are,
- * too; and (RULES F6) multicast, broadcast or link-local, and the node has no route for it but a
- * default one, or NAT. */
-bool tree_is_out_of_scope(const struct tree *tree, const struct node *node,
-                          const struct address *address);
-
 /* A root's MTU; those that it carries follow. 0: unknown. */
 void tree_set_root_mtu(struct tree *tree, struct node *root, uint32_t mtu_bytes);
 

@@ -181,6 +181,7 @@ static size_t create(uint8_t *out, size_t capacity, const uint8_t *refused, size
         write_ipv4(out, refused, len);
     } else {
         write_ipv6(out, refused, len);
+        /* TRAPS 4 */
         sum += checksum_pseudo(FAMILY_IPV6, out + 8, out + 24, IP_PROTOCOL_ICMPV6,
                                (uint32_t)(ICMP_HEADER_BYTES + quote));
     }

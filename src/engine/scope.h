@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+/* What never goes through a tunnel, whatever routes say (VERDICT_SCOPE). */
+#ifndef ENGINE_SCOPE_H
+#define ENGINE_SCOPE_H
+
+#include "engine/node.h"
+
+/* RULES F1: loopback and its like, and the interface's own: no tunnel leads there, nor comes from
+ * there, whatever routes say. */
+bool scope_is_of_this_host(const struct tree *tree, const struct address *address);
+/* Such packets neither enter nor leave the node: of this host, which the node's own addresses are,
+ * too; and (RULES F6) multicast, broadcast or link-local, and the node has no route for it but a
+ * default one, or NAT. */
+bool scope_is_out(const struct tree *tree, const struct node *node,
+                          const struct address *address);
+
+#endif
