@@ -184,19 +184,21 @@ static void leave_loop(struct root *root)
             loop_remove(root->network->options.loop, &root->sockets[i].source);
 }
 
-void network_drop_root(struct root *prepared)
+void network_drop_root(struct network *network, struct root *prepared)
 {
+    if (!prepared)
+        return;
+    prepared->tunnel = network->first_root; /* what it still held is counted there */
     leave_loop(prepared);
     free_root(prepared);
 }
 
-void network_remove_root(struct network *network, uint32_t tunnel)
+struct root *network_take_root(struct network *network, uint32_t tunnel)
 {
     struct root *root = network->roots[tunnel];
     network->roots[tunnel] = NULL;
     find_first_root(network);
-    root->tunnel = network->first_root; /* what it still held is counted there */
-    network_drop_root(root);
+    return root;
 }
 
 bool network_reserve(struct network *network, size_t more)
@@ -353,36 +355,6 @@ int network_set_mark(struct network *network, uint32_t root, uint32_t mark)
 {
     struct root *found = root_of(network, root);
     return found ? udp_set_mark(found->udp, mark ? mark : network->options.mark) : -EOPNOTSUPP;
-}
-
-int network_open_port(struct network *network, uint32_t root, uint16_t port, struct udp **opened,
-                      struct text *why)
-{
-    struct root *found = root_of(network, root);
-    *opened = NULL;
-    if (!found) {
-        text_append(why, "a carried tunnel has no socket of its own");
-        return -EOPNOTSUPP;
-    }
-    return port == udp_port(found->udp) ? 0
-                                        : open_udp(found, port, udp_mark(found->udp), opened, why);
-}
-
-int network_take_port(struct network *network, uint32_t root, struct udp *opened)
-{
-    struct root *found = root_of(network, root);
-    struct udp *old = found->udp;
-    if (!opened)
-        return 0;
-    leave_loop(found);
-    found->udp = opened;
-    int error = watch_sockets(found);
-    if (error) {
-        found->udp = old;
-        watch_sockets(found);
-    }
-    udp_close(error ? opened : old);
-    return error;
 }
 
 void network_changed(struct network *network, uint32_t root)

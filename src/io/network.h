@@ -70,29 +70,23 @@ uint16_t network_port(const struct network *network, uint32_t root);
 uint32_t network_mark(const struct network *network, uint32_t root);
 /* 0: the options' mark. */
 int network_set_mark(struct network *network, uint32_t root, uint32_t mark);
-/* A root's sockets at another port (0: any), beside those that it has: *opened is NULL where it is
- * that port already, and goes to network_take_port or udp_close. 0, or -errno and a sentence. */
-int network_open_port(struct network *network, uint32_t root, uint16_t port, struct udp **opened,
-                      struct text *why);
-/* Puts them in the old ones' place. 0; or -errno, and the old ones stay. */
-int network_take_port(struct network *network, uint32_t root, struct udp *opened);
 /* engine_apply with what it means for the roots' sockets: new ones are opened first, as only the
- * kernel knows whether a port is free, and old ones closed last; then the marks. 0, or -errno and a
- * sentence, and all is as before. */
+ * kernel knows whether a port is free, old ones closed last, and those whose port another root gets
+ * go to it; then the marks. 0, or -errno and a sentence, and all is as before. */
 int network_apply(struct network *network, const struct changes *changes, struct text *why);
 /* For the options' log. */
 void network_log(const struct network *network, enum log_level level, const char *line);
 /* Room for the numbers that `more` tunnels may get. False: no memory. */
 bool network_reserve(struct network *network, size_t more);
-/* The sockets of a root that the engine is about to get, 0: any port; then network_add_root once it
- * has one of that number, for which there is room, or network_drop_root. 0, or -errno and a
- * sentence. */
+/* Sockets for a root, port 0: any; then network_add_root once the engine has a root of that number,
+ * for which there is room and which has none, or network_drop_root. 0, or -errno and a sentence. */
 int network_prepare_root(struct network *network, uint16_t port, uint32_t mark,
                          struct root **prepared, struct text *why);
 void network_add_root(struct network *network, struct root *prepared, uint32_t tunnel);
-void network_drop_root(struct root *prepared);
-/* The engine has no root of that number any more. */
-void network_remove_root(struct network *network, uint32_t tunnel);
+/* NULL does nothing. */
+void network_drop_root(struct network *network, struct root *prepared);
+/* The root's sockets out of their place, for another one or to be dropped. */
+struct root *network_take_root(struct network *network, uint32_t tunnel);
 /* The host's network under a root changed (RULES F8). */
 void network_changed(struct network *network, uint32_t root);
 void network_read_counters(const struct network *network, struct network_counters *counters);

@@ -109,30 +109,6 @@ static void test_h2_a_flooded_socket_does_not_starve_the_tun(void)
     pair_close(&pair);
 }
 
-static void test_a_root_moves_to_another_port(void)
-{
-    struct pair pair;
-    char sentence[200];
-    struct text why;
-    text_init(&why, sentence, sizeof(sentence));
-    if (!pair_open(&pair, (struct tun_options){0}, (struct network_offloads){0}))
-        return;
-    struct network *network = pair.ends[0].network;
-    struct udp *opened;
-    CHECK_EQUAL(network_open_port(network, 0, pair.ends[1].port, &opened, &why), -EADDRINUSE);
-    CHECK(why.len > 0);
-    CHECK_EQUAL(network_port(network, 0), 20001);
-    CHECK_EQUAL(network_open_port(network, 0, 20008, &opened, &why), 0);
-    CHECK_EQUAL(network_port(network, 0), 20001);
-    udp_close(opened);
-    CHECK_EQUAL(network_open_port(network, 0, 20009, &opened, &why), 0);
-    CHECK_EQUAL(network_take_port(network, 0, opened), 0);
-    CHECK_EQUAL(network_port(network, 0), 20009);
-    CHECK_EQUAL(network_set_mark(network, 1, 5), -EOPNOTSUPP);
-    CHECK_EQUAL(pair_converse(&pair), PAIR_STREAM_BYTES);
-    pair_close(&pair);
-}
-
 int main(int argc, char **argv)
 {
     if (!own_netns_enter() || access("/dev/net/tun", R_OK | W_OK) < 0) {
@@ -143,6 +119,5 @@ int main(int argc, char **argv)
     TAP_RUN(argc, argv, test_traps_35_a_stream_arrives_without_any_offload);
     TAP_RUN(argc, argv, test_h4_a_lone_packet_leaves_at_once);
     TAP_RUN(argc, argv, test_h2_a_flooded_socket_does_not_starve_the_tun);
-    TAP_RUN(argc, argv, test_a_root_moves_to_another_port);
     return tap_done();
 }

@@ -96,6 +96,36 @@ def I2_a_root_comes_and_goes_under_a_kill_switch():
         tap.equal(leaks[:3], [], "on the uplink")
 
 
+def ports(hopwire):
+    return {tunnel["name"]: tunnel.get("listen_port") for tunnel in hopwire.status()["tunnels"]}
+
+
+@tap.test
+def I2_roots_swap_their_ports_and_one_keeps_it_under_another_name():
+    hopwire = up(entry={"ListenPort": "5556"})
+    with ThirdKey():
+        def text(entry_port, third_port, name="third"):
+            (_, keys), peer = third(ListenPort=third_port)
+            return with_parts((f"Tunnel {name}", keys), peer, entry={"ListenPort": entry_port})
+
+        reload(hopwire, text("5556", "5557"))
+        wait_reachable(scene.client, "10.20.0.90")
+        pings, before = Pings(), sessions(hopwire)
+        for entry_port, third_port in (("5557", "5556"), ("5556", "5557")):
+            reload(hopwire, text(entry_port, third_port))
+            found = ports(hopwire)
+            tap.equal((found["entry"], found["third"]), (int(entry_port), int(third_port)), "ports")
+            pings.more(10)
+            wait_reachable(scene.client, "10.20.0.90")
+        tap.equal(sessions(hopwire), before, "the sessions")
+        pings.stop(most_lost=20)  # what is under way to a port that is another one's now
+        said(reload(hopwire, text("5556", "5557", "other")),
+             "tunnel other: added, a root, with 1 peer", "tunnel third: removed")
+        tap.equal(ports(hopwire)["other"], 5557, "its port")
+        wait_reachable(scene.client, "10.20.0.90")
+        tap.equal(names(hopwire), ["entry", "office", "other"], "the tunnels")
+
+
 @tap.test
 def I3_a_tunnel_moves_out_of_its_carrier_and_back():
     client = scene.client
