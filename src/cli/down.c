@@ -114,7 +114,7 @@ static bool run_hooks(int record, struct hooks *hooks, enum config_hook_kind kin
     char reason[1024];
     struct text why;
     text_init(&why, reason, sizeof(reason));
-    bool is_well = hooks_run(hooks, kind, -1, &why);
+    bool is_well = hooks_run(hooks, kind, NULL, &why);
     is_well &= hooks_record_forget(record, hooks, kind, &why) == 0;
     if (!is_well)
         fprintf(stderr, "hopwire: %s: %s\n", hooks->network, reason);

@@ -122,7 +122,7 @@ static int follow_hooks(const struct config *config, const json_t *answer)
         text_append(&why, "no memory for its hooks");
     } else {
         is_well = hooks_record_replace(&hooks, &why) == 0;
-        is_well = is_well && hooks_run(&hooks, HOOK_POST_UP, -1, &why);
+        is_well = is_well && hooks_run(&hooks, HOOK_POST_UP, NULL, &why);
         hooks_wipe(&hooks);
     }
     if (!is_well)

@@ -59,22 +59,24 @@ static bool tell_caller(int told, struct text *why)
 
 /* What an earlier run left is over first: its failure is told, and keeps no new one from
  * starting. */
-static bool run_pre_up(const struct hooks *hooks, struct text *why)
+static bool run_pre_up(const struct hooks *hooks, int told, struct text *why)
 {
+    const int wanted[] = {SOCKET_PLACE, told};
     char reason[512];
     struct text earlier;
     text_init(&earlier, reason, sizeof(reason));
-    if (!hooks_end_earlier(hooks->network, &earlier))
+    if (!hooks_end_earlier(hooks->network, wanted, &earlier))
         fprintf(stderr, "hopwire: %s: of the run before this: %s\n", hooks->network, reason);
-    return hooks_run(hooks, HOOK_PRE_UP, SOCKET_PLACE, why);
+    return hooks_run(hooks, HOOK_PRE_UP, wanted, why);
 }
 
 /* From here on there is something to undo, unless it fails: then the start is undone, without
  * hooks. */
 static bool run_post_up(const struct hooks *hooks, int *told, struct text *why)
 {
+    const int wanted[] = {SOCKET_PLACE, *told};
     bool is_well = hooks_record_write(hooks, why) == 0 &&
-                   hooks_run(hooks, HOOK_POST_UP, SOCKET_PLACE, why) && tell_caller(*told, why);
+                   hooks_run(hooks, HOOK_POST_UP, wanted, why) && tell_caller(*told, why);
     if (!is_well)
         hooks_record_drop(hooks->network);
     if (*told >= 0 && !is_well)
@@ -89,11 +91,12 @@ static bool run_post_up(const struct hooks *hooks, int *told, struct text *why)
 /* What `down` would run is run here: nobody called it, unless somebody has the record just now. */
 static bool run_recorded(const struct hooks *hooks, int kind, struct text *why)
 {
+    const int wanted[] = {SOCKET_PLACE, -1};
     struct hooks recorded;
     int record = hooks_record_take(hooks->network, false, &recorded, why);
     if (record < 0)
         return record == -ENOENT || record == -EWOULDBLOCK;
-    bool is_well = hooks_run(&recorded, (enum config_hook_kind)kind, SOCKET_PLACE, why);
+    bool is_well = hooks_run(&recorded, (enum config_hook_kind)kind, wanted, why);
     is_well &= hooks_record_forget(record, &recorded, (enum config_hook_kind)kind, why) == 0;
     hooks_wipe(&recorded);
     close(record);
@@ -107,7 +110,7 @@ static _Noreturn void attend(const struct hooks *hooks, int told)
     while (recv(SOCKET_PLACE, &message, sizeof(message), 0) == (ssize_t)sizeof(message)) {
         struct text why;
         text_init(&why, message.text, sizeof(message.text));
-        message.is_well = message.kind == HOOK_PRE_UP    ? run_pre_up(hooks, &why)
+        message.is_well = message.kind == HOOK_PRE_UP    ? run_pre_up(hooks, told, &why)
                           : message.kind == HOOK_POST_UP ? run_post_up(hooks, &told, &why)
                                                          : run_recorded(hooks, message.kind, &why);
         if (send(SOCKET_PLACE, &message, sizeof(message), MSG_NOSIGNAL) < 0)

@@ -110,12 +110,13 @@ static int start(const char *shell, char *const *arguments, pid_t *child)
 }
 
 /* Ended, or made to: who wanted it is gone, and does not wait for it. */
-static void wait_for(pid_t child, int alive)
+static void wait_for(pid_t child, const int wanted[2])
 {
     int process = (int)syscall(SYS_pidfd_open, child, 0);
     struct pollfd sources[] = {{.fd = process, .events = POLLIN},
-                               {.fd = alive, .events = POLLRDHUP}};
-    while (process >= 0 && poll(sources, 2, -1) < 0)
+                               {.fd = wanted[0], .events = POLLRDHUP},
+                               {.fd = wanted[1]}}; /* a pipe's end tells that by itself */
+    while (process >= 0 && poll(sources, 3, -1) < 0)
         continue;
     if (process >= 0 && !sources[0].revents) {
         kill(child, SIGTERM);
@@ -127,7 +128,7 @@ static void wait_for(pid_t child, int alive)
 }
 
 /* Its wait status, or -errno. */
-static int run(const char *command, int alive)
+static int run(const char *command, const int wanted[2])
 {
     char shell[PROGRAM_PATH_BYTES];
     bool is_bash = program_find("bash", shell);
@@ -139,8 +140,8 @@ static int run(const char *command, int alive)
     int status, error = start(shell, (char *const *)(is_bash ? bash : plain), &child);
     if (error)
         return -error;
-    if (alive >= 0)
-        wait_for(child, alive);
+    if (wanted)
+        wait_for(child, wanted);
     while (waitpid(child, &status, 0) < 0) {
         if (errno != EINTR)
             return -errno;
@@ -158,7 +159,8 @@ static void tell_status(struct text *why, int status)
         text_append(why, "ended with exit status %d", WEXITSTATUS(status));
 }
 
-bool hooks_run(const struct hooks *hooks, enum config_hook_kind kind, int alive, struct text *why)
+bool hooks_run(const struct hooks *hooks, enum config_hook_kind kind, const int wanted[2],
+               struct text *why)
 {
     setenv("LC_ALL", "C", true); /* as wg-quick does: commands read what others print */
     for (size_t i = 0; i < hooks->count; i++) {
@@ -170,7 +172,7 @@ bool hooks_run(const struct hooks *hooks, enum config_hook_kind kind, int alive,
             fprintf(stderr, "[#] %s\n", command);
             fflush(stderr);
         }
-        int status = command ? run(command, alive) : -ENOMEM;
+        int status = command ? run(command, wanted) : -ENOMEM;
         free(command);
         if (status == 0)
             continue;
@@ -397,7 +399,7 @@ void hooks_record_drop(const char *network)
         unlink(path);
 }
 
-bool hooks_end_earlier(const char *network, struct text *why)
+bool hooks_end_earlier(const char *network, const int wanted[2], struct text *why)
 {
     struct hooks hooks;
     int record = hooks_record_take(network, true, &hooks, why);
@@ -408,7 +410,7 @@ bool hooks_end_earlier(const char *network, struct text *why)
     for (enum config_hook_kind kind = HOOK_PRE_DOWN; kind < HOOK_KINDS; kind++) {
         if (why->len)
             text_append(why, "; ");
-        is_well &= hooks_run(&hooks, kind, -1, why);
+        is_well &= hooks_run(&hooks, kind, wanted, why);
         is_well &= hooks_record_forget(record, &hooks, kind, why) == 0;
     }
     hooks_wipe(&hooks);

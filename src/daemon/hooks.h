@@ -24,10 +24,11 @@ bool hooks_copy(struct hooks *hooks, const struct config *config);
 void hooks_wipe(struct hooks *hooks);
 
 /* Runs those of the kind, each after its line on standard error. True: all were well. False: one
- * was not, `why` says which, and the ones behind it did not run. `alive`: a socket whose other end
- * wants them; when that closes, the command is ended; -1: none. Behind PreDown the file is
- * saved. */
-bool hooks_run(const struct hooks *hooks, enum config_hook_kind kind, int alive, struct text *why);
+ * was not, `why` says which, and the ones behind it did not run. `wanted`: a socket and a pipe, or -1,
+ * whose other ends want them; when one closes, the command is ended; NULL: none. Behind PreDown the
+ * file is saved. */
+bool hooks_run(const struct hooks *hooks, enum config_hook_kind kind, const int wanted[2],
+               struct text *why);
 
 /* ---- "/run/hopwire/NAME.hooks": PreDown and PostDown of a network that is up or crashed ---- */
 
@@ -47,6 +48,6 @@ int hooks_record_forget(int record, struct hooks *hooks, enum config_hook_kind k
 void hooks_record_drop(const char *network);
 /* What a run before it left, before another one starts: PreDown, then PostDown, whatever becomes of
  * them; what failed is told to `why`. True: they were well, or there are none. */
-bool hooks_end_earlier(const char *network, struct text *why);
+bool hooks_end_earlier(const char *network, const int wanted[2], struct text *why);
 
 #endif

@@ -378,6 +378,21 @@ def I1_an_up_that_is_ended_while_a_hook_runs_undoes_the_start():
 
 
 @tap.test
+def I1_an_up_that_is_ended_alone_does_not_leave_its_start_waiting():
+    for kind, number in (("PreUp", signal.SIGKILL), ("PostUp", signal.SIGTERM)):
+        hopwire = Hopwire(scene.client)
+        path = hopwire.write(network_text(f"{kind} = {tell('begun')}; exec sleep 4217",
+                                          *all_kinds()))
+        process = scene.client.start(hopwire.binary, "up", path)
+        wait_until(lambda: any("begun" in line for line in story()), 15, kind)
+        os.kill(process.pid, number)
+        wait_until(lambda: not hopwire.pids() and not of_the_hook(), 10, "all processes to go")
+        tap.equal(scene.client.network_state(), scene.before, "the host is as it was")
+        tap.check(not os.path.exists(record()), "nothing is kept")
+        tap.check(not any("Down" in line for line in story()), "nor runs afterwards")
+
+
+@tap.test
 def I1_a_group_that_is_ended_while_PostUp_runs_was_never_up():
     """As a terminal's Ctrl-C or a service manager ends all of its processes at once."""
     for number in (signal.SIGINT, signal.SIGTERM):
