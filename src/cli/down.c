@@ -12,6 +12,7 @@
 #include "cli/command.h"
 #include "cli/load.h"
 #include "daemon/crashed.h"
+#include "daemon/hook_caller.h"
 #include "daemon/hooks.h"
 #include "host/dns.h"
 #include "host/life.h"
@@ -131,6 +132,10 @@ int down_main(int argc, char **argv)
         return command_miscounted("down NAME", argc, argv, 1, (const char *[]){"NAME"});
     if (!load_network_name(argv[1], name))
         return COMMAND_REFUSED;
+    if (hook_caller_is_of(name)) {
+        fprintf(stderr, "hopwire: %s: " HOOK_CALLER_REFUSED "\n", name, "down");
+        return COMMAND_REFUSED;
+    }
     int record = hooks_record_take(name, true, &hooks, &why);
     if (record == -ENOENT)
         return end_network(name);

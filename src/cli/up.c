@@ -10,6 +10,7 @@
 #include "cli/rights.h"
 #include "daemon/attendant.h"
 #include "daemon/daemon.h"
+#include "daemon/hook_caller.h"
 #include "daemon/keeper.h"
 
 #define USAGE "up [-f] [--replace] NAME|FILE..."
@@ -97,6 +98,8 @@ static int run(char **names, int count, struct daemon_options *options)
     int result = COMMAND_REFUSED;
     if (!rights_suffice()) {
         fprintf(stderr, "hopwire: %s: " RIGHTS_MISSING "\n", config->name);
+    } else if (hook_caller_is_of(config->name)) {
+        fprintf(stderr, "hopwire: %s: " HOOK_CALLER_REFUSED "\n", config->name, "up");
     } else {
         options->config = config;
         result = run_with_attendant(config, options);

@@ -18,6 +18,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "daemon/hook_caller.h"
 #include "daemon/saving.h"
 #include "host/life.h"
 #include "host/program.h"
@@ -159,10 +160,9 @@ static void tell_status(struct text *why, int status)
         text_append(why, "ended with exit status %d", WEXITSTATUS(status));
 }
 
-bool hooks_run(const struct hooks *hooks, enum config_hook_kind kind, const int wanted[2],
-               struct text *why)
+static bool run_all(const struct hooks *hooks, enum config_hook_kind kind, const int wanted[2],
+                    struct text *why)
 {
-    setenv("LC_ALL", "C", true); /* as wg-quick does: commands read what others print */
     for (size_t i = 0; i < hooks->count; i++) {
         const struct config_hook *hook = &hooks->list[i];
         if (hook->kind != kind)
@@ -182,10 +182,23 @@ bool hooks_run(const struct hooks *hooks, enum config_hook_kind kind, const int 
         tell_status(why, status);
         return false;
     }
-    int saved = kind == HOOK_PRE_DOWN && hooks->saved
+    return true;
+}
+
+bool hooks_run(const struct hooks *hooks, enum config_hook_kind kind, const int wanted[2],
+               struct text *why)
+{
+    bool is_waited_for = kind != HOOK_POST_UP; /* `down` ends a PostUp */
+    setenv("LC_ALL", "C", true); /* as wg-quick does: commands read what others print */
+    if (is_waited_for)
+        hook_caller_begin(hooks->network);
+    bool is_well = run_all(hooks, kind, wanted, why);
+    if (is_waited_for)
+        hook_caller_end();
+    int saved = is_well && kind == HOOK_PRE_DOWN && hooks->saved
                     ? saving_write(hooks->saved, hooks->interface, why)
                     : 0;
-    return saved == 0 || saved == -ENOENT; /* a crashed network is nothing that could be saved */
+    return is_well && (saved == 0 || saved == -ENOENT); /* a crashed network is nothing that could be saved */
 }
 
 /* ---- the record ---- */

@@ -8,7 +8,7 @@ import threading
 
 import tap
 from lab import wait_until
-from peers import Hopwire, is_dead, sections
+from peers import Hopwire, hopwire_binary, is_dead, sections
 from scene import main, scene
 from world import OFFICE, wait_reachable
 
@@ -324,6 +324,36 @@ def I1_what_cannot_be_saved_stays_as_it_was():
     hopwire.kill()
     tap.equal(hopwire.down().returncode, 0, "down after a crash")
     tap.equal(read(path), before, "a crash saves nothing")
+
+
+@tap.test
+def I1_a_hook_that_would_wait_for_itself_is_refused():
+    for kind in KINDS:
+        for words in ("down multihop", "up multihop.conf", "up --replace multihop.conf"):
+            if (kind, words[:4]) in (("PreUp", "down"), ("PostUp", "down"), ("PostUp", "up -")):
+                continue  # nothing is up yet; these two end the PostUp that calls them
+            hopwire, _ = up(network_text(f"{kind} = ! {hopwire_binary()} {words} 2>> {story_path()}",
+                                         *all_kinds()))
+            result = hopwire.command("down", "multihop", timeout=20)
+            said = [line for line in story() if line.startswith("hopwire:")]
+            tap.check(len(said) == 1 and said[0].startswith("hopwire: multihop: "),
+                      f"{words} in {kind} is refused once: {said}")
+            if (kind, words[:2]) not in (("PostUp", "up"), ("PreDown", "up")):
+                tap.contains(said[0], "a hook of its own calls `hopwire", f"{words} in {kind}")
+            tap.equal([line for line in story() if not line.startswith("hopwire:")], WHOLE,
+                      f"all others run around {words} in {kind}")
+            tap.equal(scene.client.network_state(), scene.before, "the host is as it was")
+
+
+@tap.test
+def I1_what_a_hook_leaves_behind_may_end_the_network():
+    hopwire, _ = up(network_text(f"PreUp = (while ! grep -q PostUp2 {story_path()}; do sleep 0.1; "
+                                 f"done; exec {hopwire_binary()} down multihop) > /dev/null 2>&1 &",
+                                 *all_kinds()))
+    wait_until(lambda: story() == WHOLE, 15, "the network to be ended by what PreUp left")
+    wait_until(lambda: not hopwire.pids(), 10, "all processes to go")
+    hopwire.is_up = False
+    tap.equal(scene.client.network_state(), scene.before, "the host is as it was")
 
 
 @tap.test
