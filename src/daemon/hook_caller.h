@@ -12,8 +12,8 @@
 /* What this process starts in between is a hook of the network, beside what it is already. */
 void hook_caller_begin(const char *network);
 void hook_caller_end(void);
-/* A process that runs the network's hooks is above ours: what a hook has left behind, to which it is
- * no parent any more, may call what it likes. */
+/* A process that runs the network's hooks is above ours: what a hook has left behind, to which it
+ * is no parent any more, may call what it likes. */
 bool hook_caller_is_of(const char *network);
 
 #endif

@@ -198,7 +198,8 @@ bool hooks_run(const struct hooks *hooks, enum config_hook_kind kind, const int 
     int saved = is_well && kind == HOOK_PRE_DOWN && hooks->saved
                     ? saving_write(hooks->saved, hooks->interface, why)
                     : 0;
-    return is_well && (saved == 0 || saved == -ENOENT); /* a crashed network is nothing that could be saved */
+    /* A crashed network is nothing that could be saved. */
+    return is_well && (saved == 0 || saved == -ENOENT);
 }
 
 /* ---- the record ---- */

@@ -24,9 +24,9 @@ bool hooks_copy(struct hooks *hooks, const struct config *config);
 void hooks_wipe(struct hooks *hooks);
 
 /* Runs those of the kind, each after its line on standard error. True: all were well. False: one
- * was not, `why` says which, and the ones behind it did not run. `wanted`: a socket and a pipe, or -1,
- * whose other ends want them; when one closes, the command is ended; NULL: none. Behind PreDown the
- * file is saved. */
+ * was not, `why` says which, and the ones behind it did not run. `wanted`: a socket and a pipe, or
+ * -1, whose other ends want them; when one closes, the command is ended; NULL: none. Behind PreDown
+ * the file is saved. */
 bool hooks_run(const struct hooks *hooks, enum config_hook_kind kind, const int wanted[2],
                struct text *why);
 
