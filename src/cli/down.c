@@ -13,7 +13,7 @@
 #include "cli/load.h"
 #include "daemon/crashed.h"
 #include "daemon/hook_caller.h"
-#include "daemon/hooks.h"
+#include "daemon/hooks_record.h"
 #include "host/dns.h"
 #include "host/life.h"
 #include "host/state.h"
@@ -136,7 +136,7 @@ int down_main(int argc, char **argv)
         fprintf(stderr, "hopwire: %s: " HOOK_CALLER_REFUSED "\n", name, "down");
         return COMMAND_REFUSED;
     }
-    int record = hooks_record_take(name, true, &hooks, &why);
+    int record = hooks_record_take(name, HOOKS_TAKER_DOWN, &hooks, &why);
     if (record == -ENOENT)
         return end_network(name);
     if (record < 0) {
@@ -146,8 +146,10 @@ int down_main(int argc, char **argv)
     }
     bool is_well = run_hooks(record, &hooks, HOOK_PRE_DOWN);
     int result = end_network(name);
-    if (result == COMMAND_DONE && !run_hooks(record, &hooks, HOOK_POST_DOWN))
-        result = COMMAND_REFUSED;
+    if (result == COMMAND_DONE)
+        is_well &= run_hooks(record, &hooks, HOOK_POST_DOWN);
+    else if (!hooks_record_is_needed(&hooks))
+        hooks_record_drop(name); /* there is nothing for the next `down` */
     hooks_wipe(&hooks);
     close(record);
     return is_well ? result : COMMAND_REFUSED;

@@ -14,7 +14,8 @@
 #include "cli/ask.h"
 #include "cli/command.h"
 #include "cli/load.h"
-#include "daemon/hooks.h"
+#include "daemon/attendant.h"
+#include "daemon/hooks_record.h"
 
 #define USAGE "reload [--dry-run] NAME|FILE..."
 #define PATHS_MOST 16
@@ -91,25 +92,36 @@ static void print_changes(const json_t *changes)
 /* Those that are in the list, and all that are for the end. */
 static bool copy_wanted(struct hooks *hooks, const struct config *config, const json_t *post_up)
 {
-    size_t kept = 0;
     if (!hooks_copy(hooks, config))
         return false;
-    for (size_t i = 0; i < hooks->count; i++) {
+    for (size_t i = hooks->count; i-- > 0;) {
         bool is_wanted = hooks->list[i].kind == HOOK_PRE_DOWN ||
                          hooks->list[i].kind == HOOK_POST_DOWN;
         for (size_t n = 0; n < json_array_size(post_up); n++)
             is_wanted |= json_integer_value(json_array_get(post_up, n)) == (json_int_t)i;
-        if (is_wanted)
-            hooks->list[kept++] = hooks->list[i];
-        else
-            free(hooks->list[i].command);
+        if (!is_wanted)
+            hooks_drop_at(hooks, i);
     }
-    hooks->count = kept;
     return true;
 }
 
+/* The daemon gets a process that runs them after a signal, if it was started without one. Before
+ * they are written down: nobody would be left to run them. */
+static bool give_attendant(struct config *config, struct text *why)
+{
+    struct attendant attendant;
+    if (attendant_start_later(&attendant, config, load_free, why) != 0)
+        return false;
+    json_t *answer = ask_with_file(config->name, "attendant", attendant.socket, TIMEOUT_MS);
+    attendant_end(&attendant);
+    if (!answer)
+        text_append(why, "none of its hooks ran");
+    json_decref(answer);
+    return answer != NULL;
+}
+
 /* `down` runs the new file's PreDown and PostDown; of PostUp what is new runs now. */
-static int follow_hooks(const struct config *config, const json_t *answer)
+static int follow_hooks(struct config *config, const json_t *answer)
 {
     char reason[1024];
     struct hooks hooks;
@@ -121,7 +133,8 @@ static int follow_hooks(const struct config *config, const json_t *answer)
     if (!is_well) {
         text_append(&why, "no memory for its hooks");
     } else {
-        is_well = hooks_record_replace(&hooks, &why) == 0;
+        is_well = !hooks_record_is_needed(&hooks) || give_attendant(config, &why);
+        is_well = is_well && hooks_record_replace(&hooks, &why) == 0;
         is_well = is_well && hooks_run(&hooks, HOOK_POST_UP, NULL, &why);
         hooks_wipe(&hooks);
     }

@@ -11,7 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "daemon/hooks.h"
+#include "daemon/hooks_record.h"
 #include "daemon/signals.h"
 
 #define SOCKET_PLACE 3 /* the attendant's own, behind the standard ones */
@@ -24,6 +24,13 @@ struct message {
 };
 
 /* ---- the attendant's process ---- */
+
+struct attending {
+    struct hooks hooks; /* as the configuration had them at the start */
+    int told;
+    int record; /* what it took of the end; below 0: nothing */
+    struct hooks recorded;
+};
 
 /* Whoever ends the daemon, by its group or its terminal, ends it alone. */
 static void leave_group(void)
@@ -65,7 +72,7 @@ static bool run_pre_up(const struct hooks *hooks, int told, struct text *why)
     char reason[512];
     struct text earlier;
     text_init(&earlier, reason, sizeof(reason));
-    if (!hooks_end_earlier(hooks->network, wanted, &earlier))
+    if (!hooks_record_end_crashed(hooks->network, wanted, &earlier))
         fprintf(stderr, "hopwire: %s: of the run before this: %s\n", hooks->network, reason);
     return hooks_run(hooks, HOOK_PRE_UP, wanted, why);
 }
@@ -88,31 +95,55 @@ static bool run_post_up(const struct hooks *hooks, int *told, struct text *why)
     return is_well;
 }
 
-/* What `down` would run is run here: nobody called it, unless somebody has the record just now. */
-static bool run_recorded(const struct hooks *hooks, int kind, struct text *why)
+static const int wanted_by_daemon[] = {SOCKET_PLACE, -1};
+
+/* What `down` would run is run here: nobody called it, unless one has the record just now. */
+static bool run_pre_down(struct attending *attending, struct text *why)
 {
-    const int wanted[] = {SOCKET_PLACE, -1};
-    struct hooks recorded;
-    int record = hooks_record_take(hooks->network, false, &recorded, why);
-    if (record < 0)
-        return record == -ENOENT || record == -EWOULDBLOCK;
-    bool is_well = hooks_run(&recorded, (enum config_hook_kind)kind, wanted, why);
-    is_well &= hooks_record_forget(record, &recorded, (enum config_hook_kind)kind, why) == 0;
-    hooks_wipe(&recorded);
-    close(record);
+    struct hooks *recorded = &attending->recorded;
+    attending->record = hooks_record_take(attending->hooks.network, HOOKS_TAKER_SIGNAL, recorded,
+                                          why);
+    if (attending->record < 0)
+        return attending->record == -ENOENT || attending->record == -EWOULDBLOCK;
+    bool is_well = hooks_run(recorded, HOOK_PRE_DOWN, wanted_by_daemon, why);
+    return (hooks_record_forget(attending->record, recorded, HOOK_PRE_DOWN, why) == 0) & is_well;
+}
+
+static bool run_post_down(struct attending *attending, struct text *why)
+{
+    if (attending->record < 0)
+        return true;
+    bool is_well = hooks_run(&attending->recorded, HOOK_POST_DOWN, wanted_by_daemon, why);
+    is_well &= hooks_record_forget(attending->record, &attending->recorded, HOOK_POST_DOWN,
+                                   why) == 0;
+    hooks_wipe(&attending->recorded);
+    close(attending->record);
+    attending->record = -1;
     return is_well;
 }
 
-static _Noreturn void attend(const struct hooks *hooks, int told)
+static bool run(struct attending *attending, int kind, struct text *why)
+{
+    switch (kind) {
+    case HOOK_PRE_UP:
+        return run_pre_up(&attending->hooks, attending->told, why);
+    case HOOK_POST_UP:
+        return run_post_up(&attending->hooks, &attending->told, why);
+    case HOOK_PRE_DOWN:
+        return run_pre_down(attending, why);
+    default:
+        return run_post_down(attending, why);
+    }
+}
+
+static _Noreturn void attend(struct attending *attending)
 {
     struct message message;
     signal(SIGPIPE, SIG_IGN);
     while (recv(SOCKET_PLACE, &message, sizeof(message), 0) == (ssize_t)sizeof(message)) {
         struct text why;
         text_init(&why, message.text, sizeof(message.text));
-        message.is_well = message.kind == HOOK_PRE_UP    ? run_pre_up(hooks, told, &why)
-                          : message.kind == HOOK_POST_UP ? run_post_up(hooks, &told, &why)
-                                                         : run_recorded(hooks, message.kind, &why);
+        message.is_well = run(attending, message.kind, &why);
         if (send(SOCKET_PLACE, &message, sizeof(message), MSG_NOSIGNAL) < 0)
             break;
     }
@@ -134,33 +165,62 @@ static bool take_places(int *socket, int *told)
     return true;
 }
 
-int attendant_start(struct attendant *attendant, struct config *config, int told,
-                    void (*forget)(struct config *config), struct text *why)
+/* 0 in the attendant, whose end is in its place; in the daemon its process id, or -errno and a
+ * a sentence. */
+static pid_t divide(struct attendant *attendant, int *told, struct text *why)
 {
     int ends[2];
     pid_t process = -1;
     *attendant = (struct attendant){.socket = -1};
-    if (!hooks_are_wanted(config))
-        return 0;
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0 || (process = fork()) < 0) {
         int error = errno;
         text_append(why, "no process to run its hooks: %s", strerror(error));
         return -error;
     }
+    close(ends[process > 0]);
+    if (process > 0)
+        attendant->socket = ends[0];
+    else if (!take_places(&ends[1], told))
+        _exit(1);
+    return process;
+}
+
+int attendant_start(struct attendant *attendant, struct config *config, int told,
+                    void (*forget)(struct config *config), struct text *why)
+{
+    struct attending attending = {.told = told, .record = -1};
+    *attendant = (struct attendant){.socket = -1};
+    if (!hooks_record_is_wanted(config))
+        return 0;
+    pid_t process = divide(attendant, &attending.told, why);
+    if (process < 0)
+        return process;
     if (process > 0) {
-        close(ends[1]);
         if (told >= 0)
             close(told);
-        attendant->socket = ends[0];
         return 0;
     }
-    struct hooks hooks;
-    close(ends[0]);
-    bool is_whole = hooks_copy(&hooks, config);
+    bool is_whole = hooks_copy(&attending.hooks, config);
     forget(config);
-    if (!is_whole || !take_places(&ends[1], &told))
+    if (!is_whole)
         _exit(1);
-    attend(&hooks, told);
+    attend(&attending);
+}
+
+int attendant_start_later(struct attendant *attendant, struct config *config,
+                          void (*forget)(struct config *config), struct text *why)
+{
+    struct attending attending = {.told = -1, .record = -1};
+    pid_t process = divide(attendant, &attending.told, why);
+    if (process != 0)
+        return process < 0 ? process : 0;
+    attending.hooks.network = strdup(config->name);
+    forget(config);
+    leave_group();
+    leave_caller();
+    if (!attending.hooks.network)
+        _exit(1);
+    attend(&attending);
 }
 
 static bool ask(struct attendant *attendant, enum config_hook_kind kind)

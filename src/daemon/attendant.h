@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* A process beside the daemon that has the rights and, until the network works, the terminal of
  * whoever called `up`: it runs the network's hooks (RULES I5), which the process that parses
- * packets has no rights for. There is one where the network has hooks; it ends with the daemon, and
- * after a kill -9 runs nothing. */
+ * packets has no rights for. There is one where the network has hooks, from the start or since a
+ * reload; it ends with the daemon, and after a kill -9 runs nothing. */
 #ifndef DAEMON_ATTENDANT_H
 #define DAEMON_ATTENDANT_H
 
@@ -17,6 +17,11 @@ struct attendant {
  * back. 0, or -errno and a sentence. */
 int attendant_start(struct attendant *attendant, struct config *config, int told,
                     void (*forget)(struct config *config), struct text *why);
+
+/* For a network that runs already; its daemon is to be given the socket. In the attendant nothing
+ * of the caller's is left open. */
+int attendant_start_later(struct attendant *attendant, struct config *config,
+                          void (*forget)(struct config *config), struct text *why);
 
 /* What an earlier run of the network's left, then PreUp. Waits; a signal ends the wait. 0, or
  * -errno and a sentence. */

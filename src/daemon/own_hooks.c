@@ -2,7 +2,7 @@
 #include "daemon/own_hooks.h"
 
 #include "daemon/attendant.h"
-#include "daemon/hooks.h"
+#include "daemon/hooks_record.h"
 #include "daemon/settle.h"
 #include "host/life.h"
 
@@ -33,18 +33,33 @@ static void attendant_ready(void *context, uint32_t events)
         daemon->hooks = heard < 0 ? HOOKS_NONE : HOOKS_STAND;
 }
 
-int own_hooks_post_up(struct daemon *daemon)
+static int hear_attendant(struct daemon *daemon)
 {
-    struct attendant *attendant = daemon->attendant;
-    if (attendant->socket < 0)
-        return 0;
-    daemon->attendant_source = (struct loop_source){.fd = attendant->socket,
+    daemon->attendant_source = (struct loop_source){.fd = daemon->attendant->socket,
                                                     .events = EPOLLIN,
                                                     .ready = attendant_ready,
                                                     .context = daemon};
-    daemon->hooks = HOOKS_POST_UP;
-    attendant_post_up(attendant);
     return loop_add(daemon->loop, &daemon->attendant_source);
+}
+
+int own_hooks_post_up(struct daemon *daemon)
+{
+    if (daemon->attendant->socket < 0)
+        return 0;
+    daemon->hooks = HOOKS_POST_UP;
+    attendant_post_up(daemon->attendant);
+    return hear_attendant(daemon);
+}
+
+void own_hooks_take_attendant(struct daemon *daemon, int socket)
+{
+    if (daemon->hooks != HOOKS_NONE || socket < 0) {
+        attendant_end(&(struct attendant){.socket = socket});
+        return;
+    }
+    attendant_end(daemon->attendant); /* one that has ended */
+    daemon->attendant->socket = socket;
+    daemon->hooks = hear_attendant(daemon) == 0 ? HOOKS_STAND : HOOKS_NONE;
 }
 
 void own_hooks_end(struct daemon *daemon)

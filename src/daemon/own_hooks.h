@@ -11,6 +11,8 @@
 int own_hooks_pre_up(struct daemon *daemon);
 /* PostUp, once packets flow; should one fail, the network ends. 0 or -errno. */
 int own_hooks_post_up(struct daemon *daemon);
+/* A process that runs them comes with a reload; closed where there is one already. */
+void own_hooks_take_attendant(struct daemon *daemon, int socket);
 /* Somebody ends the daemon by a signal: PreDown first, then the loop stops; a second one waits no
  * longer. */
 void own_hooks_end(struct daemon *daemon);

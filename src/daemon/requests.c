@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "daemon/interface.h"
+#include "daemon/own_hooks.h"
 #include "daemon/reload.h"
 #include "daemon/report.h"
 #include "daemon/settle.h"
@@ -56,6 +57,10 @@ static void answer_request(void *context, char *line, struct control_answer *to)
         answer(to, reload_files(daemon));
     } else if (strcmp(line, "reload") == 0 || strcmp(line, "reload dry-run") == 0) {
         answer(to, reload_answer(daemon, control_answer_take_passed(to), line[6] != '\0'));
+    } else if (strcmp(line, "attendant") == 0) {
+        own_hooks_take_attendant(daemon, control_answer_take_passed(to));
+        control_answer_format(to, "{}\n");
+        control_answer_end(to);
     } else if (strcmp(line, "leave") == 0) {
         settle_log(daemon, "another run of this network takes over: ending, all that keeps its "
                            "destinations from leaving another way stays");

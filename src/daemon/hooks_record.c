@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: MIT */
+/* Strings, each with its NUL: the interface, the configuration's file, the file to be saved or "",
+ * and of each command its kind, its line and itself. It is changed in place, under its lock, as
+ * replacing the file would leave the other one with a file that is no more. */
+#include "daemon/hooks_record.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/bytes.h"
+#include "host/life.h"
+#include "host/seal.h"
+#include "host/state.h"
+
+#define HOOK_STRINGS 3
+/* A reload has it for a moment, a `down` as long as the network takes to end. */
+#define SIGNAL_TRIES 100
+#define SIGNAL_PAUSE_NS 10000000
+
+static int record_path(const char *network, char path[STATE_PATH_BYTES], struct text *why)
+{
+    return state_path(network, ".hooks", path, why);
+}
+
+bool hooks_record_is_wanted(const struct config *config)
+{
+    char path[STATE_PATH_BYTES];
+    return config->hook_count > 0 || config->saves_itself ||
+           (record_path(config->name, path, TEXT_UNHEARD) == 0 && access(path, F_OK) == 0);
+}
+
+static bool is_of_the_end(const struct config_hook *hook)
+{
+    return hook->kind == HOOK_PRE_DOWN || hook->kind == HOOK_POST_DOWN;
+}
+
+bool hooks_record_is_needed(const struct hooks *hooks)
+{
+    bool is_needed = hooks->saved != NULL;
+    for (size_t i = 0; i < hooks->count; i++)
+        is_needed |= is_of_the_end(&hooks->list[i]);
+    return is_needed;
+}
+
+/* ---- its bytes ---- */
+
+static void put(char *bytes, size_t *len, const char *string)
+{
+    size_t whole = strlen(string) + 1;
+    if (bytes)
+        memcpy(bytes + *len, string, whole);
+    *len += whole;
+}
+
+/* How many there are; `bytes` NULL: they are only counted. */
+static size_t print(const struct hooks *hooks, char *bytes)
+{
+    size_t len = 0;
+    put(bytes, &len, hooks->interface);
+    put(bytes, &len, hooks->file);
+    put(bytes, &len, hooks->saved ? hooks->saved : "");
+    for (size_t i = 0; i < hooks->count; i++) {
+        char kind[2] = {(char)('0' + hooks->list[i].kind)}, line[16];
+        if (!is_of_the_end(&hooks->list[i]))
+            continue;
+        snprintf(line, sizeof(line), "%u", hooks->list[i].place.line);
+        put(bytes, &len, kind);
+        put(bytes, &len, line);
+        put(bytes, &len, hooks->list[i].command);
+    }
+    return len;
+}
+
+/* Into a record that we have. 0 or -errno. */
+static int write_record(int record, const struct hooks *hooks)
+{
+    size_t len = print(hooks, NULL);
+    char *bytes = malloc(len);
+    if (!bytes)
+        return -ENOMEM;
+    print(hooks, bytes);
+    int result = seal_write(record, hooks->network, bytes, len);
+    bytes_wipe(bytes, len);
+    free(bytes);
+    return result;
+}
+
+/* The next string, NULL behind the last. */
+static const char *next(const char **at, const char *end)
+{
+    const char *string = *at;
+    if (string >= end)
+        return NULL;
+    *at += strlen(string) + 1;
+    return string;
+}
+
+static bool parse_hooks(const char *at, const char *end, struct hooks *hooks)
+{
+    const char *kind, *line, *command;
+    while ((kind = next(&at, end))) {
+        struct config_hook *hook = &hooks->list[hooks->count];
+        line = next(&at, end);
+        command = line ? next(&at, end) : NULL;
+        *hook = (struct config_hook){.kind = (enum config_hook_kind)(*kind - '0')};
+        if (!command || !is_of_the_end(hook) || !(hook->command = strdup(command)))
+            return false;
+        hook->place.line = (unsigned)strtoul(line, NULL, 10);
+        hooks->count++;
+    }
+    return true;
+}
+
+/* 0 or -errno. One without any bytes says that somebody ended a network that has none. */
+static int parse(const char *bytes, size_t len, const char *network, struct hooks *hooks)
+{
+    const char *at = bytes, *end = bytes + len;
+    const char *interface = next(&at, end), *file = next(&at, end), *saved = next(&at, end);
+    size_t strings = 0;
+    if (len > 0 && (!saved || bytes[len - 1] != '\0'))
+        return -EBADMSG;
+    for (size_t i = 0; i < len; i++)
+        strings += bytes[i] == '\0';
+    *hooks = (struct hooks){.network = strdup(network),
+                            .interface = strdup(interface ? interface : ""),
+                            .file = strdup(file ? file : ""),
+                            .saved = saved && *saved ? strdup(saved) : NULL,
+                            .list = calloc(strings / HOOK_STRINGS + 1, sizeof(*hooks->list))};
+    if (!hooks->network || !hooks->interface || !hooks->file || !hooks->list ||
+        (saved && *saved && !hooks->saved))
+        return -ENOMEM;
+    return parse_hooks(at, end, hooks) ? 0 : -EBADMSG;
+}
+
+static int read_record(int record, const char *network, struct hooks *hooks)
+{
+    char *bytes;
+    size_t len = 0;
+    int result = seal_read(record, network, &bytes, &len);
+    if (result != 0)
+        return result;
+    result = parse(bytes, len, network, hooks);
+    bytes_wipe(bytes, len);
+    free(bytes);
+    if (result != 0)
+        hooks_wipe(hooks);
+    return result;
+}
+
+/* ---- the file ---- */
+
+int hooks_record_write(const struct hooks *hooks, struct text *why)
+{
+    char path[STATE_PATH_BYTES];
+    if (!hooks_record_is_needed(hooks))
+        return 0;
+    int result = state_make_directory(why);
+    if (result == 0)
+        result = record_path(hooks->network, path, why);
+    if (result != 0)
+        return result;
+    int record = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    result = record < 0 ? -errno : write_record(record, hooks);
+    if (record >= 0)
+        close(record);
+    if (result != 0)
+        text_append(why, "cannot write %s: %s", path, strerror(-result));
+    return result;
+}
+
+/* A descriptor of the file that stands there, locked; or -errno. */
+static int open_locked(const char *path, int create, int lock)
+{
+    for (;;) {
+        struct stat locked, standing;
+        int record = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | create, 0600);
+        if (record < 0)
+            return -errno;
+        if (flock(record, lock) < 0 || fstat(record, &locked) < 0) {
+            int error = errno;
+            close(record);
+            return -error;
+        }
+        /* Who had it before may have removed it. */
+        if (locked.st_nlink > 0 && stat(path, &standing) == 0 && standing.st_ino == locked.st_ino)
+            return record;
+        close(record);
+    }
+}
+
+static int replace(int record, const char *path, const struct hooks *hooks)
+{
+    struct stat status;
+    bool is_needed = hooks_record_is_needed(hooks);
+    if (fstat(record, &status) < 0)
+        return -errno;
+    if (!life_goes_on(hooks->network)) { /* what a crash left is whoever's next */
+        if (status.st_size == 0)
+            unlink(path);
+        return -ESTALE;
+    }
+    if (is_needed)
+        return write_record(record, hooks);
+    return unlink(path) < 0 ? -errno : 0;
+}
+
+int hooks_record_replace(const struct hooks *hooks, struct text *why)
+{
+    char path[STATE_PATH_BYTES];
+    int result = record_path(hooks->network, path, why);
+    if (result != 0)
+        return result;
+    int record = open_locked(path, hooks_record_is_needed(hooks) ? O_CREAT : 0, LOCK_EX);
+    result = record >= 0         ? replace(record, path, hooks)
+             : record == -ENOENT ? (life_goes_on(hooks->network) ? 0 : -ESTALE)
+                                 : record;
+    if (record >= 0)
+        close(record);
+    if (result == -ESTALE)
+        text_append(why, "the network has ended meanwhile: none of its hooks ran");
+    else if (result != 0)
+        text_append(why, "cannot write %s: %s", path, strerror(-result));
+    return result;
+}
+
+/* -ENOENT: there is none, nor can it be made. */
+static int open_for(const char *path, enum hooks_taker taker)
+{
+    int lock = taker == HOOKS_TAKER_SIGNAL ? LOCK_EX | LOCK_NB : LOCK_EX;
+    int record = -EWOULDBLOCK;
+    for (unsigned i = 0; i < SIGNAL_TRIES && record == -EWOULDBLOCK; i++) {
+        if (i)
+            nanosleep(&(struct timespec){.tv_nsec = SIGNAL_PAUSE_NS}, NULL);
+        record = open_locked(path, 0, lock);
+    }
+    if (record != -ENOENT || taker == HOOKS_TAKER_NEXT_UP)
+        return record;
+    record = open_locked(path, O_CREAT, lock);
+    return record >= 0 || record == -EWOULDBLOCK ? record : -ENOENT;
+}
+
+int hooks_record_take(const char *network, enum hooks_taker taker, struct hooks *hooks,
+                      struct text *why)
+{
+    char path[STATE_PATH_BYTES];
+    *hooks = (struct hooks){0};
+    int result = record_path(network, path, why);
+    if (result != 0)
+        return result;
+    int record = open_for(path, taker);
+    result = record < 0 ? record : read_record(record, network, hooks);
+    if (result == 0)
+        return record;
+    if (record >= 0)
+        close(record);
+    if (result == -EBADMSG || result == -EPERM)
+        text_append(why, "%s is %s: run what the network's PreDown and PostDown say by hand, then "
+                         "remove it",
+                    path,
+                    result == -EPERM ? "not as `hopwire` wrote it with root's rights, and nothing "
+                                       "of it is run"
+                                     : "damaged");
+    else if (result != -ENOENT && result != -EWOULDBLOCK)
+        text_append(why, "cannot read %s: %s", path, strerror(-result));
+    return result;
+}
+
+static void forget_saved(struct hooks *hooks)
+{
+    free(hooks->saved);
+    hooks->saved = NULL;
+}
+
+int hooks_record_forget(int record, struct hooks *hooks, enum config_hook_kind kind,
+                        struct text *why)
+{
+    char path[STATE_PATH_BYTES];
+    hooks_drop(hooks, kind);
+    if (kind == HOOK_PRE_DOWN)
+        forget_saved(hooks);
+    int result = record_path(hooks->network, path, why);
+    if (result == 0 && kind == HOOK_POST_DOWN)
+        result = unlink(path) < 0 && errno != ENOENT ? -errno : 0;
+    else if (result == 0)
+        result = write_record(record, hooks);
+    if (result != 0)
+        text_append(why, "cannot write %s: %s", path, strerror(-result));
+    return result;
+}
+
+void hooks_record_drop(const char *network)
+{
+    char path[STATE_PATH_BYTES];
+    if (record_path(network, path, TEXT_UNHEARD) == 0)
+        unlink(path);
+}
+
+bool hooks_record_end_crashed(const char *network, const int wanted[2], struct text *why)
+{
+    struct hooks hooks;
+    int record = hooks_record_take(network, HOOKS_TAKER_NEXT_UP, &hooks, why);
+    if (record < 0)
+        return record == -ENOENT;
+    bool is_well = true;
+    forget_saved(&hooks); /* the file is already what comes next */
+    for (enum config_hook_kind kind = HOOK_PRE_DOWN; kind < HOOK_KINDS; kind++) {
+        if (why->len)
+            text_append(why, "; ");
+        is_well &= hooks_run(&hooks, kind, wanted, why);
+        is_well &= hooks_record_forget(record, &hooks, kind, why) == 0;
+    }
+    hooks_wipe(&hooks);
+    close(record);
+    return is_well;
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/* "/run/hopwire/NAME.hooks": what ends a network that is up or crashed, PreDown, PostDown and the
+ * file to be saved. Root follows it, so only root writes it (host/seal.h): not the daemon, which
+ * could. Locked by whoever ends the network, from before PreDown until PostDown is over, so each
+ * command runs once, and what a reload brings meanwhile comes too late and is not written. */
+#ifndef DAEMON_HOOKS_RECORD_H
+#define DAEMON_HOOKS_RECORD_H
+
+#include "daemon/hooks.h"
+
+/* There are some, or a run of the network's before this one has left some. */
+bool hooks_record_is_wanted(const struct config *config);
+/* There is something to do at the end. */
+bool hooks_record_is_needed(const struct hooks *hooks);
+
+/* 0, or -errno and a sentence. */
+int hooks_record_write(const struct hooks *hooks, struct text *why);
+/* Those of another file take their place while the network runs. 0, or -errno and a sentence;
+ * -ESTALE: it has ended meanwhile, and nothing is written. */
+int hooks_record_replace(const struct hooks *hooks, struct text *why);
+
+enum hooks_taker {
+    HOOKS_TAKER_DOWN,    /* waits for who has it, and makes it where it is missing */
+    HOOKS_TAKER_SIGNAL,  /* the same, but a `down` that has it does all that there is to do */
+    HOOKS_TAKER_NEXT_UP, /* waits, but makes none */
+};
+/* Takes it, so that nobody else runs them: a descriptor, to be closed, with *hooks to be wiped;
+ * -ENOENT: there is none; -EWOULDBLOCK: a `down` has it; or -errno and a sentence. */
+int hooks_record_take(const char *network, enum hooks_taker taker, struct hooks *hooks,
+                      struct text *why);
+/* From now on a kind is not in the taken record any more; behind PostDown it is removed. 0, or
+ * -errno and a sentence. */
+int hooks_record_forget(int record, struct hooks *hooks, enum config_hook_kind kind,
+                        struct text *why);
+/* Of a start that is undone: nothing of it is to be run. */
+void hooks_record_drop(const char *network);
+/* What a run before it left, before another one starts: PreDown, then PostDown, whatever becomes of
+ * them; `wanted` as hooks_run has it; what failed is told to `why`. True: they were well, or there
+ * are none. */
+bool hooks_record_end_crashed(const char *network, const int wanted[2], struct text *why);
+
+#endif
