@@ -16,6 +16,8 @@
 #include "cli/load.h"
 #include "daemon/attendant.h"
 #include "daemon/hooks_record.h"
+#include "daemon/sources.h"
+#include "host/life.h"
 
 #define USAGE "reload [--dry-run] NAME|FILE..."
 #define PATHS_MOST 16
@@ -143,6 +145,20 @@ static int follow_hooks(struct config *config, const json_t *answer)
     return is_well ? COMMAND_DONE : COMMAND_REFUSED;
 }
 
+/* For the next time; unless it has ended meanwhile. */
+static void note_sources(const char *network)
+{
+    char reason[512];
+    struct text why;
+    size_t count;
+    const char *const *paths = load_paths(&count);
+    text_init(&why, reason, sizeof(reason));
+    if (sources_write(network, paths, count, &why) != 0)
+        fprintf(stderr, "hopwire: %s: %s\n", network, reason);
+    if (!life_goes_on(network))
+        sources_remove(network);
+}
+
 static int reload(char **files, int count, bool is_dry)
 {
     struct recording recording = {0};
@@ -154,6 +170,8 @@ static int reload(char **files, int count, bool is_dry)
     int result = COMMAND_REFUSED;
     if (answer && !print_refusals(config->name, json_object_get(answer, "refusals"))) {
         print_changes(json_object_get(answer, "changes"));
+        if (!is_dry)
+            note_sources(config->name);
         result = is_dry ? COMMAND_DONE : follow_hooks(config, answer);
     }
     json_decref(answer);
@@ -170,26 +188,28 @@ static bool is_pipe(const char *path)
 /* The files that it runs from. */
 static int reload_named(const char *argument, bool is_dry)
 {
-    char name[TUNNEL_NAME_BYTES], *files[PATHS_MOST];
-    int count = 0, result = COMMAND_REFUSED;
+    char name[TUNNEL_NAME_BYTES], reason[512], *bytes;
+    const char *files[PATHS_MOST];
+    size_t count;
+    int result = COMMAND_REFUSED;
+    struct text why;
+    text_init(&why, reason, sizeof(reason));
     if (!load_network_name(argument, name))
         return COMMAND_REFUSED;
-    json_t *answer = ask_daemon(name, "files", NULL);
-    if (!answer)
+    if (!life_goes_on(name)) {
+        ask_say_not_up(name);
         return COMMAND_REFUSED;
-    const json_t *list = json_object_get(answer, "files");
-    bool is_known = json_array_size(list) > 0;
-    for (size_t i = 0; i < json_array_size(list) && count < PATHS_MOST; i++) {
-        files[count] = (char *)json_string_value(json_array_get(list, i));
-        is_known &= !is_pipe(files[count++]);
     }
-    if (is_known)
-        result = reload(files, count, is_dry);
+    int known = sources_read(name, files, PATHS_MOST, &count, &bytes, &why);
+    bool is_readable = known == 0 && count > 0;
+    for (size_t i = 0; i < count; i++)
+        is_readable &= !is_pipe(files[i]);
+    if (is_readable)
+        result = reload((char **)files, (int)count, is_dry);
     else
-        fprintf(stderr, "hopwire: %s: what it was read from cannot be read again; name the file: "
-                        "`hopwire reload FILE`\n",
-                name);
-    json_decref(answer);
+        fprintf(stderr, "hopwire: %s: %s; name the file: `hopwire reload FILE`\n", name,
+                why.len ? reason : "what it was read from cannot be read again");
+    free(bytes);
     return result;
 }
 

@@ -166,7 +166,7 @@ static bool take_places(int *socket, int *told)
 }
 
 /* 0 in the attendant, whose end is in its place; in the daemon its process id, or -errno and a
- * a sentence. */
+ * sentence. */
 static pid_t divide(struct attendant *attendant, int *told, struct text *why)
 {
     int ends[2];

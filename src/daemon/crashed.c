@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "daemon/guard.h"
+#include "daemon/sources.h"
 #include "daemon/uapi.h"
 #include "host/dns.h"
 #include "host/netns.h"
@@ -104,6 +105,8 @@ int crashed_clean_up(const char *network, struct text *why)
     result = result ? result : sockets;
     if (result == 0)
         result = state_remove(network, why);
+    if (result == 0)
+        sources_remove(network);
     if (result == 0 && state_path(network, ".sock", path, why) == 0)
         unlink(path);
     return result;

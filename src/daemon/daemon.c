@@ -25,6 +25,7 @@
 #include "daemon/restore.h"
 #include "daemon/settle.h"
 #include "daemon/signals.h"
+#include "daemon/sources.h"
 #include "daemon/translation.h"
 #include "daemon/uapi.h"
 #include "daemon/wg_sockets.h"
@@ -259,6 +260,10 @@ static int lay(struct daemon *daemon)
     const char *notice = sysctl_ipv6_notice(routing->ipv6);
     if (notice)
         settle_tell(daemon, notice);
+    text_init(&why, reason, sizeof(reason));
+    if (sources_write(daemon->config->name, daemon->options->paths, daemon->options->path_count,
+                      &why) != 0)
+        settle_tell(daemon, reason);
     daemon->state.is_laid = true;
     return state_write(daemon->config->name, &daemon->state, &daemon->why);
 }
@@ -329,8 +334,11 @@ static void undo(struct daemon *daemon, bool keep_crash)
         host_dns_undo(daemon);
     wg_sockets_close(daemon);
     requests_close(daemon);
-    if (daemon->state.pid && !daemon->is_orphaned && undo_host(daemon, keep_crash, &why) != 0)
-        settle_log(daemon, reason); /* and `down` may try again */
+    if (daemon->state.pid && !daemon->is_orphaned) {
+        sources_remove(daemon->config->name);
+        if (undo_host(daemon, keep_crash, &why) != 0)
+            settle_log(daemon, reason); /* and `down` may try again */
+    }
     ports_release(&daemon->ports);
     guard_wipe(&daemon->guard);
     beside_wipe(&daemon->beside);
@@ -463,8 +471,6 @@ int daemon_run(const struct daemon_options *options)
                             .config = &daemon.living,
                             .living = *options->config,
                             .file = options->config,
-                            .paths = options->paths,
-                            .path_count = options->path_count,
                             .description = options->config->network};
     text_init(&daemon.why, daemon.reason, sizeof(daemon.reason));
     daemon.started = loop_now();

@@ -19,7 +19,6 @@
 #include "io/network.h"
 
 #define WHY_BYTES 1024
-#define RELOAD_PATHS_MOST 16
 
 struct daemon_options;
 struct uapi;
@@ -42,8 +41,6 @@ struct daemon {
     struct config living;
     const struct config *file;    /* what was read last: a reload compares with it */
     struct config *reloaded;      /* the same, where a reload read it; ours */
-    const char *const *paths;     /* of it; borrowed */
-    size_t path_count;
     struct arena described;                 /* of that; empty: it is still as it was read */
     bool is_description_old;                /* the engine has another one by now */
     bool is_unfollowed; /* those who look after endpoints have not heard of it */

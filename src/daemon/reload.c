@@ -23,12 +23,13 @@
 #include "daemon/wg_sockets.h"
 
 #define FILES_BYTES 2048
+#define PATHS_MOST 16
 
 struct reload {
     struct daemon *daemon;
     char *bytes; /* the recording */
     size_t capacity;
-    const char *paths[RELOAD_PATHS_MOST]; /* in it */
+    const char *paths[PATHS_MOST]; /* in it */
     size_t path_count;
     char files[FILES_BYTES]; /* as a shell would read them */
     struct config *config;
@@ -72,7 +73,7 @@ static bool parse(struct reload *reload)
 {
     struct recording_replay replay = {reload->bytes, reload->capacity};
     const struct config_reader reader = recording_reader(&replay);
-    if (!recording_paths(&replay, reload->paths, RELOAD_PATHS_MOST, &reload->path_count)) {
+    if (!recording_paths(&replay, reload->paths, PATHS_MOST, &reload->path_count)) {
         refuse(reload, "what came with the request is no configuration; is it another version's "
                        "`hopwire reload`?");
         return false;
@@ -241,19 +242,6 @@ static int switch_over(struct reload *reload, struct text *why)
     return result;
 }
 
-/* For the next time. */
-static bool keep_paths(struct daemon *daemon, const struct reload *reload, struct config *config)
-{
-    const char **paths = arena_take(&config->arena, reload->path_count * sizeof(*paths));
-    for (size_t i = 0; paths && i < reload->path_count; i++)
-        paths[i] = arena_copy(&config->arena, reload->paths[i], strlen(reload->paths[i]));
-    if (config->arena.is_exhausted)
-        return false;
-    daemon->paths = paths;
-    daemon->path_count = reload->path_count;
-    return true;
-}
-
 static bool apply(struct reload *reload)
 {
     struct daemon *daemon = reload->daemon;
@@ -266,8 +254,6 @@ static bool apply(struct reload *reload)
         return false;
     }
     struct config *old = daemon->reloaded;
-    if (!keep_paths(daemon, reload, reload->config))
-        daemon->path_count = 0; /* then they must be named */
     daemon->file = daemon->reloaded = reload->config;
     reload->config = NULL;
     config_free(old);
@@ -285,12 +271,24 @@ static char *print(json_t *object)
     return text;
 }
 
+/* Also of what is no UTF-8: a path may be anything. NULL: no memory. */
+static json_t *line_of(const char *text)
+{
+    json_t *line = json_string(text);
+    char *copy = line ? NULL : strdup(text);
+    for (char *at = copy; at && *at; at++)
+        *at = *at & 0x80 ? '?' : *at;
+    line = copy ? json_string(copy) : line;
+    free(copy);
+    return line;
+}
+
 static char *print_refusals(const struct reload *reload)
 {
     json_t *list = json_array();
     for (size_t i = 0; i < reload->messages.count; i++)
         if (reload->messages.items[i].kind == CONFIG_ERROR)
-            json_array_append_new(list, json_string(reload->messages.items[i].text));
+            json_array_append_new(list, line_of(reload->messages.items[i].text));
     return print(json_pack("{s:o}", "refusals", list));
 }
 
@@ -318,7 +316,7 @@ static json_t *describe(const struct reload *reload)
     const struct difference *difference = &reload->difference;
     json_t *lines = json_array();
     for (size_t i = 0; i < difference->line_count; i++)
-        json_array_append_new(lines, json_string(difference->lines[i]));
+        json_array_append_new(lines, line_of(difference->lines[i]));
     return json_pack("{s:o, s:b, s:o}", "changes", lines, "hooks",
                      difference->has_hooks, "post_up",
                      list_new_post_up(reload->daemon->file, reload->config));
@@ -354,14 +352,6 @@ char *reload_answer(struct daemon *daemon, int passed, bool is_dry)
     if (passed >= 0)
         close(passed);
     return answer;
-}
-
-char *reload_files(const struct daemon *daemon)
-{
-    json_t *list = json_array();
-    for (size_t i = 0; i < daemon->path_count; i++)
-        json_array_append_new(list, json_string(daemon->paths[i]));
-    return print(json_pack("{s:o}", "files", list));
 }
 
 void reload_wipe(struct daemon *daemon)

@@ -10,8 +10,6 @@
  * [LINE...], "hooks": whether those have changed, "post_up": [the new lines' numbers among the
  * configuration's hooks]}, or {"refusals": [SENTENCE...]}; NULL: no memory for it. */
 char *reload_answer(struct daemon *daemon, int passed, bool is_dry);
-/* {"files": [PATH...]}: what the network was read from, as `up` found it; NULL: no memory. */
-char *reload_files(const struct daemon *daemon);
 /* Gives back what a reload has taken. */
 void reload_wipe(struct daemon *daemon);
 

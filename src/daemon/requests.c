@@ -53,8 +53,6 @@ static void answer_request(void *context, char *line, struct control_answer *to)
         answer(to, report_status(&report, loop_now()));
     } else if (strncmp(line, "route ", 6) == 0 && address_parse(line + 6, &destination)) {
         answer(to, report_route(&report, &destination));
-    } else if (strcmp(line, "files") == 0) {
-        answer(to, reload_files(daemon));
     } else if (strcmp(line, "reload") == 0 || strcmp(line, "reload dry-run") == 0) {
         answer(to, reload_answer(daemon, control_answer_take_passed(to), line[6] != '\0'));
     } else if (strcmp(line, "attendant") == 0) {

@@ -56,3 +56,13 @@ def up(text, *options, check=True):
     result = hopwire.command("up", *options, hopwire.write(text), check=check)
     hopwire.is_up = result.returncode == 0
     return hopwire, result
+
+
+def has_seals():
+    """Whoever runs the tests may set the attribute that tells root's own files from others'."""
+    path = scene.client.write("seal", "")
+    try:
+        os.setxattr(path, "trusted.hopwire", b"x")
+    except OSError:
+        return False
+    return True

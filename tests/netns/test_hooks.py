@@ -7,8 +7,8 @@ import signal
 import threading
 
 import tap
-from hooking import (KINDS, WHOLE, all_kinds, forget, network_text, record, story, story_path, tell,
-                     up)
+from hooking import (KINDS, WHOLE, all_kinds, forget, has_seals, network_text, record, story,
+                     story_path, tell, up)
 from lab import wait_until
 from peers import Hopwire, hopwire_binary, is_dead, sections
 from scene import main, scene
@@ -211,16 +211,6 @@ def I1_a_file_without_hooks_ends_those_of_the_run_before_it():
         tap.check(not os.path.exists(record()), "nothing is kept of them")
         wait_reachable(scene.client, OFFICE)
         hopwire.down()
-
-
-def has_seals():
-    """Whoever runs the tests may set the attribute that tells root's own files from others'."""
-    path = scene.client.write("seal", "")
-    try:
-        os.setxattr(path, "trusted.hopwire", b"x")
-    except OSError:
-        return False
-    return True
 
 
 @tap.test

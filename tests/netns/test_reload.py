@@ -4,8 +4,10 @@ nothing else of it; a refusal changes nothing."""
 
 import os
 import re
+import shutil
 
 import tap
+from hooking import has_seals
 from lab import HERE, wait_until
 from peers import Hopwire, Key, at, preshared_key
 from reloading import Pings, peers, reload, said, sessions, stranger, up, with_parts
@@ -316,6 +318,54 @@ def I2_hooks_of_the_new_file():
         file.seek(0)
         tap.check("end" not in file.read() and "old" not in file.read(), "no earlier PreDown")
     os.unlink(ran)
+
+
+@tap.test
+def I2_a_file_whose_path_is_no_text_is_found_again():
+    directory = os.path.join(scene.client.dir, "caf\udce9")
+    os.makedirs(directory)
+    path = os.path.join(directory, "multihop.conf")
+
+    def write(text):
+        with open(path, "w") as file:
+            file.write(text)
+        os.chmod(path, 0o600)
+
+    hopwire = Hopwire(scene.client)
+    scene.networks.append(hopwire)
+    write(scene.world.client_text())
+    hopwire.up(path)
+    said(hopwire.command("reload", hopwire.name), "nothing changes")
+    write(scene.world.client_text(network={"KillSwitch": "on"}))
+    said(hopwire.command("reload", hopwire.name), "network: KillSwitch off → on")
+    write(scene.world.client_text(network={"KillSwitch": "on", "Interface": "hop9"}))
+    result = hopwire.command("reload", hopwire.name, check=False)
+    tap.contains(result.stderr, "Interface: cannot change while the network runs", "the sentence")
+    write(scene.world.client_text())
+    said(hopwire.command("reload", path), "network: KillSwitch on → off")
+    hopwire.down()
+    shutil.rmtree(directory)
+
+
+@tap.test
+def I5_a_file_that_root_did_not_name_is_not_read():
+    """The daemon, as root's user without root's rights, may write what a reload is to read."""
+    hopwire = up()
+    planted = scene.client.write("planted.conf", "[Network]\nPostUp = touch /tmp/planted\n")
+    path = scene.client.run_path("hopwire", "multihop.files")
+    with open(path) as file:
+        tap.contains(file.read(), "/multihop.conf\0", "what it was read from")
+    with open(path, "w") as file:
+        file.write(planted + "\0")
+    result = hopwire.command("reload", hopwire.name, check=False)
+    if has_seals():
+        tap.equal(result.returncode, 1, "the exit status")
+        tap.contains(result.stderr, "multihop.files is not as `hopwire` wrote it", "why")
+        tap.contains(result.stderr, "; name the file: `hopwire reload FILE`", "what to do")
+    said(hopwire.command("reload", hopwire.write(scene.world.client_text())), "nothing changes")
+    said(hopwire.command("reload", hopwire.name), "nothing changes")
+    hopwire.down()
+    tap.check(not os.path.exists(path), "it goes with the network")
 
 
 if __name__ == "__main__":

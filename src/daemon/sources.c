@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT */
+#include "daemon/sources.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "host/seal.h"
+#include "host/state.h"
+
+static int sources_path(const char *network, char path[STATE_PATH_BYTES], struct text *why)
+{
+    return state_path(network, ".files", path, why);
+}
+
+static int write_strings(int file, const char *network, const char *const *strings, size_t count)
+{
+    size_t len = 0;
+    for (size_t i = 0; i < count; i++)
+        len += strlen(strings[i]) + 1;
+    char *bytes = malloc(len + 1);
+    if (!bytes)
+        return -ENOMEM;
+    char *end = bytes;
+    for (size_t i = 0; i < count; i++)
+        end = stpcpy(end, strings[i]) + 1;
+    int result = seal_write(file, network, bytes, len);
+    free(bytes);
+    return result;
+}
+
+int sources_write(const char *network, const char *const *paths, size_t count, struct text *why)
+{
+    char path[STATE_PATH_BYTES];
+    int result = sources_path(network, path, why);
+    if (result != 0)
+        return result;
+    int file = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    result = file < 0 || flock(file, LOCK_EX) < 0 ? -errno
+                                                  : write_strings(file, network, paths, count);
+    if (file >= 0)
+        close(file);
+    if (result != 0)
+        text_append(why, "cannot write %s, so `hopwire reload` needs the file's name: %s", path,
+                    strerror(-result));
+    return result;
+}
+
+int sources_read(const char *network, const char **paths, size_t most, size_t *count, char **bytes,
+                 struct text *why)
+{
+    char path[STATE_PATH_BYTES];
+    size_t len = 0;
+    *count = 0;
+    *bytes = NULL;
+    int result = sources_path(network, path, why);
+    if (result != 0)
+        return result;
+    int file = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    result = file < 0 || flock(file, LOCK_SH) < 0 ? -errno
+                                                  : seal_read(file, network, bytes, &len);
+    if (file >= 0)
+        close(file);
+    for (size_t at = 0; result == 0 && at < len && *count < most; at += strlen(*bytes + at) + 1)
+        paths[(*count)++] = *bytes + at;
+    if (result == -EPERM)
+        text_append(why, "%s is not as `hopwire` wrote it with root's rights", path);
+    else if (result != 0 && result != -ENOENT)
+        text_append(why, "cannot read %s: %s", path, strerror(-result));
+    return result;
+}
+
+void sources_remove(const char *network)
+{
+    char path[STATE_PATH_BYTES];
+    if (sources_path(network, path, TEXT_UNHEARD) == 0)
+        unlink(path);
+}
