@@ -244,8 +244,10 @@ static int lay(struct daemon *daemon)
     if (result == 0)
         result = interface_configure(&daemon->netlink, routing->interface_index, daemon->config,
                                      network_engine(daemon->network), routing->ipv6, &daemon->why);
-    if (result == 0)
+    if (result == 0) {
+        own_link_tell_host(daemon);
         result = settle_routes(daemon);
+    }
     if (result != 0)
         return result;
     char reason[256];

@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/own_link.h"
 
+#include <stdlib.h>
+
 #include "host/firewall.h"
+#include "host/kernel_route.h"
+#include "host/kernel_rule.h"
 #include "host/link.h"
 
 bool own_link_is_changed(const struct daemon *daemon, const struct watch_event *event)
@@ -29,4 +33,30 @@ void own_link_follow(struct daemon *daemon, struct text *said)
     text_init(&why, reason, sizeof(reason));
     if (state_write(daemon->config->name, &daemon->state, &why) != 0)
         text_append(said, "; %s", reason);
+}
+
+/* By the local table, which is what the kernel goes by: a VRF's addresses are not in it. What cannot
+ * be read or kept stays as it was, until the next event. */
+void own_link_tell_host(struct daemon *daemon)
+{
+    struct engine *engine = network_engine(daemon->network);
+    struct kernel_route *routes;
+    struct link link;
+    size_t count, kept = 0;
+    if (link_by_index(&daemon->netlink, daemon->state.routing.interface_index, &link,
+                      TEXT_UNHEARD) != 0) {
+        engine_set_host(engine, NULL, 0);
+        return;
+    }
+    if (kernel_route_list(&daemon->netlink, KERNEL_RULE_TABLE_LOCAL, &routes, &count,
+                          TEXT_UNHEARD) < 0)
+        return;
+    struct prefix *prefixes = calloc(count + 1, sizeof(*prefixes));
+    for (size_t i = 0; prefixes && i < count; i++)
+        if (routes[i].type == KERNEL_ROUTE_LOCAL)
+            prefixes[kept++] = routes[i].prefix;
+    if (prefixes)
+        engine_set_host(engine, prefixes, kept);
+    free(prefixes);
+    free(routes);
 }

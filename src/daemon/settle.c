@@ -333,8 +333,10 @@ static void settle(void *context, instant_ns now)
     bool has_moved = settle_roots(daemon, false);
     if (has_moved && is_event)
         names_ask_again(daemon->names);
-    if (is_event)
+    if (is_event) {
         names_routes_changed(daemon->names);
+        own_link_tell_host(daemon);
+    }
     daemon->has_woken = false;
     look_for_ipv6(daemon);
     log_failure(daemon, settle_interface);

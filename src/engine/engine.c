@@ -9,6 +9,7 @@
 #include "engine/live.h"
 #include "engine/mtu.h"
 #include "engine/path_mtu.h"
+#include "engine/scope.h"
 #include "engine/ways.h"
 
 /* Slots: a turn's batch, what is staged (a quarter of them), what waits at the sockets. */
@@ -252,6 +253,11 @@ void engine_set_endpoint(struct engine *engine, uint32_t tunnel, uint32_t peer_i
 void engine_set_root_mtu(struct engine *engine, uint32_t root, uint32_t mtu_bytes)
 {
     tree_set_root_mtu(&engine->core.tree, engine->core.tree.nodes[root], mtu_bytes);
+}
+
+bool engine_set_host(struct engine *engine, const struct prefix *prefixes, size_t count)
+{
+    return scope_set_host(&engine->core.tree, prefixes, count);
 }
 
 void engine_network_changed(struct engine *engine, uint32_t root, instant_ns now)

@@ -76,7 +76,7 @@ struct node {
 
 struct tree_addresses {
     struct trie all;         /* value: the first node that has the address (B3) */
-    struct trie host;        /* those that stand on the interface (B1, B3) */
+    struct trie host;        /* those that stand on the interface (B1, B3), and the host's others */
     struct address nat_ipv4; /* RULES B1 */
     struct address nat_ipv6;
 };
@@ -92,6 +92,8 @@ struct tree {
     uint32_t peer_count; /* of all tunnels */
     uint32_t last_generation; /* of tunnels and peers together */
     struct tree_addresses addresses;
+    struct prefix *host; /* as scope_set_host was told; NULL: of nothing */
+    size_t host_count;
     struct routes routes;
     struct riding_hash riding_hash;
     uint32_t mtu_changes; /* how often some node's MTU became another */

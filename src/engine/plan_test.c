@@ -150,6 +150,45 @@ static void f1_destinations_of_this_host_never_enter_a_tunnel(void)
     office_wipe(&office);
 }
 
+/* The same of what only the host knows to be its own, until it is no more; by prefixes too. */
+static void f1_what_the_host_says_is_its_own_enters_no_tunnel(void)
+{
+    static const char *const places[] = {"198.18.5.5", "10.20.7.7", "198.18.77.3", "2620:fe::9"};
+    struct office office;
+    office_init_connected(&office);
+    struct engine *engine = office.client->engine;
+    struct prefix own[] = {prefix_host(&(struct address){0}), prefix_host(&(struct address){0}),
+                           {0}, prefix_host(&(struct address){0})};
+    for (size_t i = 0; i < 4; i++) {
+        const struct address place = sample_address(places[i]);
+        own[i] = prefix_host(&place);
+    }
+    own[2].len_bits = 24;
+    own[2].address.bytes[3] = 0;
+    const struct { size_t count; enum verdict verdict; } told[] = {
+        {4, VERDICT_SCOPE}, {0, VERDICT_OK}, {4, VERDICT_SCOPE}};
+    for (size_t t = 0; t < sizeof(told) / sizeof(*told); t++) {
+        CHECK(engine_set_host(engine, own, told[t].count));
+        uint64_t sent = office.client->datagrams_sent;
+        for (size_t i = 0; i < 4; i++) {
+            struct engine_route route;
+            const struct address to = sample_address(places[i]);
+            const struct sample sample = office_sample(places[i], 100, 0);
+            engine_route(engine, &to, &route);
+            CHECK_EQUAL(route.verdict, told[t].verdict);
+            sim_send(office.client, &sample);
+        }
+        settle(&office);
+        CHECK_EQUAL(office.client->datagrams_sent - sent >= 4, told[t].verdict == VERDICT_OK);
+        const struct sample other = office_sample("198.18.6.6", 100, 0);
+        sent = office.client->datagrams_sent;
+        sim_send(office.client, &other);
+        settle(&office);
+        CHECK(office.client->datagrams_sent > sent);
+    }
+    office_wipe(&office);
+}
+
 /* A tunnel without any route there says the same, and one that has exactly that prefix. */
 static void f1_routes_of_ones_own_change_nothing(void)
 {
@@ -424,6 +463,7 @@ int main(int argc, char **argv)
     TAP_RUN(argc, argv, a7_no_address_of_the_family_is_refused_not_leaked);
     TAP_RUN(argc, argv, a7_no_route_and_no_endpoint);
     TAP_RUN(argc, argv, f1_destinations_of_this_host_never_enter_a_tunnel);
+    TAP_RUN(argc, argv, f1_what_the_host_says_is_its_own_enters_no_tunnel);
     TAP_RUN(argc, argv, f1_routes_of_ones_own_change_nothing);
     TAP_RUN(argc, argv, a7_without_a_session_nothing_but_handshakes_leaves);
     TAP_RUN(argc, argv, b2_a_source_that_is_not_the_interfaces_is_refused);

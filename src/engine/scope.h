@@ -5,13 +5,15 @@
 
 #include "engine/node.h"
 
-/* RULES F1: loopback and its like, and the interface's own: no tunnel leads there, nor comes from
- * there, whatever routes say. */
+/* What else is of this host: its other interfaces' addresses, say. The prefixes are copied. False:
+ * no memory, and what was said before holds. */
+bool scope_set_host(struct tree *tree, const struct prefix *prefixes, size_t count);
+/* RULES F1: loopback and its like, the interface's own, and what scope_set_host was told: no tunnel
+ * leads there, nor comes from there, whatever routes say. */
 bool scope_is_of_this_host(const struct tree *tree, const struct address *address);
 /* Such packets neither enter nor leave the node: of this host, which the node's own addresses are,
  * too; and (RULES F6) multicast, broadcast or link-local, and the node has no route for it but a
  * default one, or NAT. */
-bool scope_is_out(const struct tree *tree, const struct node *node,
-                          const struct address *address);
+bool scope_is_out(const struct tree *tree, const struct node *node, const struct address *address);
 
 #endif

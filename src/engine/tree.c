@@ -137,6 +137,8 @@ bool tree_addresses_init(struct tree_addresses *addresses, const struct tree *tr
         struct prefix host = prefix_host(ipv6 ? nat_ipv6 : nat_ipv4);
         has_room = !host.address.family || trie_insert(&addresses->host, &host, (void *)tree);
     }
+    for (size_t i = 0; has_room && i < tree->host_count; i++)
+        has_room = trie_insert(&addresses->host, &tree->host[i], (void *)tree);
     const struct node *node = NULL;
     while (has_room && (node = tree_next(tree, node)))
         has_room = add_addresses(tree, node, addresses);
@@ -317,6 +319,7 @@ void tree_wipe(struct tree *tree)
     }
     memory_give(tree->memory, tree->nodes, tree->capacity * sizeof(*tree->nodes));
     tree_addresses_wipe(&tree->addresses);
+    memory_give(tree->memory, tree->host, tree->host_count * sizeof(*tree->host));
     riding_hash_wipe(&tree->riding_hash);
     routes_wipe(&tree->routes);
     *tree = (struct tree){.memory = tree->memory};

@@ -21,10 +21,11 @@ static const uint8_t types[] = {
     [KERNEL_ROUTE_UNICAST] = RTN_UNICAST,
     [KERNEL_ROUTE_UNREACHABLE] = RTN_UNREACHABLE,
     [KERNEL_ROUTE_THROW] = RTN_THROW,
+    [KERNEL_ROUTE_LOCAL] = RTN_LOCAL,
     [KERNEL_ROUTE_OTHER] = RTN_UNSPEC,
 };
 
-static const char *const type_names[] = {"route", "unreachable route", "throw route", "route"};
+static const char *const type_names[] = {"route", "unreachable route", "throw route", "route", "route"};
 
 static uint32_t metric_of(const struct kernel_route *route)
 {
@@ -117,7 +118,7 @@ static enum kernel_route_type type_from(uint8_t type)
     for (unsigned i = 0; i < KERNEL_ROUTE_OTHER; i++)
         if (types[i] == type)
             return (enum kernel_route_type)i;
-    return KERNEL_ROUTE_OTHER;
+    return type == RTN_BROADCAST || type == RTN_ANYCAST ? KERNEL_ROUTE_LOCAL : KERNEL_ROUTE_OTHER;
 }
 
 static uint32_t mtu_in(const struct nlattr *metrics)

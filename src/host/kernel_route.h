@@ -15,7 +15,8 @@ enum kernel_route_type {
     KERNEL_ROUTE_UNICAST,
     KERNEL_ROUTE_UNREACHABLE,
     KERNEL_ROUTE_THROW,
-    KERNEL_ROUTE_OTHER, /* read only */
+    KERNEL_ROUTE_LOCAL, /* read only, as is the next: of this host, or for all on a link */
+    KERNEL_ROUTE_OTHER,
 };
 
 struct kernel_route {

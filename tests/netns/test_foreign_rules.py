@@ -2,6 +2,9 @@
 """RULES A1, F1, F2, F3: Hopwire's rules among other programs' rules, tables and marks, a wg-quick
 beside it, a LAN with a tunnel's prefix, and a family that no tunnel takes."""
 
+import os
+import signal
+
 import tap
 from lab import CommandFailed, wait_until
 from peers import Hopwire, at, sections
@@ -101,6 +104,52 @@ def F1_local_is_followed_when_it_is_moved():
         check_loopback()
         check_ours()
     wait_reachable(scene.client, OFFICE6)
+
+
+SEND = """
+import sys
+from socket import *
+for place in sys.argv[1:]:
+    s = socket(AF_INET6 if ":" in place else AF_INET, SOCK_DGRAM)
+    s.setsockopt(SOL_SOCKET, SO_BROADCAST, 1)
+    s.sendto(b"mine", (place, 5432))
+"""
+
+
+@tap.test
+def F1_what_is_this_host_s_goes_to_no_relay_before_the_rules_have_followed():
+    """The daemon is as slow as can be: its rules stand in front of local's and lead the host's own
+    addresses, one that came later too, into the tunnel. There they end."""
+    client = scene.client
+    late, late6 = "198.18.5.5", "2001:db8:18:5::5"
+    own = ("192.0.2.2", "2001:db8:2::2", "127.0.0.1", "::1", late, late6, "192.0.2.255")
+    hopwire = scene.up(network={"KillSwitch": "on"})
+    wait_reachable(client, WORLD)
+    client.address("lo", late + "/32", late6 + "/128")
+    inside = scene.world.entry.capture("wg0")
+    pid, before = hopwire.daemon(), hopwire.verdict("scope")
+    try:
+        wait_until(lambda: "scope" in hopwire.command("route", "multihop", late6, check=False).stdout,
+                   10, "the daemon to know the new addresses")
+        os.kill(pid, signal.SIGSTOP)
+        rule("add pref 100 lookup local")
+        rule("del pref 0 lookup local")
+        for place in ("192.0.2.2", late, late6):
+            tap.contains(way(place), "dev hop0", f"the way to {place} then")
+        client.run("python3", "-c", SEND, *own)
+        os.kill(pid, signal.SIGCONT)
+        for family in FAMILIES:
+            wait_until(lambda: stands_behind_local(family), 10, f"{family} behind local")
+        wait_until(lambda: hopwire.verdict("scope") >= before + len(own), 10, "them to be refused")
+        wait_reachable(client, WORLD)
+        tap.equal([p for p in inside.stop() if p.dst in own][:3], [], "of this host, at the relay")
+        check_loopback()
+    finally:
+        os.kill(pid, signal.SIGCONT)
+        rule("add pref 0 lookup local")
+        rule("del pref 100")
+        for prefix in (late + "/32", late6 + "/128"):
+            client.ip("address", "del", prefix, "dev", "lo")
 
 
 @tap.test
