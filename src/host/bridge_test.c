@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "host/bridge.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
-#include "host/namespace_fixture.h"
+#include "rigs/own_netns.h"
+#include "tap.h"
 
 #define OUTPUT_BYTES 1024
 
@@ -31,14 +33,14 @@ static const char *list(char *text, size_t capacity)
 static bool ip(const char *command)
 {
     char output[OUTPUT_BYTES];
-    namespace_run(output, sizeof(output), "ip link %s 2>/dev/null", command);
+    own_netns_run(output, sizeof(output), "ip link %s 2>/dev/null", command);
     return strncmp(output, "failed", 6) != 0;
 }
 
 static void test_f1_a_bridge_with_virtual_ports_alone_is_guests(void)
 {
     char names[OUTPUT_BYTES];
-    if (!namespace_enter() || !namespace_has_ip_command())
+    if (!own_netns_enter_once() || !own_netns_has_ip_command())
         return;
     CHECK_TEXT(list(names, sizeof(names)), "");
     if (!ip("add docker0 type bridge")) {
@@ -50,8 +52,9 @@ static void test_f1_a_bridge_with_virtual_ports_alone_is_guests(void)
     CHECK_TEXT(list(names, sizeof(names)), "docker0 ");
     CHECK(ip("add virbr0 type bridge"));
     char output[OUTPUT_BYTES];
-    namespace_run(output, sizeof(output), "ip tuntap add vnet0 mode tap && ip link set vnet0 "
-                                          "master virbr0");
+    own_netns_run(output, sizeof(output),
+                  "ip tuntap add vnet0 mode tap && ip link set vnet0 "
+                  "master virbr0");
     CHECK_TEXT(list(names, sizeof(names)), "docker0 virbr0 ");
     CHECK(ip("del virbr0") && ip("del docker0") && ip("del v0") && ip("del vnet0"));
 }
@@ -64,7 +67,7 @@ static void test_f1_a_bridge_with_another_port_is_none(void)
                                         "add port link base name port type vlan id 7",
                                         "add port type bond"};
     char names[OUTPUT_BYTES];
-    if (!namespace_enter() || !namespace_has_ip_command() || !ip("add br0 type bridge"))
+    if (!own_netns_enter_once() || !own_netns_has_ip_command() || !ip("add br0 type bridge"))
         return;
     CHECK(ip("add base type veth peer name far") && ip("add v0 type veth peer name v1") &&
           ip("set v0 master br0"));
@@ -87,7 +90,7 @@ static void test_f1_a_bridge_with_another_port_is_none(void)
 static void test_f1_a_cable_between_bridges_leads_to_what_is_behind_the_other(void)
 {
     char names[OUTPUT_BYTES];
-    if (!namespace_enter() || !namespace_has_ip_command() || !ip("add fw0 type bridge"))
+    if (!own_netns_enter_once() || !own_netns_has_ip_command() || !ip("add fw0 type bridge"))
         return;
     CHECK(ip("add fw1 type bridge") && ip("add fw2 type bridge"));
     CHECK(ip("add cable0 type veth peer name cable1") &&

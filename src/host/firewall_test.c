@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "host/firewall.h"
 
+#include <stdio.h>
 #include <sys/wait.h>
 
-#include "host/namespace_fixture.h"
+#include "rigs/own_netns.h"
+#include "tap.h"
 
 #define DUMP_BYTES 32768
 
@@ -35,9 +37,9 @@ static struct firewall example(void)
 /* The ruleset of the test's own namespace; NULL: skip, it is said why. */
 static const char *ruleset(char *output, size_t capacity)
 {
-    if (!namespace_enter())
+    if (!own_netns_enter_once())
         return NULL;
-    namespace_run(output, capacity, "nft list ruleset 2>&1");
+    own_netns_run(output, capacity, "nft list ruleset 2>&1");
     if (strncmp(output, "failed", 6) != 0)
         return output;
     tap_skip("no nft command, or no nftables in this kernel (Debian package nftables)");
@@ -50,7 +52,7 @@ static void test_f4_what_is_laid_is_removed_and_nothing_else(void)
     struct firewall firewall = example();
     if (!ruleset(before, sizeof(before)))
         return;
-    namespace_run(during, sizeof(during), "nft add table inet hopwire_other");
+    own_netns_run(during, sizeof(during), "nft add table inet hopwire_other");
     ruleset(before, sizeof(before));
     CHECK_EQUAL(firewall_look("net", &laid, &why), FIREWALL_GONE);
     CHECK_EQUAL(firewall_lay(&firewall, &laid, &why), 0);
@@ -67,7 +69,7 @@ static void test_f4_what_is_laid_is_removed_and_nothing_else(void)
     CHECK_TEXT(ruleset(after, sizeof(after)), before);
     CHECK_EQUAL(firewall_remove("net", &why), 0);
     CHECK_TEXT(ruleset(after, sizeof(after)), before);
-    namespace_run(during, sizeof(during), "nft delete table inet hopwire_other");
+    own_netns_run(during, sizeof(during), "nft delete table inet hopwire_other");
     if (said[0])
         printf("# said: %s\n", said);
 }
@@ -100,7 +102,7 @@ static void test_f4_whatever_others_change_in_the_table_is_seen(void)
     CHECK_EQUAL(firewall_lay(&firewall, &laid, &why), 0);
     ruleset(before, sizeof(before));
     for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
-        namespace_run(output, sizeof(output), "nft '%s' 2>&1", changes[i]);
+        own_netns_run(output, sizeof(output), "nft '%s' 2>&1", changes[i]);
         if (!CHECK_TEXT(output, "") ||
             !CHECK_EQUAL(firewall_look("net", &laid, &why), FIREWALL_CHANGED))
             printf("# after %s\n", changes[i]);
@@ -109,7 +111,7 @@ static void test_f4_whatever_others_change_in_the_table_is_seen(void)
         CHECK_TEXT(ruleset(output, sizeof(output)), before);
     }
     /* As many rules as before. */
-    namespace_run(output, sizeof(output),
+    own_netns_run(output, sizeof(output),
                   "nft add rule inet hopwire_net output accept && nft -a list chain inet "
                   "hopwire_net output | sed -n 's/.*tcp reset.*handle //p' | xargs nft delete rule "
                   "inet hopwire_net output handle");
@@ -127,29 +129,31 @@ static void test_f4_what_changes_nothing_lays_nothing_and_what_does_keeps_the_co
         return;
     firewall.has_kill_switch = false;
     CHECK_EQUAL(firewall_lay(&firewall, &laid, &why), 0);
-    namespace_run(before, sizeof(before), "nft -a list ruleset");
+    own_netns_run(before, sizeof(before), "nft -a list ruleset");
     CHECK_EQUAL(firewall_lay(&firewall, &laid, &why), 0);
-    CHECK_TEXT(namespace_run(output, sizeof(output), "nft -a list ruleset"), before);
-    namespace_run(output, sizeof(output), "nft 'add table inet hopwire_other; add chain inet "
-                                          "hopwire_other x; add rule inet hopwire_other x accept'");
+    CHECK_TEXT(own_netns_run(output, sizeof(output), "nft -a list ruleset"), before);
+    own_netns_run(output, sizeof(output),
+                  "nft 'add table inet hopwire_other; add chain inet "
+                  "hopwire_other x; add rule inet hopwire_other x accept'");
     CHECK_EQUAL(firewall_look("net", &laid, &why), FIREWALL_STANDS);
-    namespace_run(output, sizeof(output), "nft delete table inet hopwire_other");
+    own_netns_run(output, sizeof(output), "nft delete table inet hopwire_other");
     /* By another address of the machine's own to the interface's, as from outside. */
-    namespace_run(output, sizeof(output),
+    own_netns_run(output, sizeof(output),
                   "ip link set lo up; ip link add near type veth peer name far address "
                   "02:00:00:00:00:02; ip address add 10.64.0.2/32 dev lo; ip link set near up; ip "
                   "link set far up; ip neigh add 10.64.0.2 dev near lladdr 02:00:00:00:00:02; ip "
                   "route add table 7 10.64.0.2 dev near; ip rule add pref 0 oif near lookup 7; "
                   "ping -c 1 -W 1 -I near 10.64.0.2; true");
-    namespace_run(output, sizeof(output), "nft list counters");
+    own_netns_run(output, sizeof(output), "nft list counters");
     CHECK(strstr(output, "packets 1 ") != NULL);
     CHECK_EQUAL(firewall_look("net", &laid, &why), FIREWALL_STANDS);
     firewall.endpoint_count = 1;
     CHECK_EQUAL(firewall_lay(&firewall, &laid, &why), 0);
-    namespace_run(output, sizeof(output), "nft list counters");
+    own_netns_run(output, sizeof(output), "nft list counters");
     CHECK(strstr(output, "packets 1 ") != NULL);
-    namespace_run(output, sizeof(output), "ip link del near; ip address del 10.64.0.2/32 dev lo; "
-                                          "ip rule del pref 0 oif near lookup 7");
+    own_netns_run(output, sizeof(output),
+                  "ip link del near; ip address del 10.64.0.2/32 dev lo; "
+                  "ip rule del pref 0 oif near lookup 7");
     CHECK_EQUAL(firewall_remove("net", &why), 0);
 }
 
@@ -194,8 +198,9 @@ static void test_f4_a_link_s_own_prefixes_may_lie_in_each_other(void)
           strstr(output, "71 . fd07::/64 . fd07::/64"));
     CHECK(!strstr(output, "71 . 192.168.7.0/24") && !strstr(output, "75 . 192.168.7.0/24"));
     /* Whoever takes one out is found out, as with all else. */
-    namespace_run(output, sizeof(output), "nft delete element inet hopwire_net on_link4 '{ 73 . "
-                                          "192.168.7.0/24 . 192.168.7.0/24 }'");
+    own_netns_run(output, sizeof(output),
+                  "nft delete element inet hopwire_net on_link4 '{ 73 . "
+                  "192.168.7.0/24 . 192.168.7.0/24 }'");
     CHECK_TEXT(output, "");
     CHECK_EQUAL(firewall_look("net", &laid, &why), FIREWALL_CHANGED);
     CHECK_EQUAL(firewall_remove("net", &why), 0);

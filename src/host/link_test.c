@@ -1,10 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 #include "host/link.h"
 
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
 #include "host/kernel_route.h"
 #include "host/kernel_rule.h"
-#include "host/namespace_fixture.h"
 #include "host/sysctl.h"
+#include "rigs/own_netns.h"
+#include "tap.h"
 
 struct fixture {
     struct netlink netlink;
@@ -17,9 +23,9 @@ static bool open_fixture(struct fixture *fixture)
 {
     *fixture = (struct fixture){.tun = -1};
     text_init(&fixture->why, fixture->said, sizeof(fixture->said));
-    if (!namespace_enter())
+    if (!own_netns_enter_once())
         return false;
-    fixture->tun = namespace_tun("hop0", &fixture->index);
+    fixture->tun = own_netns_tun("hop0", &fixture->index);
     return fixture->tun >= 0 && CHECK_EQUAL(netlink_open(&fixture->netlink, &fixture->why), 0);
 }
 
@@ -49,8 +55,8 @@ static void test_f6_a_quiet_link_has_no_multicast_and_no_made_up_address(void)
     CHECK_EQUAL(link_set_up(&host.netlink, host.index, true, &host.why), 0);
     CHECK_EQUAL(link_list_addresses(&host.netlink, host.index, addresses, 4, &count, &host.why), 0);
     CHECK_EQUAL(count, 0);
-    if (namespace_has_ip_command()) {
-        namespace_run(output, sizeof(output), "ip -d link show hop0");
+    if (own_netns_has_ip_command()) {
+        own_netns_run(output, sizeof(output), "ip -d link show hop0");
         CHECK(strstr(output, "addrgenmode none") != NULL);
         CHECK(strstr(output, "MULTICAST") == NULL);
         CHECK(strstr(output, "UP") != NULL);
@@ -226,9 +232,9 @@ static void test_f5_rp_filter_is_loosened_on_our_interface_only(void)
         tap_skip("/proc/sys cannot be written");
         goto close;
     }
-    CHECK_TEXT(namespace_run(output, sizeof(output), "cat /proc/sys/net/ipv4/conf/hop0/rp_filter"),
+    CHECK_TEXT(own_netns_run(output, sizeof(output), "cat /proc/sys/net/ipv4/conf/hop0/rp_filter"),
                "2\n");
-    CHECK(strncmp(namespace_run(output, sizeof(output), "cat /proc/sys/net/ipv4/conf/lo/rp_filter"),
+    CHECK(strncmp(own_netns_run(output, sizeof(output), "cat /proc/sys/net/ipv4/conf/lo/rp_filter"),
                   "2", 1) != 0);
     CHECK(!sysctl_loosen_rp_filter("nothing", &host.why));
     CHECK(strstr(host.said, "nothing") != NULL);

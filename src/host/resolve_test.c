@@ -3,11 +3,16 @@
 #include "host/resolve.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
+#include <stdio.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/bytes.h"
-#include "host/namespace_fixture.h"
+#include "rigs/own_netns.h"
+#include "tap.h"
 
 #define MARK 0xca6cu
 #define DNS_HEADER_BYTES 12
@@ -54,10 +59,10 @@ static struct resolver *start(struct dns *dns)
     char output[256];
     struct resolver *resolver = NULL;
     *dns = (struct dns){.fd = -1};
-    if (!namespace_enter() || !namespace_has_ip_command())
+    if (!own_netns_enter_once() || !own_netns_has_ip_command())
         return NULL;
     if (!is_ready)
-        CHECK_TEXT(namespace_run(output, sizeof(output),
+        CHECK_TEXT(own_netns_run(output, sizeof(output),
                                  "ip link set lo up && ip addr add 10.99.0.53/32 dev lo && "
                                  "ip rule add pref 100 lookup local && ip rule del pref 0 && "
                                  "ip rule add pref 50 not fwmark %u prohibit",
@@ -280,7 +285,7 @@ static void test_g1_a_local_resolver_is_refused_but_systemds_stub_is_seen_throug
     snprintf(stub, sizeof(stub), "%s/stub", directory);
     int file = open(stub, O_WRONLY | O_CREAT | O_TRUNC, 0600);
     close(file);
-    CHECK(namespace_write(stub, "nameserver 127.0.0.53\noptions edns0 trust-ad\n"));
+    CHECK(own_netns_write(stub, "nameserver 127.0.0.53\noptions edns0 trust-ad\n"));
     write_conf("nameserver 10.99.0.53\n");
     struct resolve_options options = {
         .mark = MARK, .resolv_conf = stub, .systemd_resolv_conf = conf};

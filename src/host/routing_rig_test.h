@@ -6,11 +6,14 @@
 #include "host/routing.h"
 
 #include <arpa/inet.h>
+#include <stdio.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "host/kernel_route.h"
 #include "host/link.h"
-#include "host/namespace_fixture.h"
+#include "rigs/own_netns.h"
+#include "tap.h"
 
 #define DUMP_BYTES 65536
 #define DUMP                                                                                       \
@@ -31,7 +34,7 @@ static const struct address nat_ipv6 = {.family = FAMILY_IPV6, .bytes = {0xfc, 0
 
 static bool open_tun(struct host *host)
 {
-    host->tun = namespace_tun("hop0", &host->tun_index);
+    host->tun = own_netns_tun("hop0", &host->tun_index);
     return host->tun >= 0 &&
            CHECK_EQUAL(link_make_quiet(&host->netlink, host->tun_index, &host->why), 0) &&
            CHECK_EQUAL(link_add_address(&host->netlink, host->tun_index, &nat_ipv4, &host->why),
@@ -45,7 +48,7 @@ static bool open_tun(struct host *host)
 static bool wait_for_addresses(void)
 {
     char output[256];
-    namespace_run(output, sizeof(output),
+    own_netns_run(output, sizeof(output),
                   "for i in $(seq 3000); do ip -6 addr | grep -q tentative || [ 2 != "
                   "$(ip -6 route show table local | grep -cE '^local (2001:db8|fc00:bb00)::2 ') ] "
                   "|| exit 0; sleep 0.01; done; exit 1");
@@ -57,12 +60,12 @@ static bool open_host(struct host *host)
     char output[DUMP_BYTES];
     *host = (struct host){.uplink = -1, .tun = -1};
     text_init(&host->why, host->said, sizeof(host->said));
-    if (!namespace_enter() || !namespace_has_ip_command())
+    if (!own_netns_enter_once() || !own_netns_has_ip_command())
         return false;
-    host->uplink = namespace_tun("up0", &host->uplink_index);
+    host->uplink = own_netns_tun("up0", &host->uplink_index);
     if (host->uplink < 0)
         return false;
-    namespace_run(output, sizeof(output),
+    own_netns_run(output, sizeof(output),
                   "ip link set lo up && ip addr add 192.0.2.2/24 dev up0 && ip -6 addr add "
                   "2001:db8::2/64 dev up0 nodad && ip link set up0 up && ip route add default via "
                   "192.0.2.1 && ip -6 route add default via 2001:db8::1");

@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "host/routing_rig_test.h"
 
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
 static void test_f1_f2_what_is_laid_is_undone_exactly(void)
 {
     struct host host;
@@ -12,7 +16,7 @@ static void test_f1_f2_what_is_laid_is_undone_exactly(void)
         entry("0.0.0.0/0", ROUTING_TUNNEL), entry("::/0", ROUTING_TUNNEL),
         entry("10.20.0.0/16", ROUTING_TUNNEL), entry("2001:db8:20::/48", ROUTING_TUNNEL),
         entry("10.20.30.0/24", ROUTING_THROW)};
-    namespace_run(before, sizeof(before), DUMP);
+    own_netns_run(before, sizeof(before), DUMP);
     if (!lay(&host, &routing, entries, 5))
         goto close;
     CHECK_EQUAL(routing.mark, 0x48000001);
@@ -25,15 +29,15 @@ static void test_f1_f2_what_is_laid_is_undone_exactly(void)
     CHECK_TEXT(way_of(&host, "198.51.100.1", 0x48000001), "up0"); /* ours passes */
     CHECK_TEXT(way_of(&host, "198.51.100.1", 0x48000099), "up0"); /* and so do other networks */
     CHECK_TEXT(way_of(&host, "2001:db8:20::1", 0x48000001), "up0");
-    namespace_run(during, sizeof(during), "ip route show table 4800");
+    own_netns_run(during, sizeof(during), "ip route show table 4800");
     CHECK(strstr(during, "10.20.0.0/16 dev hop0") && strstr(during, "src 10.64.0.2") &&
           strstr(during, "mtu 1380") && strstr(during, "unreachable 10.20.0.0/16") &&
           strstr(during, "metric 4294967295"));
     CHECK_EQUAL(routing_undo(&host.netlink, &routing, &host.why), 0);
-    namespace_run(after, sizeof(after), DUMP);
+    own_netns_run(after, sizeof(after), DUMP);
     CHECK_TEXT(after, before);
     CHECK_EQUAL(routing_undo(&host.netlink, &routing, &host.why), 0);
-    namespace_run(after, sizeof(after), DUMP);
+    own_netns_run(after, sizeof(after), DUMP);
     CHECK_TEXT(after, before);
 close:
     close_host(&host);
@@ -97,7 +101,7 @@ static void test_an_update_makes_exactly_the_difference(void)
     new[0].mtu_bytes = 1320;
     if (!lay(&host, &routing, old, 3))
         goto close;
-    namespace_run(first, sizeof(first), DUMP);
+    own_netns_run(first, sizeof(first), DUMP);
     CHECK_EQUAL(routing_update(&host.netlink, &routing, new, 3, &host.why), 0);
     CHECK_TEXT(way_of(&host, "10.1.0.1", 0), "up0");
     CHECK_TEXT(way_of(&host, "10.3.0.1", 0), "hop0");
@@ -109,7 +113,7 @@ static void test_an_update_makes_exactly_the_difference(void)
     CHECK_EQUAL(way.mtu_bytes, 1320);
     CHECK(address_is_equal(&way.source, &nat_ipv4));
     /* The kernel drops routes when the link goes down; the same update puts them back. */
-    namespace_run(first, sizeof(first), "ip route show table all; ip -6 route show table 4800");
+    own_netns_run(first, sizeof(first), "ip route show table all; ip -6 route show table 4800");
     CHECK_EQUAL(link_set_up(&host.netlink, host.tun_index, false, &host.why), 0);
     CHECK_TEXT(way_of(&host, "10.2.0.1", 0), "refused");
     CHECK_EQUAL(link_set_up(&host.netlink, host.tun_index, true, &host.why), 0);
@@ -117,7 +121,7 @@ static void test_an_update_makes_exactly_the_difference(void)
     if (!wait_for_addresses())
         goto close;
     CHECK_EQUAL(routing_update(&host.netlink, &routing, new, 3, &host.why), 0);
-    namespace_run(second, sizeof(second), "ip route show table all; ip -6 route show table 4800");
+    own_netns_run(second, sizeof(second), "ip route show table all; ip -6 route show table 4800");
     CHECK_TEXT(second, first);
     CHECK_EQUAL(routing_update(&host.netlink, &routing, old, 3, &host.why), 0);
     CHECK_TEXT(way_of(&host, "10.3.0.1", 0), "up0");
@@ -136,18 +140,18 @@ static void test_a_failure_midway_undoes_everything(void)
     struct routing_entry entries[] = {entry("10.1.0.0/16", ROUTING_TUNNEL),
                                       entry("10.2.0.0/16", ROUTING_TUNNEL)};
     CHECK(address_parse("203.0.113.9", &entries[1].source)); /* not an address of this host */
-    namespace_run(before, sizeof(before), DUMP);
+    own_netns_run(before, sizeof(before), DUMP);
     CHECK_EQUAL(choose(&host, ROUTING_AUTO, 0, &routing, &host.why), 0);
     CHECK(routing_lay(&host.netlink, &routing, entries, 2, &host.why) < 0);
     CHECK(strstr(host.said, "10.2.0.0/16") != NULL);
-    namespace_run(after, sizeof(after), DUMP);
+    own_netns_run(after, sizeof(after), DUMP);
     CHECK_TEXT(after, before);
     /* On an update, what stood before stands again. */
     if (!lay(&host, &routing, entries, 1))
         goto close;
-    namespace_run(before, sizeof(before), DUMP);
+    own_netns_run(before, sizeof(before), DUMP);
     CHECK(routing_update(&host.netlink, &routing, &entries[1], 1, &host.why) < 0);
-    namespace_run(after, sizeof(after), DUMP);
+    own_netns_run(after, sizeof(after), DUMP);
     CHECK_TEXT(after, before);
     CHECK_EQUAL(routing_undo(&host.netlink, &routing, &host.why), 0);
     host.said[0] = '\0';
@@ -163,11 +167,11 @@ static void test_f3_numbers_in_use_are_never_taken(void)
     if (!open_host(&host))
         goto close;
     /* A rule for our first table, a route in the second pair's, a bit of the third mark's. */
-    namespace_run(output, sizeof(output),
+    own_netns_run(output, sizeof(output),
                   "ip rule add to 10.9.0.0/16 table 4801 && ip -6 route add unreachable "
                   "2001:db8:5::/48 table 4802 && ip rule add fwmark 0x1/0x1 table 100");
     CHECK_TEXT(output, "");
-    namespace_run(before, sizeof(before), DUMP);
+    own_netns_run(before, sizeof(before), DUMP);
     const struct routing_entry entries[] = {entry("10.1.0.0/16", ROUTING_TUNNEL)};
     if (!lay(&host, &first, entries, 1))
         goto close;
@@ -196,7 +200,7 @@ static void test_f3_numbers_in_use_are_never_taken(void)
     CHECK_EQUAL(routing_choose(&host.netlink, &choice, &third, &host.why), 0);
     CHECK(third.mark == 0x2000 && third.mask == 0xff00 && third.tables[0] == 4804);
     CHECK_EQUAL(routing_undo(&host.netlink, &second, &host.why), 0);
-    CHECK_TEXT(namespace_run(output, sizeof(output), DUMP), before);
+    CHECK_TEXT(own_netns_run(output, sizeof(output), DUMP), before);
 close:
     close_host(&host);
 }
@@ -211,21 +215,21 @@ static void test_f3_a_table_of_the_users_is_shared_and_cleaned(void)
     struct routing_entry entries[] = {entry("10.1.0.0/16", ROUTING_TUNNEL),
                                       entry("0.0.0.0/0", ROUTING_TUNNEL),
                                       entry("10.1.2.0/24", ROUTING_THROW)};
-    namespace_run(before, sizeof(before),
+    own_netns_run(before, sizeof(before),
                   "ip route add 10.9.0.0/16 dev up0 table 77 && "
                   "ip route add unreachable 10.1.0.0/16 metric 4294967295 proto 202 table 77");
-    namespace_run(before, sizeof(before), DUMP);
+    own_netns_run(before, sizeof(before), DUMP);
     CHECK_EQUAL(choose(&host, ROUTING_TABLE, 77, &routing, &host.why), 0);
     CHECK_EQUAL(routing_lay(&host.netlink, &routing, entries, 3, &host.why), 0);
-    namespace_run(during, sizeof(during), "ip route show table 77; ip rule");
+    own_netns_run(during, sizeof(during), "ip route show table 77; ip rule");
     CHECK(strstr(during, "default dev hop0") && strstr(during, "throw 10.1.2.0/24"));
     CHECK(strstr(during, "0x48000000") == NULL);
     close(host.tun);
     host.tun = -1;
     CHECK_EQUAL(routing_undo(&host.netlink, &routing, &host.why), 0);
     CHECK(open_tun(&host)); /* its index is another now */
-    namespace_run(after, sizeof(after), "ip route show table 77");
-    namespace_run(during, sizeof(during), "ip route flush table 77; ip rule");
+    own_netns_run(after, sizeof(after), "ip route show table 77");
+    own_netns_run(during, sizeof(during), "ip route flush table 77; ip rule");
     CHECK(strstr(after, "10.9.0.0/16 dev up0") != NULL);
     CHECK(strstr(after, "unreachable 10.1.0.0/16 proto 202 metric 4294967295") != NULL);
     CHECK(strstr(after, "throw") == NULL && strstr(after, "unreachable default") == NULL);
@@ -255,28 +259,28 @@ static void test_f3_a_table_of_the_users_keeps_the_routes_of_others(void)
     for (size_t i = 0; i < 4; i++) {
         char add[128], take_away[160];
         snprintf(add, sizeof(add), "ip %s table %u", others[i / 2], tables[i % 2]);
-        namespace_run(after, sizeof(after), add);
-        namespace_run(before, sizeof(before), DUMP);
+        own_netns_run(after, sizeof(after), add);
+        own_netns_run(before, sizeof(before), DUMP);
         CHECK_EQUAL(choose(&host, ROUTING_TABLE, tables[i % 2], &routing, &host.why), 0);
         CHECK_EQUAL(routing_lay(&host.netlink, &routing, entries, 4, &host.why), -EADDRINUSE);
         CHECK(strstr(host.said, "is not Hopwire's") != NULL);
         CHECK(strncmp(host.said, i % 2 ? "table main " : "table 77 ", 9) == 0);
         text_init(&host.why, host.said, sizeof(host.said));
-        CHECK_TEXT(namespace_run(after, sizeof(after), DUMP), before);
+        CHECK_TEXT(own_netns_run(after, sizeof(after), DUMP), before);
         /* One that comes later stays too, and the others are looked after. */
         snprintf(take_away, sizeof(take_away), "ip %s table %u", others[i / 2], tables[i % 2]);
         memcpy(strstr(take_away, "add"), "del", 3);
-        namespace_run(after, sizeof(after), take_away);
+        own_netns_run(after, sizeof(after), take_away);
         CHECK_EQUAL(routing_lay(&host.netlink, &routing, entries, 4, &host.why), 0);
         snprintf(add, sizeof(add), "ip %s table %u", i / 2 ? "-6 route replace fd02::/32 dev up0"
                                                            : "route replace 10.2.0.0/16 dev up0",
                  tables[i % 2]);
-        namespace_run(after, sizeof(after), add);
+        own_netns_run(after, sizeof(after), add);
         CHECK_EQUAL(routing_update(&host.netlink, &routing, entries, 4, &host.why), -EADDRINUSE);
         text_init(&host.why, host.said, sizeof(host.said));
         CHECK_EQUAL(routing_undo(&host.netlink, &routing, &host.why), 0);
-        CHECK_TEXT(namespace_run(after, sizeof(after), DUMP), before);
-        namespace_run(after, sizeof(after), take_away);
+        CHECK_TEXT(own_netns_run(after, sizeof(after), DUMP), before);
+        own_netns_run(after, sizeof(after), take_away);
     }
 close:
     close_host(&host);
@@ -290,11 +294,11 @@ static void test_f3_table_off_changes_nothing(void)
     if (!open_host(&host))
         goto close;
     const struct routing_entry entries[] = {entry("0.0.0.0/0", ROUTING_TUNNEL)};
-    namespace_run(before, sizeof(before), DUMP);
+    own_netns_run(before, sizeof(before), DUMP);
     CHECK_EQUAL(choose(&host, ROUTING_OFF, 0, &routing, &host.why), 0);
     CHECK_EQUAL(routing.mark & NETWORK_MARK_MASK, NETWORK_MARK);
     CHECK_EQUAL(routing_lay(&host.netlink, &routing, entries, 1, &host.why), 0);
-    CHECK_TEXT(namespace_run(after, sizeof(after), DUMP), before);
+    CHECK_TEXT(own_netns_run(after, sizeof(after), DUMP), before);
     CHECK_EQUAL(routing_undo(&host.netlink, &routing, &host.why), 0);
 close:
     close_host(&host);
@@ -306,7 +310,7 @@ static void test_i6_ipv6_switched_off_is_unreachable_not_leaked(void)
     struct routing routing;
     if (!open_host(&host))
         goto close;
-    if (!namespace_write("/proc/sys/net/ipv6/conf/hop0/disable_ipv6", "1")) {
+    if (!own_netns_write("/proc/sys/net/ipv6/conf/hop0/disable_ipv6", "1")) {
         tap_skip("/proc/sys cannot be written");
         goto close;
     }
@@ -337,7 +341,7 @@ static void test_thousands_of_routes_come_and_go(void)
         entries[i].prefix.address.bytes[1] = (uint8_t)(i >> 8);
         entries[i].prefix.address.bytes[2] = (uint8_t)i;
     }
-    namespace_run(before, sizeof(before), DUMP);
+    own_netns_run(before, sizeof(before), DUMP);
     if (!lay(&host, &routing, entries, MANY))
         goto close;
     struct kernel_route *routes;
@@ -346,7 +350,7 @@ static void test_thousands_of_routes_come_and_go(void)
     CHECK_EQUAL(count, 2 * MANY);
     free(routes);
     CHECK_EQUAL(routing_undo(&host.netlink, &routing, &host.why), 0);
-    CHECK_TEXT(namespace_run(after, sizeof(after), DUMP), before);
+    CHECK_TEXT(own_netns_run(after, sizeof(after), DUMP), before);
 close:
     close_host(&host);
 }

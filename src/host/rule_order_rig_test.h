@@ -4,6 +4,9 @@
 #define HOST_RULE_ORDER_RIG_TEST_H
 
 #include "host/routing_rig_test.h"
+
+#include <stdio.h>
+#include <stdlib.h>
 #include "host/rule_order.h"
 
 #define RULES_BYTES 4096
@@ -22,7 +25,7 @@ struct networks {
 
 static inline void run(struct networks *networks, const char *command)
 {
-    CHECK_TEXT(namespace_run(networks->rules, sizeof(networks->rules), command), "");
+    CHECK_TEXT(own_netns_run(networks->rules, sizeof(networks->rules), command), "");
 }
 
 static inline bool open_networks(struct networks *networks)
@@ -30,7 +33,7 @@ static inline bool open_networks(struct networks *networks)
     networks->count = 0;
     if (!open_host(&networks->host))
         return false;
-    namespace_run(networks->dump, sizeof(networks->dump), DUMP);
+    own_netns_run(networks->dump, sizeof(networks->dump), DUMP);
     return true;
 }
 
@@ -86,7 +89,7 @@ static inline const char *order_of(struct networks *networks, const char *family
     char *to = networks->rules;
     static char output[RULES_BYTES], *rest;
     snprintf(command, sizeof(command), "ip -%s rule", family);
-    namespace_run(output, sizeof(output), command);
+    own_netns_run(output, sizeof(output), command);
     *to = '\0';
     for (char *line = strtok_r(output, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
         bool is_end = strstr(line, "unreachable") != NULL;
@@ -131,7 +134,7 @@ static inline void close_networks(struct networks *networks)
     for (size_t i = 0; i < networks->count; i++)
         CHECK_EQUAL(routing_undo(&host->netlink, &networks->routing[i], &host->why), 0);
     if (host->tun >= 0)
-        CHECK_TEXT(namespace_run(networks->after, sizeof(networks->after), DUMP), networks->dump);
+        CHECK_TEXT(own_netns_run(networks->after, sizeof(networks->after), DUMP), networks->dump);
     close_host(host);
 }
 

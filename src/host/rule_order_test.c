@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "host/rule_order.h"
 
+#include <errno.h>
+#include <stdio.h>
+
 #include "host/rule_order_rig_test.h"
 
 static void test_f1_rules_stand_behind_local_and_before_what_others_add(void)
@@ -112,7 +115,7 @@ static void test_f1_flushed_rules_stand_again_behind_local(void)
     keep(&networks);
     expect(&networks, "0:L 0:A1 0:B1 0:a2 0:o" TAIL);
     networks.dump[0] = networks.after[0] = '\0';
-    namespace_run(networks.dump, sizeof(networks.dump), "ip rule; ip -6 rule");
+    own_netns_run(networks.dump, sizeof(networks.dump), "ip rule; ip -6 rule");
     for (size_t i = 0; i < networks.count; i++)
         CHECK_EQUAL(routing_undo(&networks.host.netlink, &networks.routing[i], &networks.host.why),
                     0);
@@ -211,13 +214,13 @@ static void test_f1_networks_do_not_work_against_each_other(void)
                                            "0x%x table main",
                  ROUTING_TABLE_FIRST + (unsigned)tap_random_below(6),
                  ROUTING_MARK_FIRST + (unsigned)tap_random_below(3));
-        namespace_run(rested, sizeof(rested), command);
+        own_netns_run(rested, sizeof(rested), command);
         size_t first = tap_random_below(3);
         for (size_t i = 0; i < 3; i++)
             keep_one(&networks, (first + i) % 3);
-        namespace_run(rested, sizeof(rested), "ip rule");
+        own_netns_run(rested, sizeof(rested), "ip rule");
         keep(&networks);
-        CHECK_TEXT(namespace_run(networks.after, sizeof(networks.after), "ip rule"), rested);
+        CHECK_TEXT(own_netns_run(networks.after, sizeof(networks.after), "ip rule"), rested);
     }
     close_networks(&networks);
 }
@@ -266,7 +269,7 @@ static void test_f1_a_network_that_another_would_take_is_refused(void)
         CHECK_EQUAL(routing_choose(&host->netlink, &choice, &second, &host->why), 0);
         CHECK_EQUAL(routing_look(&host->netlink, &second, longer, 2, &host->why), 0);
         run(&networks, rules[f]);
-        namespace_run(before, sizeof(before), DUMP);
+        own_netns_run(before, sizeof(before), DUMP);
         CHECK_EQUAL(routing_choose(&host->netlink, &choice, &second, &host->why), 0);
         CHECK_EQUAL(routing_look(&host->netlink, &second, longer, 2, &host->why), -EBUSY);
         snprintf(foreseen, sizeof(foreseen), "%s", host->said);
@@ -276,7 +279,7 @@ static void test_f1_a_network_that_another_would_take_is_refused(void)
         CHECK(strstr(host->said, "(from all lookup 77) leaves no room") != NULL);
         CHECK(strncmp(host->said, f ? "IPv6 rule 0" : "IPv4 rule 0", 11) == 0);
         text_init(&host->why, host->said, sizeof(host->said));
-        CHECK_TEXT(namespace_run(networks.after, sizeof(networks.after), DUMP), before);
+        CHECK_TEXT(own_netns_run(networks.after, sizeof(networks.after), DUMP), before);
         snprintf(undo, sizeof(undo), "%s", rules[f]);
         memcpy(strstr(undo, "add"), "del", 3);
         run(&networks, undo);

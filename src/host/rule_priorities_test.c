@@ -3,6 +3,8 @@
  * prefixes or kill switch. */
 #include "host/rule_order_rig_test.h"
 
+#include <stdio.h>
+
 #define DESTINATIONS 5
 
 /* A network of a pair: the first one's interface is hop0, the second one's hop1. */
@@ -96,10 +98,10 @@ static void lay_member(struct networks *networks, const struct member *member, s
 static void check_rest(struct networks *networks)
 {
     static char rested[RULES_BYTES];
-    namespace_run(rested, sizeof(rested), "ip rule; ip -6 rule");
+    own_netns_run(rested, sizeof(rested), "ip rule; ip -6 rule");
     for (size_t round = 0; round < 4; round++)
         keep_one(networks, round / 2 ^ round % 2);
-    CHECK_TEXT(namespace_run(networks->after, sizeof(networks->after), "ip rule; ip -6 rule"),
+    CHECK_TEXT(own_netns_run(networks->after, sizeof(networks->after), "ip rule; ip -6 rule"),
                rested);
 }
 
@@ -143,7 +145,7 @@ static void test_f1_networks_of_different_priorities_take_nothing_from_each_othe
     int indexes[2];
     if (!open_networks(&networks))
         return;
-    int second = namespace_tun("hop1", &indexes[1]);
+    int second = own_netns_tun("hop1", &indexes[1]);
     indexes[0] = networks.host.tun_index;
     networks.count = 2;
     run(&networks,
@@ -152,14 +154,14 @@ static void test_f1_networks_of_different_priorities_take_nothing_from_each_othe
         "do ip -6 route add $n via 2001:db8::1; done; ip route add 203.0.113.0/24 dev up0 "
         "table 52; ip -6 route add 2001:db8:113::/48 dev up0 table 52; ip rule add pref "
         "250 table 52; ip -6 rule add pref 250 table 52");
-    namespace_run(networks.dump, sizeof(networks.dump), "ip rule; ip -6 rule");
+    own_netns_run(networks.dump, sizeof(networks.dump), "ip rule; ip -6 rule");
     for (unsigned i = 0; i < 9 * 16 * 2; i++) {
         struct member members[2] = {
             {.priority = priorities[i % 3], .is_closed = i / 9 & 1, .is_whole = i / 9 & 2},
             {.priority = priorities[i / 3 % 3], .is_closed = i / 9 & 4, .is_whole = i / 9 & 8}};
         try_pair(&networks, members, i / (9 * 16), indexes);
     }
-    CHECK_TEXT(namespace_run(networks.after, sizeof(networks.after), "ip rule; ip -6 rule"),
+    CHECK_TEXT(own_netns_run(networks.after, sizeof(networks.after), "ip rule; ip -6 rule"),
                networks.dump);
     run(&networks,
         "ip route flush table 52; ip -6 route flush table 52; ip rule del pref 250; ip -6 "

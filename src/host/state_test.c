@@ -1,12 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 #include "host/state.h"
 
+#include <errno.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include "host/kernel_route.h"
-#include "host/namespace_fixture.h"
 #include "host/state_lock.h"
+#include "rigs/own_netns.h"
+#include "tap.h"
 
 static char base[STATE_PATH_BYTES - 32];
 static char said[512];
@@ -379,7 +385,7 @@ static int write_on_a_full_disk(void)
     static char filling[65536];
     const char *directory = getenv("HOPWIRE_RUN_DIR");
     struct state state = example(), got;
-    if (!namespace_unshare(CLONE_NEWNS) ||
+    if (!own_netns_unshare(CLONE_NEWNS) ||
         mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
         mount("full", directory, "tmpfs", 0, "size=16k,mode=0755") < 0)
         return 2;

@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #include "host/watch.h"
 
+#include <stdio.h>
+#include <unistd.h>
+
 #include "host/kernel_route.h"
 #include "host/kernel_rule.h"
 #include "host/link.h"
-#include "host/namespace_fixture.h"
+#include "rigs/own_netns.h"
+#include "tap.h"
 
 struct heard {
     unsigned links, links_gone, routes, routes_gone, hopwires_gone, rules, rules_gone;
@@ -51,7 +55,7 @@ static bool rig_open(struct rig *rig)
 {
     *rig = (struct rig){0};
     text_init(&rig->why, rig->said, sizeof(rig->said));
-    return namespace_enter() && CHECK_EQUAL(netlink_open(&rig->netlink, &rig->why), 0) &&
+    return own_netns_enter_once() && CHECK_EQUAL(netlink_open(&rig->netlink, &rig->why), 0) &&
            CHECK_EQUAL(watch_open(&rig->watch, &rig->why), 0);
 }
 
@@ -107,7 +111,7 @@ static void test_f8_what_others_change_is_told_and_what_we_add_is_not(void)
     int index;
     if (!rig_open(&rig))
         return;
-    int tun = namespace_tun("hop0", &index);
+    int tun = own_netns_tun("hop0", &index);
     if (tun < 0)
         return;
     CHECK_EQUAL(link_make_quiet(&rig.netlink, index, &rig.why), 0);
@@ -185,7 +189,7 @@ static void test_f4_what_others_do_to_a_network_s_table_is_told(void)
     if (!rig_open(&rig) || !CHECK_EQUAL(watch_open_tables(&tables, &rig.why), 0))
         return;
     for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
-        namespace_run(output, sizeof(output), "nft '%s' 2>&1", steps[i].change);
+        own_netns_run(output, sizeof(output), "nft '%s' 2>&1", steps[i].change);
         if (i == 0 && strncmp(output, "failed", 6) == 0) {
             tap_skip("no nft command, or no nftables in this kernel (Debian package nftables)");
             break;

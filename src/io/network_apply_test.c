@@ -7,7 +7,7 @@
 
 #include "engine/describe.h"
 #include "io/network_pair.h"
-#include "io/own_netns.h"
+#include "rigs/own_netns.h"
 #include "tap.h"
 
 #define NEAR_PORT 20001

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "io/network_pair.h"
-#include "io/own_netns.h"
+#include "rigs/own_netns.h"
 #include "rigs/seccomp_child.h"
 #include "tap.h"
 

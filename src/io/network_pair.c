@@ -12,7 +12,7 @@
 
 #include "crypto/x25519.h"
 #include "io/io_memory.h"
-#include "io/own_netns.h"
+#include "rigs/own_netns.h"
 #include "tap.h"
 
 const char *const pair_addresses[2] = {"10.9.0.1", "10.9.0.2"};

@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include "io/network_pair.h"
-#include "io/own_netns.h"
+#include "rigs/own_netns.h"
 #include "tap.h"
 
 static void test_h2_a_stream_arrives_and_batches_stay_batches(void)

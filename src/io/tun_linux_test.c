@@ -14,8 +14,8 @@
 #include <unistd.h>
 
 #include "base/bytes.h"
-#include "io/own_netns.h"
 #include "io/udp_side.h"
+#include "rigs/own_netns.h"
 #include "tap.h"
 
 static uint8_t buffer[TUN_READ_BYTES];

@@ -7,9 +7,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "io/own_netns.h"
 #include "io/udp_side.h"
 #include "io/udp_state.h"
+#include "rigs/own_netns.h"
 #include "rigs/seccomp_child.h"
 #include "tap.h"
 

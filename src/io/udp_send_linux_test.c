@@ -13,8 +13,8 @@
 #include <unistd.h>
 
 #include "base/bytes.h"
-#include "io/own_netns.h"
 #include "io/udp_side.h"
+#include "rigs/own_netns.h"
 #include "rigs/seccomp_child.h"
 #include "tap.h"
 
