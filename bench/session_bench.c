@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "measure.h"
-#include "wireguard/tunnel_pair.h"
+#include "rigs/tunnel_pair.h"
 
 #define BATCH_PACKETS 64
 #define SLOT_BYTES 2048
@@ -13,7 +13,7 @@
 
 struct row {
     struct aead *aead;
-    struct pair *pair;
+    struct tunnel_pair *pair;
     size_t size_bytes;
     bool is_open;
 };
@@ -86,11 +86,11 @@ int main(int argc, char **argv)
     static struct row rows[ROWS_MOST];
     struct aead *aeads[MEASURE_AEADS_MOST + 1];
     struct row *row = rows;
-    struct pair pair;
+    struct tunnel_pair pair;
     size_t count = 1 + measure_aeads(aeads + 1);
     aeads[0] = measure_aead_none();
-    pair_init(&pair, false);
-    pair_connect(&pair, &pair.a);
+    tunnel_pair_init(&pair, false);
+    tunnel_pair_connect(&pair, &pair.a);
     for (size_t i = 0; i < count; i++) {
         for (unsigned kind = 0; kind < 4; kind++, row++) {
             *row = (struct row){.aead = aeads[i],
@@ -104,6 +104,6 @@ int main(int argc, char **argv)
     measure_run(argc, argv);
     for (size_t i = 0; i < count; i++)
         aead_free(aeads[i]);
-    pair_wipe(&pair);
+    tunnel_pair_wipe(&pair);
     return 0;
 }

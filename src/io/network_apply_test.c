@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "engine/describe.h"
-#include "io/network_pair.h"
+#include "rigs/network_pair.h"
 #include "rigs/own_netns.h"
 #include "tap.h"
 
@@ -14,12 +14,12 @@
 #define FAR_PORT 20002
 #define OTHER_PORT 20007
 
-static struct end *near_of(struct pair *pair)
+static struct network_end *near_of(struct network_pair *pair)
 {
     return &pair->ends[0];
 }
 
-static int apply(struct pair *pair, const struct change *list, size_t count)
+static int apply(struct network_pair *pair, const struct change *list, size_t count)
 {
     char sentence[300];
     struct text why;
@@ -32,19 +32,19 @@ static int apply(struct pair *pair, const struct change *list, size_t count)
     return result;
 }
 
-static void apply_all(struct pair *pair, const struct change *list, size_t count)
+static void apply_all(struct network_pair *pair, const struct change *list, size_t count)
 {
     CHECK_EQUAL(apply(pair, list, count), 0);
 }
 
-static uint16_t port_of(struct pair *pair, const char *name)
+static uint16_t port_of(struct network_pair *pair, const char *name)
 {
     const struct network *network = near_of(pair)->network;
     int tunnel = engine_find_tunnel(network_engine(network), name);
     return tunnel < 0 ? 0 : network_port(network, (uint32_t)tunnel);
 }
 
-static uint32_t mark_of(struct pair *pair, const char *name)
+static uint32_t mark_of(struct network_pair *pair, const char *name)
 {
     const struct network *network = near_of(pair)->network;
     int tunnel = engine_find_tunnel(network_engine(network), name);
@@ -85,27 +85,27 @@ static struct change removing(const char *name)
 }
 
 /* The other end answers there. */
-static void expect_traffic(struct pair *pair)
+static void expect_traffic(struct network_pair *pair)
 {
-    CHECK_EQUAL(pair_converse(pair), PAIR_STREAM_BYTES);
+    CHECK_EQUAL(network_pair_converse(pair), NETWORK_PAIR_STREAM_BYTES);
 }
 
 /* What the near end is made from; describe_forget gives it back. */
-static struct network_description describe(struct pair *pair)
+static struct network_description describe(struct network_pair *pair)
 {
     struct network_description described;
     CHECK(engine_describe(network_engine(near_of(pair)->network), tap_memory(), &described));
     return described;
 }
 
-static bool open_pair(struct pair *pair)
+static bool open_pair(struct network_pair *pair)
 {
-    return pair_open(pair, (struct tun_options){0}, (struct network_offloads){0});
+    return network_pair_open(pair, (struct tun_options){0}, (struct network_offloads){0});
 }
 
 static void a_root_moves_to_another_port(void)
 {
-    struct pair pair;
+    struct network_pair pair;
     if (!open_pair(&pair))
         return;
     struct network_description first = describe(&pair);
@@ -128,12 +128,12 @@ static void a_root_moves_to_another_port(void)
     apply_all(&pair, &add, 1);
     CHECK_EQUAL(port_of(&pair, "other"), OTHER_PORT);
     describe_forget(tap_memory(), &first);
-    pair_close(&pair);
+    network_pair_close(&pair);
 }
 
 static void two_roots_swap_their_ports(void)
 {
-    struct pair pair;
+    struct network_pair pair;
     if (!open_pair(&pair))
         return;
     struct network_description first = describe(&pair);
@@ -156,13 +156,13 @@ static void two_roots_swap_their_ports(void)
         expect_traffic(&pair);
     }
     describe_forget(tap_memory(), &first);
-    pair_close(&pair);
+    network_pair_close(&pair);
 }
 
 /* Round and round, by one that goes elsewhere at last. */
 static void ports_move_along_a_row_of_roots(void)
 {
-    struct pair pair;
+    struct network_pair pair;
     if (!open_pair(&pair))
         return;
     struct network_description first = describe(&pair);
@@ -181,13 +181,13 @@ static void ports_move_along_a_row_of_roots(void)
     CHECK_EQUAL(port_of(&pair, "c"), 20013);
     expect_traffic(&pair);
     describe_forget(tap_memory(), &first);
-    pair_close(&pair);
+    network_pair_close(&pair);
 }
 
 static void a_renamed_root_keeps_its_port(void)
 {
     for (unsigned is_removed_first = 0; is_removed_first < 2; is_removed_first++) {
-        struct pair pair;
+        struct network_pair pair;
         if (!open_pair(&pair))
             return;
         struct network_description first = describe(&pair);
@@ -202,14 +202,14 @@ static void a_renamed_root_keeps_its_port(void)
                                        first.tunnels[0].name), -1);
         expect_traffic(&pair);
         describe_forget(tap_memory(), &first);
-        pair_close(&pair);
+        network_pair_close(&pair);
     }
 }
 
 /* One that goes inside another tunnel has no socket any more. */
 static void the_port_of_one_that_is_carried_now_goes_to_an_added_one(void)
 {
-    struct pair pair;
+    struct network_pair pair;
     if (!open_pair(&pair))
         return;
     struct network_description first = describe(&pair);
@@ -236,13 +236,13 @@ static void the_port_of_one_that_is_carried_now_goes_to_an_added_one(void)
     CHECK_EQUAL(port_of(&pair, "inner"), OTHER_PORT);
     expect_traffic(&pair);
     describe_forget(tap_memory(), &first);
-    pair_close(&pair);
+    network_pair_close(&pair);
 }
 
 /* The engine says no when all sockets are there. */
 static void a_refusal_leaves_all_sockets_where_they_are(void)
 {
-    struct pair pair;
+    struct network_pair pair;
     if (!open_pair(&pair))
         return;
     struct network_description first = describe(&pair);
@@ -262,7 +262,7 @@ static void a_refusal_leaves_all_sockets_where_they_are(void)
     apply_all(&pair, &later, 1);
     CHECK_EQUAL(port_of(&pair, "more"), 20020);
     describe_forget(tap_memory(), &first);
-    pair_close(&pair);
+    network_pair_close(&pair);
 }
 
 int main(int argc, char **argv)

@@ -11,12 +11,12 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "io/network_pair.h"
+#include "rigs/network_pair.h"
 #include "rigs/own_netns.h"
 #include "rigs/seccomp_child.h"
 #include "tap.h"
 
-static void delete_interface(const struct end *end)
+static void delete_interface(const struct network_end *end)
 {
     CHECK_EQUAL(setns(end->namespace, CLONE_NEWNET), 0);
     struct {
@@ -34,9 +34,9 @@ static void delete_interface(const struct end *end)
     close(fd);
 }
 
-static void set_interface_up(const struct pair *pair, int index, bool is_up)
+static void set_interface_up(const struct network_pair *pair, int index, bool is_up)
 {
-    const struct end *end = &pair->ends[index];
+    const struct network_end *end = &pair->ends[index];
     CHECK_EQUAL(setns(end->namespace, CLONE_NEWNET), 0);
     CHECK(own_netns_set_up(end->tun.name, is_up));
     CHECK_EQUAL(setns(pair->world, CLONE_NEWNET), 0);
@@ -44,23 +44,23 @@ static void set_interface_up(const struct pair *pair, int index, bool is_up)
 
 static void test_h5_only_a_deleted_interface_ends_the_network(void)
 {
-    struct pair pair;
-    if (!pair_open(&pair, (struct tun_options){0}, (struct network_offloads){0}))
+    struct network_pair pair;
+    if (!network_pair_open(&pair, (struct tun_options){0}, (struct network_offloads){0}))
         return;
     set_interface_up(&pair, 0, false);
     set_interface_up(&pair, 0, true);
-    pair_run(&pair, 20);
+    network_pair_run(&pair, 20);
     CHECK_EQUAL(pair.ends[0].ended, 0);
     delete_interface(&pair.ends[0]);
-    pair_run(&pair, 20);
-    pair_run(&pair, 20);
+    network_pair_run(&pair, 20);
+    network_pair_run(&pair, 20);
     CHECK_EQUAL(pair.ends[0].ended, 1);
     CHECK_EQUAL(pair.ends[1].ended, 0);
     CHECK_EQUAL(setns(pair.world, CLONE_NEWNET), 0);
-    pair_close(&pair);
+    network_pair_close(&pair);
 }
 
-static uint64_t tun_errors(const struct end *end)
+static uint64_t tun_errors(const struct network_end *end)
 {
     struct network_counters counters;
     network_read_counters(end->network, &counters);
@@ -69,7 +69,7 @@ static uint64_t tun_errors(const struct end *end)
 
 /* The end's descriptor becomes one that is always ready and refuses each read and write; the TUN's
  * own is returned. */
-static int break_tun(struct end *end)
+static int break_tun(struct network_end *end)
 {
     int pipe[2], tun = fcntl(end->tun.fds[0], F_DUPFD_CLOEXEC, 0);
     CHECK_EQUAL(pipe2(pipe, O_CLOEXEC | O_NONBLOCK), 0);
@@ -81,12 +81,12 @@ static int break_tun(struct end *end)
 
 static void test_h5_a_tun_that_fails_is_tried_again_after_a_rest(void)
 {
-    struct pair pair;
-    if (!pair_make(&pair, (struct tun_options){0}))
+    struct network_pair pair;
+    if (!network_pair_make(&pair, (struct tun_options){0}))
         return;
-    struct end *end = &pair.ends[0];
+    struct network_end *end = &pair.ends[0];
     int tun = break_tun(end);
-    if (!pair_start(&pair, (struct network_offloads){0}))
+    if (!network_pair_start(&pair, (struct network_offloads){0}))
         return;
     instant_ns until = loop_now() + 450 * NS_PER_MS;
     unsigned rounds = 0;
@@ -106,18 +106,18 @@ static void test_h5_a_tun_that_fails_is_tried_again_after_a_rest(void)
         loop_step(pair.loop, until);
     CHECK_EQUAL(dup2(tun, end->tun.fds[0]), end->tun.fds[0]);
     close(tun);
-    CHECK_EQUAL(pair_converse(&pair), PAIR_STREAM_BYTES);
-    pair_close(&pair);
+    CHECK_EQUAL(network_pair_converse(&pair), NETWORK_PAIR_STREAM_BYTES);
+    network_pair_close(&pair);
 }
 
 static void test_h5_a_socket_that_fails_rests_and_goes_on(void)
 {
-    struct pair pair;
-    if (!pair_open(&pair, (struct tun_options){0}, (struct network_offloads){0}))
+    struct network_pair pair;
+    if (!network_pair_open(&pair, (struct tun_options){0}, (struct network_offloads){0}))
         return;
-    CHECK_EQUAL(pair_converse(&pair), PAIR_STREAM_BYTES);
+    CHECK_EQUAL(network_pair_converse(&pair), NETWORK_PAIR_STREAM_BYTES);
     const struct udp *udp = network_udp(pair.ends[0].network, 0);
-    struct sockaddr_in nobody = pair_name("127.0.0.1", 9);
+    struct sockaddr_in nobody = network_pair_name("127.0.0.1", 9);
     const struct sockaddr anybody = {.sa_family = AF_UNSPEC};
     unsigned lines = pair.ends[0].lines;
     int fd = udp_fd(udp, FAMILY_IPV4);
@@ -126,31 +126,31 @@ static void test_h5_a_socket_that_fails_rests_and_goes_on(void)
     CHECK_EQUAL(send(fd, "?", 1, 0), 1);
     CHECK_EQUAL(connect(fd, &anybody, sizeof(anybody)), 0);
     uint64_t calls = udp_counters(udp)->receive_calls;
-    pair_run(&pair, 20);
+    network_pair_run(&pair, 20);
     CHECK_EQUAL(pair.ends[0].lines, lines + 1);
     CHECK_EQUAL(udp_counters(udp)->receive_calls, calls);
     CHECK_EQUAL(pair.ends[0].ended + pair.ends[1].ended, 0);
-    CHECK_EQUAL(pair_converse(&pair), PAIR_STREAM_BYTES);
-    pair_close(&pair);
+    CHECK_EQUAL(network_pair_converse(&pair), NETWORK_PAIR_STREAM_BYTES);
+    network_pair_close(&pair);
 }
 
 /* What cannot be written meanwhile is counted, and that is all: no line, no rest. */
 static void test_h5_packets_for_an_interface_that_is_down_are_counted(void)
 {
-    struct pair pair;
+    struct network_pair pair;
     uint8_t bytes[64] = {0};
-    if (!pair_open(&pair, (struct tun_options){0}, (struct network_offloads){0}))
+    if (!network_pair_open(&pair, (struct tun_options){0}, (struct network_offloads){0}))
         return;
-    CHECK_EQUAL(pair_converse(&pair), PAIR_STREAM_BYTES);
-    struct end *end = &pair.ends[0];
-    struct sockaddr_in near = pair_name(pair_addresses[0], 5000);
-    int server = pair_socket(&pair, 1, SOCK_DGRAM);
+    CHECK_EQUAL(network_pair_converse(&pair), NETWORK_PAIR_STREAM_BYTES);
+    struct network_end *end = &pair.ends[0];
+    struct sockaddr_in near = network_pair_name(network_pair_addresses[0], 5000);
+    int server = network_pair_socket(&pair, 1, SOCK_DGRAM);
     set_interface_up(&pair, 0, false);
     uint64_t before = tun_errors(end);
     unsigned lines = end->lines;
     for (int i = 0; i < 5; i++) {
         CHECK_EQUAL(sendto(server, bytes, 64, 0, (struct sockaddr *)&near, sizeof(near)), 64);
-        pair_run(&pair, 20);
+        network_pair_run(&pair, 20);
     }
     struct status_tunnel status;
     status_read_tunnel(network_engine(end->network), 0, &status);
@@ -158,21 +158,21 @@ static void test_h5_packets_for_an_interface_that_is_down_are_counted(void)
     CHECK(status.drops[VERDICT_TUN_ERROR] >= 5);
     CHECK_EQUAL(end->lines, lines);
     set_interface_up(&pair, 0, true);
-    CHECK_EQUAL(pair_converse(&pair), PAIR_STREAM_BYTES);
+    CHECK_EQUAL(network_pair_converse(&pair), NETWORK_PAIR_STREAM_BYTES);
     close(server);
-    pair_close(&pair);
+    network_pair_close(&pair);
 }
 
 /* The socket is writable all the time. */
 static bool waits_for_memory(void)
 {
-    struct pair pair;
+    struct network_pair pair;
     unsigned rounds = 0;
-    if (!pair_open(&pair, (struct tun_options){0}, (struct network_offloads){0}))
+    if (!network_pair_open(&pair, (struct tun_options){0}, (struct network_offloads){0}))
         return false;
     seccomp_child_forbid(SYS_sendmmsg, 3, MSG_DONTWAIT, ENOBUFS);
-    struct sockaddr_in far = pair_name(pair_addresses[1], 5000);
-    int client = pair_socket(&pair, 0, SOCK_DGRAM);
+    struct sockaddr_in far = network_pair_name(network_pair_addresses[1], 5000);
+    int client = network_pair_socket(&pair, 0, SOCK_DGRAM);
     bool is_right = CHECK_EQUAL(sendto(client, "?", 1, 0, (struct sockaddr *)&far, sizeof(far)), 1);
     for (instant_ns until = loop_now() + 250 * NS_PER_MS; loop_now() < until; rounds++)
         loop_step(pair.loop, until);

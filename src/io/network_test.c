@@ -4,55 +4,56 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "io/network_pair.h"
+#include "rigs/network_pair.h"
 #include "rigs/own_netns.h"
 #include "tap.h"
 
 static void test_h2_a_stream_arrives_and_batches_stay_batches(void)
 {
-    struct pair pair;
-    if (!pair_open(&pair, (struct tun_options){0}, (struct network_offloads){0}))
+    struct network_pair pair;
+    if (!network_pair_open(&pair, (struct tun_options){0}, (struct network_offloads){0}))
         return;
-    CHECK_EQUAL(pair_converse(&pair), PAIR_STREAM_BYTES);
+    CHECK_EQUAL(network_pair_converse(&pair), NETWORK_PAIR_STREAM_BYTES);
     struct network_counters near, far;
     network_read_counters(pair.ends[0].network, &near);
     network_read_counters(pair.ends[1].network, &far);
     const struct udp_counters *sent = udp_counters(network_udp(pair.ends[0].network, 0));
-    CHECK(near.tun_packets > PAIR_STREAM_BYTES / 1420);
+    CHECK(near.tun_packets > NETWORK_PAIR_STREAM_BYTES / 1420);
     CHECK(pair.ends[0].tun.counters.reads < near.tun_packets / 4);
     CHECK(sent->sent_messages < sent->sent_packets / 4);
     CHECK(pair.ends[1].tun.counters.writes < far.udp_packets / 4);
     CHECK_EQUAL(sent->dropped_packets, 0);
-    pair_check_no_drops(&pair.ends[0]);
-    pair_check_no_drops(&pair.ends[1]);
-    pair_close(&pair);
+    network_pair_check_no_drops(&pair.ends[0]);
+    network_pair_check_no_drops(&pair.ends[1]);
+    network_pair_close(&pair);
 }
 
 static void test_traps_35_a_stream_arrives_without_any_offload(void)
 {
-    struct pair pair;
-    if (!pair_open(&pair, (struct tun_options){.no_tso = true, .no_uso = true},
-                   (struct network_offloads){.no_udp_gso = true, .no_udp_gro = true}))
+    struct network_pair pair;
+    if (!network_pair_open(&pair, (struct tun_options){.no_tso = true, .no_uso = true},
+                           (struct network_offloads){.no_udp_gso = true, .no_udp_gro = true}))
         return;
-    CHECK_EQUAL(pair_converse(&pair), PAIR_STREAM_BYTES);
+    CHECK_EQUAL(network_pair_converse(&pair), NETWORK_PAIR_STREAM_BYTES);
     const struct udp_counters *sent = udp_counters(network_udp(pair.ends[0].network, 0));
     CHECK_EQUAL(sent->sent_messages, sent->sent_packets);
-    pair_check_no_drops(&pair.ends[0]);
-    pair_check_no_drops(&pair.ends[1]);
-    pair_close(&pair);
+    network_pair_check_no_drops(&pair.ends[0]);
+    network_pair_check_no_drops(&pair.ends[1]);
+    network_pair_close(&pair);
 }
 
 /* A datagram crosses, and its answer, without any timer: held runs leave with the first empty
  * poll. */
 static void test_h4_a_lone_packet_leaves_at_once(void)
 {
-    struct pair pair;
+    struct network_pair pair;
     uint8_t bytes[64] = {0};
-    if (!pair_open(&pair, (struct tun_options){0}, (struct network_offloads){0}))
+    if (!network_pair_open(&pair, (struct tun_options){0}, (struct network_offloads){0}))
         return;
-    struct sockaddr_in near = pair_name(pair_addresses[0], 5000),
-                       far = pair_name(pair_addresses[1], 5000);
-    int client = pair_socket(&pair, 0, SOCK_DGRAM), server = pair_socket(&pair, 1, SOCK_DGRAM);
+    struct sockaddr_in near = network_pair_name(network_pair_addresses[0], 5000),
+                       far = network_pair_name(network_pair_addresses[1], 5000);
+    int client = network_pair_socket(&pair, 0, SOCK_DGRAM),
+        server = network_pair_socket(&pair, 1, SOCK_DGRAM);
     CHECK_EQUAL(bind(client, (struct sockaddr *)&near, sizeof(near)), 0);
     CHECK_EQUAL(bind(server, (struct sockaddr *)&far, sizeof(far)), 0);
     duration_ns shortest = INSTANT_NEVER;
@@ -69,23 +70,23 @@ static void test_h4_a_lone_packet_leaves_at_once(void)
     }
     printf("# shortest round trip %llu us\n", (unsigned long long)shortest / 1000);
     CHECK(shortest < 20 * NS_PER_MS);
-    pair_check_no_drops(&pair.ends[0]);
-    pair_check_no_drops(&pair.ends[1]);
+    network_pair_check_no_drops(&pair.ends[0]);
+    network_pair_check_no_drops(&pair.ends[1]);
     close(client);
     close(server);
-    pair_close(&pair);
+    network_pair_close(&pair);
 }
 
 /* A root flooded with what is no message at all: the TUN still has its turn in every round. */
 static void test_h2_a_flooded_socket_does_not_starve_the_tun(void)
 {
-    struct pair pair;
+    struct network_pair pair;
     uint8_t rubbish[64] = {9}, bytes[64] = {0};
-    if (!pair_open(&pair, (struct tun_options){0}, (struct network_offloads){0}))
+    if (!network_pair_open(&pair, (struct tun_options){0}, (struct network_offloads){0}))
         return;
-    struct sockaddr_in far = pair_name(pair_addresses[1], 5000);
-    struct sockaddr_in root = pair_name("127.0.0.1", pair.ends[0].port);
-    int client = pair_socket(&pair, 0, SOCK_DGRAM);
+    struct sockaddr_in far = network_pair_name(network_pair_addresses[1], 5000);
+    struct sockaddr_in root = network_pair_name("127.0.0.1", pair.ends[0].port);
+    int client = network_pair_socket(&pair, 0, SOCK_DGRAM);
     int flood = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     for (int i = 0; i < 3000; i++)
         sendto(flood, rubbish, sizeof(rubbish), 0, (struct sockaddr *)&root, sizeof(root));
@@ -106,7 +107,7 @@ static void test_h2_a_flooded_socket_does_not_starve_the_tun(void)
     CHECK_EQUAL(status.drops[VERDICT_BAD_MESSAGE], 3000);
     close(client);
     close(flood);
-    pair_close(&pair);
+    network_pair_close(&pair);
 }
 
 int main(int argc, char **argv)

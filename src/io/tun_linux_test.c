@@ -14,8 +14,8 @@
 #include <unistd.h>
 
 #include "base/bytes.h"
-#include "io/udp_side.h"
 #include "rigs/own_netns.h"
+#include "rigs/udp_end.h"
 #include "tap.h"
 
 static uint8_t buffer[TUN_READ_BYTES];
@@ -80,12 +80,12 @@ static void test_an_existing_interface_is_refused(void)
 /* A UDP_SEGMENT run into a TUN; *largest: of the packets read, all pieces counted. */
 static size_t read_run(struct tun *tun, const char *to, size_t *largest)
 {
-    struct side *side = side_new(64, 2048, (struct udp_options){0});
-    struct udp_path path = side_path(to, 9);
+    struct udp_end *end = udp_end_new(64, 2048, (struct udp_options){0});
+    struct udp_path path = udp_end_path(to, 9);
     struct vnet_header vnet;
     ssize_t len;
     size_t bytes = 0;
-    side_send(side, &path, 1000, 0, 40, 1);
+    udp_end_send(end, &path, 1000, 0, 40, 1);
     *largest = 0;
     while ((len = read_packet(tun, &vnet)) > 0) {
         size_t segment = vnet.gso_type ? vnet.gso_size : (size_t)len - 28;
@@ -96,8 +96,8 @@ static size_t read_run(struct tun *tun, const char *to, size_t *largest)
             *largest = (size_t)len;
     }
     CHECK_EQUAL(len, -EAGAIN);
-    CHECK_EQUAL(udp_counters(side->udp)->dropped_packets, 0);
-    side_free(side);
+    CHECK_EQUAL(udp_counters(end->udp)->dropped_packets, 0);
+    udp_end_free(end);
     return bytes;
 }
 

@@ -13,9 +13,9 @@
 #include <unistd.h>
 
 #include "base/bytes.h"
-#include "io/udp_side.h"
 #include "rigs/own_netns.h"
 #include "rigs/seccomp_child.h"
+#include "rigs/udp_end.h"
 #include "tap.h"
 
 static const char *const loopbacks[] = {"127.0.0.1", "::1"};
@@ -23,35 +23,35 @@ static const enum family families[] = {FAMILY_IPV4, FAMILY_IPV6};
 
 static void test_traps_32_a_run_of_equal_sizes_is_one_message_and_one_train(void)
 {
-    struct side *a = side_new(512, 2048, (struct udp_options){0});
-    struct side *b = side_new(8, 2048, (struct udp_options){0});
+    struct udp_end *a = udp_end_new(512, 2048, (struct udp_options){0});
+    struct udp_end *b = udp_end_new(8, 2048, (struct udp_options){0});
     for (int f = 0; f < 2; f++) {
-        struct udp_path path = side_path(loopbacks[f], udp_port(b->udp));
-        uint64_t before = side_sent_messages(a);
-        side_send(a, &path, 1000, 7, 64, 1);
-        CHECK_EQUAL(side_sent_messages(a) - before, 1);
-        side_collect(b, families[f]);
-        side_check_in_order(b, 7, 64);
+        struct udp_path path = udp_end_path(loopbacks[f], udp_port(b->udp));
+        uint64_t before = udp_end_sent_messages(a);
+        udp_end_send(a, &path, 1000, 7, 64, 1);
+        CHECK_EQUAL(udp_end_sent_messages(a) - before, 1);
+        udp_end_collect(b, families[f]);
+        udp_end_check_in_order(b, 7, 64);
         CHECK_EQUAL(b->trains, 1);
-        side_send(a, &path, 900, 0, 200, 1); /* 64 at most in one message */
-        CHECK_EQUAL(side_sent_messages(a) - before, 1 + 4);
-        side_send(a, &path, 1400, 200, 64, 1); /* 64 KiB at most */
-        CHECK_EQUAL(side_sent_messages(a) - before, 1 + 4 + 2);
-        side_collect(b, families[f]);
-        side_check_in_order(b, 0, 264);
+        udp_end_send(a, &path, 900, 0, 200, 1); /* 64 at most in one message */
+        CHECK_EQUAL(udp_end_sent_messages(a) - before, 1 + 4);
+        udp_end_send(a, &path, 1400, 200, 64, 1); /* 64 KiB at most */
+        CHECK_EQUAL(udp_end_sent_messages(a) - before, 1 + 4 + 2);
+        udp_end_collect(b, families[f]);
+        udp_end_check_in_order(b, 0, 264);
     }
-    side_free(a);
-    side_free(b);
+    udp_end_free(a);
+    udp_end_free(b);
 }
 
 static void test_h4_a_run_has_one_size_one_tos_one_endpoint_and_one_source(void)
 {
-    struct side *a = side_new(512, 2048, (struct udp_options){0});
-    struct side *b = side_new(8, 2048, (struct udp_options){0});
+    struct udp_end *a = udp_end_new(512, 2048, (struct udp_options){0});
+    struct udp_end *b = udp_end_new(8, 2048, (struct udp_options){0});
     uint16_t port = udp_port(b->udp);
-    struct udp_path first = side_path("127.0.0.1", port), same = first;
-    struct udp_path other = side_path("127.0.0.2", port), sourced = first;
-    sourced.source = side_address("127.0.0.9");
+    struct udp_path first = udp_end_path("127.0.0.1", port), same = first;
+    struct udp_path other = udp_end_path("127.0.0.2", port), sourced = first;
+    sourced.source = udp_end_address("127.0.0.9");
     /* Each line: a message of its own but where said otherwise. */
     const struct {
         uint32_t len;
@@ -67,38 +67,38 @@ static void test_h4_a_run_has_one_size_one_tos_one_endpoint_and_one_source(void)
     enum { PLANNED = sizeof(plan) / sizeof(*plan) };
     struct udp_send sends[PLANNED];
     for (uint32_t i = 0; i < PLANNED; i++) {
-        sends[i] = (struct udp_send){side_make(a, plan[i].len, i), plan[i].path};
+        sends[i] = (struct udp_send){udp_end_make(a, plan[i].len, i), plan[i].path};
         sends[i].packet->tos = plan[i].tos;
     }
     udp_send(a->udp, sends, PLANNED, 1);
-    CHECK_EQUAL(side_sent_messages(a), 1 + 2 + 1 + 1 + 1 + 2 + 1);
-    side_collect(b, FAMILY_IPV4);
+    CHECK_EQUAL(udp_end_sent_messages(a), 1 + 2 + 1 + 1 + 1 + 2 + 1);
+    udp_end_collect(b, FAMILY_IPV4);
     CHECK_EQUAL(b->count, PLANNED);
     for (uint32_t i = 0; i < PLANNED; i++) {
         CHECK_EQUAL(b->records[i].len, plan[i].len);
         CHECK_EQUAL(b->records[i].tos, plan[i].tos);
         CHECK(address_is_equal(&b->records[i].destination, &plan[i].path->destination.address));
     }
-    struct address source = side_address("127.0.0.9");
+    struct address source = udp_end_address("127.0.0.9");
     CHECK(address_is_equal(&b->records[9].source.address, &source));
-    side_free(a);
-    side_free(b);
+    udp_end_free(a);
+    udp_end_free(b);
 }
 
 static void test_traps_31_the_sticky_source_is_used_until_it_goes(void)
 {
-    struct side *a = side_new(64, 2048, (struct udp_options){0});
-    struct side *b = side_new(8, 2048, (struct udp_options){0});
+    struct udp_end *a = udp_end_new(64, 2048, (struct udp_options){0});
+    struct udp_end *b = udp_end_new(8, 2048, (struct udp_options){0});
     static const char *const present[] = {"127.8.8.8", "fd00::8"};
     static const char *const gone[] = {"10.99.99.99", "fd00::99"};
     CHECK(own_netns_add_address("lo", "fd00::8", 128));
     for (int f = 0; f < 2; f++) {
-        struct udp_path path = side_path(loopbacks[f], udp_port(b->udp));
-        path.source = side_address(present[f]);
+        struct udp_path path = udp_end_path(loopbacks[f], udp_port(b->udp));
+        path.source = udp_end_address(present[f]);
         path.source_interface = 1;
         for (int i = 0; i < 100; i++) { /* until duplicate detection has released fd00::8 */
-            side_send(a, &path, 300, 0, 5, 1);
-            side_collect(b, families[f]);
+            udp_end_send(a, &path, 300, 0, 5, 1);
+            udp_end_collect(b, families[f]);
             CHECK_EQUAL(b->count, 5);
             if (address_is_equal(&b->records[4].source.address, &path.source))
                 break;
@@ -108,68 +108,69 @@ static void test_traps_31_the_sticky_source_is_used_until_it_goes(void)
         CHECK(address_is_equal(&b->records[0].source.address, &path.source));
         CHECK(address_is_equal(&b->records[4].destination, &path.destination.address));
 
-        path.source = side_address(gone[f]);
+        path.source = udp_end_address(gone[f]);
         uint64_t lost = udp_counters(a->udp)->lost_sources;
-        side_send(a, &path, 300, 5, 5, 1);
-        side_send(a, &path, 300, 10, 5, 2); /* remembered */
+        udp_end_send(a, &path, 300, 5, 5, 1);
+        udp_end_send(a, &path, 300, 10, 5, 2); /* remembered */
         CHECK_EQUAL(udp_counters(a->udp)->lost_sources - lost, 1);
         CHECK_EQUAL(udp_counters(a->udp)->unsegmented, 0);
-        side_collect(b, families[f]);
-        side_check_in_order(b, 5, 10);
+        udp_end_collect(b, families[f]);
+        udp_end_check_in_order(b, 5, 10);
     }
     CHECK_EQUAL(udp_counters(a->udp)->dropped_packets, 0);
-    side_free(a);
-    side_free(b);
+    udp_end_free(a);
+    udp_end_free(b);
 }
 
 static void test_e5_segments_over_the_mtu_are_sent_singly_and_remembered(void)
 {
-    struct side *a = side_new(256, 2048, (struct udp_options){0});
-    struct side *b = side_new(8, 2048, (struct udp_options){0});
+    struct udp_end *a = udp_end_new(256, 2048, (struct udp_options){0});
+    struct udp_end *b = udp_end_new(8, 2048, (struct udp_options){0});
     CHECK(own_netns_set_mtu("lo", 1300));
     for (int f = 0; f < 2; f++) {
-        struct udp_path path = side_path(loopbacks[f], udp_port(b->udp));
+        struct udp_path path = udp_end_path(loopbacks[f], udp_port(b->udp));
         uint64_t before = udp_counters(a->udp)->unsegmented;
-        side_send(a, &path, 1400, 0, 20, NS_PER_S);
+        udp_end_send(a, &path, 1400, 0, 20, NS_PER_S);
         CHECK_EQUAL(udp_counters(a->udp)->unsegmented - before, 1);
-        side_send(a, &path, 1400, 20, 20, NS_PER_S + UDP_NO_SEGMENTS_NS - 1);
+        udp_end_send(a, &path, 1400, 20, 20, NS_PER_S + UDP_NO_SEGMENTS_NS - 1);
         CHECK_EQUAL(udp_counters(a->udp)->unsegmented - before, 1);
-        side_send(a, &path, 1400, 40, 20, NS_PER_S + UDP_NO_SEGMENTS_NS); /* tried again */
+        udp_end_send(a, &path, 1400, 40, 20, NS_PER_S + UDP_NO_SEGMENTS_NS); /* tried again */
         CHECK_EQUAL(udp_counters(a->udp)->unsegmented - before, 2);
-        side_collect(b, families[f]);
-        side_check_in_order(b, 0, 60);
+        udp_end_collect(b, families[f]);
+        udp_end_check_in_order(b, 0, 60);
         udp_forget(a->udp);
-        uint64_t messages = side_sent_messages(a);
-        side_send(a, &path, 1200, 0, 20, NS_PER_S);
-        CHECK_EQUAL(side_sent_messages(a) - messages, 1);
-        side_collect(b, families[f]);
-        side_check_in_order(b, 0, 20);
+        uint64_t messages = udp_end_sent_messages(a);
+        udp_end_send(a, &path, 1200, 0, 20, NS_PER_S);
+        CHECK_EQUAL(udp_end_sent_messages(a) - messages, 1);
+        udp_end_collect(b, families[f]);
+        udp_end_check_in_order(b, 0, 20);
     }
     CHECK(own_netns_set_mtu("lo", 65536));
     CHECK_EQUAL(udp_counters(a->udp)->dropped_packets, 0);
-    side_free(a);
-    side_free(b);
+    udp_end_free(a);
+    udp_end_free(b);
 }
 
 static void test_traps_33_what_cannot_be_sent_does_not_stop_the_rest(void)
 {
-    struct side *a = side_new(256, 2048, (struct udp_options){0});
-    struct side *b = side_new(8, 2048, (struct udp_options){0});
-    struct udp_path good = side_path("127.0.0.1", udp_port(b->udp));
-    struct udp_path unreachable = side_path("203.0.113.1", 9), no_port = side_path("127.0.0.1", 0);
+    struct udp_end *a = udp_end_new(256, 2048, (struct udp_options){0});
+    struct udp_end *b = udp_end_new(8, 2048, (struct udp_options){0});
+    struct udp_path good = udp_end_path("127.0.0.1", udp_port(b->udp));
+    struct udp_path unreachable = udp_end_path("203.0.113.1", 9),
+                    no_port = udp_end_path("127.0.0.1", 0);
     struct udp_path *bad[] = {&unreachable, &no_port};
     struct udp_send sends[90];
     for (uint32_t i = 0; i < 90; i++) /* runs of 10; every third is bad */
         sends[i] =
-            (struct udp_send){side_make(a, 200, i), i / 10 % 3 == 1 ? bad[i / 10 % 2] : &good};
+            (struct udp_send){udp_end_make(a, 200, i), i / 10 % 3 == 1 ? bad[i / 10 % 2] : &good};
     udp_send(a->udp, sends, 90, 1);
     CHECK_EQUAL(a->drops[VERDICT_SOCKET_ERROR], 30);
-    side_collect(b, FAMILY_IPV4);
+    udp_end_collect(b, FAMILY_IPV4);
     CHECK_EQUAL(b->count, 60);
     for (size_t i = 0; i < b->count; i++)
         CHECK_EQUAL(b->records[i].number, i / 20 * 30 + (i % 20 >= 10 ? 10 : 0) + i % 20);
-    side_free(a);
-    side_free(b);
+    udp_end_free(a);
+    udp_end_free(b);
 }
 
 /* An Ethernet whose neighbours do not answer: what is sent to them waits in the kernel, and counts
@@ -222,17 +223,17 @@ static void test_h3_a_full_socket_keeps_a_bounded_queue_in_order(void)
         tap_skip("no /dev/net/tun");
         return;
     }
-    struct side *a = side_new(1024, 2048, (struct udp_options){.no_gso = true});
+    struct udp_end *a = udp_end_new(1024, 2048, (struct udp_options){.no_gso = true});
     int small = 16384, fd = udp_fd(a->udp, FAMILY_IPV4);
     CHECK_EQUAL(setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &small, sizeof(small)), 0);
     CHECK(own_netns_set_up("h3", true) && own_netns_add_address("h3", "10.3.0.1", 24));
-    struct udp_path path = side_path("10.3.0.2", 9);
-    side_send(a, &path, 1000, 0, 100, 1);
+    struct udp_path path = udp_end_path("10.3.0.2", 9);
+    udp_end_send(a, &path, 1000, 0, 100, 1);
     CHECK_EQUAL(udp_waits_for(a->udp), FAMILY_IPV4);
     uint64_t sent = udp_counters(a->udp)->sent_packets;
     CHECK(sent > 0 && sent < 100);
     struct udp_path passing = path; /* what waits has a path of its own */
-    side_send(a, &passing, 1000, 100, 20, 1);
+    udp_end_send(a, &passing, 1000, 100, 20, 1);
     passing = (struct udp_path){0};
     CHECK_EQUAL(udp_counters(a->udp)->sent_packets, sent);
     udp_resume(a->udp, 2); /* still full */
@@ -249,13 +250,13 @@ static void test_h3_a_full_socket_keeps_a_bounded_queue_in_order(void)
     CHECK_EQUAL(arrived, 120);
     CHECK_EQUAL(udp_counters(a->udp)->dropped_packets, 0);
 
-    path = side_path("10.3.0.3", 9);
-    side_send(a, &path, 1000, 0, 900, 4); /* the queue has a quarter of 1024 slots */
+    path = udp_end_path("10.3.0.3", 9);
+    udp_end_send(a, &path, 1000, 0, 900, 4); /* the queue has a quarter of 1024 slots */
     uint64_t sent_again = udp_counters(a->udp)->sent_packets - 120;
     CHECK_EQUAL(a->drops[VERDICT_SOCKET_FULL], 900 - sent_again - 256);
     CHECK_EQUAL(pool_free_slots(a->pool), 1024 - 256);
     close(tap);
-    side_free(a);
+    udp_end_free(a);
 }
 
 /* RULES C7: what waits for sessions is at most a quarter of the pool. If every handshake were
@@ -270,30 +271,30 @@ static void test_h3_all_that_may_be_staged_has_room_in_the_queue(void)
         tap_skip("no /dev/net/tun");
         return;
     }
-    struct side *a = side_new(shape.slots, 2048, (struct udp_options){.no_gso = true});
+    struct udp_end *a = udp_end_new(shape.slots, 2048, (struct udp_options){.no_gso = true});
     int small = 16384, fd = udp_fd(a->udp, FAMILY_IPV4);
     CHECK_EQUAL(setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &small, sizeof(small)), 0);
     CHECK(own_netns_set_up("h3c7", true) && own_netns_add_address("h3c7", "10.7.0.1", 24));
-    struct udp_path path = side_path("10.7.0.2", 9);
-    side_send(a, &path, 1000, 0, shape.slots / 4, 1);
+    struct udp_path path = udp_end_path("10.7.0.2", 9);
+    udp_end_send(a, &path, 1000, 0, shape.slots / 4, 1);
     CHECK_EQUAL(udp_waits_for(a->udp), FAMILY_IPV4);
     CHECK_EQUAL(udp_counters(a->udp)->dropped_packets, 0);
     close(tap);
-    side_free(a);
+    udp_end_free(a);
 }
 
 /* No memory for 64 KiB in one piece may be had while there is some for a packet. */
 static bool tries_singly(void)
 {
     seccomp_child_forbid(SYS_sendmmsg, 3, MSG_DONTWAIT, ENOBUFS);
-    struct side *a = side_new(64, 2048, (struct udp_options){0});
-    struct udp_path path = side_path("127.0.0.1", 9);
-    side_send(a, &path, 1000, 0, 30, 1);
+    struct udp_end *a = udp_end_new(64, 2048, (struct udp_options){0});
+    struct udp_path path = udp_end_path("127.0.0.1", 9);
+    udp_end_send(a, &path, 1000, 0, 30, 1);
     bool is_right = CHECK_EQUAL(udp_counters(a->udp)->send_calls, 2);
     is_right &= CHECK_EQUAL(udp_counters(a->udp)->unsegmented, 1);
     is_right &= CHECK_EQUAL(udp_waits_for(a->udp), FAMILY_IPV4);
     is_right &= CHECK_EQUAL(udp_counters(a->udp)->queued_packets, 16); /* a quarter of 64 */
-    side_free(a);
+    udp_end_free(a);
     return is_right;
 }
 

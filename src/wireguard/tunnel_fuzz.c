@@ -15,7 +15,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define OPERATIONS_MOST 64
 
-struct side {
+struct party {
     struct tunnel tunnel;
     struct peer *peer;
     struct endpoint endpoint;
@@ -30,7 +30,7 @@ struct life {
     size_t taken_bytes;
     struct memory memory;
     struct random_source random;
-    struct side sides[2];
+    struct party parties[2];
     uint8_t letter[MESSAGE_HANDSHAKE_MOST_BYTES]; /* the last genuine message */
     size_t letter_bytes;                          /* 0: none */
     unsigned letter_to;
@@ -79,36 +79,36 @@ static void begin(struct life *life)
     life->now = 1000 * NS_PER_S;
     life->wall_ns = 1800000000 * NS_PER_S;
     for (unsigned i = 0; i < 2; i++) {
-        struct side *side = &life->sides[i];
+        struct party *party = &life->parties[i];
         uint8_t key[32] = {[5] = (uint8_t)(i + 1)};
-        require(tunnel_init(&side->tunnel, &life->memory, &life->random, key));
-        side->endpoint.address =
+        require(tunnel_init(&party->tunnel, &life->memory, &life->random, key));
+        party->endpoint.address =
             (struct address){.family = FAMILY_IPV4, .bytes = {192, 0, 2, (uint8_t)i}};
-        side->endpoint.port = 51820;
+        party->endpoint.port = 51820;
     }
     for (unsigned i = 0; i < 2; i++) {
-        life->sides[i].peer = tunnel_add_peer(
-            &life->sides[i].tunnel, life->sides[!i].tunnel.identity.public_key, preshared_key);
-        require(life->sides[i].peer);
+        life->parties[i].peer = tunnel_add_peer(
+            &life->parties[i].tunnel, life->parties[!i].tunnel.identity.public_key, preshared_key);
+        require(life->parties[i].peer);
     }
 }
 
-static void check_side(const struct side *side)
+static void check_party(const struct party *party)
 {
-    const struct session *sessions[] = {side->peer->current, side->peer->previous,
-                                        side->peer->next};
+    const struct session *sessions[] = {party->peer->current, party->peer->previous,
+                                        party->peer->next};
     for (unsigned i = 0; i < 3; i++)
         require(!sessions[i] ||
-                tunnel_find_session(&side->tunnel, sessions[i]->local_index) == sessions[i]);
+                tunnel_find_session(&party->tunnel, sessions[i]->local_index) == sessions[i]);
 }
 
 static enum verdict deliver(struct life *life, unsigned to, const uint8_t *message, size_t len,
                             bool is_under_load)
 {
     struct handshake_result result;
-    enum verdict verdict =
-        tunnel_consume_handshake(&life->sides[to].tunnel, message, len, &life->sides[!to].endpoint,
-                                 is_under_load, life->now, life->wall_ns, &result);
+    enum verdict verdict = tunnel_consume_handshake(&life->parties[to].tunnel, message, len,
+                                                    &life->parties[!to].endpoint, is_under_load,
+                                                    life->now, life->wall_ns, &result);
     require(!result.reply_bytes || verdict == VERDICT_OK || verdict == VERDICT_UNDER_LOAD);
     require((result.peer != NULL) == (verdict == VERDICT_OK));
     require(verdict == VERDICT_OK || (!result.moves_endpoint && !result.session_is_ready));
@@ -124,7 +124,7 @@ static enum verdict initiate(struct life *life, unsigned from)
 {
     uint8_t message[MESSAGE_INITIATION_BYTES];
     enum verdict verdict =
-        tunnel_create_initiation(life->sides[from].peer, life->now, life->wall_ns, message);
+        tunnel_create_initiation(life->parties[from].peer, life->now, life->wall_ns, message);
     if (verdict == VERDICT_OK) {
         memcpy(life->letter, message, sizeof(message));
         life->letter_bytes = sizeof(message);
@@ -133,7 +133,7 @@ static enum verdict initiate(struct life *life, unsigned from)
     return verdict;
 }
 
-static void mend_mac1(const struct side *to, uint8_t *message, size_t len)
+static void mend_mac1(const struct party *to, uint8_t *message, size_t len)
 {
     if (len > 32)
         blake2s_mac(to->tunnel.checker.mac1_key, 32, message, len - 32, message + len - 32);
@@ -150,7 +150,7 @@ static void deliver_forged(struct life *life)
     memcpy(message, life->letter, len);
     message[at] ^= bits;
     if (flags & 1 && len != MESSAGE_COOKIE_REPLY_BYTES)
-        mend_mac1(&life->sides[to], message, len);
+        mend_mac1(&life->parties[to], message, len);
     enum verdict verdict = deliver(life, to, message, len, flags & 2);
     /* nothing but mac1 protects the indices (a response to an initiation whose index was forged is
      * forged back), nothing at all a mac2 that is not asked for */
@@ -169,23 +169,24 @@ static void deliver_raw(struct life *life)
         message[i] = next_byte(life);
     if (flags & 4 && len >= 4)
         store_le32(message, 1 + (flags >> 4) % 3);
-    if (flags & 8 && len >= 12 && life->sides[flags & 1].peer->noise.initiations[0].is_pending)
-        store_le32(message + 8, life->sides[flags & 1].peer->noise.initiations[0].local_index);
+    if (flags & 8 && len >= 12 && life->parties[flags & 1].peer->noise.initiations[0].is_pending)
+        store_le32(message + 8, life->parties[flags & 1].peer->noise.initiations[0].local_index);
     if (flags & 1)
-        mend_mac1(&life->sides[flags & 1], message, len);
+        mend_mac1(&life->parties[flags & 1], message, len);
     deliver(life, flags & 1, message, len, flags & 2);
 }
 
-/* An empty data message; false: there is no session, or the other end could not open it. */
+/* An empty data message; false: there is no session, or the other party could not open it. */
 static bool speak(struct life *life, unsigned from)
 {
-    struct session *session = peer_sending_session(life->sides[from].peer, life->now);
+    struct session *session = peer_sending_session(life->parties[from].peer, life->now);
     uint8_t tag[16], nothing[1];
     if (!session)
         return false;
     uint64_t counter = session_next_counter(session);
     aead_seal_with_data(session->send_key, counter, NULL, 0, NULL, 0, tag);
-    struct session *other = tunnel_find_session(&life->sides[!from].tunnel, session->remote_index);
+    struct session *other =
+        tunnel_find_session(&life->parties[!from].tunnel, session->remote_index);
     if (!other || !session_may_receive(other, counter, life->now) ||
         !aead_open_with_data(other->receive_key, counter, tag, 16, NULL, 0, nothing))
         return false;
@@ -199,7 +200,7 @@ static void operate(struct life *life)
     enum { PASS, INITIATE, DELIVER, FORGE, RAW, SPEAK, TICK, FORGET, WALL, OPERATIONS };
     uint8_t byte = next_byte(life);
     unsigned which = byte >> 7;
-    struct peer *peer = life->sides[which].peer;
+    struct peer *peer = life->parties[which].peer;
     switch ((byte & 127) % OPERATIONS) {
     case PASS:
         life->now += next_byte(life) * NS_PER_S / 16;
@@ -230,8 +231,8 @@ static void operate(struct life *life)
     default:
         life->wall_ns = (1700000000 + (uint64_t)next_byte(life) * 1000000) * NS_PER_S;
     }
-    check_side(&life->sides[0]);
-    check_side(&life->sides[1]);
+    check_party(&life->parties[0]);
+    check_party(&life->parties[1]);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -246,8 +247,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     require(deliver(&life, !from, life.letter, life.letter_bytes, false) == VERDICT_OK);
     require(deliver(&life, from, life.letter, life.letter_bytes, false) == VERDICT_OK);
     require(speak(&life, from) && speak(&life, !from));
-    tunnel_wipe(&life.sides[0].tunnel);
-    tunnel_wipe(&life.sides[1].tunnel);
+    tunnel_wipe(&life.parties[0].tunnel);
+    tunnel_wipe(&life.parties[1].tunnel);
     require(life.taken_bytes == 0);
     return 0;
 }

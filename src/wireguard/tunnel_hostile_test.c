@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* What strangers, forgers and floods send changes nothing. */
-#include "wireguard/tunnel_pair.h"
+#include "rigs/tunnel_pair.h"
 
 #define INITIATION MESSAGE_INITIATION_BYTES
 #define RESPONSE MESSAGE_RESPONSE_BYTES
 
-static struct pair pair;
-static struct side *const a = &pair.a, *const b = &pair.b;
+static struct tunnel_pair pair;
+static struct tunnel_end *const a = &pair.a, *const b = &pair.b;
 
 /* All that a message could change: the tunnel, its peer and its sessions. */
 struct state {
@@ -15,35 +15,35 @@ struct state {
     struct session sessions[3];
 };
 
-static void remember(const struct side *side, struct state *state)
+static void remember(const struct tunnel_end *end, struct state *state)
 {
-    const struct session *sessions[] = {side->peer->current, side->peer->previous,
-                                        side->peer->next};
+    const struct session *sessions[] = {end->peer->current, end->peer->previous, end->peer->next};
     memset(state, 0, sizeof(*state));
-    memcpy(&state->tunnel, &side->tunnel, sizeof(state->tunnel));
-    memcpy(&state->peer, side->peer, sizeof(state->peer));
+    memcpy(&state->tunnel, &end->tunnel, sizeof(state->tunnel));
+    memcpy(&state->peer, end->peer, sizeof(state->peer));
     for (unsigned i = 0; i < 3; i++) {
         if (sessions[i])
             memcpy(&state->sessions[i], sessions[i], sizeof(struct session));
     }
 }
 
-static bool is_as_before(const struct side *side, const struct state *before)
+static bool is_as_before(const struct tunnel_end *end, const struct state *before)
 {
     static struct state after;
-    remember(side, &after);
+    remember(end, &after);
     return CHECK_BYTES(&after, before, sizeof(after));
 }
 
-static enum verdict deliver(struct side *to, const uint8_t *message, size_t len,
+static enum verdict deliver(struct tunnel_end *to, const uint8_t *message, size_t len,
                             struct handshake_result *result)
 {
-    return pair_deliver(&pair, to, message, len, false, result);
+    return tunnel_pair_deliver(&pair, to, message, len, false, result);
 }
 
 /* Every bit of a message flipped, without and with a right mac1. `free_from` to `free_to`: the
  * sender's index, which nothing but mac1 protects. mac2 counts only under load. */
-static void check_forgeries_change_nothing(struct side *to, const uint8_t *genuine, size_t len)
+static void check_forgeries_change_nothing(struct tunnel_end *to, const uint8_t *genuine,
+                                           size_t len)
 {
     static struct state before;
     uint8_t forged[INITIATION];
@@ -60,7 +60,7 @@ static void check_forgeries_change_nothing(struct side *to, const uint8_t *genui
         /* the sender's index is not in the transcript: only mac1 protects it */
         if (bit < 64 || bit >= (len - 32) * 8)
             continue;
-        pair_forge_mac1(to, forged, len);
+        tunnel_pair_forge_mac1(to, forged, len);
         CHECK_EQUAL(deliver(to, forged, len, &result), VERDICT_HANDSHAKE_REFUSED);
         CHECK(!result.peer && !result.reply_bytes && !result.moves_endpoint);
         if (!is_as_before(to, &before))
@@ -77,19 +77,19 @@ static void test_forged_bit_anywhere_changes_nothing(void)
     for (unsigned round = 0; round < 2; round++) {
         uint8_t initiation[INITIATION];
         struct handshake_result there, back;
-        pair_init(&pair, round == 1);
+        tunnel_pair_init(&pair, round == 1);
         if (round == 1)
-            pair_connect(&pair, b);
+            tunnel_pair_connect(&pair, b);
         pair.now += REKEY_TIMEOUT_NS;
-        CHECK_EQUAL(pair_initiate(&pair, a, initiation), VERDICT_OK);
+        CHECK_EQUAL(tunnel_pair_initiate(&pair, a, initiation), VERDICT_OK);
         check_forgeries_change_nothing(b, initiation, INITIATION);
         CHECK_EQUAL(deliver(b, initiation, INITIATION, &there), VERDICT_OK);
         pair.now += 2 * S;
         check_forgeries_change_nothing(a, there.reply, RESPONSE);
         CHECK_EQUAL(deliver(a, there.reply, RESPONSE, &back), VERDICT_OK);
-        CHECK_EQUAL(pair_speak(&pair, a), VERDICT_OK);
-        CHECK_EQUAL(pair_speak(&pair, b), VERDICT_OK);
-        pair_wipe(&pair);
+        CHECK_EQUAL(tunnel_pair_speak(&pair, a), VERDICT_OK);
+        CHECK_EQUAL(tunnel_pair_speak(&pair, b), VERDICT_OK);
+        tunnel_pair_wipe(&pair);
     }
 }
 
@@ -98,9 +98,10 @@ static void test_forged_cookie_reply_changes_nothing(void)
     static struct state before;
     uint8_t initiation[INITIATION], forged[MESSAGE_COOKIE_REPLY_BYTES];
     struct handshake_result cookie, result;
-    pair_init(&pair, false);
-    CHECK_EQUAL(pair_initiate(&pair, a, initiation), VERDICT_OK);
-    CHECK_EQUAL(pair_deliver(&pair, b, initiation, INITIATION, true, &cookie), VERDICT_UNDER_LOAD);
+    tunnel_pair_init(&pair, false);
+    CHECK_EQUAL(tunnel_pair_initiate(&pair, a, initiation), VERDICT_OK);
+    CHECK_EQUAL(tunnel_pair_deliver(&pair, b, initiation, INITIATION, true, &cookie),
+                VERDICT_UNDER_LOAD);
     CHECK_EQUAL(cookie.reply_bytes, MESSAGE_COOKIE_REPLY_BYTES);
     remember(a, &before);
     for (unsigned bit = 0; bit < sizeof(forged) * 8; bit++) {
@@ -114,7 +115,7 @@ static void test_forged_cookie_reply_changes_nothing(void)
     CHECK(result.peer == a->peer);
     CHECK(!result.moves_endpoint); /* TRAPS 23 */
     CHECK_EQUAL(deliver(a, cookie.reply, cookie.reply_bytes, &result), VERDICT_COOKIE_REFUSED);
-    pair_wipe(&pair);
+    tunnel_pair_wipe(&pair);
 }
 
 static void test_stranger_gets_no_answer(void)
@@ -123,8 +124,8 @@ static void test_stranger_gets_no_answer(void)
     uint8_t key[32], none[32] = {0}, initiation[INITIATION];
     struct handshake_result result;
     struct tunnel stranger;
-    pair_init(&pair, false);
-    pair_random_private_key(key);
+    tunnel_pair_init(&pair, false);
+    tunnel_pair_random_private_key(key);
     CHECK(tunnel_init(&stranger, tap_memory(), tap_random_source(), key));
     struct peer *peer = tunnel_add_peer(&stranger, b->tunnel.identity.public_key, none);
     CHECK_EQUAL(tunnel_create_initiation(peer, pair.now, S, initiation), VERDICT_OK);
@@ -133,7 +134,7 @@ static void test_stranger_gets_no_answer(void)
     CHECK(!result.peer && !result.reply_bytes && !result.moves_endpoint);
     is_as_before(b, &before);
     tunnel_wipe(&stranger);
-    pair_wipe(&pair);
+    tunnel_pair_wipe(&pair);
 }
 
 /* TRAPS 21: the points of small order, as RFC 7748's curve has them, also not reduced. */
@@ -152,7 +153,7 @@ static void test_low_order_key_never_causes_a_packet(void)
 {
     uint8_t key[32], none[32] = {0}, message[INITIATION];
     for (unsigned i = 0; i < sizeof(low_order) / sizeof(low_order[0]); i++) {
-        pair_init(&pair, false);
+        tunnel_pair_init(&pair, false);
         tap_hex(low_order[i], key, sizeof(key));
         struct peer *peer = tunnel_add_peer(&a->tunnel, key, none);
         if (CHECK(peer)) {
@@ -163,7 +164,7 @@ static void test_low_order_key_never_causes_a_packet(void)
             }
             CHECK_EQUAL(timers_next(&peer->timers), INSTANT_NEVER);
         }
-        pair_wipe(&pair);
+        tunnel_pair_wipe(&pair);
     }
 }
 
@@ -172,12 +173,12 @@ static void test_low_order_ephemeral_is_refused(void)
     static struct state before;
     uint8_t initiation[INITIATION], forged[INITIATION];
     struct handshake_result there, back;
-    pair_init(&pair, false);
-    CHECK_EQUAL(pair_initiate(&pair, a, initiation), VERDICT_OK);
+    tunnel_pair_init(&pair, false);
+    CHECK_EQUAL(tunnel_pair_initiate(&pair, a, initiation), VERDICT_OK);
     for (unsigned i = 0; i < sizeof(low_order) / sizeof(low_order[0]); i++) {
         memcpy(forged, initiation, INITIATION);
         tap_hex(low_order[i], forged + 8, 32);
-        pair_forge_mac1(b, forged, INITIATION);
+        tunnel_pair_forge_mac1(b, forged, INITIATION);
         remember(b, &before);
         CHECK_EQUAL(deliver(b, forged, INITIATION, &there), VERDICT_HANDSHAKE_REFUSED);
         is_as_before(b, &before);
@@ -186,13 +187,13 @@ static void test_low_order_ephemeral_is_refused(void)
     for (unsigned i = 0; i < sizeof(low_order) / sizeof(low_order[0]); i++) {
         memcpy(forged, there.reply, RESPONSE);
         tap_hex(low_order[i], forged + 12, 32);
-        pair_forge_mac1(a, forged, RESPONSE);
+        tunnel_pair_forge_mac1(a, forged, RESPONSE);
         remember(a, &before);
         CHECK_EQUAL(deliver(a, forged, RESPONSE, &back), VERDICT_HANDSHAKE_REFUSED);
         is_as_before(a, &before);
     }
     CHECK_EQUAL(deliver(a, there.reply, RESPONSE, &back), VERDICT_OK);
-    pair_wipe(&pair);
+    tunnel_pair_wipe(&pair);
 }
 
 /* TRAPS 22: mac1, then mac2, then the rate limit, and only then keys. */
@@ -200,85 +201,89 @@ static void test_under_load_a_cookie_comes_first(void)
 {
     uint8_t initiation[INITIATION];
     struct handshake_result cookie, there, back, result;
-    pair_init(&pair, false);
-    CHECK_EQUAL(pair_initiate(&pair, a, initiation), VERDICT_OK);
+    tunnel_pair_init(&pair, false);
+    CHECK_EQUAL(tunnel_pair_initiate(&pair, a, initiation), VERDICT_OK);
     initiation[8] ^= 1;
-    CHECK_EQUAL(pair_deliver(&pair, b, initiation, INITIATION, true, &cookie), VERDICT_BAD_MAC1);
+    CHECK_EQUAL(tunnel_pair_deliver(&pair, b, initiation, INITIATION, true, &cookie),
+                VERDICT_BAD_MAC1);
     CHECK_EQUAL(cookie.reply_bytes, 0);
     initiation[8] ^= 1;
-    CHECK_EQUAL(pair_deliver(&pair, b, initiation, INITIATION, true, &cookie), VERDICT_UNDER_LOAD);
+    CHECK_EQUAL(tunnel_pair_deliver(&pair, b, initiation, INITIATION, true, &cookie),
+                VERDICT_UNDER_LOAD);
     CHECK(!b->peer->next && !cookie.peer);
     CHECK_EQUAL(deliver(a, cookie.reply, cookie.reply_bytes, &result), VERDICT_OK);
     pair.now += REKEY_TIMEOUT_NS;
-    CHECK_EQUAL(pair_initiate(&pair, a, initiation), VERDICT_OK);
+    CHECK_EQUAL(tunnel_pair_initiate(&pair, a, initiation), VERDICT_OK);
     struct endpoint here = a->endpoint;
     a->endpoint.port++; /* another port of the same address gets a cookie of its own */
-    CHECK_EQUAL(pair_deliver(&pair, b, initiation, INITIATION, true, &cookie), VERDICT_UNDER_LOAD);
+    CHECK_EQUAL(tunnel_pair_deliver(&pair, b, initiation, INITIATION, true, &cookie),
+                VERDICT_UNDER_LOAD);
     a->endpoint = here;
-    CHECK_EQUAL(pair_deliver(&pair, b, initiation, INITIATION, true, &there), VERDICT_OK);
+    CHECK_EQUAL(tunnel_pair_deliver(&pair, b, initiation, INITIATION, true, &there), VERDICT_OK);
     /* the same for the response, when the initiator is under load */
-    CHECK_EQUAL(pair_deliver(&pair, a, there.reply, RESPONSE, true, &cookie), VERDICT_UNDER_LOAD);
+    CHECK_EQUAL(tunnel_pair_deliver(&pair, a, there.reply, RESPONSE, true, &cookie),
+                VERDICT_UNDER_LOAD);
     CHECK_EQUAL(deliver(b, cookie.reply, cookie.reply_bytes, &result), VERDICT_OK);
     pair.now += REKEY_TIMEOUT_NS;
-    CHECK_EQUAL(pair_initiate(&pair, a, initiation), VERDICT_OK);
-    CHECK_EQUAL(pair_deliver(&pair, b, initiation, INITIATION, true, &there), VERDICT_OK);
-    CHECK_EQUAL(pair_deliver(&pair, a, there.reply, RESPONSE, true, &back), VERDICT_OK);
-    CHECK_EQUAL(pair_speak(&pair, a), VERDICT_OK);
-    pair_wipe(&pair);
+    CHECK_EQUAL(tunnel_pair_initiate(&pair, a, initiation), VERDICT_OK);
+    CHECK_EQUAL(tunnel_pair_deliver(&pair, b, initiation, INITIATION, true, &there), VERDICT_OK);
+    CHECK_EQUAL(tunnel_pair_deliver(&pair, a, there.reply, RESPONSE, true, &back), VERDICT_OK);
+    CHECK_EQUAL(tunnel_pair_speak(&pair, a), VERDICT_OK);
+    tunnel_pair_wipe(&pair);
 }
 
 static void test_behind_a_cookie_the_rate_is_limited(void)
 {
     uint8_t initiation[INITIATION];
     struct handshake_result result, cookie;
-    pair_init(&pair, false);
-    CHECK_EQUAL(pair_initiate(&pair, a, initiation), VERDICT_OK);
+    tunnel_pair_init(&pair, false);
+    CHECK_EQUAL(tunnel_pair_initiate(&pair, a, initiation), VERDICT_OK);
     /* spoofed ones without a cookie cost the true owner of the address nothing */
     for (unsigned i = 0; i < 100; i++)
-        CHECK_EQUAL(pair_deliver(&pair, b, initiation, INITIATION, true, &cookie),
+        CHECK_EQUAL(tunnel_pair_deliver(&pair, b, initiation, INITIATION, true, &cookie),
                     VERDICT_UNDER_LOAD);
     CHECK_EQUAL(deliver(a, cookie.reply, cookie.reply_bytes, &result), VERDICT_OK);
     pair.now += REKEY_TIMEOUT_NS;
-    CHECK_EQUAL(pair_initiate(&pair, a, initiation), VERDICT_OK);
-    CHECK_EQUAL(pair_deliver(&pair, b, initiation, INITIATION, true, &result), VERDICT_OK);
+    CHECK_EQUAL(tunnel_pair_initiate(&pair, a, initiation), VERDICT_OK);
+    CHECK_EQUAL(tunnel_pair_deliver(&pair, b, initiation, INITIATION, true, &result), VERDICT_OK);
     for (unsigned i = 1; i < RATELIMIT_BURST; i++)
-        CHECK_EQUAL(pair_deliver(&pair, b, initiation, INITIATION, true, &result),
+        CHECK_EQUAL(tunnel_pair_deliver(&pair, b, initiation, INITIATION, true, &result),
                     VERDICT_HANDSHAKE_REPLAYED);
-    CHECK_EQUAL(pair_deliver(&pair, b, initiation, INITIATION, true, &result),
+    CHECK_EQUAL(tunnel_pair_deliver(&pair, b, initiation, INITIATION, true, &result),
                 VERDICT_RATE_LIMITED);
     pair.now += RATELIMIT_INTERVAL_NS;
-    CHECK_EQUAL(pair_deliver(&pair, b, initiation, INITIATION, true, &result),
+    CHECK_EQUAL(tunnel_pair_deliver(&pair, b, initiation, INITIATION, true, &result),
                 VERDICT_HANDSHAKE_REPLAYED);
-    pair_wipe(&pair);
+    tunnel_pair_wipe(&pair);
 }
 
 static void test_flood_leaves_a_peer_its_way_in(void)
 {
     uint8_t initiation[INITIATION], spoofed[INITIATION];
     struct handshake_result cookie, result;
-    pair_init(&pair, false);
-    pair_connect(&pair, a); /* memory as it is in life */
+    tunnel_pair_init(&pair, false);
+    tunnel_pair_connect(&pair, a); /* memory as it is in life */
     for (unsigned round = 0; round < 3; round++) {
         size_t memory = 0;
         pair.now += REKEY_TIMEOUT_NS;
-        CHECK_EQUAL(pair_initiate(&pair, a, initiation), VERDICT_OK);
+        CHECK_EQUAL(tunnel_pair_initiate(&pair, a, initiation), VERDICT_OK);
         for (unsigned i = 0; i < 3000; i++) {
             struct endpoint source = {.address.family = FAMILY_IPV4, .port = 1};
             tap_random_bytes(source.address.bytes, 4);
             tap_random_bytes(spoofed, sizeof(spoofed));
             store_le32(spoofed, MESSAGE_INITIATION);
-            pair_forge_mac1(b, spoofed, INITIATION);
+            tunnel_pair_forge_mac1(b, spoofed, INITIATION);
             CHECK_EQUAL(tunnel_consume_handshake(&b->tunnel, spoofed, INITIATION, &source, true,
                                                  pair.now, S, &result),
                         VERDICT_UNDER_LOAD);
             memory = memory ? memory : tap_memory_balance_bytes();
             CHECK_EQUAL(tap_memory_balance_bytes(), memory);
         }
-        enum verdict verdict = pair_deliver(&pair, b, initiation, INITIATION, true, &cookie);
+        enum verdict verdict = tunnel_pair_deliver(&pair, b, initiation, INITIATION, true, &cookie);
         CHECK_EQUAL(verdict, round ? VERDICT_OK : VERDICT_UNDER_LOAD);
         CHECK_EQUAL(deliver(a, cookie.reply, cookie.reply_bytes, &result), VERDICT_OK);
     }
-    pair_wipe(&pair);
+    tunnel_pair_wipe(&pair);
 }
 
 static unsigned allowed_takes;
@@ -315,23 +320,23 @@ static void test_without_memory_nothing_is_half_done(void)
     }
     uint8_t initiation[INITIATION];
     struct handshake_result there, back;
-    pair_init(&pair, false);
+    tunnel_pair_init(&pair, false);
     const struct memory *plenty = a->tunnel.memory;
     allowed_takes = 0;
     b->tunnel.indices.memory = &scarce;
-    CHECK_EQUAL(pair_initiate(&pair, a, initiation), VERDICT_OK);
+    CHECK_EQUAL(tunnel_pair_initiate(&pair, a, initiation), VERDICT_OK);
     CHECK_EQUAL(deliver(b, initiation, INITIATION, &there), VERDICT_POOL_EMPTY);
     CHECK(!there.peer && !there.reply_bytes && !b->peer->next);
     b->tunnel.indices.memory = plenty;
     pair.now += REKEY_TIMEOUT_NS;
-    CHECK_EQUAL(pair_initiate(&pair, a, initiation), VERDICT_OK);
+    CHECK_EQUAL(tunnel_pair_initiate(&pair, a, initiation), VERDICT_OK);
     CHECK_EQUAL(deliver(b, initiation, INITIATION, &there), VERDICT_OK);
     a->tunnel.indices.memory = &scarce;
     CHECK_EQUAL(deliver(a, there.reply, RESPONSE, &back), VERDICT_POOL_EMPTY);
     a->tunnel.indices.memory = plenty;
     CHECK_EQUAL(deliver(a, there.reply, RESPONSE, &back), VERDICT_OK);
-    CHECK_EQUAL(pair_speak(&pair, a), VERDICT_OK);
-    pair_wipe(&pair);
+    CHECK_EQUAL(tunnel_pair_speak(&pair, a), VERDICT_OK);
+    tunnel_pair_wipe(&pair);
 }
 
 int main(int argc, char **argv)

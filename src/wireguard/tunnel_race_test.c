@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Both ends start at once: every order of arrival, then losses, duplicates and reordering. */
-#include "wireguard/tunnel_pair.h"
+#include "rigs/tunnel_pair.h"
 
 #define MAIL_MOST 64
 
@@ -15,17 +15,17 @@ struct road {
     unsigned count;
 };
 
-static struct pair pair;
+static struct tunnel_pair pair;
 static struct road to_a, to_b;
 
-static struct road *road_to(const struct side *side)
+static struct road *road_to(const struct tunnel_end *end)
 {
-    return side == &pair.a ? &to_a : &to_b;
+    return end == &pair.a ? &to_a : &to_b;
 }
 
-static void post(struct side *from, const uint8_t *bytes, size_t len)
+static void post(struct tunnel_end *from, const uint8_t *bytes, size_t len)
 {
-    struct road *road = road_to(pair_other(&pair, from));
+    struct road *road = road_to(tunnel_pair_other(&pair, from));
     if (road->count == MAIL_MOST)
         return;
     struct mail *mail = &road->mails[road->count++];
@@ -33,17 +33,17 @@ static void post(struct side *from, const uint8_t *bytes, size_t len)
     mail->len = len;
 }
 
-static void initiate(struct side *from)
+static void initiate(struct tunnel_end *from)
 {
     uint8_t message[MESSAGE_INITIATION_BYTES];
-    if (pair_initiate(&pair, from, message) == VERDICT_OK)
+    if (tunnel_pair_initiate(&pair, from, message) == VERDICT_OK)
         post(from, message, sizeof(message));
 }
 
-static void speak(struct side *from)
+static void speak(struct tunnel_end *from)
 {
     uint8_t message[32];
-    if (pair_seal(&pair, from, message))
+    if (tunnel_pair_seal(&pair, from, message))
         post(from, message, sizeof(message));
 }
 
@@ -54,18 +54,18 @@ static void take_away(struct road *road, unsigned at)
 }
 
 /* What the engine does with a datagram. */
-static void arrive(struct side *to, unsigned at, bool is_kept)
+static void arrive(struct tunnel_end *to, unsigned at, bool is_kept)
 {
     struct road *road = road_to(to);
     struct mail mail = road->mails[at];
     if (!is_kept)
         take_away(road, at);
     if (message_type(mail.bytes, mail.len) == MESSAGE_DATA) {
-        pair_open(&pair, to, mail.bytes);
+        tunnel_pair_open(&pair, to, mail.bytes);
         return;
     }
     struct handshake_result result;
-    if (pair_deliver(&pair, to, mail.bytes, mail.len, false, &result) != VERDICT_OK)
+    if (tunnel_pair_deliver(&pair, to, mail.bytes, mail.len, false, &result) != VERDICT_OK)
         return;
     if (result.reply_bytes)
         post(to, result.reply, result.reply_bytes);
@@ -73,14 +73,13 @@ static void arrive(struct side *to, unsigned at, bool is_kept)
         speak(to);
 }
 
-static void check_shape(const struct side *side)
+static void check_shape(const struct tunnel_end *end)
 {
-    const struct session *sessions[] = {side->peer->current, side->peer->previous,
-                                        side->peer->next};
+    const struct session *sessions[] = {end->peer->current, end->peer->previous, end->peer->next};
     for (unsigned i = 0; i < 3; i++) {
         if (!sessions[i])
             continue;
-        CHECK(tunnel_find_session(&side->tunnel, sessions[i]->local_index) == sessions[i]);
+        CHECK(tunnel_find_session(&end->tunnel, sessions[i]->local_index) == sessions[i]);
         for (unsigned j = 0; j < i; j++)
             CHECK(sessions[j] != sessions[i]);
     }
@@ -88,7 +87,7 @@ static void check_shape(const struct side *side)
 
 static void begin(void)
 {
-    pair_init(&pair, false);
+    tunnel_pair_init(&pair, false);
     to_a.count = to_b.count = 0;
     if (tap_random_below(2)) /* clocks that differ */
         pair.b.wall_ns += tap_random_below(7200) * S - 3600 * S;
@@ -100,41 +99,41 @@ static void test_every_order_of_arrival_converges(void)
     for (unsigned order = 0; order < 1024; order++) {
         begin();
         if (order & 512) /* they had a session before */
-            pair_connect(&pair, tap_random_below(2) ? &pair.a : &pair.b);
+            tunnel_pair_connect(&pair, tap_random_below(2) ? &pair.a : &pair.b);
         pair.now += 130 * S;
         initiate(&pair.a);
         if (tap_random_below(2))
             pair.now += tap_random_below(40) * NS_PER_MS;
         initiate(&pair.b);
         for (unsigned turn = order; to_a.count + to_b.count > 0; turn >>= 1) {
-            struct side *to = (turn & 1 && to_a.count) || !to_b.count ? &pair.a : &pair.b;
+            struct tunnel_end *to = (turn & 1 && to_a.count) || !to_b.count ? &pair.a : &pair.b;
             pair.now += tap_random_below(2) * NS_PER_MS;
             arrive(to, 0, false);
             check_shape(&pair.a);
             check_shape(&pair.b);
         }
-        bool agrees = pair_agrees(&pair);
+        bool agrees = tunnel_pair_agrees(&pair);
         if (!CHECK(agrees))
             CHECK_EQUAL(order, -1); /* names the order */
-        CHECK_EQUAL(pair_speak(&pair, &pair.a), VERDICT_OK);
-        CHECK_EQUAL(pair_speak(&pair, &pair.b), VERDICT_OK);
+        CHECK_EQUAL(tunnel_pair_speak(&pair, &pair.a), VERDICT_OK);
+        CHECK_EQUAL(tunnel_pair_speak(&pair, &pair.b), VERDICT_OK);
         CHECK_EQUAL(pair.a.peer->timers.retransmit, INSTANT_NEVER);
         CHECK_EQUAL(pair.b.peer->timers.retransmit, INSTANT_NEVER);
-        pair_wipe(&pair);
+        tunnel_pair_wipe(&pair);
     }
 }
 
 static void anything_happens(void)
 {
-    struct side *side = tap_random_below(2) ? &pair.a : &pair.b;
-    struct road *road = road_to(side);
+    struct tunnel_end *end = tap_random_below(2) ? &pair.a : &pair.b;
+    struct road *road = road_to(end);
     unsigned at = road->count ? (unsigned)tap_random_below(road->count) : 0;
     switch (tap_random_below(10)) {
     case 0:
-        initiate(side);
+        initiate(end);
         break;
     case 1:
-        speak(side);
+        speak(end);
         break;
     case 2:
         if (road->count)
@@ -142,19 +141,19 @@ static void anything_happens(void)
         break;
     case 3:
         if (road->count)
-            arrive(side, at, true);
+            arrive(end, at, true);
         break;
     case 4:
         pair.now += tap_random_below(7 * S);
         break;
     case 5:
         if (tap_random_below(20) == 0)
-            peer_forget_sessions(side->peer);
+            peer_forget_sessions(end->peer);
         break;
     default:
         pair.now += tap_random_below(30) * NS_PER_MS;
         if (road->count)
-            arrive(side, at, false);
+            arrive(end, at, false);
     }
 }
 
@@ -169,14 +168,14 @@ static void test_losses_duplicates_and_disorder_never_wedge(void)
         }
         /* from any state one quiet handshake is enough, and what still travels does no harm */
         pair.now += REKEY_TIMEOUT_NS;
-        struct side *from = round & 1 ? &pair.a : &pair.b;
-        pair_connect(&pair, from);
-        CHECK(pair_agrees(&pair));
+        struct tunnel_end *from = round & 1 ? &pair.a : &pair.b;
+        tunnel_pair_connect(&pair, from);
+        CHECK(tunnel_pair_agrees(&pair));
         while (to_a.count + to_b.count > 0)
             arrive(to_a.count ? &pair.a : &pair.b, 0, false);
-        CHECK_EQUAL(pair_speak(&pair, &pair.a), VERDICT_OK);
-        CHECK_EQUAL(pair_speak(&pair, &pair.b), VERDICT_OK);
-        pair_wipe(&pair);
+        CHECK_EQUAL(tunnel_pair_speak(&pair, &pair.a), VERDICT_OK);
+        CHECK_EQUAL(tunnel_pair_speak(&pair, &pair.b), VERDICT_OK);
+        tunnel_pair_wipe(&pair);
     }
 }
 
@@ -188,15 +187,15 @@ static void test_restarted_peer_is_heard_at_once(void)
         pair.b.wall_ns = pair.a.wall_ns + 1 - round * 3600 * S;
         uint8_t key[32];
         memcpy(key, pair.b.tunnel.identity.private_key, 32);
-        pair_connect(&pair, &pair.a);
+        tunnel_pair_connect(&pair, &pair.a);
         pair.now += S;
         tunnel_wipe(&pair.b.tunnel);
         CHECK(tunnel_init(&pair.b.tunnel, tap_memory(), tap_random_source(), key));
         pair.b.peer = tunnel_add_peer(&pair.b.tunnel, pair.a.tunnel.identity.public_key,
                                       (const uint8_t[32]){0});
-        pair_connect(&pair, &pair.b);
-        CHECK(pair_agrees(&pair));
-        pair_wipe(&pair);
+        tunnel_pair_connect(&pair, &pair.b);
+        CHECK(tunnel_pair_agrees(&pair));
+        tunnel_pair_wipe(&pair);
     }
 }
 
@@ -225,7 +224,7 @@ static void test_indices_are_unique(void)
                 CHECK(!tunnel_find_session(&pair.a.tunnel, initiation->local_index));
         }
     }
-    pair_wipe(&pair);
+    tunnel_pair_wipe(&pair);
 }
 
 int main(int argc, char **argv)

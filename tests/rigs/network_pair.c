@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "io/network_pair.h"
+#include "rigs/network_pair.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -15,21 +15,21 @@
 #include "rigs/own_netns.h"
 #include "tap.h"
 
-const char *const pair_addresses[2] = {"10.9.0.1", "10.9.0.2"};
+const char *const network_pair_addresses[2] = {"10.9.0.1", "10.9.0.2"};
 
 static void count_end(void *context)
 {
-    ((struct end *)context)->ended++;
+    ((struct network_end *)context)->ended++;
 }
 
 static void print_line(void *context, enum log_level level, const char *line)
 {
     (void)level;
-    ((struct end *)context)->lines++;
-    printf("# %s: %s\n", ((struct end *)context)->tun.name, line);
+    ((struct network_end *)context)->lines++;
+    printf("# %s: %s\n", ((struct network_end *)context)->tun.name, line);
 }
 
-static bool make_tun(struct end *end, int index, struct tun_options options)
+static bool make_tun(struct network_end *end, int index, struct tun_options options)
 {
     char sentence[200], name[16];
     struct text why;
@@ -38,15 +38,15 @@ static bool make_tun(struct end *end, int index, struct tun_options options)
     if (!own_netns_enter() || tun_open(&end->tun, name, &options, &why) < 0)
         return CHECK(false);
     end->namespace = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
-    CHECK(address_parse(pair_addresses[index], &end->address));
+    CHECK(address_parse(network_pair_addresses[index], &end->address));
     return CHECK(own_netns_set_up(name, true) && own_netns_set_mtu(name, 1420) &&
-                 own_netns_add_address(name, pair_addresses[index], 24));
+                 own_netns_add_address(name, network_pair_addresses[index], 24));
 }
 
 /* One tunnel with one peer: the other end. */
-static bool start(struct pair *pair, int index, const struct network_offloads *offloads)
+static bool start(struct network_pair *pair, int index, const struct network_offloads *offloads)
 {
-    struct end *end = &pair->ends[index], *other = &pair->ends[1 - index];
+    struct network_end *end = &pair->ends[index], *other = &pair->ends[1 - index];
     struct prefix everything = prefix_host(&other->address);
     struct peer_description peer = {.allowed_ips = &everything,
                                     .allowed_ips_count = 1,
@@ -91,16 +91,16 @@ static bool start(struct pair *pair, int index, const struct network_offloads *o
     return true;
 }
 
-bool pair_make(struct pair *pair, struct tun_options tun_options)
+bool network_pair_make(struct network_pair *pair, struct tun_options tun_options)
 {
-    *pair = (struct pair){.world = -1};
+    *pair = (struct network_pair){.world = -1};
     pair->secrets = io_memory_new(NULL, NULL);
     CHECK_EQUAL(loop_new(&pair->loop), 0);
     if (!own_netns_enter())
         return CHECK(false);
     pair->world = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
     for (int i = 0; i < 2; i++) {
-        struct end *end = &pair->ends[i];
+        struct network_end *end = &pair->ends[i];
         random_fill(loop_random(), end->private_key, 32);
         x25519_clamp(end->private_key);
         x25519_public(end->public_key, end->private_key);
@@ -111,18 +111,18 @@ bool pair_make(struct pair *pair, struct tun_options tun_options)
     return CHECK_EQUAL(setns(pair->world, CLONE_NEWNET), 0);
 }
 
-bool pair_start(struct pair *pair, struct network_offloads offloads)
+bool network_pair_start(struct network_pair *pair, struct network_offloads offloads)
 {
     return start(pair, 0, &offloads) && start(pair, 1, &offloads);
 }
 
-bool pair_open(struct pair *pair, struct tun_options tun_options,
-                      struct network_offloads offloads)
+bool network_pair_open(struct network_pair *pair, struct tun_options tun_options,
+                       struct network_offloads offloads)
 {
-    return pair_make(pair, tun_options) && pair_start(pair, offloads);
+    return network_pair_make(pair, tun_options) && network_pair_start(pair, offloads);
 }
 
-void pair_close(struct pair *pair)
+void network_pair_close(struct network_pair *pair)
 {
     for (int i = 0; i < 2; i++) {
         network_stop(pair->ends[i].network);
@@ -135,7 +135,7 @@ void pair_close(struct pair *pair)
     close(pair->world);
 }
 
-int pair_socket(const struct pair *pair, int index, int type)
+int network_pair_socket(const struct network_pair *pair, int index, int type)
 {
     CHECK_EQUAL(setns(pair->ends[index].namespace, CLONE_NEWNET), 0);
     int fd = socket(AF_INET, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -143,21 +143,21 @@ int pair_socket(const struct pair *pair, int index, int type)
     return fd;
 }
 
-struct sockaddr_in pair_name(const char *text, uint16_t port)
+struct sockaddr_in network_pair_name(const char *text, uint16_t port)
 {
     struct sockaddr_in name = {.sin_family = AF_INET, .sin_port = htons(port)};
     CHECK_EQUAL(inet_pton(AF_INET, text, &name.sin_addr), 1);
     return name;
 }
 
-void pair_run(struct pair *pair, unsigned rounds)
+void network_pair_run(struct network_pair *pair, unsigned rounds)
 {
     instant_ns until = loop_now() + 5 * NS_PER_MS;
     for (unsigned i = 0; i < rounds && loop_now() < until; i++)
         CHECK_EQUAL(loop_step(pair->loop, until), 0);
 }
 
-void pair_check_no_drops(const struct end *end)
+void network_pair_check_no_drops(const struct network_end *end)
 {
     struct status_tunnel status;
     status_read_tunnel(network_engine(end->network), 0, &status);
@@ -170,11 +170,12 @@ void pair_check_no_drops(const struct end *end)
     }
 }
 
-size_t pair_converse(struct pair *pair)
+size_t network_pair_converse(struct network_pair *pair)
 {
     static uint8_t chunk[65536];
-    struct sockaddr_in name = pair_name(pair_addresses[1], 7777);
-    int client = pair_socket(pair, 0, SOCK_STREAM), server = pair_socket(pair, 1, SOCK_STREAM);
+    struct sockaddr_in name = network_pair_name(network_pair_addresses[1], 7777);
+    int client = network_pair_socket(pair, 0, SOCK_STREAM),
+        server = network_pair_socket(pair, 1, SOCK_STREAM);
     int connection = -1, on = 1;
     size_t sent = 0, arrived = 0;
     CHECK_EQUAL(setsockopt(server, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)), 0);
@@ -182,12 +183,13 @@ size_t pair_converse(struct pair *pair)
     CHECK_EQUAL(listen(server, 1), 0);
     CHECK(connect(client, (struct sockaddr *)&name, sizeof(name)) < 0 && errno == EINPROGRESS);
     for (instant_ns end = loop_now() + 20 * NS_PER_S;
-         arrived < PAIR_STREAM_BYTES && loop_now() < end;) {
-        pair_run(pair, 3);
+         arrived < NETWORK_PAIR_STREAM_BYTES && loop_now() < end;) {
+        network_pair_run(pair, 3);
         if (connection < 0)
             connection = accept4(server, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-        size_t ask =
-            PAIR_STREAM_BYTES - sent < sizeof(chunk) ? PAIR_STREAM_BYTES - sent : sizeof(chunk);
+        size_t ask = NETWORK_PAIR_STREAM_BYTES - sent < sizeof(chunk)
+                         ? NETWORK_PAIR_STREAM_BYTES - sent
+                         : sizeof(chunk);
         for (size_t i = 0; i < ask; i++)
             chunk[i] = (uint8_t)((sent + i) * 131 >> 7);
         ssize_t len = send(client, chunk, ask, MSG_NOSIGNAL);
