@@ -3,7 +3,7 @@
  * the same file with the remedy applied: it must load, and the sentence be gone. */
 #include "config/config.h"
 
-#include "config/test_files.h"
+#include "rigs/config_files.h"
 #include "tap.h"
 
 #define OWN "PrivateKey = " KEY_1 "\nAddress = 10.0.0.1\n"
@@ -175,9 +175,9 @@ static void check_row(const struct row *row)
     char text[2000] = "";
     struct config_messages messages;
     struct config *config = NULL;
-    struct test_files files = {{{"n.conf", row->text, false},
-                                {"this.conf", PLAIN PEER BIG, false}}};
-    test_files_load(&files, 1, tap_memory(), &config, &messages);
+    struct config_files files = {
+        {{"n.conf", row->text, false}, {"this.conf", PLAIN PEER BIG, false}}};
+    config_files_load(&files, 1, tap_memory(), &config, &messages);
     if (!CHECK(says(&messages, row->advice))) {
         printf("# advice: %s\n", row->advice);
         print("said", &messages);
@@ -188,7 +188,7 @@ static void check_row(const struct row *row)
     config = NULL;
     mend(row, text, sizeof(text));
     files.files[0].text = text;
-    if (!CHECK(test_files_load(&files, 1, tap_memory(), &config, &messages) &&
+    if (!CHECK(config_files_load(&files, 1, tap_memory(), &config, &messages) &&
                !says(&messages, row->advice))) {
         printf("# advice: %s\n", row->advice);
         print("still", &messages);

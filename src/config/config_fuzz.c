@@ -3,7 +3,7 @@
  * input is checked: nothing leaks, a refusal has a sentence, what is loaded can be walked. */
 #include <stdlib.h>
 
-#include "config/test_files.h"
+#include "rigs/config_files.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

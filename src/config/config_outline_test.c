@@ -3,12 +3,12 @@
 
 #include <string.h>
 
-#include "config/test_files.h"
+#include "rigs/config_files.h"
 #include "tap.h"
 
 static void test_the_outline_of_odd_tunnels_and_long_lines(void)
 {
-    struct test_files files = {
+    struct config_files files = {
         {{"n.conf",
           "[Network]\nKillSwitch = on\nAllowLAN = 192.168.0.0/16, fd00:1::/64\n"
           "[Tunnel m13b]\nPrivateKey = " KEY_1 "\n[Peer]\nPublicKey = " KEY_2 "\n"
@@ -19,7 +19,7 @@ static void test_the_outline_of_odd_tunnels_and_long_lines(void)
           false}}};
     struct config_messages messages;
     struct config *config;
-    if (!CHECK(test_files_load(&files, 1, tap_memory(), &config, &messages)))
+    if (!CHECK(config_files_load(&files, 1, tap_memory(), &config, &messages)))
         return;
     char outline[1000];
     struct text text;
@@ -39,14 +39,14 @@ static void test_the_outline_of_odd_tunnels_and_long_lines(void)
 
 static void test_the_outline_counts_hooks(void)
 {
-    struct test_files files = {
+    struct config_files files = {
         {{"n.conf",
           "[Interface]\nPrivateKey = " KEY_1 "\nPostUp = a\nPreDown = b\nPostUp = c\n"
           "SaveConfig = true\n[Peer]\nPublicKey = " KEY_2 "\n",
           false}}};
     struct config_messages messages;
     struct config *config;
-    if (!CHECK(test_files_load(&files, 1, tap_memory(), &config, &messages)))
+    if (!CHECK(config_files_load(&files, 1, tap_memory(), &config, &messages)))
         return;
     char outline[1000];
     struct text text;

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 #include "config/config.h"
 
-#include "config/test_files.h"
+#include "rigs/config_files.h"
 #include "tap.h"
 
 static struct config_messages messages;
 
-static struct config *load(struct test_files *files, size_t path_count)
+static struct config *load(struct config_files *files, size_t path_count)
 {
     struct config *config = NULL;
-    CHECK(test_files_load(files, path_count, tap_memory(), &config, &messages));
+    CHECK(config_files_load(files, path_count, tap_memory(), &config, &messages));
     for (size_t i = 0; i < messages.count && !config; i++)
         printf("# %s\n", messages.items[i].text);
     return config;
@@ -46,8 +46,8 @@ static void check_address(const struct address *address, const char *expected)
 
 static void test_i1_the_example_with_an_included_file(void)
 {
-    struct test_files files = {{{"/etc/hopwire/work.conf", EXAMPLE_CONF, false},
-                                {"/etc/hopwire/office.conf", OFFICE_CONF, false}}};
+    struct config_files files = {{{"/etc/hopwire/work.conf", EXAMPLE_CONF, false},
+                                  {"/etc/hopwire/office.conf", OFFICE_CONF, false}}};
     struct config *config = load(&files, 1);
     if (!config)
         return;
@@ -101,7 +101,7 @@ static bool is_address(const struct address *address, const char *text)
 
 static void test_g3_name_servers_and_search_domains(void)
 {
-    struct test_files files = {
+    struct config_files files = {
         {{"work.conf",
           "[Network]\nDNS = 127.0.0.1, corp.example\n"
           "[Tunnel a]\nPrivateKey = " KEY_1 "\nAddress = 10.0.0.2, fd00::2\n"
@@ -135,11 +135,11 @@ static void test_g3_name_servers_and_search_domains(void)
 
 static void test_g3_search_domains_alone_are_told(void)
 {
-    struct test_files files = {{{"n.conf",
-                                 "[Network]\nDNS = corp.example\n"
-                                 "[Tunnel a]\nPrivateKey = " KEY_1 "\nAddress = 10.0.0.2\n"
-                                 "DNS = lan\n[Peer]\nPublicKey = " KEY_2 "\n",
-                                 false}}};
+    struct config_files files = {{{"n.conf",
+                                   "[Network]\nDNS = corp.example\n"
+                                   "[Tunnel a]\nPrivateKey = " KEY_1 "\nAddress = 10.0.0.2\n"
+                                   "DNS = lan\n[Peer]\nPublicKey = " KEY_2 "\n",
+                                   false}}};
     struct config *config = load(&files, 1);
     if (!config)
         return;
@@ -152,7 +152,7 @@ static void test_g3_search_domains_alone_are_told(void)
 
 static void test_g1_a_name_inside_a_carrier_that_has_a_name_server(void)
 {
-    struct test_files files = {
+    struct config_files files = {
         {{"work.conf",
           "[Tunnel a]\nPrivateKey = " KEY_1 "\nAddress = 10.0.0.2\nDNS = 10.0.0.1\n"
           "[Peer]\nPublicKey = " KEY_2 "\nAllowedIPs = 10.0.0.0/8, 198.51.100.0/24\n"
@@ -168,7 +168,7 @@ static void test_g1_a_name_inside_a_carrier_that_has_a_name_server(void)
 
 static void test_i1_what_an_included_file_loses_is_named(void)
 {
-    struct test_files files = {
+    struct config_files files = {
         {{"work.conf", EXAMPLE_CONF, false}, {"office.conf", OFFICE_CONF, false}}};
     struct config *config = load(&files, 1);
     CHECK(said(CONFIG_NOTICE,
@@ -187,17 +187,17 @@ static void test_i1_what_an_included_file_loses_is_named(void)
 
 static void test_i1_inline_keys_beat_the_included_ones(void)
 {
-    struct test_files files = {{{"a.conf",
-                                 "[Tunnel entry]\nPrivateKey = " KEY_1 "\nAddress = 10.0.0.1\n"
-                                 "[Peer]\nPublicKey = " KEY_2 "\nAllowedIPs = 0.0.0.0/0\n"
-                                 "[Tunnel office]\nVia = entry\nConfig = sub/office.conf\n"
-                                 "PrivateKeyFile = office.key\nAddress = 10.9.0.1\nMTU = 1300\n"
-                                 "ListenPort = 7\n"
-                                 "[Peer]\nPublicKey = " KEY_4 "\nEndpoint = 192.0.2.9:99\n"
-                                 "[Peer]\nPublicKey = " KEY_3 "\n",
-                                 false},
-                                {"sub/office.conf", OFFICE_CONF, false},
-                                {"office.key", KEY_2 "\r\n\n", true}}};
+    struct config_files files = {{{"a.conf",
+                                   "[Tunnel entry]\nPrivateKey = " KEY_1 "\nAddress = 10.0.0.1\n"
+                                   "[Peer]\nPublicKey = " KEY_2 "\nAllowedIPs = 0.0.0.0/0\n"
+                                   "[Tunnel office]\nVia = entry\nConfig = sub/office.conf\n"
+                                   "PrivateKeyFile = office.key\nAddress = 10.9.0.1\nMTU = 1300\n"
+                                   "ListenPort = 7\n"
+                                   "[Peer]\nPublicKey = " KEY_4 "\nEndpoint = 192.0.2.9:99\n"
+                                   "[Peer]\nPublicKey = " KEY_3 "\n",
+                                   false},
+                                  {"sub/office.conf", OFFICE_CONF, false},
+                                  {"office.key", KEY_2 "\r\n\n", true}}};
     struct config *config = load(&files, 1);
     if (!config)
         return;
@@ -222,7 +222,7 @@ static void test_i1_inline_keys_beat_the_included_ones(void)
 
 static void test_i1_files_chained_leftmost_outermost(void)
 {
-    struct test_files files = {
+    struct config_files files = {
         {{"x/entry.conf",
           "[Interface]\nPrivateKey = " KEY_1 "\nAddress = 10.0.0.1/24, fd00::1/64\nTable = off\n"
           "[Peer]\nPublicKey = " KEY_2 "\nAllowedIPs = 0.0.0.0/0, ::/0\nEndpoint = a.example:1\n",
@@ -272,7 +272,7 @@ static void test_f4_the_kill_switch_and_what_the_lan_may(void)
                                      "[Tunnel a]\nPrivateKey = " KEY_1 "\n",
                  i ? "on" : "off", values[i],
                  i == 1 ? "DNSGuard = off\n" : i >= 2 ? "DNSGuard = on\n" : "");
-        struct test_files files = {{{"n.conf", text, false}}};
+        struct config_files files = {{{"n.conf", text, false}}};
         struct config *config = load(&files, 1);
         if (!config)
             return;
@@ -292,7 +292,7 @@ static void test_f4_the_kill_switch_and_what_the_lan_may(void)
 
 static void test_a_single_wg_quick_file_is_a_network(void)
 {
-    struct test_files files = {
+    struct config_files files = {
         {{"wg0.conf",
           "[Interface]\nPRIVATEKEY=" KEY_1 "\nListenPort=51820\nFwMark=0xca70\nTable=1234\n"
           "Address=10.0.0.1/24,10.0.0.2/24\nMTU=9000\nSaveConfig=false\n"
@@ -331,7 +331,7 @@ static void test_a_single_wg_quick_file_is_a_network(void)
 
 static void test_a1_routes(void)
 {
-    struct test_files files = {
+    struct config_files files = {
         {{"n.conf", TWO_ROOTS("Routes = none", "Routes = !10.1.0.0/16"), false}}};
     struct config *config = load(&files, 1);
     if (!config)
@@ -346,13 +346,13 @@ static void test_a1_routes(void)
 
 static void test_a1_an_exception_of_the_whole_prefix_ends_the_conflict(void)
 {
-    struct test_files files = {{{"n.conf", TWO_ROOTS("", "Routes = !10.0.0.0/8"), false}}};
+    struct config_files files = {{{"n.conf", TWO_ROOTS("", "Routes = !10.0.0.0/8"), false}}};
     done(load(&files, 1));
 }
 
 static void test_a4_routes_outside_the_allowed_ips_are_warned_about(void)
 {
-    struct test_files files = {
+    struct config_files files = {
         {{"n.conf", TWO_ROOTS("", "Routes = 192.168.0.0/15, 192.168.3.0/24\nRoutes = ::/0"),
           false}}};
     struct config *config = load(&files, 1);
@@ -365,7 +365,7 @@ static void test_a4_routes_outside_the_allowed_ips_are_warned_about(void)
 
 static void test_b1_nat_addresses(void)
 {
-    struct test_files files = {
+    struct config_files files = {
         {{"n.conf", "[Network]\nAddress = 172.16.0.1\n" TWO_ROOTS("", "Routes = 192.168.0.0/16"),
           false}}};
     struct config *config = load(&files, 1);
@@ -382,7 +382,7 @@ static void test_b1_nat_addresses(void)
 
 static void test_b2_the_first_root_need_not_be_the_first_tunnel(void)
 {
-    struct test_files files = {
+    struct config_files files = {
         {{"n.conf",
           "[Tunnel inner]\nVia = outer\nPrivateKey = " KEY_1 "\nAddress = 10.1.0.1\n"
           "[Tunnel outer]\nPrivateKey = " KEY_1 "\nAddress = 10.2.0.1\n",
@@ -407,7 +407,7 @@ static void test_very_long_lines_are_read(void)
     for (unsigned i = 0; i < 20000; i++)
         text_append(&writer, "10.%u.%u.%u/32, ", i >> 12, i >> 4 & 255, i & 15);
     CHECK(!writer.is_cut);
-    struct test_files files = {{{"long.conf", text, false}}};
+    struct config_files files = {{{"long.conf", text, false}}};
     struct config *config = load(&files, 1);
     if (config)
         CHECK_EQUAL(config->network.tunnels[0].peers[0].allowed_ips_count, 20000);
@@ -446,14 +446,14 @@ static void test_memory_may_end_at_any_place(void)
                     "[Tunnel t%u]\nVia = entry\nPrivateKeyFile = k\nAddress = 10.%u.0.1\n"
                     "Routes = 10.%u.0.0/24, 10.%u.1.0/24\n",
                     i, i, i + 100, i + 100);
-    struct test_files files = {
+    struct config_files files = {
         {{"work.conf", text, false}, {"office.conf", OFFICE_CONF, false}, {"k", KEY_1, false}}};
     bool is_loaded = false;
     for (size_t takes = 0; takes < 1000 && !is_loaded; takes++) {
         struct short_memory short_memory = {takes};
         struct memory memory = {take_some, give_some, &short_memory};
         struct config *config = NULL;
-        is_loaded = test_files_load(&files, 1, &memory, &config, &messages);
+        is_loaded = config_files_load(&files, 1, &memory, &config, &messages);
         CHECK(is_loaded == (messages.errors == 0));
         done(config);
     }

@@ -2,7 +2,7 @@
 /* What is warned about when prefixes and endpoints meet. */
 #include "config/config.h"
 
-#include "config/test_files.h"
+#include "rigs/config_files.h"
 #include "tap.h"
 
 /* Loads the text as n.conf and counts its warnings; the last one is `*said`. */
@@ -10,10 +10,10 @@ static size_t warnings_of(const char *text, char said[CONFIG_MESSAGE_BYTES])
 {
     struct config *config = NULL;
     struct config_messages messages;
-    struct test_files files = {{{"n.conf", text, false}}};
+    struct config_files files = {{{"n.conf", text, false}}};
     size_t warnings = 0;
     said[0] = '\0';
-    CHECK(test_files_load(&files, 1, tap_memory(), &config, &messages));
+    CHECK(config_files_load(&files, 1, tap_memory(), &config, &messages));
     for (size_t i = 0; i < messages.count; i++) {
         if (messages.items[i].kind != CONFIG_WARNING)
             continue;

@@ -2,7 +2,7 @@
 /* RULES I2: what a reload changes, in words and for the engine. */
 #include "config/difference.h"
 
-#include "config/test_files.h"
+#include "rigs/config_files.h"
 #include "tap.h"
 
 #define NETWORK "[Network]\nInterface = hop0\n"
@@ -26,8 +26,8 @@ static struct config *load(const char *text)
 {
     struct config *config = NULL;
     struct config_messages messages;
-    struct test_files files = {{{"a.conf", text, false}}};
-    CHECK(test_files_load(&files, 1, tap_memory(), &config, &messages));
+    struct config_files files = {{{"a.conf", text, false}}};
+    CHECK(config_files_load(&files, 1, tap_memory(), &config, &messages));
     for (size_t i = 0; i < messages.count && !config; i++)
         CHECK_TEXT(messages.items[i].text, "");
     config_messages_wipe(&messages);

@@ -2,7 +2,7 @@
 /* One interface, several hops (RULES A8): what of it is refused, and what is told. */
 #include "config/config.h"
 
-#include "config/test_files.h"
+#include "rigs/config_files.h"
 #include "tap.h"
 
 #define INTERFACE(addresses) "[Interface]\nPrivateKey = " KEY_1 "\nAddress = " addresses "\n"
@@ -16,8 +16,8 @@ static void load(const char *text, char said[CONFIG_MESSAGE_BYTES])
 {
     struct config *config = NULL;
     struct config_messages messages;
-    struct test_files files = {{{"n.conf", text, false}}};
-    bool is_loaded = test_files_load(&files, 1, tap_memory(), &config, &messages);
+    struct config_files files = {{{"n.conf", text, false}}};
+    bool is_loaded = config_files_load(&files, 1, tap_memory(), &config, &messages);
     said[0] = '\0';
     for (size_t i = 0; i < messages.count; i++) {
         const struct config_message *message = &messages.items[i];

@@ -4,8 +4,8 @@
 #include "config/config.h"
 
 #include "config/keytext.h"
-#include "config/test_files.h"
 #include "crypto/x25519.h"
+#include "rigs/config_files.h"
 #include "tap.h"
 
 #define HEAD "[Interface]\nPrivateKey = " KEY_1 "\nAddress = 10.0.0.1\n"
@@ -39,9 +39,9 @@ static struct config *load(const char *first, const char *second, size_t path_co
 {
     char texts[2][TEXT_BYTES];
     struct config *config = NULL;
-    struct test_files files = {{{"a.conf", with_keys(first, texts[0]), false},
-                                {"b.conf", with_keys(second, texts[1]), false}}};
-    CHECK(test_files_load(&files, path_count, tap_memory(), &config, &messages));
+    struct config_files files = {{{"a.conf", with_keys(first, texts[0]), false},
+                                  {"b.conf", with_keys(second, texts[1]), false}}};
+    CHECK(config_files_load(&files, path_count, tap_memory(), &config, &messages));
     for (size_t i = 0; i < messages.count && !config; i++)
         printf("# %s\n", messages.items[i].text);
     return config;

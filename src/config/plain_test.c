@@ -2,7 +2,7 @@
 /* What `wg-quick` and `wg setconf` accept, with the meaning that it has there (RULES I1). */
 #include "config/config.h"
 
-#include "config/test_files.h"
+#include "rigs/config_files.h"
 #include "tap.h"
 
 #define HEAD "[Interface]\nPrivateKey = " KEY_1 "\n" /* lines 1 and 2 */
@@ -35,9 +35,11 @@ static bool is_taken(void *context, const char *interface_name, const char *netw
 
 static struct config *load_path(const char *path, const char *text)
 {
-    struct test_files files = {{{path, text, false}}};
-    struct config_reader reader = {.read = test_files_read, .find_port = find_port,
-                                   .find_interface = find_interface, .is_taken = is_taken,
+    struct config_files files = {{{path, text, false}}};
+    struct config_reader reader = {.read = config_files_read,
+                                   .find_port = find_port,
+                                   .find_interface = find_interface,
+                                   .is_taken = is_taken,
                                    .context = &files};
     struct config *config = NULL;
     config_messages_init(&messages, tap_memory());

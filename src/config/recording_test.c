@@ -3,7 +3,7 @@
  * files. */
 #include "config/recording.h"
 
-#include "config/test_files.h"
+#include "rigs/config_files.h"
 #include "tap.h"
 
 #define PARTS                                                                                      \
@@ -38,11 +38,11 @@ static bool is_taken(void *context, const char *interface_name, const char *netw
     return strcmp(interface_name, "a") == 0;
 }
 
-static struct test_files files = {{{"a.conf", PARTS, false},
-                                   {"entry.key", KEY_1 "\n", true},
-                                   {"office.conf", OFFICE_CONF, false}}};
+static struct config_files files = {{{"a.conf", PARTS, false},
+                                     {"entry.key", KEY_1 "\n", true},
+                                     {"office.conf", OFFICE_CONF, false}}};
 
-static const struct config_reader host = {.read = test_files_read,
+static const struct config_reader host = {.read = config_files_read,
                                           .find_port = find_port,
                                           .find_table = find_table,
                                           .find_interface = find_interface,

@@ -2,7 +2,7 @@
 /* Every refusal of a configuration: the exact sentence, with file, line and key. */
 #include "config/config.h"
 
-#include "config/test_files.h"
+#include "rigs/config_files.h"
 #include "tap.h"
 
 #define HEAD "[Tunnel a]\nPrivateKey = " KEY_1 "\nAddress = 10.0.0.1\n" /* lines 1 to 3 */
@@ -276,11 +276,11 @@ static bool holds(const struct config_messages *messages, const char *sentence)
     return false;
 }
 
-static void check_refused(struct test_files *files, size_t path_count, const char *sentence)
+static void check_refused(struct config_files *files, size_t path_count, const char *sentence)
 {
     struct config_messages messages;
     struct config *config = NULL;
-    CHECK(!test_files_load(files, path_count, tap_memory(), &config, &messages));
+    CHECK(!config_files_load(files, path_count, tap_memory(), &config, &messages));
     CHECK(config == NULL);
     CHECK(messages.errors > 0);
     CHECK(holds(&messages, sentence));
@@ -291,7 +291,7 @@ static void check_refused(struct test_files *files, size_t path_count, const cha
 static void check_all(const struct refusal *refusals, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        struct test_files files = {{{"n.conf", refusals[i].text, false}}};
+        struct config_files files = {{{"n.conf", refusals[i].text, false}}};
         check_refused(&files, 1, refusals[i].sentence);
     }
 }
@@ -330,18 +330,18 @@ static void test_a2_a5_c1_e1_e4_are_refused_at_load(void)
 
 static void test_no_private_key_is_ever_shown(void)
 {
-    struct test_files files = {{{"n.conf",
-                                 "[Tunnel a]\nPrivateKey = " KEY_3 "x\n" KEY_3 "\n[Peer]\n"
-                                 "PresharedKey = " KEY_3 KEY_3 "\nPresharedKey " KEY_3 "\n"
-                                 "AllowedIPs = 10.0.0.0/8, " KEY_3 "\nEndpoint = " KEY_3 "\n"
-                                 "PersistentKeepalive = " KEY_3 "\nPresharedKeyFile = x" KEY_3
-                                 "\n[Tunnel b]\nPrivateKeyFile = " KEY_3 "\nVia = " KEY_3
-                                 "\nConfig = keys/" KEY_3 "\nDNS = " KEY_3 "\nMTU = " KEY_3
-                                 "\nRoutes = !" KEY_3 "\nNAT = " KEY_3 "\nAddress = " KEY_3 "\n",
-                                 false}}};
+    struct config_files files = {{{"n.conf",
+                                   "[Tunnel a]\nPrivateKey = " KEY_3 "x\n" KEY_3 "\n[Peer]\n"
+                                   "PresharedKey = " KEY_3 KEY_3 "\nPresharedKey " KEY_3 "\n"
+                                   "AllowedIPs = 10.0.0.0/8, " KEY_3 "\nEndpoint = " KEY_3 "\n"
+                                   "PersistentKeepalive = " KEY_3 "\nPresharedKeyFile = x" KEY_3
+                                   "\n[Tunnel b]\nPrivateKeyFile = " KEY_3 "\nVia = " KEY_3
+                                   "\nConfig = keys/" KEY_3 "\nDNS = " KEY_3 "\nMTU = " KEY_3
+                                   "\nRoutes = !" KEY_3 "\nNAT = " KEY_3 "\nAddress = " KEY_3 "\n",
+                                   false}}};
     struct config_messages messages;
     struct config *config;
-    CHECK(!test_files_load(&files, 1, tap_memory(), &config, &messages));
+    CHECK(!config_files_load(&files, 1, tap_memory(), &config, &messages));
     CHECK(messages.count >= 16);
     for (size_t i = 0; i < messages.count; i++)
         CHECK(!strstr(messages.items[i].text, "AwMD"));
@@ -350,8 +350,8 @@ static void test_no_private_key_is_ever_shown(void)
 
 static void test_files_that_cannot_be_read(void)
 {
-    struct test_files none = {{{"n.conf", "", false}}};
-    struct config_reader reader = {.read = test_files_read, .context = &none};
+    struct config_files none = {{{"n.conf", "", false}}};
+    struct config_reader reader = {.read = config_files_read, .context = &none};
     struct config_messages messages;
     struct config *config;
     config_messages_init(&messages, tap_memory());
@@ -391,8 +391,8 @@ static void test_a_zero_byte_is_refused(void)
 
 static void test_two_files_of_one_name_cannot_be_chained(void)
 {
-    struct test_files chain = {{{"x/a.conf", "[Interface]\nPrivateKey = " KEY_1 "\n", false},
-                                {"y/a.conf", "[Interface]\nPrivateKey = " KEY_1 "\n", false}}};
+    struct config_files chain = {{{"x/a.conf", "[Interface]\nPrivateKey = " KEY_1 "\n", false},
+                                  {"y/a.conf", "[Interface]\nPrivateKey = " KEY_1 "\n", false}}};
     check_refused(&chain, 2,
                   "y/a.conf: a second tunnel called \"a\"; the first is in x/a.conf: "
                   "rename one");
@@ -400,12 +400,12 @@ static void test_two_files_of_one_name_cannot_be_chained(void)
 
 static void test_every_fault_of_a_file_is_told(void)
 {
-    struct test_files files = {
+    struct config_files files = {
         {{"n.conf", "[Tunnel a]\nPrivateKey = 1\nMTU = 1\nAdress = 1\n[Peer]\nEndpoint = 1\n",
           false}}};
     struct config_messages messages;
     struct config *config;
-    CHECK(!test_files_load(&files, 1, tap_memory(), &config, &messages));
+    CHECK(!config_files_load(&files, 1, tap_memory(), &config, &messages));
     CHECK_EQUAL(messages.errors, 5);
     config_messages_wipe(&messages);
 }
@@ -419,7 +419,7 @@ static void test_an_error_finds_room_among_many_warnings(void)
     for (unsigned i = 0; i < 200; i++)
         text_append(&writer, "AllowedIPs = 10.%u.0.1/16\n", i);
     text_append(&writer, "Endpont = x\n");
-    struct test_files files = {{{"n.conf", text, false}}};
+    struct config_files files = {{{"n.conf", text, false}}};
     check_refused(&files, 1, "n.conf:206: Endpont: unknown key; the nearest known one is Endpoint");
 }
 

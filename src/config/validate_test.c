@@ -2,7 +2,7 @@
 /* RULES E4: which MTU the interface gets, as far as the file tells, and what IPv6 needs of it. */
 #include "config/config.h"
 
-#include "config/test_files.h"
+#include "rigs/config_files.h"
 #include "tap.h"
 
 #define PEER(allowed) "[Peer]\nPublicKey = " KEY_2 "\nAllowedIPs = " allowed "\n"
@@ -16,9 +16,9 @@ static const char *refusal_of(const char *text, const char *second, size_t path_
     static char said[CONFIG_MESSAGE_BYTES];
     struct config *config = NULL;
     struct config_messages messages;
-    struct test_files files = {{{"a.conf", text, false}, {"b.conf", second, false}}};
+    struct config_files files = {{{"a.conf", text, false}, {"b.conf", second, false}}};
     said[0] = '\0';
-    test_files_load(&files, path_count, tap_memory(), &config, &messages);
+    config_files_load(&files, path_count, tap_memory(), &config, &messages);
     for (size_t i = 0; i < messages.count; i++)
         if (messages.items[i].kind == CONFIG_ERROR)
             snprintf(said, sizeof(said), "%s", messages.items[i].text);

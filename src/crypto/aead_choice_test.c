@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "crypto/aead_backends.h"
-#include "crypto/aead_test.h"
+#include "rigs/aead_each.h"
 
 #define DEFAULT_IT_IS 100
 
@@ -158,7 +158,7 @@ static void test_the_default_is_the_first_that_works_and_unknown_names_are_refus
 static bool default_is(const char *cpu, const char *name)
 {
     const char *argv[8] = {"qemu-x86_64", "-cpu", cpu};
-    return aead_test_rerun(argv, name) == DEFAULT_IT_IS;
+    return aead_each_rerun(argv, name) == DEFAULT_IT_IS;
 }
 
 /* AVX2's registers are of use only where the system saves them at a change of process: CPUID may

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "crypto/aead_backends.h"
-#include "crypto/aead_test.h"
+#include "rigs/aead_each.h"
 
 #if TAP_IS_SANITIZED || !__has_include(<valgrind/memcheck.h>)
 #define VALGRIND_MAKE_MEM_UNDEFINED(bytes, len) ((void)(bytes), (void)(len))
@@ -113,7 +113,7 @@ static int keep_secrets(const char *name)
 static int watched(const char *name)
 {
     const char *argv[8] = {"valgrind", "--quiet"};
-    return aead_test_rerun(argv, name);
+    return aead_each_rerun(argv, name);
 }
 
 static bool is_watched(void)

@@ -9,7 +9,7 @@
 
 #include "base/bytes.h"
 #include "crypto/aead_backends.h"
-#include "crypto/aead_test.h"
+#include "rigs/aead_each.h"
 
 #define BATCH_MOST 1000
 #define CANARY_BYTES 64
@@ -159,22 +159,22 @@ static void race_batches(struct aead *aead)
 
 static void test_every_length_matches_portable(void)
 {
-    aead_test_each(race_every_length);
+    aead_each(race_every_length);
 }
 
 static void test_long_packets_match_portable(void)
 {
-    aead_test_each(race_long_packets);
+    aead_each(race_long_packets);
 }
 
 static void test_every_alignment_matches_portable(void)
 {
-    aead_test_each(race_every_alignment);
+    aead_each(race_every_alignment);
 }
 
 static void test_batches_of_mixed_lengths_and_keys_match_portable(void)
 {
-    aead_test_each(race_batches);
+    aead_each(race_batches);
 }
 
 static void prepare_sealed(struct aead *aead, size_t count)
@@ -219,7 +219,7 @@ static void forge(struct aead *aead)
 
 static void test_a_forged_bit_fails_exactly_that_packet(void)
 {
-    aead_test_each(forge);
+    aead_each(forge);
 }
 
 /* From none to all: a refused packet's neighbours may be refused too, or not. */
@@ -238,7 +238,7 @@ static void forge_any_subset(struct aead *aead)
 
 static void test_of_many_forged_packets_each_fails_and_no_other(void)
 {
-    aead_test_each(forge_any_subset);
+    aead_each(forge_any_subset);
 }
 
 static void forge_every_bit(struct aead *aead)
@@ -274,7 +274,7 @@ static void forge_every_bit(struct aead *aead)
 
 static void test_every_bit_of_packet_counter_and_key_counts(void)
 {
-    aead_test_each(forge_every_bit);
+    aead_each(forge_every_bit);
 }
 
 /* Lengths shorter than a tag come from the network: refused, untouched, and no neighbour fails. */
@@ -297,7 +297,7 @@ static void open_short_ones(struct aead *aead)
 
 static void test_shorter_than_a_tag_is_refused(void)
 {
-    aead_test_each(open_short_ones);
+    aead_each(open_short_ones);
 }
 
 /* Two pages with a page before and one behind that nobody may touch. */
@@ -351,7 +351,7 @@ static void touch_nothing_outside(struct aead *aead)
 
 static void test_nothing_outside_the_packet_is_touched(void)
 {
-    aead_test_each(touch_nothing_outside);
+    aead_each(touch_nothing_outside);
 }
 
 int main(int argc, char **argv)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "host/rule_order_rig_test.h"
+#include "rigs/networks.h"
 
 /* What each network was given, and more. */
 static struct routing_entry entries[NETWORKS_MOST][4];
@@ -9,14 +9,14 @@ static void add_network(struct networks *networks, uint32_t priority, bool has_k
                         const char *const prefixes[2])
 {
     size_t at = networks->count;
-    add(networks, priority, has_kill_switch, prefixes);
+    networks_add(networks, priority, has_kill_switch, prefixes);
     for (entry_counts[at] = 0; entry_counts[at] < 2; entry_counts[at]++)
-        entries[at][entry_counts[at]] = entry(prefixes[entry_counts[at]], ROUTING_TUNNEL);
+        entries[at][entry_counts[at]] = host_entry(prefixes[entry_counts[at]], ROUTING_TUNNEL);
 }
 
 static void add_lan(size_t network, const char *prefix)
 {
-    entries[network][entry_counts[network]++] = entry(prefix, ROUTING_LAN);
+    entries[network][entry_counts[network]++] = host_entry(prefix, ROUTING_LAN);
 }
 
 static void update(struct networks *networks)
@@ -37,8 +37,8 @@ static void update(struct networks *networks)
 
 static void expect_way(struct networks *networks, const char *way)
 {
-    CHECK_TEXT(way_of(&networks->host, "192.168.77.9", 0), way);
-    CHECK_TEXT(way_of(&networks->host, "fd77::9", 0), way);
+    CHECK_TEXT(host_way_of(&networks->host, "192.168.77.9", 0), way);
+    CHECK_TEXT(host_way_of(&networks->host, "fd77::9", 0), way);
 }
 
 /* Nobody follows: what was on the link is nobody's when it is not any more, until it is again. */
@@ -51,38 +51,39 @@ static void test_a7_a_lan_that_is_left_is_unreachable(void)
         const char *const *prefixes;
         const char *order;
     } cases[] = {
-        {true, whole, "0:L 0:A1 0:a2 0:l 0:x 0:o" TAIL},
+        {true, networks_whole, "0:L 0:A1 0:a2 0:l 0:x 0:o" TAIL},
         {true, around, "0:L 0:A1 0:l 0:x" TAIL},
         {false, around, "0:L 0:A1 0:l 0:x" TAIL},
     };
     static struct networks networks;
     for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
-        if (!open_networks(&networks))
+        if (!networks_open(&networks))
             return;
-        run(&networks, COME);
+        networks_run(&networks, COME);
         add_network(&networks, 0, cases[i].has_kill_switch, cases[i].prefixes);
         add_lan(0, LAN);
         add_lan(0, LAN6);
         update(&networks);
-        expect(&networks, cases[i].order);
+        networks_expect(&networks, cases[i].order);
         expect_way(&networks, "up0");
-        run(&networks, LEAVE);
+        networks_run(&networks, LEAVE);
         expect_way(&networks, "refused");
         /* A wider one behind somebody's gateway is another network. */
-        run(&networks, "ip route add 192.168.0.0/17 via 192.0.2.1; ip -6 route add fd77::/48 via "
-                       "2001:db8::1");
+        networks_run(&networks,
+                     "ip route add 192.168.0.0/17 via 192.0.2.1; ip -6 route add fd77::/48 via "
+                     "2001:db8::1");
         expect_way(&networks, "refused");
-        run(&networks, "ip route del 192.168.0.0/17; ip -6 route del fd77::/48; " COME);
+        networks_run(&networks, "ip route del 192.168.0.0/17; ip -6 route del fd77::/48; " COME);
         expect_way(&networks, "up0");
         entry_counts[0] = 2;
         update(&networks);
         expect_way(&networks, "hop0");
-        run(&networks, LEAVE);
-        close_networks(&networks);
+        networks_run(&networks, LEAVE);
+        networks_close(&networks);
     }
-    if (!open_networks(&networks))
+    if (!networks_open(&networks))
         return;
-    run(&networks, COME);
+    networks_run(&networks, COME);
     add_network(&networks, 0, false, same);
     for (size_t i = 0; i < 2; i++) {
         entries[0][i].kind = ROUTING_LAN;
@@ -90,27 +91,27 @@ static void test_a7_a_lan_that_is_left_is_unreachable(void)
     }
     update(&networks);
     expect_way(&networks, "up0");
-    run(&networks, LEAVE);
+    networks_run(&networks, LEAVE);
     expect_way(&networks, "refused");
-    close_networks(&networks);
+    networks_close(&networks);
 }
 
 /* A default route alone goes behind main's longer prefixes: nothing is to be ended. */
 static void test_a7_a_lan_beside_a_default_route_goes_into_the_tunnel_when_it_is_left(void)
 {
     static struct networks networks;
-    if (!open_networks(&networks))
+    if (!networks_open(&networks))
         return;
-    run(&networks, COME);
-    add_network(&networks, 0, false, whole);
+    networks_run(&networks, COME);
+    add_network(&networks, 0, false, networks_whole);
     add_lan(0, LAN);
     add_lan(0, LAN6);
     update(&networks);
-    expect(&networks, "0:L 0:A1 0:m 0:A2 0:o" TAIL);
+    networks_expect(&networks, "0:L 0:A1 0:m 0:A2 0:o" TAIL);
     expect_way(&networks, "up0");
-    run(&networks, LEAVE);
+    networks_run(&networks, LEAVE);
     expect_way(&networks, "hop0");
-    close_networks(&networks);
+    networks_close(&networks);
 }
 
 /* Each has its own end, the look into main is for both; the priorities of a user's are kept. */
@@ -118,19 +119,20 @@ static void test_f1_two_networks_share_a_lan(void)
 {
     static const char *const around[2] = {"192.168.0.0/16", "fd77::/32"};
     static struct networks networks;
-    if (!open_networks(&networks))
+    if (!networks_open(&networks))
         return;
-    run(&networks, COME);
+    networks_run(&networks, COME);
     add_network(&networks, 0, false, around);
-    add_network(&networks, 0, true, whole);
-    add_network(&networks, 500, true, whole);
+    add_network(&networks, 0, true, networks_whole);
+    add_network(&networks, 500, true, networks_whole);
     for (size_t i = 0; i < 3; i++) {
         add_lan(i, LAN);
         add_lan(i, LAN6);
     }
     update(&networks);
     update(&networks);
-    expect(&networks, "0:L 0:A1 0:B1 0:C1 0:b2 0:c2 0:l 0:x 0:x 0:o 501:l 501:x 502:o" TAIL);
+    networks_expect(&networks,
+                    "0:L 0:A1 0:B1 0:C1 0:b2 0:c2 0:l 0:x 0:x 0:o 501:l 501:x 502:o" TAIL);
     expect_way(&networks, "up0");
     entry_counts[1] = 2; /* it allows it no more, and takes it */
     update(&networks);
@@ -140,13 +142,13 @@ static void test_f1_two_networks_share_a_lan(void)
     update(&networks);
     struct host *host = &networks.host;
     CHECK_EQUAL(routing_undo(&host->netlink, &networks.routing[0], &host->why), 0);
-    expect(&networks, "0:L 0:B1 0:C1 0:b2 0:c2 0:l 0:x 0:o 501:l 501:x 502:o" TAIL);
+    networks_expect(&networks, "0:L 0:B1 0:C1 0:b2 0:c2 0:l 0:x 0:o 501:l 501:x 502:o" TAIL);
     CHECK_EQUAL(routing_undo(&host->netlink, &networks.routing[1], &host->why), 0);
-    expect(&networks, "0:L 0:C1 0:c2 501:l 501:x 502:o" TAIL);
+    networks_expect(&networks, "0:L 0:C1 0:c2 501:l 501:x 502:o" TAIL);
     expect_way(&networks, "up0");
-    run(&networks, LEAVE);
+    networks_run(&networks, LEAVE);
     expect_way(&networks, "refused");
-    close_networks(&networks);
+    networks_close(&networks);
 }
 
 /* Behind another network's look into main it would be too late. */
@@ -154,24 +156,24 @@ static void test_a7_a_lan_of_a_larger_priority_is_ended_before_anothers_default_
 {
     static const char *const around[2] = {"192.168.0.0/16", "fd77::/32"};
     static struct networks networks;
-    if (!open_networks(&networks))
+    if (!networks_open(&networks))
         return;
-    run(&networks,
-        COME "; ip route add 192.168.0.0/17 via 192.0.2.1; ip -6 route add fd77::/48 via "
-             "2001:db8::1");
-    add_network(&networks, 0, false, whole);
+    networks_run(&networks,
+                 COME "; ip route add 192.168.0.0/17 via 192.0.2.1; ip -6 route add fd77::/48 via "
+                      "2001:db8::1");
+    add_network(&networks, 0, false, networks_whole);
     add_network(&networks, 500, false, around);
     add_lan(1, LAN);
     add_lan(1, LAN6);
     update(&networks);
     update(&networks);
-    expect(&networks, "0:L 0:A1 0:B1 0:l 0:x 0:m 0:A2 0:o" TAIL);
+    networks_expect(&networks, "0:L 0:A1 0:B1 0:l 0:x 0:m 0:A2 0:o" TAIL);
     expect_way(&networks, "up0");
-    run(&networks, LEAVE);
+    networks_run(&networks, LEAVE);
     expect_way(&networks, "refused");
-    run(&networks, "ip route del 192.168.0.0/17; ip -6 route del fd77::/48");
+    networks_run(&networks, "ip route del 192.168.0.0/17; ip -6 route del fd77::/48");
     expect_way(&networks, "refused");
-    close_networks(&networks);
+    networks_close(&networks);
 }
 
 int main(int argc, char **argv)

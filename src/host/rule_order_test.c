@@ -4,28 +4,29 @@
 #include <errno.h>
 #include <stdio.h>
 
-#include "host/rule_order_rig_test.h"
+#include "rigs/networks.h"
 
 static void test_f1_rules_stand_behind_local_and_before_what_others_add(void)
 {
     static struct networks networks;
-    if (!open_networks(&networks))
+    if (!networks_open(&networks))
         return;
-    add(&networks, 0, false, whole);
-    expect(&networks, "0:L 0:A1 0:m 0:A2 0:o" TAIL);
+    networks_add(&networks, 0, false, networks_whole);
+    networks_expect(&networks, "0:L 0:A1 0:m 0:A2 0:o" TAIL);
     /* Without a number, as wg-quick adds them; and with one. */
-    run(&networks,
-        "ip rule add table 77; ip -6 rule add table 77; ip rule add pref 5000 table main;"
-        "ip -6 rule add pref 5000 table main; ip rule add pref 1 table 78;"
-        "ip -6 rule add pref 1 table 78");
-    expect(&networks, "0:L 0:A1 0:m 0:A2 0:o 0:77 1:78 5000:M" TAIL);
-    keep(&networks);
-    expect(&networks, "0:L 0:A1 0:m 0:A2 0:o 0:77 1:78 5000:M" TAIL);
-    CHECK_TEXT(way_of(&networks.host, "10.20.0.80", 0), "hop0");
-    CHECK_TEXT(way_of(&networks.host, "10.20.0.80", 0x48000001), "up0");
-    run(&networks, "for f in -4 -6; do ip $f rule del table 77; ip $f rule del pref 1; ip $f rule "
-                   "del pref 5000; done");
-    close_networks(&networks);
+    networks_run(&networks,
+                 "ip rule add table 77; ip -6 rule add table 77; ip rule add pref 5000 table main;"
+                 "ip -6 rule add pref 5000 table main; ip rule add pref 1 table 78;"
+                 "ip -6 rule add pref 1 table 78");
+    networks_expect(&networks, "0:L 0:A1 0:m 0:A2 0:o 0:77 1:78 5000:M" TAIL);
+    networks_keep(&networks);
+    networks_expect(&networks, "0:L 0:A1 0:m 0:A2 0:o 0:77 1:78 5000:M" TAIL);
+    CHECK_TEXT(host_way_of(&networks.host, "10.20.0.80", 0), "hop0");
+    CHECK_TEXT(host_way_of(&networks.host, "10.20.0.80", 0x48000001), "up0");
+    networks_run(&networks,
+                 "for f in -4 -6; do for rule in 'table 77' 'pref 1' 'pref 5000'; do ip $f rule "
+                 "del $rule; done; done");
+    networks_close(&networks);
 }
 
 static void test_f1_the_rules_follow_local_wherever_it_is_moved(void)
@@ -48,16 +49,16 @@ static void test_f1_the_rules_follow_local_wherever_it_is_moved(void)
     };
     static struct networks networks;
     char command[512];
-    if (!open_networks(&networks))
+    if (!networks_open(&networks))
         return;
-    add(&networks, 0, false, whole);
+    networks_add(&networks, 0, false, networks_whole);
     for (size_t i = 0; i < sizeof(moves) / sizeof(*moves); i++) {
         snprintf(command, sizeof(command), "for f in -4 -6; do %s; done", moves[i][0]);
-        run(&networks, command);
-        keep(&networks);
-        expect(&networks, moves[i][1]);
+        networks_run(&networks, command);
+        networks_keep(&networks);
+        networks_expect(&networks, moves[i][1]);
     }
-    close_networks(&networks);
+    networks_close(&networks);
 }
 
 static void test_f1_what_is_removed_comes_back_in_order(void)
@@ -77,77 +78,76 @@ static void test_f1_what_is_removed_comes_back_in_order(void)
     };
     static struct networks networks;
     char command[512];
-    if (!open_networks(&networks))
+    if (!networks_open(&networks))
         return;
-    add(&networks, 0, false, whole);
-    add(&networks, 0, false, split);
+    networks_add(&networks, 0, false, networks_whole);
+    networks_add(&networks, 0, false, networks_split);
     for (size_t i = 0; i < sizeof(losses) / sizeof(*losses); i++) {
         snprintf(command, sizeof(command), "for f in -4 -6; do %s; done", losses[i]);
-        run(&networks, command);
-        keep(&networks);
+        networks_run(&networks, command);
+        networks_keep(&networks);
         /* After a loss of both first tables they may have changed places. */
-        const char *order = order_of(&networks, "4");
+        const char *order = networks_order_of(&networks, "4");
         CHECK(strcmp(order, "0:L 0:A1 0:B1 0:m 0:A2 0:o" TAIL) == 0 ||
               strcmp(order, "0:L 0:B1 0:A1 0:m 0:A2 0:o" TAIL) == 0);
         if (strstr(order, "0:L") != order)
             printf("# %s: %s\n", losses[i], order);
-        CHECK_TEXT(way_of(&networks.host, "10.20.0.80", 0), "hop0");
-        CHECK_TEXT(way_of(&networks.host, "192.0.2.77", 0), "up0");
+        CHECK_TEXT(host_way_of(&networks.host, "10.20.0.80", 0), "hop0");
+        CHECK_TEXT(host_way_of(&networks.host, "192.0.2.77", 0), "up0");
     }
-    close_networks(&networks);
+    networks_close(&networks);
 }
 
 static void test_f1_flushed_rules_stand_again_behind_local(void)
 {
     static struct networks networks;
-    if (!open_networks(&networks))
+    if (!networks_open(&networks))
         return;
-    run(&networks,
-        "for f in -4 -6; do ip $f rule add pref 100 lookup local; ip $f rule del pref 0; "
-        "done");
-    add(&networks, 0, true, whole);
-    add(&networks, 0, false, split);
-    expect(&networks, "100:L 100:A1 100:B1 100:a2 100:o" TAIL);
-    run(&networks,
-        "ip rule flush; ip -6 rule flush; for f in -4 -6; do ip $f rule add pref 0 lookup "
-        "local; ip $f rule add pref 32766 lookup main; done; ip rule add pref 32767 "
-        "lookup default");
-    keep(&networks);
-    expect(&networks, "0:L 0:A1 0:B1 0:a2 0:o" TAIL);
+    networks_run(&networks,
+                 "for f in 4 6; do ip -$f ru add pref 100 table local; ip -$f ru del pref 0; done");
+    networks_add(&networks, 0, true, networks_whole);
+    networks_add(&networks, 0, false, networks_split);
+    networks_expect(&networks, "100:L 100:A1 100:B1 100:a2 100:o" TAIL);
+    networks_run(&networks,
+                 "ip rule flush; ip -6 rule flush; for f in -4 -6; do ip $f rule add pref 0 lookup "
+                 "local; ip $f rule add pref 32766 lookup main; done; ip rule add pref 32767 "
+                 "lookup default");
+    networks_keep(&networks);
+    networks_expect(&networks, "0:L 0:A1 0:B1 0:a2 0:o" TAIL);
     networks.dump[0] = networks.after[0] = '\0';
     own_netns_run(networks.dump, sizeof(networks.dump), "ip rule; ip -6 rule");
     for (size_t i = 0; i < networks.count; i++)
         CHECK_EQUAL(routing_undo(&networks.host.netlink, &networks.routing[i], &networks.host.why),
                     0);
-    expect(&networks, "0:L" TAIL);
-    close_host(&networks.host);
+    networks_expect(&networks, "0:L" TAIL);
+    host_close(&networks.host);
 }
 
 /* Without a /0 nothing of the host's needs to go before it; while its routes stand its rules do. */
 static void test_f1_the_rules_of_a_0_come_and_go_with_it(void)
 {
     static struct networks networks;
-    if (!open_networks(&networks))
+    if (!networks_open(&networks))
         return;
     struct host *host = &networks.host;
-    struct routing_entry longer[] = {entry(split[0], ROUTING_TUNNEL),
-                                     entry(split[1], ROUTING_TUNNEL)};
-    const struct routing_entry all[] = {entry(whole[0], ROUTING_TUNNEL),
-                                        entry(whole[1], ROUTING_TUNNEL)};
-    add(&networks, 0, false, split);
-    expect(&networks, "0:L 0:A1" TAIL);
+    struct routing_entry longer[] = {host_entry(networks_split[0], ROUTING_TUNNEL),
+                                     host_entry(networks_split[1], ROUTING_TUNNEL)};
+    const struct routing_entry all[] = {host_entry(networks_whole[0], ROUTING_TUNNEL),
+                                        host_entry(networks_whole[1], ROUTING_TUNNEL)};
+    networks_add(&networks, 0, false, networks_split);
+    networks_expect(&networks, "0:L 0:A1" TAIL);
     CHECK_EQUAL(routing_update(&host->netlink, &networks.routing[0], all, 2, &host->why), 0);
-    expect(&networks, "0:L 0:A1 0:m 0:A2 0:o" TAIL);
+    networks_expect(&networks, "0:L 0:A1 0:m 0:A2 0:o" TAIL);
     longer[0].source.bytes[3] ^= 1; /* an address that the host has not: the kernel refuses */
     CHECK(routing_update(&host->netlink, &networks.routing[0], longer, 2, &host->why) < 0);
     text_init(&host->why, host->said, sizeof(host->said));
-    expect(&networks, "0:L 0:A1 0:m 0:A2 0:o" TAIL);
-    CHECK_TEXT(way_of(host, "198.51.100.1", 0), "hop0");
+    networks_expect(&networks, "0:L 0:A1 0:m 0:A2 0:o" TAIL);
+    CHECK_TEXT(host_way_of(host, "198.51.100.1", 0), "hop0");
     longer[0].source.bytes[3] ^= 1;
     CHECK_EQUAL(routing_update(&host->netlink, &networks.routing[0], longer, 2, &host->why), 0);
-    expect(&networks, "0:L 0:A1" TAIL);
-    CHECK_TEXT(way_of(host, "198.51.100.1", 0), "up0");
-    close_networks(&networks);
+    networks_expect(&networks, "0:L 0:A1" TAIL);
+    CHECK_TEXT(host_way_of(host, "198.51.100.1", 0), "up0");
+    networks_close(&networks);
 }
 
 /* A second network's longer prefixes go before the first one's /0, its "main" not before the first
@@ -159,41 +159,43 @@ static void test_f1_a_second_network_goes_before_no_kill_switch(void)
         const char *const *prefixes; /* the second one's */
         const char *order;
     } cases[] = {
-        {false, false, split, "0:L 0:A1 0:B1 0:m 0:A2 0:o" TAIL},
-        {true, false, split, "0:L 0:A1 0:B1 0:a2 0:o" TAIL},
-        {false, true, split, "0:L 0:A1 0:B1 0:m 0:A2 0:o" TAIL},
-        {true, true, split, "0:L 0:A1 0:B1 0:a2 0:o" TAIL},
-        {false, false, whole, "0:L 0:A1 0:B1 0:m 0:A2 0:B2 0:o 0:o" TAIL},
-        {true, false, whole, "0:L 0:A1 0:B1 0:a2 0:m 0:B2 0:o 0:o" TAIL},
-        {false, true, whole, "0:L 0:A1 0:B1 0:b2 0:m 0:A2 0:o 0:o" TAIL},
-        {true, true, whole, "0:L 0:A1 0:B1 0:a2 0:b2 0:o 0:o" TAIL},
+        {false, false, networks_split, "0:L 0:A1 0:B1 0:m 0:A2 0:o" TAIL},
+        {true, false, networks_split, "0:L 0:A1 0:B1 0:a2 0:o" TAIL},
+        {false, true, networks_split, "0:L 0:A1 0:B1 0:m 0:A2 0:o" TAIL},
+        {true, true, networks_split, "0:L 0:A1 0:B1 0:a2 0:o" TAIL},
+        {false, false, networks_whole, "0:L 0:A1 0:B1 0:m 0:A2 0:B2 0:o 0:o" TAIL},
+        {true, false, networks_whole, "0:L 0:A1 0:B1 0:a2 0:m 0:B2 0:o 0:o" TAIL},
+        {false, true, networks_whole, "0:L 0:A1 0:B1 0:b2 0:m 0:A2 0:o 0:o" TAIL},
+        {true, true, networks_whole, "0:L 0:A1 0:B1 0:a2 0:b2 0:o 0:o" TAIL},
     };
     static struct networks networks;
     for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
-        if (!open_networks(&networks))
+        if (!networks_open(&networks))
             return;
-        add(&networks, 0, cases[i].first, whole);
-        run(&networks, "ip route add 10.20.0.0/24 via 192.0.2.1; ip -6 route add fd20::/64 via "
-                       "2001:db8::1; ip route add 198.51.100.0/24 via 192.0.2.1");
-        CHECK_TEXT(way_of(&networks.host, "198.51.100.1", 0), cases[i].first ? "hop0" : "up0");
-        add(&networks, 0, cases[i].second, cases[i].prefixes);
-        expect(&networks, cases[i].order);
-        bool is_split = cases[i].prefixes == split;
+        networks_add(&networks, 0, cases[i].first, networks_whole);
+        networks_run(&networks,
+                     "ip route add 10.20.0.0/24 via 192.0.2.1; ip -6 route add fd20::/64 via "
+                     "2001:db8::1; ip route add 198.51.100.0/24 via 192.0.2.1");
+        CHECK_TEXT(host_way_of(&networks.host, "198.51.100.1", 0), cases[i].first ? "hop0" : "up0");
+        networks_add(&networks, 0, cases[i].second, cases[i].prefixes);
+        networks_expect(&networks, cases[i].order);
+        bool is_split = cases[i].prefixes == networks_split;
         bool has_closed = cases[i].first || (cases[i].second && !is_split);
-        CHECK_TEXT(way_of(&networks.host, "10.20.0.80", 0),
+        CHECK_TEXT(host_way_of(&networks.host, "10.20.0.80", 0),
                    is_split || has_closed ? "hop0" : "up0");
-        CHECK_TEXT(way_of(&networks.host, "198.51.100.1", 0), has_closed ? "hop0" : "up0");
+        CHECK_TEXT(host_way_of(&networks.host, "198.51.100.1", 0), has_closed ? "hop0" : "up0");
         /* Whichever ends first, the other's stay. */
         size_t ends = i % 2;
         CHECK_EQUAL(routing_undo(&networks.host.netlink, &networks.routing[ends],
                                  &networks.host.why),
                     0);
-        keep(&networks);
-        CHECK_TEXT(way_of(&networks.host, "10.20.0.80", 0),
+        networks_keep(&networks);
+        CHECK_TEXT(host_way_of(&networks.host, "10.20.0.80", 0),
                    is_split || has_closed ? "hop0" : "up0");
-        run(&networks, "ip route del 10.20.0.0/24; ip -6 route del fd20::/64; ip route del "
-                       "198.51.100.0/24");
-        close_networks(&networks);
+        networks_run(&networks,
+                     "ip route del 10.20.0.0/24; ip -6 route del fd20::/64; ip route del "
+                     "198.51.100.0/24");
+        networks_close(&networks);
     }
 }
 
@@ -203,11 +205,11 @@ static void test_f1_networks_do_not_work_against_each_other(void)
 {
     static struct networks networks;
     static char rested[RULES_BYTES];
-    if (!open_networks(&networks))
+    if (!networks_open(&networks))
         return;
-    add(&networks, 0, false, whole);
-    add(&networks, 0, true, whole);
-    add(&networks, 0, false, whole);
+    networks_add(&networks, 0, false, networks_whole);
+    networks_add(&networks, 0, true, networks_whole);
+    networks_add(&networks, 0, false, networks_whole);
     for (unsigned round = 0; round < 60; round++) {
         char command[160];
         snprintf(command, sizeof(command), "ip rule del pref 0 table %u; ip rule del pref 0 fwmark "
@@ -219,34 +221,34 @@ static void test_f1_networks_do_not_work_against_each_other(void)
         for (size_t i = 0; i < 3; i++)
             keep_one(&networks, (first + i) % 3);
         own_netns_run(rested, sizeof(rested), "ip rule");
-        keep(&networks);
+        networks_keep(&networks);
         CHECK_TEXT(own_netns_run(networks.after, sizeof(networks.after), "ip rule"), rested);
     }
-    close_networks(&networks);
+    networks_close(&networks);
 }
 
 /* Where others' rules came between, nothing that stands in front of them is moved behind. */
 static void test_f1_what_stands_in_front_of_others_stays_there(void)
 {
     static struct networks networks;
-    if (!open_networks(&networks))
+    if (!networks_open(&networks))
         return;
-    add(&networks, 0, false, whole);
-    run(&networks, "ip rule add table 77; ip -6 rule add table 77");
-    keep(&networks);
-    expect(&networks, "0:L 0:A1 0:m 0:A2 0:o 0:77" TAIL);
-    run(&networks, "ip rule del table 4800; ip -6 rule del table 4800");
-    keep(&networks);
-    CHECK(strstr(order_of(&networks, "4"), "0:L 0:m 0:A2 0:o 0:77 ") != NULL);
-    CHECK(strstr(order_of(&networks, "4"), " 0:A1 ") != NULL);
+    networks_add(&networks, 0, false, networks_whole);
+    networks_run(&networks, "ip rule add table 77; ip -6 rule add table 77");
+    networks_keep(&networks);
+    networks_expect(&networks, "0:L 0:A1 0:m 0:A2 0:o 0:77" TAIL);
+    networks_run(&networks, "ip rule del table 4800; ip -6 rule del table 4800");
+    networks_keep(&networks);
+    CHECK(strstr(networks_order_of(&networks, "4"), "0:L 0:m 0:A2 0:o 0:77 ") != NULL);
+    CHECK(strstr(networks_order_of(&networks, "4"), " 0:A1 ") != NULL);
     const size_t len = strlen(networks.rules);
-    keep(&networks); /* and then rests */
-    CHECK_EQUAL(strlen(order_of(&networks, "4")), len);
-    run(&networks, "ip rule del table 77; ip -6 rule del table 77");
-    keep(&networks);
-    keep(&networks);
-    CHECK_EQUAL(strlen(order_of(&networks, "6")), strlen("0:L 0:A1 0:m 0:A2 0:o 32766:M"));
-    close_networks(&networks);
+    networks_keep(&networks); /* and then rests */
+    CHECK_EQUAL(strlen(networks_order_of(&networks, "4")), len);
+    networks_run(&networks, "ip rule del table 77; ip -6 rule del table 77");
+    networks_keep(&networks);
+    networks_keep(&networks);
+    CHECK_EQUAL(strlen(networks_order_of(&networks, "6")), strlen("0:L 0:A1 0:m 0:A2 0:o 32766:M"));
+    networks_close(&networks);
 }
 
 /* Behind a rule of others that itself came directly behind one network's, a second one's longer
@@ -255,20 +257,20 @@ static void test_f1_a_network_that_another_would_take_is_refused(void)
 {
     static struct networks networks;
     static const char *const rules[] = {"ip rule add table 77", "ip -6 rule add table 77"};
-    if (!open_networks(&networks))
+    if (!networks_open(&networks))
         return;
     struct host *host = &networks.host;
     struct routing_choice choice = {.interface_name = "hop0", .interface_index = host->tun_index};
-    const struct routing_entry longer[] = {entry(split[0], ROUTING_TUNNEL),
-                                           entry(split[1], ROUTING_TUNNEL)};
-    add(&networks, 0, false, whole);
+    const struct routing_entry longer[] = {host_entry(networks_split[0], ROUTING_TUNNEL),
+                                           host_entry(networks_split[1], ROUTING_TUNNEL)};
+    networks_add(&networks, 0, false, networks_whole);
     for (unsigned f = 0; f < 2; f++) {
         static char before[DUMP_BYTES];
         char undo[64], foreseen[512];
         struct routing second;
         CHECK_EQUAL(routing_choose(&host->netlink, &choice, &second, &host->why), 0);
         CHECK_EQUAL(routing_look(&host->netlink, &second, longer, 2, &host->why), 0);
-        run(&networks, rules[f]);
+        networks_run(&networks, rules[f]);
         own_netns_run(before, sizeof(before), DUMP);
         CHECK_EQUAL(routing_choose(&host->netlink, &choice, &second, &host->why), 0);
         CHECK_EQUAL(routing_look(&host->netlink, &second, longer, 2, &host->why), -EBUSY);
@@ -282,14 +284,14 @@ static void test_f1_a_network_that_another_would_take_is_refused(void)
         CHECK_TEXT(own_netns_run(networks.after, sizeof(networks.after), DUMP), before);
         snprintf(undo, sizeof(undo), "%s", rules[f]);
         memcpy(strstr(undo, "add"), "del", 3);
-        run(&networks, undo);
+        networks_run(&networks, undo);
     }
-    add(&networks, 0, false, split);
-    run(&networks, "ip rule add table 77; ip -6 rule add table 77");
-    keep(&networks);
-    expect(&networks, "0:L 0:A1 0:B1 0:m 0:A2 0:o 0:77" TAIL);
-    run(&networks, "ip rule del table 77; ip -6 rule del table 77");
-    close_networks(&networks);
+    networks_add(&networks, 0, false, networks_split);
+    networks_run(&networks, "ip rule add table 77; ip -6 rule add table 77");
+    networks_keep(&networks);
+    networks_expect(&networks, "0:L 0:A1 0:B1 0:m 0:A2 0:o 0:77" TAIL);
+    networks_run(&networks, "ip rule del table 77; ip -6 rule del table 77");
+    networks_close(&networks);
 }
 
 /* wg-quick's rule for all that it has not marked takes the tunnels' own datagrams no more; rules
@@ -297,26 +299,28 @@ static void test_f1_a_network_that_another_would_take_is_refused(void)
 static void test_f3_own_datagrams_go_past_a_wg_quick_but_not_past_policy_routing(void)
 {
     static struct networks networks;
-    if (!open_networks(&networks))
+    if (!networks_open(&networks))
         return;
-    run(&networks, "ip route add default dev hop0 table 51820; ip rule add not fwmark 51820 table "
-                   "51820; ip rule add table main suppress_prefixlength 0");
-    add(&networks, 0, false, whole);
-    CHECK_TEXT(way_of(&networks.host, "198.51.100.1", 0x48000001), "up0");
-    CHECK_TEXT(way_of(&networks.host, "198.51.100.1", 51820), "hop0"); /* it rides the tunnel */
-    run(&networks,
-        "ip route add 198.51.100.0/24 dev hop0 table 52; ip rule add pref 5270 table 52");
-    keep(&networks);
-    CHECK_TEXT(order_of(&networks, "4"),
+    networks_run(&networks,
+                 "ip route add default dev hop0 table 51820; ip rule add not fwmark 51820 table "
+                 "51820; ip rule add table main suppress_prefixlength 0");
+    networks_add(&networks, 0, false, networks_whole);
+    CHECK_TEXT(host_way_of(&networks.host, "198.51.100.1", 0x48000001), "up0");
+    /* It rides the tunnel. */
+    CHECK_TEXT(host_way_of(&networks.host, "198.51.100.1", 51820), "hop0");
+    networks_run(&networks,
+                 "ip route add 198.51.100.0/24 dev hop0 table 52; ip rule add pref 5270 table 52");
+    networks_keep(&networks);
+    CHECK_TEXT(networks_order_of(&networks, "4"),
                "0:L 0:A1 0:m 0:A2 5270:52 5270:o 32764:M 32765:51820" TAIL);
-    CHECK_TEXT(way_of(&networks.host, "198.51.100.1", 0x48000001), "hop0");
-    CHECK_TEXT(way_of(&networks.host, "198.18.0.1", 0x48000001), "up0");
-    run(&networks,
-        "ip rule del pref 5270; ip rule del table 51820; ip rule del pref 32764; ip route "
-        "flush table 51820; ip route flush table 52");
-    keep(&networks);
-    expect(&networks, "0:L 0:A1 0:m 0:A2 0:o" TAIL);
-    close_networks(&networks);
+    CHECK_TEXT(host_way_of(&networks.host, "198.51.100.1", 0x48000001), "hop0");
+    CHECK_TEXT(host_way_of(&networks.host, "198.18.0.1", 0x48000001), "up0");
+    networks_run(&networks,
+                 "ip rule del pref 5270; ip rule del table 51820; ip rule del pref 32764; ip route "
+                 "flush table 51820; ip route flush table 52");
+    networks_keep(&networks);
+    networks_expect(&networks, "0:L 0:A1 0:m 0:A2 0:o" TAIL);
+    networks_close(&networks);
 }
 
 /* Where each rule of a full tunnel's and of what steers packets can stand, with a priority and
@@ -328,13 +332,13 @@ static void test_f3_own_datagrams_are_steered_past_every_full_tunnel(void)
     static struct networks networks;
     char command[512];
     for (unsigned p = 0; p < 4; p++) {
-        if (!open_networks(&networks))
+        if (!networks_open(&networks))
             return;
-        run(&networks,
-            "ip route add 198.51.100.0/24 dev lo table 52; ip route add default dev hop0 "
-            "table 77; ip -6 route add 2001:db8:51::/48 dev lo table 52; ip -6 route add "
-            "default dev hop0 table 77");
-        add(&networks, priorities[p], false, whole);
+        networks_run(&networks,
+                     "ip route add 198.51.100.0/24 dev lo table 52; ip route add default dev hop0 "
+                     "table 77; ip -6 route add 2001:db8:51::/48 dev lo table 52; ip -6 route add "
+                     "default dev hop0 table 77");
+        networks_add(&networks, priorities[p], false, networks_whole);
         for (unsigned i = 0; i < 16; i++) {
             unsigned steering = places[i / 4], full = places[i % 4];
             bool steers_first = i % 2; /* they come in either order */
@@ -347,27 +351,28 @@ static void test_f3_own_datagrams_are_steered_past_every_full_tunnel(void)
                      rules[1]);
             if (steering == full && !steers_first)
                 continue; /* the full tunnel takes all before */
-            run(&networks, command);
-            keep(&networks);
+            networks_run(&networks, command);
+            networks_keep(&networks);
             const char *steered = steering == full ? "up0" : "elsewhere"; /* no room between */
             bool is_right =
-                CHECK_TEXT(way_of(&networks.host, "198.51.100.1", 0x48000001), steered) &&
-                CHECK_TEXT(way_of(&networks.host, "2001:db8:51::1", 0x48000001), steered) &&
-                CHECK_TEXT(way_of(&networks.host, "198.18.0.1", 0x48000001), "up0") &&
-                CHECK_TEXT(way_of(&networks.host, "2001:db8:18::1", 0x48000001), "up0");
+                CHECK_TEXT(host_way_of(&networks.host, "198.51.100.1", 0x48000001), steered) &&
+                CHECK_TEXT(host_way_of(&networks.host, "2001:db8:51::1", 0x48000001), steered) &&
+                CHECK_TEXT(host_way_of(&networks.host, "198.18.0.1", 0x48000001), "up0") &&
+                CHECK_TEXT(host_way_of(&networks.host, "2001:db8:18::1", 0x48000001), "up0");
             if (!is_right)
-                printf("# %s\n", order_of(&networks, "4"));
+                printf("# %s\n", networks_order_of(&networks, "4"));
             snprintf(
                 command, sizeof(command),
                 "for f in -4 -6; do ip $f rule del pref %u table 52; ip $f rule del pref %u not "
                 "fwmark 0x51 table 77; done",
                 steering, full);
-            run(&networks, command);
-            keep(&networks);
+            networks_run(&networks, command);
+            networks_keep(&networks);
         }
-        run(&networks,
+        networks_run(
+            &networks,
             "for f in -4 -6; do ip $f route flush table 52; ip $f route flush table 77; done");
-        close_networks(&networks);
+        networks_close(&networks);
     }
 }
 
@@ -376,25 +381,27 @@ static void test_f3_own_datagrams_are_steered_past_every_full_tunnel(void)
 static void test_f3_a_full_tunnel_that_comes_directly_behind_ours_is_passed(void)
 {
     static struct networks networks;
-    if (!open_networks(&networks))
+    if (!networks_open(&networks))
         return;
-    run(&networks,
-        "ip route add 198.51.100.0/24 dev lo table 52; ip rule add pref 5270 table 52; ip "
-        "route add default dev hop0 table 77");
-    add(&networks, 0, false, whole);
-    CHECK_TEXT(order_of(&networks, "4"), "0:L 0:A1 0:m 0:A2 0:g5270 0:o 5270:52" TAIL);
-    run(&networks, "ip rule add not fwmark 0x51 table 77");
-    keep(&networks);
-    CHECK_TEXT(order_of(&networks, "4"), "0:L 0:A1 0:m 0:A2 0:g5270 0:o 0:77 5270:52" TAIL);
-    CHECK_TEXT(way_of(&networks.host, "198.51.100.1", 0x48000001), "elsewhere");
-    CHECK_TEXT(way_of(&networks.host, "198.18.0.1", 0x48000001), "up0");
-    run(&networks, "ip rule del pref 5270"); /* and then what lies behind */
-    keep(&networks);
-    CHECK_TEXT(way_of(&networks.host, "198.51.100.1", 0x48000001), "up0");
-    run(&networks, "ip rule del table 77; ip route flush table 52; ip route flush table 77");
-    keep(&networks);
-    expect(&networks, "0:L 0:A1 0:m 0:A2 0:o" TAIL);
-    close_networks(&networks);
+    networks_run(&networks,
+                 "ip route add 198.51.100.0/24 dev lo table 52; ip rule add pref 5270 table 52; ip "
+                 "route add default dev hop0 table 77");
+    networks_add(&networks, 0, false, networks_whole);
+    CHECK_TEXT(networks_order_of(&networks, "4"), "0:L 0:A1 0:m 0:A2 0:g5270 0:o 5270:52" TAIL);
+    networks_run(&networks, "ip rule add not fwmark 0x51 table 77");
+    networks_keep(&networks);
+    CHECK_TEXT(networks_order_of(&networks, "4"),
+               "0:L 0:A1 0:m 0:A2 0:g5270 0:o 0:77 5270:52" TAIL);
+    CHECK_TEXT(host_way_of(&networks.host, "198.51.100.1", 0x48000001), "elsewhere");
+    CHECK_TEXT(host_way_of(&networks.host, "198.18.0.1", 0x48000001), "up0");
+    networks_run(&networks, "ip rule del pref 5270"); /* and then what lies behind */
+    networks_keep(&networks);
+    CHECK_TEXT(host_way_of(&networks.host, "198.51.100.1", 0x48000001), "up0");
+    networks_run(&networks,
+                 "ip rule del table 77; ip route flush table 52; ip route flush table 77");
+    networks_keep(&networks);
+    networks_expect(&networks, "0:L 0:A1 0:m 0:A2 0:o" TAIL);
+    networks_close(&networks);
 }
 
 /* With split routes there is no circle: whoever has a full tunnel beside keeps the datagrams in
@@ -402,46 +409,45 @@ static void test_f3_a_full_tunnel_that_comes_directly_behind_ours_is_passed(void
 static void test_f3_split_tunnels_ride_a_full_wg_quick(void)
 {
     static struct networks networks;
-    if (!open_networks(&networks))
+    if (!networks_open(&networks))
         return;
-    add(&networks, 0, false, split);
-    run(&networks, "ip route add default dev hop0 table 51820; ip rule add not fwmark 51820 table "
-                   "51820");
-    keep(&networks);
-    CHECK_TEXT(order_of(&networks, "4"), "0:L 0:A1 0:51820" TAIL);
-    CHECK_TEXT(way_of(&networks.host, "198.51.100.1", 0x48000001), "hop0");
-    run(&networks, "ip rule del table 51820; ip route flush table 51820");
-    close_networks(&networks);
+    networks_add(&networks, 0, false, networks_split);
+    networks_run(&networks,
+                 "ip route add default dev hop0 table 51820; ip rule add not fwmark 51820 table "
+                 "51820");
+    networks_keep(&networks);
+    CHECK_TEXT(networks_order_of(&networks, "4"), "0:L 0:A1 0:51820" TAIL);
+    CHECK_TEXT(host_way_of(&networks.host, "198.51.100.1", 0x48000001), "hop0");
+    networks_run(&networks, "ip rule del table 51820; ip route flush table 51820");
+    networks_close(&networks);
 }
 
 /* With a mark under all bits two of its rules are alike to the kernel. */
 static void test_f3_a_mark_of_the_users_is_undone_exactly(void)
 {
     static struct networks networks;
-    if (!open_networks(&networks))
+    if (!networks_open(&networks))
         return;
     struct host *host = &networks.host;
     struct routing *routing = &networks.routing[networks.count++];
     struct routing_choice choice = {.interface_name = "hop0", .interface_index = host->tun_index,
                                     .mark = 0x51, .mask = UINT32_MAX};
-    const struct routing_entry entries[] = {entry("0.0.0.0/0", ROUTING_TUNNEL),
-                                            entry("::/0", ROUTING_TUNNEL)};
+    const struct routing_entry entries[] = {host_entry("0.0.0.0/0", ROUTING_TUNNEL),
+                                            host_entry("::/0", ROUTING_TUNNEL)};
     CHECK_EQUAL(routing_choose(&host->netlink, &choice, routing, &host->why), 0);
     CHECK_EQUAL(routing_lay(&host->netlink, routing, entries, 2, &host->why), 0);
-    expect(&networks, "0:L 0:A1 0:m 0:A2 0:o" TAIL);
-    run(&networks,
-        "for f in -4 -6; do ip $f rule add pref 100 lookup local; ip $f rule del pref 0; "
-        "done");
-    keep(&networks);
-    expect(&networks, "100:L 100:A1 100:m 100:A2 100:o" TAIL);
-    CHECK_TEXT(way_of(host, "198.51.100.1", 0x51), "up0");
-    CHECK_TEXT(way_of(host, "198.51.100.1", 0x48000001), "hop0");
+    networks_expect(&networks, "0:L 0:A1 0:m 0:A2 0:o" TAIL);
+    networks_run(&networks,
+                 "for f in 4 6; do ip -$f ru add pref 100 table local; ip -$f ru del pref 0; done");
+    networks_keep(&networks);
+    networks_expect(&networks, "100:L 100:A1 100:m 100:A2 100:o" TAIL);
+    CHECK_TEXT(host_way_of(host, "198.51.100.1", 0x51), "up0");
+    CHECK_TEXT(host_way_of(host, "198.51.100.1", 0x48000001), "hop0");
     CHECK_EQUAL(routing_undo(&host->netlink, routing, &host->why), 0);
-    expect(&networks, "100:L" TAIL);
-    run(&networks,
-        "for f in -4 -6; do ip $f rule add pref 0 lookup local; ip $f rule del pref 100; "
-        "done");
-    close_networks(&networks);
+    networks_expect(&networks, "100:L" TAIL);
+    networks_run(&networks,
+                 "for f in 4 6; do ip -$f ru add pref 0 table local; ip -$f ru del pref 100; done");
+    networks_close(&networks);
 }
 
 /* The rules of an earlier version are undone by their tables, and "main" only where it is the
@@ -450,7 +456,7 @@ static void test_f7_rules_of_the_earlier_kind_are_undone(void)
 {
     static struct networks networks;
     char command[512];
-    if (!open_networks(&networks))
+    if (!networks_open(&networks))
         return;
     for (unsigned i = 0; i < 2; i++) {
         unsigned table = 51820 + 2 * i, priority = 32763 - 3 * i;
@@ -460,7 +466,7 @@ static void test_f7_rules_of_the_earlier_kind_are_undone(void)
             "pref %u table %u; $r pref %u table main suppress_prefixlength 0; $r pref %u table "
             "%u; done; ip route add unreachable default table %u proto 202 metric 4294967295",
             priority, table, priority + 1, priority + 2, table + 1, table + 1);
-        run(&networks, command);
+        networks_run(&networks, command);
         networks.routing[networks.count++] =
             (struct routing){.mode = ROUTING_AUTO, .mark = table, .mask = NETWORK_OLD_MARK_MASK,
                              .tables = {table, table + 1}, .twin_metric = UINT32_MAX,
@@ -468,8 +474,9 @@ static void test_f7_rules_of_the_earlier_kind_are_undone(void)
     }
     struct routing *first = &networks.routing[0];
     CHECK_EQUAL(routing_undo(&networks.host.netlink, first, &networks.host.why), 0);
-    CHECK(strstr(order_of(&networks, "4"), "32760:51822 32761:m 32762:51823 32766:M") != NULL);
-    close_networks(&networks);
+    CHECK(strstr(networks_order_of(&networks, "4"), "32760:51822 32761:m 32762:51823 32766:M") !=
+          NULL);
+    networks_close(&networks);
 }
 
 int main(int argc, char **argv)

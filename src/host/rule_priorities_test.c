@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A network's look into main, or its /0, at a smaller priority takes nothing from another's longer
  * prefixes or kill switch. */
-#include "host/rule_order_rig_test.h"
+#include "rigs/networks.h"
 
 #include <stdio.h>
 
@@ -60,7 +60,7 @@ static void check_ways(struct networks *networks, const struct member members[2]
 {
     for (size_t d = 0; d < 2 * DESTINATIONS; d++) {
         const char *destination = destinations[d / DESTINATIONS][d % DESTINATIONS];
-        const char *way = way_of(&networks->host, destination, 0);
+        const char *way = host_way_of(&networks->host, destination, 0);
         if (strcmp(way, "elsewhere") == 0)
             way = "hop1";
         if (!is_settled && d % DESTINATIONS == 3)
@@ -72,7 +72,7 @@ static void check_ways(struct networks *networks, const struct member members[2]
             printf(" %s%s%s at %u", members[i].is_up ? "" : "(down) ",
                    members[i].is_whole ? "whole" : "split", members[i].is_closed ? ", closed" : "",
                    members[i].priority);
-        printf(": %s\n", order_of(networks, d < DESTINATIONS ? "4" : "6"));
+        printf(": %s\n", networks_order_of(networks, d < DESTINATIONS ? "4" : "6"));
     }
 }
 
@@ -83,10 +83,10 @@ static void lay_member(struct networks *networks, const struct member *member, s
     struct routing *routing = &networks->routing[at];
     struct routing_choice choice = {.interface_name = interfaces[at], .interface_index = index,
                                     .priority = member->priority};
-    const char *const *prefixes = member->is_whole ? whole : members_split[at];
+    const char *const *prefixes = member->is_whole ? networks_whole : members_split[at];
     struct routing_entry entries[2];
     for (size_t i = 0; i < 2; i++) {
-        entries[i] = entry(prefixes[i], ROUTING_TUNNEL);
+        entries[i] = host_entry(prefixes[i], ROUTING_TUNNEL);
         entries[i].source = (struct address){0};
     }
     CHECK_EQUAL(routing_choose(&host->netlink, &choice, routing, &host->why), 0);
@@ -121,7 +121,7 @@ static void try_pair(struct networks *networks, struct member members[2], size_t
             check_ways(networks, members, true, i ? "both up" : "the first up");
         }
         if (!has_crashed) {
-            keep(networks);
+            networks_keep(networks);
             check_ways(networks, members, true, "both up and kept");
             check_rest(networks);
         }
@@ -143,17 +143,17 @@ static void test_f1_networks_of_different_priorities_take_nothing_from_each_othe
     static const uint32_t priorities[] = {0, 200, 300};
     static struct networks networks;
     int indexes[2];
-    if (!open_networks(&networks))
+    if (!networks_open(&networks))
         return;
     int second = own_netns_tun("hop1", &indexes[1]);
     indexes[0] = networks.host.tun_index;
     networks.count = 2;
-    run(&networks,
-        "ip link set hop1 up; for n in 10.20.0.0/24 10.30.0.0/24 198.51.100.0/24; do ip "
-        "route add $n via 192.0.2.1; done; for n in fd20::/64 fd30::/64 2001:db8:51::/48; "
-        "do ip -6 route add $n via 2001:db8::1; done; ip route add 203.0.113.0/24 dev up0 "
-        "table 52; ip -6 route add 2001:db8:113::/48 dev up0 table 52; ip rule add pref "
-        "250 table 52; ip -6 rule add pref 250 table 52");
+    networks_run(&networks,
+                 "ip link set hop1 up; for n in 10.20.0.0/24 10.30.0.0/24 198.51.100.0/24; do ip "
+                 "route add $n via 192.0.2.1; done; for n in fd20::/64 fd30::/64 2001:db8:51::/48; "
+                 "do ip -6 route add $n via 2001:db8::1; done; ip route add 203.0.113.0/24 dev up0 "
+                 "table 52; ip -6 route add 2001:db8:113::/48 dev up0 table 52; ip rule add pref "
+                 "250 table 52; ip -6 rule add pref 250 table 52");
     own_netns_run(networks.dump, sizeof(networks.dump), "ip rule; ip -6 rule");
     for (unsigned i = 0; i < 9 * 16 * 2; i++) {
         struct member members[2] = {
@@ -163,40 +163,45 @@ static void test_f1_networks_of_different_priorities_take_nothing_from_each_othe
     }
     CHECK_TEXT(own_netns_run(networks.after, sizeof(networks.after), "ip rule; ip -6 rule"),
                networks.dump);
-    run(&networks,
-        "ip route flush table 52; ip -6 route flush table 52; ip rule del pref 250; ip -6 "
-        "rule del pref 250");
+    networks_run(&networks,
+                 "ip route flush table 52; ip -6 route flush table 52; ip rule del pref 250; ip -6 "
+                 "rule del pref 250");
     close(second);
-    close_host(&networks.host);
+    host_close(&networks.host);
 }
 
 static void test_f1_a_priority_of_the_users_lets_others_go_first(void)
 {
     static struct networks networks;
-    if (!open_networks(&networks))
+    if (!networks_open(&networks))
         return;
-    run(&networks, "for f in -4 -6; do ip $f rule add pref 5270 table 52; done");
-    add(&networks, 5271, false, whole);
-    expect(&networks, "0:L 5270:52 5271:A1 5272:m 5273:A2 5273:o" TAIL);
-    CHECK_TEXT(way_of(&networks.host, "10.20.0.80", 0), "hop0");
-    add(&networks, 5271, true, whole);
-    expect(&networks, "0:L 5270:52 5271:A1 5271:B1 5272:b2 5272:m 5273:A2 5273:o 5273:o" TAIL);
-    keep(&networks);
-    expect(&networks, "0:L 5270:52 5271:A1 5271:B1 5272:b2 5272:m 5273:A2 5273:o 5273:o" TAIL);
+    networks_run(&networks, "for f in -4 -6; do ip $f rule add pref 5270 table 52; done");
+    networks_add(&networks, 5271, false, networks_whole);
+    networks_expect(&networks, "0:L 5270:52 5271:A1 5272:m 5273:A2 5273:o" TAIL);
+    CHECK_TEXT(host_way_of(&networks.host, "10.20.0.80", 0), "hop0");
+    networks_add(&networks, 5271, true, networks_whole);
+    networks_expect(&networks,
+                    "0:L 5270:52 5271:A1 5271:B1 5272:b2 5272:m 5273:A2 5273:o 5273:o" TAIL);
+    networks_keep(&networks);
+    networks_expect(&networks,
+                    "0:L 5270:52 5271:A1 5271:B1 5272:b2 5272:m 5273:A2 5273:o 5273:o" TAIL);
     /* Never in front of local all the same. */
-    run(&networks,
-        "for f in -4 -6; do ip $f rule del pref 0; ip $f rule add pref 6000 lookup local; "
-        "done");
-    keep(&networks);
-    expect(&networks, "5270:52 6000:L 6000:A1 6000:B1 6000:b2 6000:m 6000:A2 6000:o 6000:o" TAIL);
-    run(&networks,
-        "for f in -4 -6; do ip $f rule del pref 6000 lookup local; ip $f rule add pref 0 "
-        "lookup local; done");
-    keep(&networks); /* the first one takes the second for one that follows local: it looks again */
-    keep(&networks);
-    expect(&networks, "0:L 5270:52 5271:A1 5271:B1 5272:b2 5272:m 5273:A2 5273:o 5273:o" TAIL);
-    run(&networks, "for f in -4 -6; do ip $f rule del pref 5270; done");
-    close_networks(&networks);
+    networks_run(&networks,
+                 "for f in -4 -6; do ip $f rule del pref 0; ip $f rule add pref 6000 lookup local; "
+                 "done");
+    networks_keep(&networks);
+    networks_expect(&networks,
+                    "5270:52 6000:L 6000:A1 6000:B1 6000:b2 6000:m 6000:A2 6000:o 6000:o" TAIL);
+    networks_run(&networks,
+                 "for f in -4 -6; do ip $f rule del pref 6000 lookup local; ip $f rule add pref 0 "
+                 "lookup local; done");
+    networks_keep(
+        &networks); /* the first one takes the second for one that follows local: it looks again */
+    networks_keep(&networks);
+    networks_expect(&networks,
+                    "0:L 5270:52 5271:A1 5271:B1 5272:b2 5272:m 5273:A2 5273:o 5273:o" TAIL);
+    networks_run(&networks, "for f in -4 -6; do ip $f rule del pref 5270; done");
+    networks_close(&networks);
 }
 
 int main(int argc, char **argv)

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "packet/coalesce.h"
 
-#include "packet/coalesce_rig_test.h"
 #include "packet/split.h"
+#include "rigs/coalescer.h"
 
 /* Cuts the super-packet and adds all its segments. */
-static void rig_split(struct rig *rig, const struct vnet_header *vnet, const uint8_t *super,
-                      uint32_t len)
+static void coalescer_split(struct coalescer *coalescer, const struct vnet_header *vnet,
+                            const uint8_t *super, uint32_t len)
 {
     struct ip_view view;
     struct split split;
@@ -14,12 +14,12 @@ static void rig_split(struct rig *rig, const struct vnet_header *vnet, const uin
     if (!CHECK_EQUAL(split_init(&split, vnet, super, len, &view), VERDICT_OK))
         return;
     while (!split_is_finished(&split)) {
-        struct packet *packet = pool_take_packet(rig->pool);
+        struct packet *packet = pool_take_packet(coalescer->pool);
         split_next(&split, packet);
         if (CHECK_EQUAL(ip_parse(packet->data, packet->len_bytes, &view), VERDICT_OK))
-            coalesce_add(&rig->coalesce, packet, &view, &rig->sink);
+            coalesce_add(&coalescer->coalesce, packet, &view, &coalescer->sink);
         else
-            pool_give_packet(rig->pool, packet);
+            pool_give_packet(coalescer->pool, packet);
     }
 }
 
@@ -50,57 +50,58 @@ static void test_split_then_coalesce_is_the_identity(void)
         sample.payload_bytes = (uint32_t)(gso_size + 1 + tap_random_below(most - gso_size));
         uint32_t len = sample_make(&sample, super);
         struct vnet_header vnet = sample_to_super(&sample, super, len, gso_size);
-        struct rig rig;
-        rig_start(&rig);
+        struct coalescer coalescer;
+        coalescer_start(&coalescer);
         uint32_t segments = (sample.payload_bytes + gso_size - 1) / gso_size;
         bool is_naive = tap_random_below(2); /* both cut alike: else one of the two would not fit */
         for (uint32_t j = 0; is_naive && j < segments; j++)
-            rig_add(&rig, segment, sample_segment(&sample, super, gso_size, j, segment));
+            coalescer_add(&coalescer, segment,
+                          sample_segment(&sample, super, gso_size, j, segment));
         if (!is_naive)
-            rig_split(&rig, &vnet, super, len);
-        coalesce_flush(&rig.coalesce, &rig.sink);
+            coalescer_split(&coalescer, &vnet, super, len);
+        coalesce_flush(&coalescer.coalesce, &coalescer.sink);
         vnet.hdr_len = (uint16_t)sample_header_bytes(&sample);
-        if (CHECK_EQUAL(rig.count, 1) && CHECK_EQUAL(rig.outcomes[0].len, len)) {
-            CHECK_BYTES(rig.outcomes[0].bytes, super, len);
-            CHECK_BYTES(&rig.outcomes[0].vnet, &vnet, sizeof(vnet));
+        if (CHECK_EQUAL(coalescer.count, 1) && CHECK_EQUAL(coalescer.outcomes[0].len, len)) {
+            CHECK_BYTES(coalescer.outcomes[0].bytes, super, len);
+            CHECK_BYTES(&coalescer.outcomes[0].vnet, &vnet, sizeof(vnet));
         }
-        rig_stop(&rig);
+        coalescer_stop(&coalescer);
     }
 }
 
 static void test_push_and_a_shorter_segment_end_a_run(void)
 {
-    struct rig rig;
-    struct sample sample = rig_plain;
-    rig_start(&rig);
+    struct coalescer coalescer;
+    struct sample sample = coalescer_plain;
+    coalescer_start(&coalescer);
     for (unsigned i = 0; i < 9; i++) {
         sample.tcp_flags = i == 2 ? 0x18 : 0x10;
         sample.payload_bytes = i == 5 ? 40 : 100;
-        rig_add_sample(&rig, &sample);
-        sample = rig_following(&sample);
+        coalescer_add_sample(&coalescer, &sample);
+        sample = coalescer_following(&sample);
         if (i == 2)
-            CHECK_EQUAL(rig.outcomes[0].bytes[33], 0x18);
+            CHECK_EQUAL(coalescer.outcomes[0].bytes[33], 0x18);
     }
-    CHECK_EQUAL(rig.count, 2);
-    coalesce_flush(&rig.coalesce, &rig.sink);
-    rig_check_frames(&rig, "3 3 3");
-    rig_stop(&rig);
+    CHECK_EQUAL(coalescer.count, 2);
+    coalesce_flush(&coalescer.coalesce, &coalescer.sink);
+    coalescer_check_frames(&coalescer, "3 3 3");
+    coalescer_stop(&coalescer);
 }
 
 static void test_a_run_has_64_segments_at_most(void)
 {
-    struct rig rig;
+    struct coalescer coalescer;
     for (unsigned is_udp = 0; is_udp < 2; is_udp++) {
-        struct sample sample = rig_plain;
+        struct sample sample = coalescer_plain;
         sample.is_udp = is_udp;
-        rig_start(&rig);
+        coalescer_start(&coalescer);
         for (unsigned i = 0; i < 130; i++) {
-            rig_add_sample(&rig, &sample);
-            sample = rig_following(&sample);
+            coalescer_add_sample(&coalescer, &sample);
+            sample = coalescer_following(&sample);
         }
-        coalesce_flush(&rig.coalesce, &rig.sink);
-        rig_check_frames(&rig, "64 64 2");
-        rig_stop(&rig);
+        coalesce_flush(&coalescer.coalesce, &coalescer.sink);
+        coalescer_check_frames(&coalescer, "64 64 2");
+        coalescer_stop(&coalescer);
     }
 }
 
@@ -116,62 +117,62 @@ static void test_a_run_has_65535_bytes_at_most(void)
                  {32748, "1 1 1 1 1 1 1 1 1 1"},
                  {65495, "1 1 1 1 1 1 1 1 1 1"}};
     for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
-        struct rig rig;
-        struct sample sample = rig_plain;
+        struct coalescer coalescer;
+        struct sample sample = coalescer_plain;
         sample.payload_bytes = cases[i].payload;
-        rig_start_with(&rig, 50, 65535);
+        coalescer_start_with(&coalescer, 50, 65535);
         for (unsigned j = 0; j < (i ? 10 : 50); j++) {
-            rig_add(&rig, bytes, sample_make(&sample, bytes));
-            sample = rig_following(&sample);
+            coalescer_add(&coalescer, bytes, sample_make(&sample, bytes));
+            sample = coalescer_following(&sample);
         }
-        coalesce_flush(&rig.coalesce, &rig.sink);
-        rig_check_frames(&rig, cases[i].frames);
-        rig_stop(&rig);
+        coalesce_flush(&coalescer.coalesce, &coalescer.sink);
+        coalescer_check_frames(&coalescer, cases[i].frames);
+        coalescer_stop(&coalescer);
     }
 }
 
 static void test_rule_h4_held_over_4_receives_at_most(void)
 {
-    struct rig rig;
-    rig_start(&rig);
-    struct sample sample = rig_plain;
+    struct coalescer coalescer;
+    coalescer_start(&coalescer);
+    struct sample sample = coalescer_plain;
     for (unsigned i = 1; i <= 8; i++) {
-        rig_add_sample(&rig, &sample);
-        sample = rig_following(&sample);
-        coalesce_end_receive(&rig.coalesce, &rig.sink);
-        CHECK_EQUAL(rig.count, i / 4);
-        CHECK(coalesce_is_holding(&rig.coalesce) == (i % 4 != 0));
+        coalescer_add_sample(&coalescer, &sample);
+        sample = coalescer_following(&sample);
+        coalesce_end_receive(&coalescer.coalesce, &coalescer.sink);
+        CHECK_EQUAL(coalescer.count, i / 4);
+        CHECK(coalesce_is_holding(&coalescer.coalesce) == (i % 4 != 0));
     }
-    rig_check_frames(&rig, "4 4");
-    rig_add_sample(&rig, &sample);
-    coalesce_flush(&rig.coalesce, &rig.sink); /* an empty poll */
-    rig_check_frames(&rig, "1");
-    rig_stop(&rig);
+    coalescer_check_frames(&coalescer, "4 4");
+    coalescer_add_sample(&coalescer, &sample);
+    coalesce_flush(&coalescer.coalesce, &coalescer.sink); /* an empty poll */
+    coalescer_check_frames(&coalescer, "1");
+    coalescer_stop(&coalescer);
 }
 
 static void test_more_flows_than_runs_evict_the_oldest(void)
 {
-    struct rig rig;
-    rig_start(&rig);
+    struct coalescer coalescer;
+    coalescer_start(&coalescer);
     for (unsigned round = 0; round < 2; round++) {
         for (unsigned flow = 0; flow < COALESCE_FLOWS; flow++) {
-            struct sample sample = rig_plain;
+            struct sample sample = coalescer_plain;
             sample.source_port = (uint16_t)flow;
             if (round)
-                sample = rig_following(&sample);
-            rig_add_sample(&rig, &sample);
+                sample = coalescer_following(&sample);
+            coalescer_add_sample(&coalescer, &sample);
         }
     }
-    CHECK_EQUAL(rig.count, 0);
-    struct sample other = rig_plain;
+    CHECK_EQUAL(coalescer.count, 0);
+    struct sample other = coalescer_plain;
     other.is_ipv6 = true;
-    rig_add_sample(&rig, &other);
-    CHECK_EQUAL(rig.count, 1);
-    CHECK_EQUAL(sample_get16(rig.outcomes[0].bytes + 20), 0);
-    coalesce_flush(&rig.coalesce, &rig.sink);
-    CHECK_EQUAL(sample_get16(rig.outcomes[15].bytes + 20), 15);
-    rig_check_frames(&rig, "2 2 2 2 2 2 2 2 2 2 2 2 2 2 2 2 1");
-    rig_stop(&rig);
+    coalescer_add_sample(&coalescer, &other);
+    CHECK_EQUAL(coalescer.count, 1);
+    CHECK_EQUAL(sample_get16(coalescer.outcomes[0].bytes + 20), 0);
+    coalesce_flush(&coalescer.coalesce, &coalescer.sink);
+    CHECK_EQUAL(sample_get16(coalescer.outcomes[15].bytes + 20), 15);
+    coalescer_check_frames(&coalescer, "2 2 2 2 2 2 2 2 2 2 2 2 2 2 2 2 1");
+    coalescer_stop(&coalescer);
 }
 
 /* A stream with every kind of disturbance: each flow's packets come out in their order, all of
@@ -181,12 +182,12 @@ static void test_rule_h4_order_and_bytes_survive_any_mix(void)
     static uint8_t sent[200][200];
     static uint32_t sent_len[200];
     for (unsigned round = 0; round < 60; round++) {
-        struct rig rig;
+        struct coalescer coalescer;
         struct sample flows[3];
         unsigned queues[3][200], counts[3] = {0}, given[3] = {0};
-        rig_start(&rig);
+        coalescer_start(&coalescer);
         for (unsigned i = 0; i < 3; i++) {
-            flows[i] = rig_plain;
+            flows[i] = coalescer_plain;
             flows[i].source_port = (uint16_t)(i + 1);
             flows[i].is_ipv6 = i == 1;
             flows[i].is_udp = i == 2;
@@ -201,15 +202,15 @@ static void test_rule_h4_order_and_bytes_survive_any_mix(void)
             sample->sequence += chance == 4;
             sample->ip_options = chance == 5 ? 4 : 0;
             sent_len[i] = sample_make(sample, sent[i]);
-            *sample = rig_following(sample);
+            *sample = coalescer_following(sample);
             queues[flow][counts[flow]++] = i;
-            rig_add(&rig, sent[i], sent_len[i]);
+            coalescer_add(&coalescer, sent[i], sent_len[i]);
             if (tap_random_below(8) == 0)
-                coalesce_end_receive(&rig.coalesce, &rig.sink);
+                coalesce_end_receive(&coalescer.coalesce, &coalescer.sink);
         }
-        coalesce_flush(&rig.coalesce, &rig.sink);
-        for (size_t i = 0; i < rig.count; i++) {
-            const struct outcome *outcome = &rig.outcomes[i];
+        coalesce_flush(&coalescer.coalesce, &coalescer.sink);
+        for (size_t i = 0; i < coalescer.count; i++) {
+            const struct outcome *outcome = &coalescer.outcomes[i];
             struct ip_view view;
             struct split split;
             CHECK_EQUAL(ip_parse(outcome->bytes, outcome->len, &view), VERDICT_OK);
@@ -227,19 +228,19 @@ static void test_rule_h4_order_and_bytes_survive_any_mix(void)
         }
         for (unsigned i = 0; i < 3; i++)
             CHECK_EQUAL(given[i], counts[i]);
-        rig_stop(&rig);
+        coalescer_stop(&coalescer);
     }
 }
 
 /* Anything that ip_parse lets through comes out once, whole. */
 static void test_hostile_packets_pass_unharmed(void)
 {
-    struct rig rig;
-    rig_start(&rig);
+    struct coalescer coalescer;
+    coalescer_start(&coalescer);
     uint64_t in = 0, out = 0;
     for (unsigned i = 0; i < 20000; i++) {
         uint8_t bytes[200];
-        struct sample sample = rig_plain;
+        struct sample sample = coalescer_plain;
         sample.is_ipv6 = i & 1;
         sample.is_udp = i & 2;
         sample.payload_bytes = (uint32_t)tap_random_below(60);
@@ -253,21 +254,21 @@ static void test_hostile_packets_pass_unharmed(void)
         if (ip_parse(bytes, len, &view) != VERDICT_OK)
             continue;
         in++;
-        struct packet *packet = pool_take_packet(rig.pool);
+        struct packet *packet = pool_take_packet(coalescer.pool);
         memcpy(packet_put(packet, len), bytes, len);
-        coalesce_add(&rig.coalesce, packet, &view, &rig.sink);
-        if (rig.count > FRAMES_MOST / 2) {
-            for (size_t j = 0; j < rig.count; j++)
-                out += rig.outcomes[j].packets;
-            rig_forget(&rig);
+        coalesce_add(&coalescer.coalesce, packet, &view, &coalescer.sink);
+        if (coalescer.count > FRAMES_MOST / 2) {
+            for (size_t j = 0; j < coalescer.count; j++)
+                out += coalescer.outcomes[j].packets;
+            coalescer_forget(&coalescer);
         }
     }
-    coalesce_flush(&rig.coalesce, &rig.sink);
-    for (size_t j = 0; j < rig.count; j++)
-        out += rig.outcomes[j].packets;
+    coalesce_flush(&coalescer.coalesce, &coalescer.sink);
+    for (size_t j = 0; j < coalescer.count; j++)
+        out += coalescer.outcomes[j].packets;
     CHECK(in > 5000);
     CHECK_EQUAL(out, in);
-    rig_stop(&rig);
+    coalescer_stop(&coalescer);
 }
 
 int main(int argc, char **argv)

@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 #include "packet/coalesce.h"
 
-#include "packet/coalesce_rig_test.h"
+#include "rigs/coalescer.h"
 
 /* Two segments of which `second` follows `first` in everything that is not said otherwise. */
 static void check_pair(const struct sample *first, const struct sample *second, const char *frames)
 {
-    struct rig rig;
-    rig_start(&rig);
-    rig_add_sample(&rig, first);
-    rig_add_sample(&rig, second);
-    coalesce_flush(&rig.coalesce, &rig.sink);
-    rig_check_frames(&rig, frames);
-    rig_stop(&rig);
+    struct coalescer coalescer;
+    coalescer_start(&coalescer);
+    coalescer_add_sample(&coalescer, first);
+    coalescer_add_sample(&coalescer, second);
+    coalesce_flush(&coalescer.coalesce, &coalescer.sink);
+    coalescer_check_frames(&coalescer, frames);
+    coalescer_stop(&coalescer);
 }
 
 static void test_a_lone_packet_passes_untouched(void)
@@ -20,21 +20,21 @@ static void test_a_lone_packet_passes_untouched(void)
     uint8_t bytes[2000];
     static const struct vnet_header none;
     for (unsigned i = 0; i < 4; i++) {
-        struct rig rig;
-        struct sample sample = rig_plain;
+        struct coalescer coalescer;
+        struct sample sample = coalescer_plain;
         sample.is_ipv6 = i & 1;
         sample.is_udp = i & 2;
         uint32_t len = sample_make(&sample, bytes);
-        rig_start(&rig);
+        coalescer_start(&coalescer);
         memset(bytes + len, 0, 16); /* the padding of WireGuard is cut off */
-        rig_add(&rig, bytes, len + 15);
-        CHECK(coalesce_is_holding(&rig.coalesce));
-        coalesce_flush(&rig.coalesce, &rig.sink);
-        CHECK_EQUAL(rig.count, 1);
-        CHECK_EQUAL(rig.outcomes[0].len, len);
-        CHECK_BYTES(rig.outcomes[0].bytes, bytes, len);
-        CHECK_BYTES(&rig.outcomes[0].vnet, &none, sizeof(none));
-        rig_stop(&rig);
+        coalescer_add(&coalescer, bytes, len + 15);
+        CHECK(coalesce_is_holding(&coalescer.coalesce));
+        coalesce_flush(&coalescer.coalesce, &coalescer.sink);
+        CHECK_EQUAL(coalescer.count, 1);
+        CHECK_EQUAL(coalescer.outcomes[0].len, len);
+        CHECK_BYTES(coalescer.outcomes[0].bytes, bytes, len);
+        CHECK_BYTES(&coalescer.outcomes[0].vnet, &none, sizeof(none));
+        coalescer_stop(&coalescer);
     }
 }
 
@@ -43,10 +43,10 @@ static void test_trap_36_what_differs_is_not_merged(void)
 {
     for (unsigned family = 0; family < 2; family++) {
         for (unsigned is_udp = 0; is_udp < 2; is_udp++) {
-            struct sample first = rig_plain;
+            struct sample first = coalescer_plain;
             first.is_ipv6 = family;
             first.is_udp = is_udp;
-            const struct sample good = rig_following(&first);
+            const struct sample good = coalescer_following(&first);
             struct sample next = good;
             check_pair(&first, &next, "2");
             next.tos = 1;
@@ -71,32 +71,32 @@ static void test_trap_36_what_differs_is_not_merged(void)
 
 static void test_trap_36_tcp_fields(void)
 {
-    const struct sample good = rig_following(&rig_plain);
+    const struct sample good = coalescer_following(&coalescer_plain);
     struct sample next = good;
     next.sequence++;
-    check_pair(&rig_plain, &next, "1 1");
+    check_pair(&coalescer_plain, &next, "1 1");
     next.sequence -= 2;
-    check_pair(&rig_plain, &next, "1 1");
-    next = rig_plain; /* sent again */
-    check_pair(&rig_plain, &next, "1 1");
+    check_pair(&coalescer_plain, &next, "1 1");
+    next = coalescer_plain; /* sent again */
+    check_pair(&coalescer_plain, &next, "1 1");
     next = good;
     next.acknowledgment++;
-    check_pair(&rig_plain, &next, "1 1");
+    check_pair(&coalescer_plain, &next, "1 1");
     next = good;
     next.window++;
-    check_pair(&rig_plain, &next, "1 1");
+    check_pair(&coalescer_plain, &next, "1 1");
     next = good;
     next.tcp_options = 4;
-    check_pair(&rig_plain, &next, "1 1");
-    struct sample with_options = rig_plain;
+    check_pair(&coalescer_plain, &next, "1 1");
+    struct sample with_options = coalescer_plain;
     with_options.tcp_options = 12; /* random: they differ */
-    next = rig_following(&with_options);
+    next = coalescer_following(&with_options);
     check_pair(&with_options, &next, "1 1");
     for (unsigned flags = 0; flags < 256; flags++) {
         next = good;
         next.tcp_flags = (uint8_t)flags;
-        check_pair(&rig_plain, &next, flags == 0x10 || flags == 0x18 ? "2" : "1 1");
-        struct sample first = rig_plain;
+        check_pair(&coalescer_plain, &next, flags == 0x10 || flags == 0x18 ? "2" : "1 1");
+        struct sample first = coalescer_plain;
         first.tcp_flags = (uint8_t)flags;
         check_pair(&first, &good, flags == 0x10 ? "2" : "1 1");
     }
@@ -107,23 +107,23 @@ static void test_trap_36_reserved_bits_are_not_merged(void)
 {
     for (unsigned bit = 1; bit < 16; bit *= 2) {
         uint8_t bytes[2000];
-        struct rig rig;
-        struct sample next = rig_following(&rig_plain);
-        rig_start(&rig);
-        rig_add_sample(&rig, &rig_plain);
+        struct coalescer coalescer;
+        struct sample next = coalescer_following(&coalescer_plain);
+        coalescer_start(&coalescer);
+        coalescer_add_sample(&coalescer, &coalescer_plain);
         uint32_t len = sample_make(&next, bytes);
         bytes[32] |= (uint8_t)bit;
         sample_seal(&next, bytes, len);
-        rig_add(&rig, bytes, len);
-        rig_check_frames(&rig, "1 1");
-        rig_stop(&rig);
+        coalescer_add(&coalescer, bytes, len);
+        coalescer_check_frames(&coalescer, "1 1");
+        coalescer_stop(&coalescer);
     }
 }
 
 static void test_trap_36_ipv4_fields(void)
 {
-    const struct sample good = rig_following(&rig_plain);
-    struct sample first = rig_plain, next = good;
+    const struct sample good = coalescer_following(&coalescer_plain);
+    struct sample first = coalescer_plain, next = good;
     next.id += 5; /* means nothing with DF (RFC 6864) */
     check_pair(&first, &next, "2");
     next.id = good.id;
@@ -139,8 +139,8 @@ static void test_trap_36_ipv4_fields(void)
     check_pair(&first, &next, "2");
     next = good;
     next.ip_options = 4;
-    check_pair(&rig_plain, &next, "1 1");
-    first = rig_plain;
+    check_pair(&coalescer_plain, &next, "1 1");
+    first = coalescer_plain;
     first.ip_options = 4;
     check_pair(&first, &good, "1 1");
 }
@@ -148,19 +148,19 @@ static void test_trap_36_ipv4_fields(void)
 static void test_trap_36_fragments_are_not_merged(void)
 {
     uint8_t bytes[2000];
-    struct rig rig;
+    struct coalescer coalescer;
     for (unsigned fragment = 0; fragment < 2; fragment++) {
-        rig_start(&rig);
-        rig_add_sample(&rig, &rig_plain);
-        struct sample next = rig_following(&rig_plain);
+        coalescer_start(&coalescer);
+        coalescer_add_sample(&coalescer, &coalescer_plain);
+        struct sample next = coalescer_following(&coalescer_plain);
         uint32_t len = sample_make(&next, bytes);
         sample_put16(bytes + 6, fragment ? 0x0004 : 0x2000);
         sample_put16(bytes + 10, 0);
         sample_put16(bytes + 10, ~sample_sum(0, bytes, 20));
-        rig_add(&rig, bytes, len);
-        CHECK_EQUAL(rig.count, 2); /* the run went first */
-        rig_check_frames(&rig, "1 1");
-        rig_stop(&rig);
+        coalescer_add(&coalescer, bytes, len);
+        CHECK_EQUAL(coalescer.count, 2); /* the run went first */
+        coalescer_check_frames(&coalescer, "1 1");
+        coalescer_stop(&coalescer);
     }
 }
 
@@ -168,70 +168,70 @@ static void test_only_proven_segments_are_merged(void)
 {
     uint8_t bytes[2000];
     for (unsigned i = 0; i < 200; i++) {
-        struct rig rig;
-        struct sample first = rig_plain, next;
+        struct coalescer coalescer;
+        struct sample first = coalescer_plain, next;
         first.is_ipv6 = i & 1;
         first.is_udp = i & 2;
-        next = rig_following(&first);
-        rig_start(&rig);
-        rig_add_sample(&rig, &first);
+        next = coalescer_following(&first);
+        coalescer_start(&coalescer);
+        coalescer_add_sample(&coalescer, &first);
         uint32_t len = sample_make(&next, bytes), header = sample_header_bytes(&next);
         bytes[header + tap_random_below(next.payload_bytes)] ^= (uint8_t)(1 << tap_random_below(8));
-        rig_add(&rig, bytes, len);
-        CHECK_EQUAL(rig.count, 2);
-        CHECK_BYTES(rig.outcomes[1].bytes, bytes, len);
-        rig_check_frames(&rig, "1 1");
-        rig_stop(&rig);
+        coalescer_add(&coalescer, bytes, len);
+        CHECK_EQUAL(coalescer.count, 2);
+        CHECK_BYTES(coalescer.outcomes[1].bytes, bytes, len);
+        coalescer_check_frames(&coalescer, "1 1");
+        coalescer_stop(&coalescer);
     }
     /* The IPv4 header's own sum, and a UDP checksum that says nothing. */
-    struct rig rig;
-    struct sample next = rig_following(&rig_plain);
-    rig_start(&rig);
-    rig_add_sample(&rig, &rig_plain);
+    struct coalescer coalescer;
+    struct sample next = coalescer_following(&coalescer_plain);
+    coalescer_start(&coalescer);
+    coalescer_add_sample(&coalescer, &coalescer_plain);
     uint32_t len = sample_make(&next, bytes);
     bytes[10] ^= 1;
-    rig_add(&rig, bytes, len);
-    rig_check_frames(&rig, "1 1");
+    coalescer_add(&coalescer, bytes, len);
+    coalescer_check_frames(&coalescer, "1 1");
     next.is_udp = true;
     len = sample_make(&next, bytes);
     sample_put16(bytes + 26, 0);
-    rig_add(&rig, bytes, len);
-    rig_add(&rig, bytes, len);
-    rig_check_frames(&rig, "1 1");
-    rig_stop(&rig);
+    coalescer_add(&coalescer, bytes, len);
+    coalescer_add(&coalescer, bytes, len);
+    coalescer_check_frames(&coalescer, "1 1");
+    coalescer_stop(&coalescer);
 }
 
 static void test_udp_lengths_must_agree(void)
 {
     uint8_t bytes[2000];
-    struct rig rig;
-    struct sample sample = rig_plain;
+    struct coalescer coalescer;
+    struct sample sample = coalescer_plain;
     sample.is_udp = true;
-    rig_start(&rig);
+    coalescer_start(&coalescer);
     uint32_t len = sample_make(&sample, bytes);
     sample_put16(bytes + 24, len - 20 - 1);
-    rig_add(&rig, bytes, len);
-    rig_add(&rig, bytes, len);
-    rig_check_frames(&rig, "1 1");
-    rig_stop(&rig);
+    coalescer_add(&coalescer, bytes, len);
+    coalescer_add(&coalescer, bytes, len);
+    coalescer_check_frames(&coalescer, "1 1");
+    coalescer_stop(&coalescer);
 }
 
 static void test_what_the_tun_does_not_take_passes_alone(void)
 {
     for (unsigned i = 0; i < 4; i++) {
-        struct rig rig;
-        struct sample sample = rig_plain;
+        struct coalescer coalescer;
+        struct sample sample = coalescer_plain;
         sample.is_ipv6 = i & 1;
         sample.is_udp = i & 2;
-        rig_start(&rig);
-        coalesce_init(&rig.coalesce, i != 0, i != 1, i < 2);
+        coalescer_start(&coalescer);
+        coalesce_init(&coalescer.coalesce, i != 0, i != 1, i < 2);
         for (unsigned j = 0; j < 3; j++) {
-            rig_add_sample(&rig, &sample);
-            sample = rig_following(&sample);
+            coalescer_add_sample(&coalescer, &sample);
+            sample = coalescer_following(&sample);
         }
-        CHECK(!coalesce_is_holding(&rig.coalesce));
-        rig_check_frames(&rig, "1 1 1");
-        rig_stop(&rig);
+        CHECK(!coalesce_is_holding(&coalescer.coalesce));
+        coalescer_check_frames(&coalescer, "1 1 1");
+        coalescer_stop(&coalescer);
     }
 }
 

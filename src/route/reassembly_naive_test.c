@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Datagrams cut at random, mixed up, repeated and overlapped come out as a naive reassembler says,
  * which starts anew with each fragment and marks byte by byte. */
-#include "route/reassembly_rig_test.h"
+#include "rigs/reassembler.h"
 
 struct naive {
     bool has_first, is_refused, is_done;
@@ -85,7 +85,9 @@ static size_t disturb(struct cut *cuts, size_t count)
         *bad = cuts[tap_random_below(count)];
         count++;
         switch (tap_random_below(5)) {
-        case 0: bad->bytes = rig_datagram + 8; break;
+        case 0:
+            bad->bytes = reassembler_datagram + 8;
+            break;
         case 1: bad->at += bad->at >= 8 ? -8u : 8u; break;
         case 2: bad->len = bad->len > 16 ? bad->len / 2 / 8 * 8 : bad->len; break;
         case 3: bad->has_more = !bad->has_more && bad->len % 8 == 0; break;
@@ -100,18 +102,18 @@ static void test_c5_equals_a_naive_reassembler(void)
 {
     unsigned done = 0, refused = 0;
     for (unsigned round = 0; round < 3000; round++) {
-        struct rig rig;
+        struct reassembler rig;
         struct cut cuts[PIECES_MOST];
         struct naive naive = {0};
-        struct cut like = rig_random_cut();
-        rig_init(&rig);
-        uint32_t total = rig_random_total();
-        size_t count = disturb(cuts, rig_cut_up(cuts, &like, total));
+        struct cut like = reassembler_random_cut();
+        reassembler_init(&rig);
+        uint32_t total = reassembler_random_total();
+        size_t count = disturb(cuts, reassembler_cut_up(cuts, &like, total));
         if (tap_random_below(4))
-            rig_shuffle(cuts, count);
+            reassembler_shuffle(cuts, count);
         for (size_t i = 0; i < count && !naive.is_done; i++) {
             uint32_t expected = naive_add(&naive, &cuts[i]);
-            struct reassembly_result result = rig_put(&rig, &cuts[i], true);
+            struct reassembly_result result = reassembler_put(&rig, &cuts[i], true);
             CHECK_EQUAL(result.dropped, expected);
             CHECK_EQUAL(result.road, naive.is_done ? REASSEMBLY_WHOLE : REASSEMBLY_KEPT);
             if (result.whole && naive.is_done) {
@@ -122,12 +124,12 @@ static void test_c5_equals_a_naive_reassembler(void)
                 CHECK_EQUAL(result.whole->len_bytes, end);
                 CHECK_BYTES(result.whole->data, whole, end);
             }
-            rig_give(&rig, &result);
+            reassembler_give(&rig, &result);
         }
         done += naive.is_done;
         refused += naive.is_refused;
-        rig_let_expire(&rig, naive.is_done ? 0 : naive.held);
-        rig_wipe(&rig);
+        reassembler_let_expire(&rig, naive.is_done ? 0 : naive.held);
+        reassembler_wipe(&rig);
     }
     CHECK(done > 500 && refused > 200); /* both sorts are tried */
 }

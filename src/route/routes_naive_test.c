@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The flattened trie raced against rule A2 read out tunnel by tunnel. */
-#include "route/routes_rig_test.h"
+#include "rigs/forest.h"
 #include "tap.h"
 
 /* The length of the longest prefix of a list around `inner`, or -1. */

@@ -2,7 +2,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-#include "route/routes_rig_test.h"
+#include "rigs/forest.h"
 #include "tap.h"
 
 static void forest_add(struct forest *forest, int carrier, const char *list)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* For tests: two networks on one loop, each with a TUN in a namespace of its own, their sockets on
+/* Two networks on one loop, each with a TUN in a namespace of its own, their sockets on
  * the lo of a third: what applications of the first say to those of the second. */
 #ifndef TESTS_RIGS_NETWORK_PAIR_H
 #define TESTS_RIGS_NETWORK_PAIR_H

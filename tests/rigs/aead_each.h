@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What the tests of the AEAD backends share. */
-#ifndef CRYPTO_AEAD_TEST_H
-#define CRYPTO_AEAD_TEST_H
+#ifndef TESTS_RIGS_AEAD_EACH_H
+#define TESTS_RIGS_AEAD_EACH_H
 
 #include <stdio.h>
 #include <sys/wait.h>
@@ -11,7 +11,7 @@
 #include "tap.h"
 
 /* Runs `body` on every backend that works here; one that says it is supported must. */
-static inline void aead_test_each(void (*body)(struct aead *aead))
+static inline void aead_each(void (*body)(struct aead *aead))
 {
     size_t count, before = tap_memory_balance_bytes();
     const struct aead_backend *const *backends = aead_backends(&count);
@@ -32,7 +32,7 @@ static inline void aead_test_each(void (*body)(struct aead *aead))
 /* This program once more, inside another one: `argv` names that one and its options, NULL, and has
  * room for three more. Its main sees "again" and `what`. Returns the exit status; -1: none, or no
  * such program. */
-static inline int aead_test_rerun(const char **argv, const char *what)
+static inline int aead_each_rerun(const char **argv, const char *what)
 {
     int status;
     fflush(stdout);

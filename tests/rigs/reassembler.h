@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* What the reassembly's tests share: fragments written by hand, and books on what became of
  * them. */
-#ifndef ROUTE_REASSEMBLY_RIG_TEST_H
-#define ROUTE_REASSEMBLY_RIG_TEST_H
+#ifndef TESTS_RIGS_REASSEMBLER_H
+#define TESTS_RIGS_REASSEMBLER_H
 
 #include <stdlib.h>
 
@@ -29,24 +29,27 @@ struct cut {
     const uint8_t *bytes;
 };
 
-struct rig {
+struct reassembler {
     struct pool *pool;
     struct reassembly *reassembly;
     instant_ns now;
     uint64_t sent, dropped, passed, joined, wholes;
 };
 
-static inline void rig_init(struct rig *rig)
+static inline void reassembler_init(struct reassembler *rig)
 {
-    const struct pool_shape shape = {.slots = SLOTS, .headroom_bytes = 64, .payload_bytes = 1500,
-                                     .tailroom_bytes = 31, .receive_blocks = BLOCKS,
+    const struct pool_shape shape = {.slots = SLOTS,
+                                     .headroom_bytes = 64,
+                                     .payload_bytes = 1500,
+                                     .tailroom_bytes = 31,
+                                     .receive_blocks = BLOCKS,
                                      .receive_block_bytes = 65536};
-    *rig = (struct rig){.now = START, .pool = pool_new(tap_memory(), &shape)};
+    *rig = (struct reassembler){.now = START, .pool = pool_new(tap_memory(), &shape)};
     rig->reassembly = reassembly_new(tap_memory(), rig->pool);
     CHECK(rig->reassembly != NULL);
 }
 
-static inline void rig_wipe(struct rig *rig)
+static inline void reassembler_wipe(struct reassembler *rig)
 {
     CHECK_EQUAL(pool_free_slots(rig->pool), SLOTS);
     CHECK_EQUAL(pool_free_blocks(rig->pool), BLOCKS);
@@ -56,7 +59,7 @@ static inline void rig_wipe(struct rig *rig)
 }
 
 /* A heap buffer of exactly its size. */
-static inline uint8_t *rig_write(const struct cut *cut, size_t *len)
+static inline uint8_t *reassembler_write(const struct cut *cut, size_t *len)
 {
     size_t header = (cut->is_ipv6 ? 48 : 20) + cut->padding;
     uint8_t *bytes = calloc(1, header + cut->len + 1);
@@ -91,12 +94,12 @@ static inline uint8_t *rig_write(const struct cut *cut, size_t *len)
 }
 
 /* Hands the fragment in and keeps the books; what is released is checked to be packets again. */
-static inline struct reassembly_result rig_put(struct rig *rig, const struct cut *cut,
-                                               bool is_carried)
+static inline struct reassembly_result reassembler_put(struct reassembler *rig,
+                                                       const struct cut *cut, bool is_carried)
 {
     size_t len;
     struct ip_view view;
-    uint8_t *bytes = rig_write(cut, &len);
+    uint8_t *bytes = reassembler_write(cut, &len);
     struct packet packet = {.data = bytes, .len_bytes = (uint32_t)len, .tos = cut->tos};
     CHECK_EQUAL(ip_parse(bytes, len, &view), VERDICT_OK);
     CHECK(reassembly_concerns(&view));
@@ -111,14 +114,14 @@ static inline struct reassembly_result rig_put(struct rig *rig, const struct cut
     return result;
 }
 
-static inline void rig_give(struct rig *rig, struct reassembly_result *result)
+static inline void reassembler_give(struct reassembler *rig, struct reassembly_result *result)
 {
     pool_give_queue(rig->pool, &result->released);
     pool_give_packet(rig->pool, result->whole);
 }
 
 /* What the books do not explain is still held: it goes with time, and is counted then. */
-static inline void rig_let_expire(struct rig *rig, uint64_t held)
+static inline void reassembler_let_expire(struct reassembler *rig, uint64_t held)
 {
     if (reassembly_deadline(rig->reassembly) != INSTANT_NEVER)
         rig->now = reassembly_deadline(rig->reassembly);
@@ -130,9 +133,9 @@ static inline void rig_let_expire(struct rig *rig, uint64_t held)
 
 /* ---- a datagram cut at random ---- */
 
-static uint8_t rig_datagram[REASSEMBLY_BYTES_MOST + 8];
+static uint8_t reassembler_datagram[REASSEMBLY_BYTES_MOST + 8];
 
-static inline size_t rig_cut_up(struct cut *cuts, const struct cut *like, uint32_t total)
+static inline size_t reassembler_cut_up(struct cut *cuts, const struct cut *like, uint32_t total)
 {
     size_t count = 0;
     uint32_t at = 0, left_least = total / (REASSEMBLY_FRAGMENTS_MOST / 2) + 8;
@@ -142,7 +145,7 @@ static inline size_t rig_cut_up(struct cut *cuts, const struct cut *like, uint32
         cuts[count] = *like;
         cuts[count].at = at;
         cuts[count].len = len;
-        cuts[count].bytes = rig_datagram + at;
+        cuts[count].bytes = reassembler_datagram + at;
         cuts[count].padding = tap_random_below(2) * 8;
         at += len;
         cuts[count++].has_more = at < total;
@@ -150,7 +153,7 @@ static inline size_t rig_cut_up(struct cut *cuts, const struct cut *like, uint32
     return count;
 }
 
-static inline void rig_shuffle(struct cut *cuts, size_t count)
+static inline void reassembler_shuffle(struct cut *cuts, size_t count)
 {
     for (size_t i = count; i > 1; i--) {
         size_t other = tap_random_below(i);
@@ -160,15 +163,18 @@ static inline void rig_shuffle(struct cut *cuts, size_t count)
     }
 }
 
-static inline struct cut rig_random_cut(void)
+static inline struct cut reassembler_random_cut(void)
 {
-    tap_random_bytes(rig_datagram, sizeof(rig_datagram));
-    return (struct cut){.is_ipv6 = tap_random_below(2), .id = (uint32_t)tap_random(), .source = 9,
-                        .protocol = IP_PROTOCOL_UDP, .tos = 2};
+    tap_random_bytes(reassembler_datagram, sizeof(reassembler_datagram));
+    return (struct cut){.is_ipv6 = tap_random_below(2),
+                        .id = (uint32_t)tap_random(),
+                        .source = 9,
+                        .protocol = IP_PROTOCOL_UDP,
+                        .tos = 2};
 }
 
 /* Of a size that occurs, more than one fragment. */
-static inline uint32_t rig_random_total(void)
+static inline uint32_t reassembler_random_total(void)
 {
     return (uint32_t)(tap_random_below(4) ? 1408 + tap_random_below(200)
                                           : 1408 + tap_random_below(REASSEMBLY_BYTES_MOST - 1407));

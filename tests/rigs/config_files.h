@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* For this room's tests: a configuration's files as text in the program. */
-#ifndef CONFIG_TEST_FILES_H
-#define CONFIG_TEST_FILES_H
+#ifndef TESTS_RIGS_CONFIG_FILES_H
+#define TESTS_RIGS_CONFIG_FILES_H
 
 #include <stdio.h>
 #include <string.h>
@@ -15,24 +15,24 @@
 #define KEY_4 "BAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQ="
 #define KEY_ZERO "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
 
-#define TEST_FILES_MOST 4
+#define CONFIG_FILES_MOST 4
 
-struct test_file {
+struct named_file {
     const char *path;
     const char *text;
     bool others_can_read;
 };
 
-struct test_files {
-    struct test_file files[TEST_FILES_MOST];
+struct config_files {
+    struct named_file files[CONFIG_FILES_MOST];
 };
 
-static inline bool test_files_read(void *context, const struct memory *memory, const char *path,
-                                   struct config_file *file)
+static inline bool config_files_read(void *context, const struct memory *memory, const char *path,
+                                     struct config_file *file)
 {
-    const struct test_files *files = context;
-    for (size_t i = 0; i < TEST_FILES_MOST && files->files[i].path; i++) {
-        const struct test_file *found = &files->files[i];
+    const struct config_files *files = context;
+    for (size_t i = 0; i < CONFIG_FILES_MOST && files->files[i].path; i++) {
+        const struct named_file *found = &files->files[i];
         if (strcmp(found->path, path) != 0)
             continue;
         size_t len = strlen(found->text);
@@ -52,12 +52,12 @@ static inline bool test_files_read(void *context, const struct memory *memory, c
 }
 
 /* Loads the first `path_count` files as the command line's. */
-static inline bool test_files_load(struct test_files *files, size_t path_count,
-                                   const struct memory *memory, struct config **config,
-                                   struct config_messages *messages)
+static inline bool config_files_load(struct config_files *files, size_t path_count,
+                                     const struct memory *memory, struct config **config,
+                                     struct config_messages *messages)
 {
-    const char *paths[TEST_FILES_MOST];
-    struct config_reader reader = {.read = test_files_read, .context = files};
+    const char *paths[CONFIG_FILES_MOST];
+    struct config_reader reader = {.read = config_files_read, .context = files};
     for (size_t i = 0; i < path_count; i++)
         paths[i] = files->files[i].path;
     config_messages_init(messages, memory);

@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A host in a namespace of its own, for the tests of routes and rules. */
-#ifndef HOST_ROUTING_RIG_TEST_H
-#define HOST_ROUTING_RIG_TEST_H
-
-#include "host/routing.h"
+#ifndef TESTS_RIGS_HOST_H
+#define TESTS_RIGS_HOST_H
 
 #include <arpa/inet.h>
 #include <stdio.h>
@@ -12,6 +10,7 @@
 
 #include "host/kernel_route.h"
 #include "host/link.h"
+#include "host/routing.h"
 #include "rigs/own_netns.h"
 #include "tap.h"
 
@@ -29,23 +28,24 @@ struct host {
     char said[512];
 };
 
-static const struct address nat_ipv4 = {.family = FAMILY_IPV4, .bytes = {10, 64, 0, 2}};
-static const struct address nat_ipv6 = {.family = FAMILY_IPV6, .bytes = {0xfc, 0, 0xbb, [15] = 2}};
+static const struct address host_nat_ipv4 = {.family = FAMILY_IPV4, .bytes = {10, 64, 0, 2}};
+static const struct address host_nat_ipv6 = {.family = FAMILY_IPV6,
+                                             .bytes = {0xfc, 0, 0xbb, [15] = 2}};
 
-static bool open_tun(struct host *host)
+static bool host_open_tun(struct host *host)
 {
     host->tun = own_netns_tun("hop0", &host->tun_index);
     return host->tun >= 0 &&
            CHECK_EQUAL(link_make_quiet(&host->netlink, host->tun_index, &host->why), 0) &&
-           CHECK_EQUAL(link_add_address(&host->netlink, host->tun_index, &nat_ipv4, &host->why),
-                       0) &&
-           CHECK_EQUAL(link_add_address(&host->netlink, host->tun_index, &nat_ipv6, &host->why),
-                       0) &&
+           CHECK_EQUAL(
+               link_add_address(&host->netlink, host->tun_index, &host_nat_ipv4, &host->why), 0) &&
+           CHECK_EQUAL(
+               link_add_address(&host->netlink, host->tun_index, &host_nat_ipv6, &host->why), 0) &&
            CHECK_EQUAL(link_set_up(&host->netlink, host->tun_index, true, &host->why), 0);
 }
 
 /* The kernel's local routes of IPv6 addresses come a moment after the addresses. */
-static bool wait_for_addresses(void)
+static bool host_wait_for_addresses(void)
 {
     char output[256];
     own_netns_run(output, sizeof(output),
@@ -55,7 +55,7 @@ static bool wait_for_addresses(void)
     return CHECK_TEXT(output, "");
 }
 
-static bool open_host(struct host *host)
+static bool host_open(struct host *host)
 {
     char output[DUMP_BYTES];
     *host = (struct host){.uplink = -1, .tun = -1};
@@ -71,12 +71,12 @@ static bool open_host(struct host *host)
                   "192.0.2.1 && ip -6 route add default via 2001:db8::1");
     CHECK_TEXT(output, "");
     CHECK_EQUAL(netlink_open(&host->netlink, &host->why), 0);
-    if (!open_tun(host))
+    if (!host_open_tun(host))
         return false;
-    return wait_for_addresses();
+    return host_wait_for_addresses();
 }
 
-static void close_host(struct host *host)
+static void host_close(struct host *host)
 {
     netlink_close(&host->netlink);
     if (host->tun >= 0)
@@ -87,16 +87,16 @@ static void close_host(struct host *host)
         printf("# said: %s\n", host->said);
 }
 
-static struct routing_entry entry(const char *prefix, enum routing_kind kind)
+static struct routing_entry host_entry(const char *prefix, enum routing_kind kind)
 {
     struct routing_entry made = {.kind = kind, .mtu_bytes = 1380};
     CHECK(prefix_parse(prefix, &made.prefix));
-    made.source = made.prefix.address.family == FAMILY_IPV4 ? nat_ipv4 : nat_ipv6;
+    made.source = made.prefix.address.family == FAMILY_IPV4 ? host_nat_ipv4 : host_nat_ipv6;
     return made;
 }
 
 /* "up0", "hop0", or "refused": where a packet without a mark would go. */
-static const char *way_of(struct host *host, const char *text, uint32_t mark)
+static const char *host_way_of(struct host *host, const char *text, uint32_t mark)
 {
     struct kernel_route_way way;
     struct address to;
@@ -111,18 +111,18 @@ static const char *way_of(struct host *host, const char *text, uint32_t mark)
                                                        : "elsewhere";
 }
 
-static inline int choose(struct host *host, enum routing_mode mode, uint32_t table,
-                         struct routing *routing, struct text *why)
+static inline int host_choose(struct host *host, enum routing_mode mode, uint32_t table,
+                              struct routing *routing, struct text *why)
 {
-    struct routing_choice choice = {.mode = mode, .table = table, .interface_name = "hop0",
-                                    .interface_index = host->tun_index};
+    struct routing_choice choice = {
+        .mode = mode, .table = table, .interface_name = "hop0", .interface_index = host->tun_index};
     return routing_choose(&host->netlink, &choice, routing, why);
 }
 
-static inline bool lay(struct host *host, struct routing *routing,
-                       const struct routing_entry *entries, size_t count)
+static inline bool host_lay(struct host *host, struct routing *routing,
+                            const struct routing_entry *entries, size_t count)
 {
-    return CHECK_EQUAL(choose(host, ROUTING_AUTO, 0, routing, &host->why), 0) &&
+    return CHECK_EQUAL(host_choose(host, ROUTING_AUTO, 0, routing, &host->why), 0) &&
            CHECK_EQUAL(routing_lay(&host->netlink, routing, entries, count, &host->why), 0);
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A forest of tunnels with their route lists, for the tests of routes. */
-#ifndef ROUTE_ROUTES_RIG_TEST_H
-#define ROUTE_ROUTES_RIG_TEST_H
+#ifndef TESTS_RIGS_FOREST_H
+#define TESTS_RIGS_FOREST_H
 
 #include "route/routes.h"
 
