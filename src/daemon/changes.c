@@ -124,6 +124,12 @@ static bool reserve_ways(struct daemon *daemon, const struct changes *changes)
     return true;
 }
 
+int changes_try(struct daemon *daemon, const struct changes *changes, struct text *why)
+{
+    int result = check_marks(daemon, changes, why);
+    return result ? result : network_apply_try(daemon->network, changes, why);
+}
+
 int changes_apply(struct daemon *daemon, const struct changes *changes, struct text *why)
 {
     int result = check_marks(daemon, changes, why);

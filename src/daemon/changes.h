@@ -9,5 +9,7 @@
 /* 0, or -errno and a sentence, and all is as before. When it returns, the host follows the change,
  * or in a heap of changes that costs more than a fifth of the time, soon. */
 int changes_apply(struct daemon *daemon, const struct changes *changes, struct text *why);
+/* What changes_apply would refuse now; changes nothing. */
+int changes_try(struct daemon *daemon, const struct changes *changes, struct text *why);
 
 #endif

@@ -401,6 +401,11 @@ bool engine_apply(struct engine *engine, const struct changes *changes, instant_
     return live_apply(engine, changes, now, why, why_bytes);
 }
 
+bool engine_try(struct engine *engine, const struct changes *changes, char *why, size_t why_bytes)
+{
+    return live_try(engine, changes, why, why_bytes);
+}
+
 bool engine_describe(const struct engine *engine, const struct memory *memory,
                      struct network_description *description)
 {

@@ -91,6 +91,8 @@ struct own_sockets *engine_own_sockets(struct engine *engine);
  * roots' MTUs are the caller's to set; engine_deadline may be now. */
 bool engine_apply(struct engine *engine, const struct changes *changes, instant_ns now, char *why,
                   size_t why_bytes);
+/* What engine_apply would refuse now; changes nothing. */
+bool engine_try(struct engine *engine, const struct changes *changes, char *why, size_t why_bytes);
 /* What is configured now, in the caller's memory: engine_new would make the same network of it.
  * False: no memory, and nothing to give back. */
 bool engine_describe(const struct engine *engine, const struct memory *memory,

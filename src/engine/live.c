@@ -5,25 +5,58 @@
 #include "engine/live_check.h"
 #include "engine/live_commit.h"
 
+/* Whether they may be, and all that they take. False: nothing to give back. */
+static bool prepare(struct live *live, struct live_parts *parts)
+{
+    const struct changes *changes = live->changes;
+    for (size_t i = 0; i < changes->count; i++)
+        if (!live_changes_take(live, &changes->list[i]))
+            return false;
+    return live_check(live) && live_commit_prepare(live, parts);
+}
+
+static struct live begin(struct engine *engine, const struct changes *changes, char *why,
+                         size_t why_bytes)
+{
+    return (struct live){.engine = engine,
+                         .tree = &engine->core.tree,
+                         .memory = engine->core.memory,
+                         .changes = changes,
+                         .why = why,
+                         .why_bytes = why_bytes};
+}
+
+static bool are_any(const struct changes *changes)
+{
+    return changes->count > 0 || changes->has_nat;
+}
+
 bool live_apply(struct engine *engine, const struct changes *changes, instant_ns now, char *why,
                 size_t why_bytes)
 {
     struct live_parts parts;
-    struct live live = {.engine = engine,
-                        .tree = &engine->core.tree,
-                        .memory = engine->core.memory,
-                        .changes = changes,
-                        .why = why,
-                        .why_bytes = why_bytes};
-    bool is_fine = true;
-    for (size_t i = 0; is_fine && i < changes->count; i++)
-        is_fine = live_changes_take(&live, &changes->list[i]);
-    bool is_any = changes->count > 0 || changes->has_nat;
-    is_fine = is_fine && (!is_any || (live_check(&live) && live_commit_prepare(&live, &parts)));
-    if (is_fine && is_any)
+    struct live live = begin(engine, changes, why, why_bytes);
+    if (!are_any(changes))
+        return true;
+    bool is_fine = prepare(&live, &parts);
+    if (is_fine)
         live_commit_run(&live, &parts, now);
     else
         live_steps_undo(&live);
+    live_steps_wipe(&live);
+    return is_fine;
+}
+
+bool live_try(struct engine *engine, const struct changes *changes, char *why, size_t why_bytes)
+{
+    struct live_parts parts;
+    struct live live = begin(engine, changes, why, why_bytes);
+    if (!are_any(changes))
+        return true;
+    bool is_fine = prepare(&live, &parts);
+    if (is_fine)
+        live_commit_forgo(&live, &parts);
+    live_steps_undo(&live);
     live_steps_wipe(&live);
     return is_fine;
 }

@@ -11,5 +11,7 @@
  * learnt endpoint and path, and what is staged. */
 bool live_apply(struct engine *engine, const struct changes *changes, instant_ns now, char *why,
                 size_t why_bytes);
+/* The same up to where it would take effect: nothing has changed either way. */
+bool live_try(struct engine *engine, const struct changes *changes, char *why, size_t why_bytes);
 
 #endif

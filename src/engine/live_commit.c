@@ -172,6 +172,14 @@ bool live_commit_prepare(struct live *live, struct live_parts *parts)
     return live_steps_no_memory(live, live_steps_a_tunnel(live));
 }
 
+void live_commit_forgo(struct live *live, struct live_parts *parts)
+{
+    wipe_routes(live, parts);
+    if (parts->has_addresses)
+        tree_addresses_wipe(&parts->addresses);
+    pool_forgo(live->engine->core.pool, parts->slab);
+}
+
 /* ---- what is pending ---- */
 
 static bool is_same_name(const struct hop *hop, const struct hop_pending *pending)

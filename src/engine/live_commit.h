@@ -18,6 +18,8 @@ struct live_parts {
 
 /* Takes the memory. False: refused or none, and nothing to wipe. */
 bool live_commit_prepare(struct live *live, struct live_parts *parts);
+/* Gives it back: nothing changes. */
+void live_commit_forgo(struct live *live, struct live_parts *parts);
 /* Cannot fail. */
 void live_commit_run(struct live *live, struct live_parts *parts, instant_ns now);
 

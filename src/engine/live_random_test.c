@@ -280,7 +280,7 @@ static void a_network_that_changed_is_as_one_started_so(void)
     sim_add_peer(&network, 0, 20, "10.0.0.0/8", "130.0.0.1:7");
     struct aead *aead = aead_new(tap_memory(), NULL);
     struct pool *pool;
-    char why[512];
+    char why[512], foreseen[512];
     struct engine *engine = start(&network.description, &pool, aead, why);
     engine_set_up(engine, true, SIM_START_NS);
     for (unsigned step = 0; step < 3000; step++) {
@@ -293,9 +293,14 @@ static void a_network_that_changed_is_as_one_started_so(void)
                                         .has_nat = tap_random_below(8) == 0,
                                         .nat_ipv4 = sample_address("10.0.0.3")};
         CHECK(engine_describe(engine, tap_memory(), &before));
+        bool would_be = engine_try(engine, &changes, foreseen, sizeof(foreseen));
+        CHECK(engine_describe(engine, tap_memory(), &after));
+        CHECK(living_are_equal(&before, &after));
+        describe_forget(tap_memory(), &after);
         bool is_applied = engine_apply(engine, &changes, SIM_START_NS + step, why, sizeof(why));
         CHECK(engine_describe(engine, tap_memory(), &after));
         CHECK(is_applied || (living_are_equal(&before, &after) && why[0]));
+        CHECK(would_be == is_applied && (is_applied || strcmp(foreseen, why) == 0));
         describe_forget(tap_memory(), &before);
         describe_forget(tap_memory(), &after);
         *(is_applied ? &applied : &refused) += 1;

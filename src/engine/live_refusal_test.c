@@ -149,9 +149,14 @@ static size_t apply_with_less_and_more(struct office *office, const struct chang
     struct network_description before = living_describe(office->client), after;
     const struct tree *tree = &office->client->engine->core.tree;
     const uint32_t peer_count = tree->peer_count;
+    const struct changes changes = {.list = list, .count = count};
     char why[512];
     size_t takes = 0;
     for (;; takes++) {
+        scarce.left = takes;
+        bool would_be =
+            engine_try(office->client->engine, &changes, why, sizeof(why));
+        CHECK(would_be || strstr(why, "no memory"));
         scarce.left = takes;
         if (living_apply(office->client, list, count, why))
             break;

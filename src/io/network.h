@@ -74,6 +74,8 @@ int network_set_mark(struct network *network, uint32_t root, uint32_t mark);
  * kernel knows whether a port is free, old ones closed last, and those whose port another root gets
  * go to it; then the marks. 0, or -errno and a sentence, and all is as before. */
 int network_apply(struct network *network, const struct changes *changes, struct text *why);
+/* What network_apply would refuse now; ports are tried and let go. Changes nothing. */
+int network_apply_try(struct network *network, const struct changes *changes, struct text *why);
 /* For the options' log. */
 void network_log(const struct network *network, enum log_level level, const char *line);
 /* Room for the numbers that `more` tunnels may get. False: no memory. */

@@ -19,3 +19,16 @@ int network_apply(struct network *network, const struct changes *changes, struct
         network_roots_drop(&roots, network);
     return result;
 }
+
+int network_apply_try(struct network *network, const struct changes *changes, struct text *why)
+{
+    struct network_roots roots;
+    char reason[1024] = "";
+    int result = network_roots_prepare(&roots, network, changes, why);
+    if (result == 0 && !engine_try(network_engine(network), changes, reason, sizeof(reason))) {
+        text_append(why, "%s", reason);
+        result = -EINVAL;
+    }
+    network_roots_drop(&roots, network);
+    return result;
+}
