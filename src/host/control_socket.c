@@ -34,6 +34,7 @@ struct control_answer {
     bool input_ended;  /* the client says no more: its last lines are still answered */
     bool is_ended;     /* we take no more lines; closed once the answer is written */
     bool is_condemned; /* closed at once */
+    bool is_held;      /* its answer comes later */
     void *slot;
     int passed; /* a descriptor that came with its lines; -1: none */
     control_more more; /* of the answer; NULL: it is whole */
@@ -254,6 +255,21 @@ void control_answer_end(struct control_answer *answer)
     answer->is_ended = true;
 }
 
+void control_answer_hold(struct control_answer *answer)
+{
+    answer->is_held = true;
+    answer->idle_s = 0;
+}
+
+/* The dispatch does the rest. */
+void control_answer_release(struct control_answer *answer)
+{
+    struct epoll_event event = {.events = EPOLLOUT, .data.ptr = answer};
+    answer->is_held = false;
+    epoll_ctl(answer->server->epoll, EPOLL_CTL_MOD, answer->fd, &event);
+    answer->awaited = event.events;
+}
+
 void **control_answer_slot(struct control_answer *answer)
 {
     return &answer->slot;
@@ -278,8 +294,8 @@ static bool has_line(const struct control_answer *client)
 
 static bool may_take_line(const struct control_answer *client)
 {
-    return !client->is_ended && !client->is_condemned && !client->more &&
-           pending_bytes(client) < PENDING_BYTES && has_line(client);
+    return !client->is_ended && !client->is_condemned && !client->is_held &&
+           !client->more && pending_bytes(client) < PENDING_BYTES && has_line(client);
 }
 
 static void refuse_line(struct control_answer *client)
@@ -351,7 +367,8 @@ static void write_client(struct control_answer *client)
 static bool may_stay(struct control_answer *client)
 {
     bool is_full = client->line_len == sizeof(client->line), holds_line = has_line(client);
-    bool is_done = client->is_ended || (client->input_ended && !holds_line && !client->more);
+    bool is_done = !client->is_held &&
+                   (client->is_ended || (client->input_ended && !holds_line && !client->more));
     if (client->is_condemned || (is_done && pending_bytes(client) == 0))
         return false;
     bool may_read = !is_done && !client->input_ended && !is_full;
@@ -367,8 +384,10 @@ static bool may_stay(struct control_answer *client)
 }
 
 /* Lines, answers, lines that waited for an answer to be taken. */
-static void serve(struct control_answer *client)
+static void serve(struct control_answer *client, uint32_t events)
 {
+    /* Who closed both sides waits for nothing, and epoll would tell of it for ever. */
+    client->is_condemned |= client->is_held && (events & (EPOLLHUP | EPOLLERR));
     read_client(client);
     write_client(client);
     go_on(client);
@@ -430,7 +449,7 @@ static void drop_idle(struct control_socket *server)
         return;
     for (unsigned i = 0; i < CONTROL_SOCKET_CLIENTS_MOST; i++) {
         struct control_answer *client = server->clients[i];
-        if (client && ++client->idle_s > IDLE_S)
+        if (client && !client->is_held && ++client->idle_s > IDLE_S)
             drop(client);
     }
 }
@@ -448,7 +467,7 @@ void control_socket_dispatch(struct control_socket *server)
         else if (events[i].data.ptr == &server->timer)
             has_tick = true;
         else
-            serve(client);
+            serve(client, events[i].events);
     }
     if (has_tick)
         drop_idle(server);

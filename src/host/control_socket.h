@@ -62,6 +62,10 @@ void control_answer_continue(struct control_answer *answer, control_more more);
 /* Ends the connection once the answer is written. Otherwise it ends when the client has shut down
  * its side, which control_client_ask does. */
 void control_answer_end(struct control_answer *answer);
+/* The answer comes later: no line is taken meanwhile, and who waits is not idle. Released from
+ * wherever, with what was appended; a client that goes before has its NULL line. */
+void control_answer_hold(struct control_answer *answer);
+void control_answer_release(struct control_answer *answer);
 /* The last descriptor that came with the client's lines so far, the caller's to close; -1: none. */
 int control_answer_take_passed(struct control_answer *answer);
 /* A pointer of the caller's, kept per client, NULL at first (for requests of several lines). */
