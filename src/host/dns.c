@@ -81,6 +81,17 @@ static int tell_resolved(const struct dns_wish *wish, struct text *why)
     return result ? result : program_run(domains, "", SET_TIMEOUT_MS, SET_PURPOSE, why);
 }
 
+/* Of an interface that stays. */
+static int untell_resolved(const char *interface, struct text *why)
+{
+    const char *domains[] = {"resolvectl", "domain", interface, "", NULL};
+    const char *servers[] = {"resolvectl", "dns", interface, "", NULL};
+    int first = program_run(domains, "", UNDO_TIMEOUT_MS, UNDO_PURPOSE, why);
+    int result = program_run(servers, "", UNDO_TIMEOUT_MS, UNDO_PURPOSE,
+                             first ? TEXT_UNHEARD : why);
+    return first ? first : result;
+}
+
 static int tell_resolvconf(const char *name, const char *list, struct text *why)
 {
     const char *arguments[] = {"resolvconf", "-a", name, "-m", "0", "-x", NULL};
@@ -125,11 +136,12 @@ static void note_order(void *context, const char *network, const struct dns_reco
 
 /* What will have been done, with what the earlier run left. */
 static void plan(const struct dns_way *way, const char *name, const struct dns_record *earlier,
-                 struct dns_record *record)
+                 bool keeps_place, struct dns_record *record)
 {
     unsigned highest = 0;
     dns_record_walk(note_order, &highest);
-    record->order = highest + 1;
+    record->order = keeps_place && earlier->order && !earlier->is_leaving ? earlier->order
+                                                                          : highest + 1;
     record->is_resolved = way->is_resolved || way->tells_resolved;
     if (way->is_file)
         dns_file_key(record->file);
@@ -185,9 +197,12 @@ static void forget_name(struct dns_record *record, const char *name)
 }
 
 /* As it was before dns_set: also a crashed run's servers, which keep names from leaking. */
-static void take_back(const char *network, struct dns_record *record,
+static void take_back(const struct dns_wish *wish, struct dns_record *record,
                       const struct dns_record *earlier, bool has_earlier)
 {
+    const char *network = wish->network;
+    if (record->is_resolved && !has_earlier)
+        untell_resolved(wish->interface, TEXT_UNHEARD);
     for (size_t i = 0; i < earlier->resolvconf_count; i++)
         forget_name(record, earlier->resolvconf[i]); /* theirs stays told */
     untell_resolvconf(network, record, NULL, TEXT_UNHEARD);
@@ -203,12 +218,13 @@ static void take_back(const char *network, struct dns_record *record,
 }
 
 static int set(const struct dns_wish *wish, struct dns_record *record,
-               const struct dns_record *earlier, bool has_earlier, struct text *why)
+               const struct dns_record *earlier, bool has_earlier, bool keeps_place,
+               struct text *why)
 {
     char name[DNS_RECORD_NAME_BYTES];
     struct dns_way way = dns_way_find();
     name_for_resolvconf(wish->interface, name);
-    plan(&way, name, earlier, record);
+    plan(&way, name, earlier, keeps_place, record);
     int result = format_list(wish, record->list, why);
     if (result == 0)
         result = dns_record_write(wish->network, record, why);
@@ -216,7 +232,7 @@ static int set(const struct dns_wish *wish, struct dns_record *record,
         return result;
     result = act(wish, &way, name, record, why);
     if (result < 0) {
-        take_back(wish->network, record, earlier, has_earlier);
+        take_back(wish, record, earlier, has_earlier);
         return result;
     }
     /* What the earlier run did elsewhere; what does not go stays noted, for `down`. */
@@ -236,7 +252,7 @@ int dns_look(const struct dns_wish *wish, struct text *why)
     return result == 0 && way.is_file ? dns_file_look(why) : result;
 }
 
-int dns_set(const struct dns_wish *wish, struct text *why)
+static int set_locked(const struct dns_wish *wish, bool keeps_place, struct text *why)
 {
     struct dns_record record = {0}, earlier;
     int lock = dns_record_lock(why);
@@ -244,11 +260,21 @@ int dns_set(const struct dns_wish *wish, struct text *why)
         return lock;
     /* A damaged one must not keep the network down; its like is written anew. */
     bool has_earlier = dns_record_read(wish->network, &earlier, TEXT_UNHEARD) == 0;
-    int result = set(wish, &record, &earlier, has_earlier, why);
+    int result = set(wish, &record, &earlier, has_earlier, keeps_place, why);
     dns_record_wipe(&record);
     dns_record_wipe(&earlier);
     close(lock);
     return result;
+}
+
+int dns_set(const struct dns_wish *wish, struct text *why)
+{
+    return set_locked(wish, false, why);
+}
+
+int dns_change(const struct dns_wish *wish, struct text *why)
+{
+    return set_locked(wish, true, why);
 }
 
 /* ---- undoing ---- */
@@ -303,6 +329,20 @@ int dns_undo(const char *network, bool may_forget, struct text *why)
     dns_record_wipe(&record);
     close(lock);
     return result < 0 ? result : 0;
+}
+
+int dns_leave(const struct dns_wish *wish, struct text *why)
+{
+    struct dns_record record;
+    int result = 0;
+    if (dns_record_read(wish->network, &record, TEXT_UNHEARD) == 0) {
+        bool is_alone = !record.file[0] && !record.resolvconf_count; /* it keeps the DNS */
+        if (record.is_resolved)
+            result = untell_resolved(wish->interface, is_alone ? why : TEXT_UNHEARD);
+        result = is_alone ? result : 0;
+        dns_record_wipe(&record);
+    }
+    return result ? result : dns_undo(wish->network, false, why);
 }
 
 /* ---- keeping ---- */

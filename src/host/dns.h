@@ -23,6 +23,12 @@ struct dns_wish {
  * behind, by a crash or since it could not be undone, is taken over. */
 int dns_set(const struct dns_wish *wish, struct text *why);
 
+/* The same of a network that has set some, while it is up: the place of its servers among other
+ * networks' stays. On failure they may have been told in part: say what they were again. */
+int dns_change(const struct dns_wish *wish, struct text *why);
+/* A network that stays up has none any more; the rest is dns_undo's. */
+int dns_leave(const struct dns_wish *wish, struct text *why);
+
 /* What dns_set would refuse, as far as that can be told without doing it; changes nothing. 0, or
  * -errno and a sentence; a right that this process lacks is no reason. */
 int dns_look(const struct dns_wish *wish, struct text *why);
