@@ -5,8 +5,8 @@ systemd-resolved, from their packages, each in the client alone."""
 import os
 import signal
 
-import packages
 import tap
+from dns_managers import Resolved, given, managed, place, read, set_up_debian_s, wrapped
 from lab import HERE, wait_until
 from peers import Hopwire, is_dead
 from scene import main, scene
@@ -19,11 +19,6 @@ BEFORE = "# the host's own\nsearch lan.example\nnameserver 192.0.2.1\n"
 WITH_DNS = {"network": {"DNS": "10.64.0.1, fc00:bbbb::1, corp.example"}}
 
 
-def read(path):
-    with open(path) as file:
-        return file.read()
-
-
 def lines(text, keyword):
     return [line.split()[1:] for line in text.splitlines() if line.split()[:1] == [keyword]]
 
@@ -32,22 +27,6 @@ def check_servers(text, also=()):
     tap.equal([words[0] for words in lines(text, "nameserver")],
               ["10.64.0.1", "fc00:bbbb::1", *also], f"the name servers in {text!r}")
     tap.contains(text, "corp.example", "the search domain")
-
-
-def given(package):
-    """The client has this manager and no other; its /etc."""
-    scene.client.run("rm", "-rf", "/run/systemd", "/run/dbus", "/run/resolvconf")
-    return packages.give(scene.client, package)
-
-
-def place(etc, text):
-    """An ordinary file, as of a machine that nobody manages."""
-    path = os.path.join(etc, "resolv.conf")
-    if os.path.lexists(path):
-        os.remove(path)
-    with open(path, "w") as file:
-        file.write(text)
-    return path
 
 
 @tap.test
@@ -77,17 +56,6 @@ def G3_openresolv_that_has_the_uplink_s_servers():
     tap.equal(read(resolv_conf), before, "resolv.conf after down")
 
 
-def set_up_debian_s(etc):
-    """As the package's own scripts do when it is installed and the machine boots."""
-    client = scene.client
-    client.run("mkdir", "-p", "/run/resolvconf/interface")
-    client.run("touch", "/run/resolvconf/enable-updates")
-    os.remove(place(etc, ""))
-    os.symlink("/run/resolvconf/resolv.conf", os.path.join(etc, "resolv.conf"))
-    client.run("resolvconf", "-a", "uplink.dhclient",
-               input="search lan.example\nnameserver 192.0.2.1\n")
-
-
 @tap.test
 def G3_debian_s_resolvconf():
     client = scene.client
@@ -100,44 +68,6 @@ def G3_debian_s_resolvconf():
     check_servers(read(resolv_conf), also=["192.0.2.1"])
     hopwire.down()
     tap.equal(read(resolv_conf), before, "resolv.conf after down")
-
-
-class Resolved:
-    """systemd-resolved and the bus that it is told on, in the client."""
-
-    def __init__(self):
-        client = self.client = scene.client
-        etc = self.etc = given("systemd-resolved")
-        with open(os.path.join(etc, "passwd"), "a") as file:
-            file.write("systemd-resolve:x:996:996::/:/usr/sbin/nologin\n")
-        with open(os.path.join(etc, "group"), "a") as file:
-            file.write("systemd-resolve:x:996:\n")
-        os.remove(place(etc, ""))
-        os.symlink("/run/systemd/resolve/stub-resolv.conf", os.path.join(etc, "resolv.conf"))
-        # What it asks the links, by default, differs between Debian's releases.
-        os.makedirs(os.path.join(etc, "systemd/resolved.conf.d"))
-        with open(os.path.join(etc, "systemd/resolved.conf.d/links.conf"), "w") as file:
-            file.write("[Resolve]\nLLMNR=yes\nMulticastDNS=yes\n")
-        client.run("mkdir", "-p", "/run/dbus", "/run/systemd/resolve")
-        if client.run("chown", "996:996", "/run/systemd/resolve", check=False).returncode != 0:
-            raise tap.Skip("systemd-resolved needs a user of its own, and there is only one here")
-        self.bus = client.start("dbus-daemon", "--system", "--nofork", "--nopidfile",
-                                "--print-address", name="dbus")
-        self.bus.wait_output("unix:")
-        self.daemon = client.start("/lib/systemd/systemd-resolved", name="resolved")
-        try:
-            wait_until(lambda: client.run("resolvectl", "status", check=False).returncode == 0, 20,
-                       "systemd-resolved")
-        except AssertionError:
-            raise tap.Skip("systemd-resolved does not start here: " + self.daemon.output())
-
-    def links(self):
-        return self.client.run("resolvectl", "dns").stdout
-
-    def stop(self):
-        self.daemon.stop()
-        self.bus.stop()
-        self.client.run("rm", "-rf", "/run/systemd", "/run/dbus")
 
 
 @tap.test
@@ -270,29 +200,6 @@ def A7_under_systemd_resolved_a_crash_sends_no_name_to_the_uplink():
     wait_until(lambda: ask_libc(NAME) == MOVED, 30, "the name after down")
     resolved.stop()
     server.stop()
-
-
-def wrapped(before):
-    """A resolvconf in front of the real one, that does this first."""
-    directory = os.path.join(scene.client.dir, "bin")
-    os.makedirs(directory, exist_ok=True)
-    path = os.path.join(directory, "resolvconf")
-    with open(path, "w") as file:
-        file.write(f'#!/bin/sh\nreal() {{ PATH=/usr/sbin:/sbin:/usr/bin:/bin resolvconf "$@"; }}\n'
-                   f'{before}\nreal "$@"\n')
-    os.chmod(path, 0o755)
-    return {"PATH": directory + ":" + os.environ["PATH"]}
-
-
-def managed(manager):
-    """A client whose uplink's servers this resolvconf has; what resolv.conf shows."""
-    etc = given(manager)
-    if manager == "resolvconf":
-        set_up_debian_s(etc)
-    else:
-        place(etc, "")
-        scene.client.run("resolvconf", "-a", "uplink", input="nameserver 192.0.2.1\n")
-    return lambda: scene.client.run("cat", "/etc/resolv.conf").stdout
 
 
 @tap.test
