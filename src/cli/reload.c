@@ -21,7 +21,9 @@
 
 #define USAGE "reload [--dry-run] NAME|FILE..."
 #define PATHS_MOST 16
-#define TIMEOUT_MS 60000 /* a daemon that settles a large change answers behind it */
+/* A daemon that settles a large change answers behind it; so does one that waits for a resolvconf,
+ * none of which has more time than this in all. */
+#define TIMEOUT_MS 100000
 
 /* Memory that the daemon can read as a file, with the bytes; it is locked where that is allowed,
  * and wiped by drop_shared. */
@@ -89,6 +91,13 @@ static void print_changes(const json_t *changes)
     if (json_array_size(changes) == 0)
         printf("nothing changes\n");
     fflush(stdout); /* before what the hooks say */
+}
+
+static void print_notes(const char *network, const json_t *notes)
+{
+    for (size_t i = 0; i < json_array_size(notes); i++)
+        fprintf(stderr, "hopwire: %s: %s\n", network,
+                json_string_value(json_array_get(notes, i)));
 }
 
 /* Those that are in the list, and all that are for the end. */
@@ -170,6 +179,7 @@ static int reload(char **files, int count, bool is_dry)
     int result = COMMAND_REFUSED;
     if (answer && !print_refusals(config->name, json_object_get(answer, "refusals"))) {
         print_changes(json_object_get(answer, "changes"));
+        print_notes(config->name, json_object_get(answer, "notes"));
         if (!is_dry)
             note_sources(config->name);
         result = is_dry ? COMMAND_DONE : follow_hooks(config, answer);

@@ -206,7 +206,8 @@ static unsigned tell_fields(const struct pair *pair)
         if (values[i].is_same)
             continue;
         fields |= values[i].field;
-        tell_value(pair, values[i].key, values[i].append);
+        if (!pair->finding->after->is_plain || values[i].field != CHANGE_DNS) /* the network's */
+            tell_value(pair, values[i].key, values[i].append);
     }
     return fields;
 }

@@ -111,6 +111,44 @@ static void append_dns(struct text *text, const struct config *config)
         text_append(text, "%s%s", i || config->dns_count ? ", " : "", config->domains[i]);
 }
 
+static void append_domains(struct text *text, const struct config_tunnel *tunnel)
+{
+    if (tunnel->domain_count == 0)
+        text_append(text, "none");
+    for (size_t i = 0; i < tunnel->domain_count; i++)
+        text_append(text, "%s%s", i ? ", " : "", tunnel->domains[i]);
+}
+
+static size_t place_of(const struct config *config, const char *tunnel)
+{
+    size_t place = 0;
+    while (place < config->network.tunnel_count &&
+           strcmp(config->network.tunnels[place].name, tunnel) != 0)
+        place++;
+    return place;
+}
+
+/* A tunnel's servers may be the system's, and then its search domains are (RULES G3). */
+static void tell_domains(struct difference_list *list, const struct config *before,
+                         const struct config *after)
+{
+    for (size_t i = 0; i < after->network.tunnel_count; i++) {
+        const char *name = after->network.tunnels[i].name;
+        size_t place = place_of(before, name);
+        char was[VALUE_BYTES], will[VALUE_BYTES];
+        struct text old, new;
+        if (place == before->network.tunnel_count ||
+            are_same_texts(before->tunnels[place].domains, before->tunnels[place].domain_count,
+                           after->tunnels[i].domains, after->tunnels[i].domain_count))
+            continue;
+        text_init(&old, was, sizeof(was));
+        append_domains(&old, &before->tunnels[place]);
+        text_init(&new, will, sizeof(will));
+        append_domains(&new, &after->tunnels[i]);
+        difference_list_tell(list, "tunnel %s: search domains %s → %s", name, was, will);
+    }
+}
+
 static bool has_same_hooks(const struct config *a, const struct config *b,
                            enum config_hook_kind kind)
 {
@@ -212,6 +250,7 @@ void difference_network_find(struct difference_list *list, const struct config *
         difference_list_tell(list, "network: %s %s → %s", values[i].key, old, new);
     }
     list->difference->has_hooks |= before->saves_itself != after->saves_itself;
+    tell_domains(list, before, after);
     find_nat(list, &before->network, &after->network);
     find_hooks(list, before, after);
 }

@@ -21,6 +21,7 @@
 #define WHY_BYTES 1024
 
 struct daemon_options;
+struct reload;
 struct uapi;
 
 /* What of the network's hooks is under way. */
@@ -41,6 +42,8 @@ struct daemon {
     struct config living;
     const struct config *file;    /* what was read last: a reload compares with it */
     struct config *reloaded;      /* the same, where a reload read it; ours */
+    struct reload *reloads; /* the first one waits for the keeper, the others for it */
+    void (*dns_answered)(struct daemon *daemon, int result, const char *why); /* or NULL */
     struct arena described;                 /* of that; empty: it is still as it was read */
     bool is_description_old;                /* the engine has another one by now */
     bool is_unfollowed; /* those who look after endpoints have not heard of it */

@@ -168,10 +168,15 @@ static bool has_root_names(const struct network_description *network)
 
 static bool is_inside(void *context, const struct address *server)
 {
-    const struct guard *guard = context;
+    const struct engine *engine = context;
     struct engine_route route;
-    engine_route(guard->engine, server, &route);
+    engine_route(engine, server, &route);
     return route.tunnel >= 0;
+}
+
+bool guard_wants_dns_guard(const struct guard *guard, const struct config *config)
+{
+    return system_dns_wants_guard(config, is_inside, guard->engine);
 }
 
 static int lay(struct guard *guard, const struct endpoint *endpoints, size_t endpoint_count,
@@ -202,7 +207,8 @@ static int lay(struct guard *guard, const struct endpoint *endpoints, size_t end
         .allows_dns =
             has_root_names(&guard->config->network) || guard->is_translation_wanted,
         .has_kill_switch = guard->has_kill_switch,
-        .has_dns_guard = system_dns_wants_guard(guard->config, is_inside, guard),
+        .has_dns_guard =
+            guard->hold.has_dns_guard || guard_wants_dns_guard(guard, guard->config),
     };
     int result = addresses && marks ? firewall_lay(&firewall, &guard->laid, why) : -ENOMEM;
     free(addresses);

@@ -12,6 +12,14 @@
 #include "host/netlink.h"
 #include "host/state.h"
 
+/* What a reload holds until the name servers that it brings are shown, and routed. */
+#define GUARD_SERVERS_MOST 16 /* as many as a configuration names */
+struct guard_hold {
+    bool has_dns_guard;
+    struct prefix servers[GUARD_SERVERS_MOST]; /* in tunnels that have no route there yet */
+    size_t server_count;
+};
+
 struct guard {
     /* The caller's, before guard_lay; borrowed. */
     const struct config *config;
@@ -20,6 +28,7 @@ struct guard {
     uint32_t mark;
     int interface_index;
     bool has_kill_switch; /* the configuration's; or a crashed run's, until ours stands */
+    struct guard_hold hold;
     bool is_translation_wanted; /* see translation.h: a question must be let out */
 
     /* Its own. */
@@ -40,6 +49,8 @@ struct guard {
 /* What `AllowLAN` means now, on the links of the default routes and of the roots' ways; with a kill
  * switch their DHCP servers too; and the host's guests. */
 void guard_find_lan(struct guard *guard, const struct root_way *ways, size_t way_count);
+/* A configuration's queries shall not leave past the tunnels, as these are now (RULES G3). */
+bool guard_wants_dns_guard(const struct guard *guard, const struct config *config);
 /* Puts all of it into the table. 0, or -errno and a sentence. */
 int guard_lay(struct guard *guard, struct text *why);
 /* The same, if the table stands and an endpoint is not in it. */

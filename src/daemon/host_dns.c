@@ -1,21 +1,35 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/host_dns.h"
 
+#include <errno.h>
+
 #include "daemon/settle.h"
 #include "daemon/system_dns.h"
 #include "host/dns.h"
 #include "host/dns_way.h"
 
-static void tell_line(void *context, const char *line)
+struct telling {
+    struct daemon *daemon;
+    void (*tell)(void *context, const char *line);
+    void *context;
+};
+
+static void tell_started(void *context, const char *line)
 {
     settle_tell(context, line);
 }
 
+static void tell_line(void *context, const char *line)
+{
+    const struct telling *telling = context;
+    telling->tell(telling->context, line);
+}
+
 static bool is_inside(void *context, const struct address *server)
 {
-    const struct daemon *daemon = context;
+    const struct telling *telling = context;
     struct engine_route route;
-    engine_route(network_engine(daemon->network), server, &route);
+    engine_route(network_engine(telling->daemon->network), server, &route);
     return route.tunnel >= 0;
 }
 
@@ -23,14 +37,23 @@ static void keeper_ready(void *context, uint32_t events)
 {
     struct daemon *daemon = context;
     struct keeper *keeper = daemon->keeper;
+    char reason[WHY_BYTES];
+    struct text why;
+    int result = -EPIPE;
     (void)events;
-    if (keeper_hear(keeper, settle_log, daemon))
+    text_init(&why, reason, sizeof(reason));
+    enum keeper_heard heard = keeper_hear(keeper, settle_log, daemon, &result, &why);
+    if (heard == KEEPER_TOLD)
         return;
-    loop_remove(daemon->loop, &daemon->keeper_source);
-    keeper_end(keeper);
-    settle_log(daemon,
-               "the process that keeps the system's DNS has ended; the network goes on, and "
-               "`hopwire down` puts the DNS back");
+    if (heard == KEEPER_ENDED) {
+        text_append(&why, "the process that keeps the system's DNS has ended; the network goes "
+                          "on, and `hopwire down` puts the DNS back");
+        loop_remove(daemon->loop, &daemon->keeper_source);
+        keeper_end(keeper);
+        settle_log(daemon, reason);
+    }
+    if (daemon->dns_answered)
+        daemon->dns_answered(daemon, result, reason);
 }
 
 /* What an earlier run left, with other settings or because it could not be undone then, is no
@@ -44,19 +67,47 @@ static void undo_earlier_dns(struct daemon *daemon)
         settle_tell(daemon, reason);
 }
 
+void host_dns_tell(struct daemon *daemon, void (*tell)(void *context, const char *line),
+                   void *context)
+{
+    struct telling telling = {daemon, tell, context};
+    system_dns_tell(daemon->config, dns_way_find().is_resolved, is_inside, tell_line, &telling);
+}
+
+int host_dns_look(const struct config *config, struct text *why)
+{
+    struct system_dns dns = system_dns_choose(config);
+    const struct dns_wish wish = {.network = config->name,
+                                  .interface = config->interface_name,
+                                  .servers = dns.servers,
+                                  .zones = dns.zones,
+                                  .server_count = dns.server_count,
+                                  .domains = dns.domains,
+                                  .domain_count = dns.domain_count};
+    return dns.server_count ? dns_look(&wish, why) : 0;
+}
+
 int host_dns_start(struct daemon *daemon)
 {
     struct keeper *keeper = daemon->keeper;
-    system_dns_tell(daemon->config, dns_way_find().is_resolved, is_inside, tell_line, daemon);
-    if (keeper->socket < 0) {
+    host_dns_tell(daemon, tell_started, daemon);
+    bool has_servers = system_dns_choose(daemon->config).server_count > 0;
+    int result = 0;
+    if (has_servers)
+        result = keeper_set(keeper, daemon->config, settle_log, daemon, &daemon->why);
+    else
         undo_earlier_dns(daemon);
-        return 0;
-    }
-    int result = keeper_set(keeper, settle_log, daemon, &daemon->why);
-    daemon->has_dns = result == 0;
+    daemon->has_dns = has_servers && result == 0;
     daemon->keeper_source = (struct loop_source){
         .fd = keeper->socket, .events = EPOLLIN, .ready = keeper_ready, .context = daemon};
     return result ? result : loop_add(daemon->loop, &daemon->keeper_source);
+}
+
+int host_dns_change(struct daemon *daemon, const struct config *config, struct text *why)
+{
+    int result = keeper_change(daemon->keeper, config, why);
+    daemon->has_dns |= result == 0;
+    return result;
 }
 
 void host_dns_undo(struct daemon *daemon)

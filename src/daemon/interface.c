@@ -253,5 +253,7 @@ int interface_routes(const struct config *config, const struct engine *engine,
         collect_exception(&collection, &exceptions->on_link[i].prefix, ROUTING_LAN, true);
     for (size_t i = 0; i < exceptions->guest_count && has_own_tables; i++)
         collect_exception(&collection, &exceptions->guests[i], ROUTING_LAN, false);
+    for (size_t i = 0; i < exceptions->held_count; i++)
+        collect_exception(&collection, &exceptions->held[i], ROUTING_UNREACHABLE, false);
     return give(&collection, entries, count);
 }

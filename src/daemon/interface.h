@@ -31,6 +31,8 @@ struct interface_exceptions {
     size_t on_link_count;
     const struct prefix *guests; /* so too, where a tunnel has no more than a shorter one */
     size_t guest_count;
+    const struct prefix *held; /* what leads nowhere as long as no tunnel has a route there */
+    size_t held_count;
 };
 
 /* The same for an interface that is not there yet, of which only prefixes and kinds are known: for

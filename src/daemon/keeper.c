@@ -21,24 +21,78 @@
 #define SET_TIMEOUT_MS 60000
 #define UNDO_TIMEOUT_MS 30000
 #define END_TIMEOUT_MS 2000
+#define WISHES_MOST 40 /* of servers, of domains */
 /* Writers come in steps: a file is removed, then made. Whoever writes again and again gets no more
  * of the time than this. */
 #define REST_FIRST_NS (100 * NS_PER_MS)
 #define REST_MOST_NS (10 * NS_PER_S)
 #define QUIET_NS (5 * NS_PER_S)
 
-enum kind { KIND_SET, KIND_UNDO, KIND_NOTICE };
+enum kind { KIND_SET, KIND_CHANGE, KIND_UNDO, KIND_NOTICE };
 
 struct message {
     int kind;
     int result;
-    char text[1024];
+    char text[4096]; /* a sentence; or name servers and search domains, a line each */
 };
+
+/* ---- what is wished, as text ---- */
+
+static bool format_wish(const struct config *config, struct text *text)
+{
+    struct system_dns dns = system_dns_choose(config);
+    for (size_t i = 0; i < dns.server_count; i++) {
+        char address[ADDRESS_TEXT_BYTES];
+        const char *zone = dns.zones ? dns.zones[i] : NULL;
+        text_append(text, "server %s%s%s\n", address_format(&dns.servers[i], address),
+                    zone ? "%" : "", zone ? zone : "");
+    }
+    for (size_t i = 0; dns.server_count && i < dns.domain_count; i++)
+        text_append(text, "domain %s\n", dns.domains[i]);
+    return !text->is_cut;
+}
+
+/* A wish of its own memory. */
+struct wish {
+    struct address servers[WISHES_MOST];
+    char *zones[WISHES_MOST], *domains[WISHES_MOST];
+    size_t server_count, domain_count;
+    char text[4096]; /* which zones and domains point into */
+};
+
+static bool add_server(struct wish *wish, char *server)
+{
+    char *zone = server;
+    const char *address = strsep(&zone, "%");
+    wish->zones[wish->server_count] = zone;
+    return address_parse(address, &wish->servers[wish->server_count++]);
+}
+
+/* False: it is none, or has more than anybody takes. */
+static bool parse_wish(const char *text, struct wish *wish)
+{
+    bool is_well = true;
+    *wish = (struct wish){0};
+    snprintf(wish->text, sizeof(wish->text), "%s", text);
+    char *rest = wish->text;
+    for (char *line; is_well && (line = strsep(&rest, "\n")) && *line;) {
+        char *value = line;
+        const char *word = strsep(&value, " ");
+        bool is_server = strcmp(word, "server") == 0;
+        is_well = value && (is_server ? wish->server_count : wish->domain_count) < WISHES_MOST;
+        if (is_well && is_server)
+            is_well = add_server(wish, value);
+        else if (is_well)
+            wish->domains[wish->domain_count++] = value;
+    }
+    return is_well;
+}
 
 /* ---- the keeper's process ---- */
 
 struct kept {
-    struct dns_wish wish;
+    char *network, *interface;
+    struct wish wish; /* what the system uses; no server: its own */
     int watch; /* what others write; -1: nobody needs to look */
     instant_ns look; /* then, at what was written */
     instant_ns laid;
@@ -46,28 +100,15 @@ struct kept {
     bool has_told;
 };
 
-static char **copy_texts(char *const *texts, size_t count)
+static struct dns_wish wish_of(const struct kept *kept, const struct wish *wish)
 {
-    char **copies = calloc(count + 1, sizeof(*copies));
-    for (size_t i = 0; copies && texts && i < count; i++)
-        copies[i] = texts[i] ? strdup(texts[i]) : NULL;
-    return copies;
-}
-
-/* What it needs of the configuration, whose keys it must not keep. */
-static struct dns_wish copy_wish(const struct config *config)
-{
-    struct system_dns dns = system_dns_choose(config);
-    struct address *servers = calloc(dns.server_count + 1, sizeof(*servers));
-    for (size_t i = 0; servers && i < dns.server_count; i++)
-        servers[i] = dns.servers[i];
-    return (struct dns_wish){.network = strdup(config->name),
-                             .interface = strdup(config->interface_name),
-                             .servers = servers,
-                             .zones = copy_texts(dns.zones, dns.server_count),
-                             .server_count = dns.server_count,
-                             .domains = copy_texts(dns.domains, dns.domain_count),
-                             .domain_count = dns.domain_count};
+    return (struct dns_wish){.network = kept->network,
+                             .interface = kept->interface,
+                             .servers = wish->servers,
+                             .zones = wish->zones,
+                             .server_count = wish->server_count,
+                             .domains = wish->domains,
+                             .domain_count = wish->domain_count};
 }
 
 /* Nothing of the caller's: neither its terminal nor its pipes. */
@@ -103,7 +144,7 @@ static void look_again(struct kept *kept)
     char reason[1024];
     struct text why;
     text_init(&why, reason, sizeof(reason));
-    int result = dns_lay_again(kept->wish.network, &why);
+    int result = dns_lay_again(kept->network, &why);
     instant_ns now = loop_now();
     bool is_quiet = now > instant_add(kept->laid, QUIET_NS);
     kept->rest_ns = is_quiet ? REST_FIRST_NS : kept->rest_ns * 2;
@@ -129,18 +170,44 @@ static void read_events(struct kept *kept)
         kept->look = instant_add(loop_now(), kept->rest_ns);
 }
 
-static void set(struct kept *kept)
+static void watch_again(struct kept *kept)
 {
-    char reason[1024], unwatched[512];
-    struct text why, no_watch;
-    text_init(&why, reason, sizeof(reason));
+    char unwatched[512];
+    struct text no_watch;
     text_init(&no_watch, unwatched, sizeof(unwatched));
-    int result = dns_set(&kept->wish, &why);
-    if (result == 0)
-        kept->watch = dns_watch(kept->wish.network, &no_watch);
+    if (kept->watch >= 0)
+        close(kept->watch);
+    kept->watch = kept->wish.server_count ? dns_watch(kept->network, &no_watch) : -1;
     if (no_watch.len)
         answer(KIND_NOTICE, 0, unwatched);
-    answer(KIND_SET, result, reason);
+}
+
+static int change(const struct kept *kept, const struct wish *wish, struct text *why)
+{
+    const struct dns_wish wanted = wish_of(kept, wish);
+    return wish->server_count ? dns_change(&wanted, why) : dns_leave(&wanted, why);
+}
+
+static void set(struct kept *kept, enum kind kind, const char *text)
+{
+    char reason[1024];
+    struct text why;
+    struct wish next;
+    text_init(&why, reason, sizeof(reason));
+    bool is_first = kind == KIND_SET;
+    int result = parse_wish(text, &next) ? 0 : -E2BIG;
+    const struct dns_wish wanted = wish_of(kept, &next);
+    if (result != 0)
+        text_append(&why, "too many name servers and search domains; remove some from DNS");
+    else
+        result = is_first ? dns_set(&wanted, &why) : change(kept, &next, &why);
+    if (result != 0 && !is_first)
+        change(kept, &kept->wish, TEXT_UNHEARD); /* who was told in part hears the old ones */
+    if (result == 0) {
+        parse_wish(text, &kept->wish);
+        watch_again(kept);
+    }
+    answer(kind, result, reason);
 }
 
 static _Noreturn void undo_and_end(const struct kept *kept)
@@ -148,7 +215,7 @@ static _Noreturn void undo_and_end(const struct kept *kept)
     char reason[1024];
     struct text why;
     text_init(&why, reason, sizeof(reason));
-    int result = dns_undo(kept->wish.network, false, &why);
+    int result = dns_undo(kept->network, false, &why);
     answer(KIND_UNDO, result, reason);
     _exit(0);
 }
@@ -173,10 +240,10 @@ static _Noreturn void keep(struct kept *kept)
             continue;
         if (recv(SOCKET_PLACE, &message, sizeof(message), 0) != (ssize_t)sizeof(message))
             _exit(0); /* the daemon has ended */
-        if (message.kind == KIND_SET)
-            set(kept);
-        else
+        message.text[sizeof(message.text) - 1] = '\0';
+        if (message.kind == KIND_UNDO)
             undo_and_end(kept);
+        set(kept, (enum kind)message.kind, message.text);
     }
 }
 
@@ -187,8 +254,6 @@ int keeper_start(struct keeper *keeper, struct config *config,
 {
     int ends[2];
     *keeper = (struct keeper){.socket = -1};
-    if (system_dns_choose(config).server_count == 0)
-        return 0;
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0 ||
         (keeper->process = fork()) < 0) {
         int error = errno;
@@ -201,11 +266,14 @@ int keeper_start(struct keeper *keeper, struct config *config,
         return 0;
     }
     leave_all(ends[1]);
-    struct kept kept = {.wish = copy_wish(config), .watch = -1, .look = INSTANT_NEVER,
-                        .rest_ns = REST_FIRST_NS};
+    static struct kept kept;
+    kept = (struct kept){.network = strdup(config->name),
+                         .interface = strdup(config->interface_name),
+                         .watch = -1,
+                         .look = INSTANT_NEVER,
+                         .rest_ns = REST_FIRST_NS};
     forget(config);
-    if (!kept.wish.network || !kept.wish.interface || !kept.wish.servers || !kept.wish.zones ||
-        !kept.wish.domains)
+    if (!kept.network || !kept.interface)
         _exit(1);
     keep(&kept);
 }
@@ -227,54 +295,86 @@ static int hear(struct keeper *keeper, int timeout_ms, struct message *message)
     return got == (ssize_t)sizeof(*message) ? 1 : -1;
 }
 
-static int ask(struct keeper *keeper, enum kind kind, int timeout_ms,
-               void (*log)(void *context, const char *line), void *context, struct text *why)
+static const char gone[] = "the process that keeps the system's DNS has ended: `hopwire down` "
+                           "puts it back";
+
+static int say(struct keeper *keeper, struct message *message, struct text *why)
 {
-    static const char gone[] = "the process that keeps the system's DNS has ended: `hopwire down` "
-                               "puts it back";
+    if (keeper->socket >= 0 && send(keeper->socket, message, sizeof(*message), MSG_NOSIGNAL) > 0)
+        return 0;
+    text_append(why, "%s", gone);
+    return -EPIPE;
+}
+
+static int say_wish(struct keeper *keeper, enum kind kind, const struct config *config,
+                    struct text *why)
+{
     struct message message = {.kind = (int)kind};
+    struct text text;
+    text_init(&text, message.text, sizeof(message.text));
+    if (format_wish(config, &text))
+        return say(keeper, &message, why);
+    text_append(why, "too many name servers and search domains; remove some from DNS");
+    return -E2BIG;
+}
+
+/* Its answer of that kind. */
+static int await(struct keeper *keeper, enum kind kind, int timeout_ms,
+                 void (*log)(void *context, const char *line), void *context, struct text *why)
+{
+    struct message message;
     instant_ns end = instant_add(loop_now(), timeout_ms * NS_PER_MS);
-    if (keeper->socket < 0 || send(keeper->socket, &message, sizeof(message), MSG_NOSIGNAL) < 0) {
-        text_append(why, "%s", gone);
-        return -EPIPE;
-    }
-    for (int heard = 1; heard > 0;) {
-        heard = hear(keeper, (int)(instant_since(loop_now(), end) / NS_PER_MS), &message);
+    for (;;) {
+        int heard =
+            hear(keeper, (int)(instant_since(loop_now(), end) / NS_PER_MS), &message);
         if (heard > 0 && message.kind == (int)kind) {
             text_append(why, "%s", message.text);
             return message.result;
         }
-        if (heard > 0)
+        if (heard > 0 && message.kind == KIND_NOTICE)
             log(context, message.text);
-        else if (heard < 0)
-            text_append(why, "%s", gone);
-        else
-            text_append(why, "the process that keeps the system's DNS does not answer");
-        if (heard <= 0)
-            return heard < 0 ? -EPIPE : -ETIMEDOUT;
+        if (heard > 0)
+            continue;
+        text_append(why, "%s",
+                    heard < 0 ? gone
+                              : "the process that keeps the system's DNS does not answer");
+        return heard < 0 ? -EPIPE : -ETIMEDOUT;
     }
-    return -EPIPE;
 }
 
-int keeper_set(struct keeper *keeper, void (*log)(void *context, const char *line), void *context,
-               struct text *why)
+int keeper_set(struct keeper *keeper, const struct config *config,
+               void (*log)(void *context, const char *line), void *context, struct text *why)
 {
-    return ask(keeper, KIND_SET, SET_TIMEOUT_MS, log, context, why);
+    int result = say_wish(keeper, KIND_SET, config, why);
+    return result ? result : await(keeper, KIND_SET, SET_TIMEOUT_MS, log, context, why);
 }
 
 int keeper_undo(struct keeper *keeper, void (*log)(void *context, const char *line), void *context,
                 struct text *why)
 {
-    return ask(keeper, KIND_UNDO, UNDO_TIMEOUT_MS, log, context, why);
+    int result = say(keeper, &(struct message){.kind = KIND_UNDO}, why);
+    return result ? result : await(keeper, KIND_UNDO, UNDO_TIMEOUT_MS, log, context, why);
 }
 
-bool keeper_hear(struct keeper *keeper, void (*log)(void *context, const char *line), void *context)
+int keeper_change(struct keeper *keeper, const struct config *config, struct text *why)
+{
+    return say_wish(keeper, KIND_CHANGE, config, why);
+}
+
+enum keeper_heard keeper_hear(struct keeper *keeper,
+                              void (*log)(void *context, const char *line), void *context,
+                              int *result, struct text *why)
 {
     struct message message;
     int heard = hear(keeper, 0, &message);
+    if (heard > 0 && message.kind == KIND_CHANGE) {
+        *result = message.result;
+        text_append(why, "%s", message.text);
+        return KEEPER_CHANGED;
+    }
     if (heard > 0)
         log(context, message.text);
-    return heard >= 0;
+    return heard < 0 ? KEEPER_ENDED : KEEPER_TOLD;
 }
 
 void keeper_end(struct keeper *keeper)

@@ -16,22 +16,28 @@ struct keeper {
 };
 
 /* Forks it, with all signals blocked that are now; `forget` gives its copy of the configuration,
- * with the keys, back. *keeper has none where the system keeps its own servers. 0, or -errno and a
- * sentence. */
+ * with the keys, back. Also where the system keeps its own servers: a reload may name some, and the
+ * rights to set them are here alone. 0, or -errno and a sentence. */
 int keeper_start(struct keeper *keeper, struct config *config,
                  void (*forget)(struct config *config), struct text *why);
 
-/* As dns_set and dns_undo say; each waits for the keeper, which waits for nothing without a bound.
- * `log` is told what it has to say meanwhile. -EPIPE: it has ended. */
-int keeper_set(struct keeper *keeper, void (*log)(void *context, const char *line), void *context,
-               struct text *why);
+/* As dns_set says, with the servers of the configuration, and dns_undo; each waits for the keeper,
+ * which waits for nothing without a bound. `log` is told what it has to say meanwhile. -EPIPE: it
+ * has ended. */
+int keeper_set(struct keeper *keeper, const struct config *config,
+               void (*log)(void *context, const char *line), void *context, struct text *why);
 int keeper_undo(struct keeper *keeper, void (*log)(void *context, const char *line), void *context,
                 struct text *why);
+/* Asks for the configuration's servers instead, or for none, and waits for nothing: keeper_hear
+ * says KEEPER_CHANGED when it is done, or the system is as before. */
+int keeper_change(struct keeper *keeper, const struct config *config, struct text *why);
 
-/* When its socket is readable: tells `log` what it says. False: it has ended; keeper_end
- * follows. */
-bool keeper_hear(struct keeper *keeper, void (*log)(void *context, const char *line),
-                 void *context);
+/* When its socket is readable: tells `log` what it says. KEEPER_CHANGED: *result is 0, or -errno
+ * and a sentence. KEEPER_ENDED: keeper_end follows. */
+enum keeper_heard { KEEPER_TOLD, KEEPER_CHANGED, KEEPER_ENDED };
+enum keeper_heard keeper_hear(struct keeper *keeper,
+                              void (*log)(void *context, const char *line), void *context,
+                              int *result, struct text *why);
 
 /* Ends it, as it stands. Without one does nothing. */
 void keeper_end(struct keeper *keeper);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Order: all is looked at, then what protects more stands (the kill switch), then the engine
- * changes, which may still refuse, and the host follows it; last goes what protected. Until the
- * engine has said yes, a refusal puts the daemon's own data back, and nothing else has changed. */
+/* All is looked at, then switching.h does it. One reload at a time: while one waits for the
+ * system's name servers, those that come after it wait for it. */
 #include "daemon/reload.h"
 
 #include <errno.h>
@@ -16,17 +15,24 @@
 #include "config/difference.h"
 #include "config/recording.h"
 #include "daemon/changes.h"
-#include "daemon/interface.h"
-#include "daemon/restore.h"
+#include "daemon/host_dns.h"
+#include "daemon/json_answer.h"
 #include "daemon/settle.h"
+#include "daemon/switching.h"
 #include "daemon/system_dns.h"
-#include "daemon/wg_sockets.h"
 
 #define FILES_BYTES 2048
 #define PATHS_MOST 16
+#define WAITING_MOST 8 /* and room for others at the socket */
 
 struct reload {
+    struct reload *next;
     struct daemon *daemon;
+    struct control_answer *to; /* NULL: whoever asked is gone */
+    int passed;
+    bool is_dry, is_held;
+    json_t *described; /* what changes */
+    struct switching switching;
     char *bytes; /* the recording */
     size_t capacity;
     const char *paths[PATHS_MOST]; /* in it */
@@ -41,13 +47,6 @@ struct reload {
 static void refuse(struct reload *reload, const char *sentence)
 {
     config_messages_add(&reload->messages, CONFIG_ERROR, NULL, "%s", sentence);
-}
-
-static void refuse_by_replace(struct reload *reload, const char *what)
-{
-    config_messages_add(&reload->messages, CONFIG_ERROR, NULL,
-                        "%s cannot change while the network runs; run: hopwire up --replace %.250s",
-                        what, reload->files);
 }
 
 /* ---- what it is to become ---- */
@@ -124,8 +123,13 @@ static bool find_difference(struct reload *reload)
     if (!difference_find(&reload->difference, &reload->arena, daemon->file, reload->config,
                          &daemon->description, reload->files, &reload->messages))
         return false;
-    if (!is_same_dns(daemon->file, reload->config))
-        refuse_by_replace(reload, "the system's name servers and search domains");
+    reload->switching.changes_dns = !is_same_dns(daemon->file, reload->config);
+    if (reload->switching.changes_dns && daemon->keeper->socket < 0)
+        config_messages_add(&reload->messages, CONFIG_ERROR, NULL,
+                            "the process that keeps the system's name servers has ended, so they "
+                            "cannot change while the network runs; run: hopwire up --replace "
+                            "%.250s",
+                            reload->files);
     return reload->messages.errors == 0;
 }
 
@@ -141,125 +145,36 @@ static bool may_begin(struct reload *reload)
 
 /* ---- doing it ---- */
 
-/* The settings are the new file's, the network is the engine's; notes stand beside it. */
-static bool make_living(struct reload *reload, struct config *living)
-{
-    const struct network_description *network = &reload->daemon->description;
-    struct config *from = reload->config;
-    /* Also as many as there are when the changes stand. */
-    size_t most = network->tunnel_count + from->network.tunnel_count;
-    struct config_tunnel *notes = arena_take(&from->arena, (most + 1) * sizeof(*notes));
-    for (size_t i = 0; notes && i < network->tunnel_count; i++)
-        for (size_t t = 0; t < from->network.tunnel_count; t++)
-            if (strcmp(network->tunnels[i].name, from->network.tunnels[t].name) == 0)
-                notes[i] = from->tunnels[t];
-    *living = *from;
-    living->network = *network;
-    living->tunnels = notes;
-    return notes != NULL;
-}
-
-/* What the table and the rules hold, in the state before in the kernel. 0, or -errno and a
- * sentence. */
-static int set_kill_switch(struct daemon *daemon, bool is_on, struct text *why)
-{
-    struct state *state = &daemon->state;
-    const struct state before = *state;
-    bool was_on = daemon->guard.has_kill_switch;
-    state->has_kill_switch = state->routing.has_kill_switch = is_on;
-    state->has_firewall |= is_on;
-    daemon->guard.has_kill_switch = is_on;
-    guard_find_lan(&daemon->guard, daemon->ways, daemon->way_count);
-    int result = is_on ? state_write(daemon->config->name, state, why) : 0;
-    if (result == 0)
-        result = guard_lay(&daemon->guard, why);
-    if (result == 0 && settle_routes(daemon) != 0) {
-        text_append(why, "%s", daemon->reason);
-        result = -EIO;
-    }
-    /* Where there was no table at the start nobody watches it yet. */
-    if (result == 0 && is_on && daemon->table_source.fd <= 0)
-        result = restore_start(daemon);
-    if (result == 0)
-        return is_on ? 0 : state_write(daemon->config->name, state, why);
-    *state = before;
-    daemon->guard.has_kill_switch = was_on;
-    char reason[WHY_BYTES];
-    struct text again;
-    text_init(&again, reason, sizeof(reason));
-    if ((state_write(daemon->config->name, state, &again) != 0) |
-        (state->has_firewall && guard_lay(&daemon->guard, &again) != 0) |
-        (settle_routes(daemon) != 0))
-        settle_log(daemon, reason);
-    return result;
-}
-
-/* The tunnels may be others now, and in another order. */
-static void follow(struct reload *reload)
+/* The next reload compares with this file. */
+static void note_done(struct reload *reload)
 {
     struct daemon *daemon = reload->daemon;
-    char reason[WHY_BYTES];
-    struct text why;
-    text_init(&why, reason, sizeof(reason));
-    struct config living;
-    if (settle_describe(daemon) && make_living(reload, &living))
-        daemon->living.tunnels = living.tunnels;
-    daemon->settle_again = loop_now();
-    settle_configured(daemon, true, true);
-    wg_sockets_follow(daemon);
-    if (interface_leave(&daemon->netlink, daemon->state.routing.interface_index, daemon->file,
-                        daemon->config, &why) != 0)
-        settle_log(daemon, reason);
-}
-
-static int switch_over(struct reload *reload, struct text *why)
-{
-    struct daemon *daemon = reload->daemon;
-    const struct config before = daemon->living;
-    bool has_switch = reload->config->has_kill_switch, had_switch = before.has_kill_switch;
-    struct config living;
-    if (!make_living(reload, &living))
-        return -ENOMEM;
-    text_init(&daemon->why, daemon->reason, sizeof(daemon->reason));
-    int result = has_switch && !had_switch ? set_kill_switch(daemon, true, why) : 0;
-    if (result != 0)
-        return result;
-    daemon->living = living;
-    const struct changes *changes = &reload->difference.changes;
-    daemon->settle_again = loop_now(); /* at once, whatever `wg` made of it before */
-    if (changes->count || changes->has_nat)
-        result = changes_apply(daemon, changes, why);
-    if (result == 0)
-        follow(reload);
-    else
-        daemon->living = before;
-    bool goes = result == 0 ? had_switch && !has_switch : has_switch && !had_switch;
-    char reason[WHY_BYTES];
-    struct text left;
-    text_init(&left, reason, sizeof(reason));
-    if (goes && set_kill_switch(daemon, false, &left) != 0)
-        settle_log(daemon, reason);
-    return result;
-}
-
-static bool apply(struct reload *reload)
-{
-    struct daemon *daemon = reload->daemon;
-    char reason[WHY_BYTES], line[64];
-    struct text why;
-    text_init(&why, reason, sizeof(reason));
-    int result = switch_over(reload, &why);
-    if (result != 0) {
-        refuse(reload, why.len ? reason : strerror(-result));
-        return false;
-    }
+    char line[64];
     struct config *old = daemon->reloaded;
     daemon->file = daemon->reloaded = reload->config;
     reload->config = NULL;
     config_free(old);
     snprintf(line, sizeof(line), "reloaded: %zu changes", reload->difference.line_count);
     settle_log(daemon, line);
-    return true;
+}
+
+static void refuse_with(struct reload *reload, const char *sentence, int result)
+{
+    refuse(reload, *sentence ? sentence : strerror(-result));
+}
+
+/* What the change would be refused for, by whoever is asked when it is made. */
+static void try(struct reload *reload)
+{
+    struct daemon *daemon = reload->daemon;
+    char reason[WHY_BYTES];
+    struct text why;
+    text_init(&why, reason, sizeof(reason));
+    int result = changes_try(daemon, &reload->difference.changes, &why);
+    if (result == 0 && reload->switching.changes_dns)
+        result = host_dns_look(reload->config, &why);
+    if (result != 0)
+        refuse_with(reload, reason, result);
 }
 
 /* ---- the answer ---- */
@@ -322,40 +237,162 @@ static json_t *describe(const struct reload *reload)
                      list_new_post_up(reload->daemon->file, reload->config));
 }
 
-char *reload_answer(struct daemon *daemon, int passed, bool is_dry)
+static void add_note(void *context, const char *line)
 {
-    const struct memory *memory = io_memory_secrets(daemon->memory);
-    struct reload reload = {.daemon = daemon};
-    json_t *described = NULL;
-    config_messages_init(&reload.messages, io_memory_plain());
-    arena_init(&reload.arena, io_memory_plain());
-    bool is_taken = take_recording(&reload, passed);
-    if (!is_taken)
-        refuse(&reload, "no configuration came with the request, or no memory is left for it");
-    bool is_well = is_taken && may_begin(&reload) && parse(&reload) && find_difference(&reload);
-    if (is_well)
-        described = describe(&reload);
-    is_well = is_well && (is_dry || apply(&reload));
-    char *answer = NULL;
-    if (is_well) {
-        answer = print(described);
-    } else {
-        json_decref(described);
-        answer = print_refusals(&reload);
+    json_array_append_new(context, json_string(line));
+}
+
+/* What the network does not say by itself: servers that nobody can ask. */
+static void note_servers(struct reload *reload)
+{
+    const struct config *before = reload->daemon->file, *after = reload->config;
+    json_t *notes = json_array();
+    if (reload->switching.changes_dns || before->has_kill_switch != after->has_kill_switch ||
+        before->dns_guard_is_off != after->dns_guard_is_off)
+        host_dns_tell(reload->daemon, add_note, notes);
+    json_object_set_new(reload->described, "notes", notes);
+}
+
+static void wipe(struct reload *reload)
+{
+    const struct memory *memory = io_memory_secrets(reload->daemon->memory);
+    json_decref(reload->described);
+    config_free(reload->config);
+    arena_wipe(&reload->arena);
+    config_messages_wipe(&reload->messages);
+    if (reload->bytes)
+        bytes_wipe(reload->bytes, reload->capacity);
+    memory_give(memory, reload->bytes, reload->capacity);
+    if (reload->passed >= 0)
+        close(reload->passed);
+    free(reload);
+}
+
+static void give_answer(struct reload *reload)
+{
+    if (!reload->to)
+        return;
+    json_answer_give(reload->to, reload->messages.errors
+                                     ? print_refusals(reload)
+                                     : print(json_incref(reload->described)));
+    if (reload->is_held)
+        control_answer_release(reload->to);
+}
+
+/* The first one is over. */
+static void end(struct daemon *daemon)
+{
+    struct reload *reload = daemon->reloads;
+    daemon->reloads = reload->next;
+    give_answer(reload);
+    wipe(reload);
+}
+
+static void end_switch(struct reload *reload)
+{
+    struct switching *switching = &reload->switching;
+    if (switching->result != 0) {
+        refuse_with(reload, switching->reason, switching->result);
+        return;
     }
-    config_free(reload.config);
-    arena_wipe(&reload.arena);
-    config_messages_wipe(&reload.messages);
-    if (reload.bytes)
-        bytes_wipe(reload.bytes, reload.capacity);
-    memory_give(memory, reload.bytes, reload.capacity);
-    if (passed >= 0)
-        close(passed);
-    return answer;
+    note_servers(reload);
+    note_done(reload);
+}
+
+/* True: it waits for the keeper. */
+static bool begin(struct reload *reload)
+{
+    struct switching *switching = &reload->switching;
+    if (!take_recording(reload, reload->passed))
+        refuse(reload, "no configuration came with the request, or no memory is left for it");
+    else if (may_begin(reload) && parse(reload) && find_difference(reload))
+        reload->described = describe(reload);
+    if (!reload->described)
+        return false;
+    if (reload->is_dry) {
+        try(reload);
+        return false;
+    }
+    switching->daemon = reload->daemon;
+    switching->to = reload->config;
+    switching->changes = &reload->difference.changes;
+    if (switching_begin(switching))
+        return true;
+    end_switch(reload);
+    return false;
+}
+
+static void hold_answer(struct reload *reload)
+{
+    if (reload->to && !reload->is_held)
+        control_answer_hold(reload->to);
+    reload->is_held = true;
+}
+
+static void run(struct daemon *daemon)
+{
+    while (daemon->reloads) {
+        if (begin(daemon->reloads)) {
+            hold_answer(daemon->reloads);
+            return;
+        }
+        end(daemon);
+    }
+}
+
+static void dns_answered(struct daemon *daemon, int result, const char *why)
+{
+    if (!daemon->reloads || switching_go_on(&daemon->reloads->switching, result, why))
+        return;
+    end_switch(daemon->reloads);
+    end(daemon);
+    run(daemon);
+}
+
+void reload_request(struct daemon *daemon, int passed, bool is_dry, struct control_answer *to)
+{
+    struct reload *reload = calloc(1, sizeof(*reload)), **last = &daemon->reloads;
+    size_t waiting = 0;
+    for (; *last; last = &(*last)->next)
+        waiting++;
+    if (!reload) {
+        if (passed >= 0)
+            close(passed);
+        json_answer_give(to, NULL);
+        return;
+    }
+    *reload = (struct reload){.daemon = daemon, .to = to, .passed = passed, .is_dry = is_dry};
+    config_messages_init(&reload->messages, io_memory_plain());
+    arena_init(&reload->arena, io_memory_plain());
+    daemon->dns_answered = dns_answered;
+    if (waiting < WAITING_MOST) {
+        *last = reload;
+    } else {
+        refuse(reload, "other reloads wait for one that changes the system's name servers; try "
+                       "again");
+        give_answer(reload);
+        wipe(reload);
+    }
+    if (waiting == 0)
+        run(daemon);
+    else if (waiting < WAITING_MOST)
+        hold_answer(reload);
+}
+
+void reload_forget(struct daemon *daemon, const struct control_answer *to)
+{
+    for (struct reload *reload = daemon->reloads; reload; reload = reload->next)
+        if (reload->to == to)
+            reload->to = NULL;
 }
 
 void reload_wipe(struct daemon *daemon)
 {
+    while (daemon->reloads) {
+        struct reload *reload = daemon->reloads;
+        daemon->reloads = reload->next;
+        wipe(reload);
+    }
     config_free(daemon->reloaded);
     daemon->reloaded = NULL;
 }

@@ -6,10 +6,13 @@
 #include "daemon/daemon_state.h"
 
 /* The new configuration is a recording (config/recording.h) in the file `passed`, which is closed;
- * -1: none came. `is_dry`: only what would change is told. JSON, to be freed: {"changes":
- * [LINE...], "hooks": whether those have changed, "post_up": [the new lines' numbers among the
- * configuration's hooks]}, or {"refusals": [SENTENCE...]}; NULL: no memory for it. */
-char *reload_answer(struct daemon *daemon, int passed, bool is_dry);
+ * -1: none came. `is_dry`: only what would change, or be refused, is told. Answers, perhaps later,
+ * with JSON: {"changes": [LINE...], "hooks": whether those have changed, "post_up": [the new lines'
+ * numbers among the configuration's hooks], "notes": [SENTENCE...]}, or {"refusals":
+ * [SENTENCE...]}. */
+void reload_request(struct daemon *daemon, int passed, bool is_dry, struct control_answer *to);
+/* Whoever asked is gone; what was begun goes on. */
+void reload_forget(struct daemon *daemon, const struct control_answer *to);
 /* Gives back what a reload has taken. */
 void reload_wipe(struct daemon *daemon);
 

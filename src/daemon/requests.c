@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "daemon/interface.h"
+#include "daemon/json_answer.h"
 #include "daemon/own_hooks.h"
 #include "daemon/reload.h"
 #include "daemon/report.h"
@@ -15,24 +16,16 @@
 
 #define LOOK_NS (3 * NS_PER_S)
 
-static void answer(struct control_answer *to, char *json)
-{
-    const char *line = json ? json : "{\"error\": \"no memory\"}";
-    if (strlen(line) >= CONTROL_SOCKET_ANSWER_BYTES) /* it would be dropped without a word */
-        line = "{\"error\": \"the answer is longer than 8 MiB: there are too many peers to list\"}";
-    control_answer_format(to, "%s\n", line);
-    control_answer_end(to);
-    free(json);
-}
-
 static void answer_request(void *context, char *line, struct control_answer *to)
 {
     struct daemon *daemon = context;
-    if (!line)
+    if (!line) {
+        reload_forget(daemon, to);
         return;
+    }
     bool is_question = strcmp(line, "status") == 0 || strncmp(line, "route ", 6) == 0;
     if (is_question && !settle_describe(daemon)) {
-        answer(to, NULL); /* no memory */
+        json_answer_give(to, NULL); /* no memory */
         return;
     }
     struct report report = {.config = daemon->config,
@@ -50,11 +43,11 @@ static void answer_request(void *context, char *line, struct control_answer *to)
                             .started = daemon->started};
     struct address destination;
     if (strcmp(line, "status") == 0) {
-        answer(to, report_status(&report, loop_now()));
+        json_answer_give(to, report_status(&report, loop_now()));
     } else if (strncmp(line, "route ", 6) == 0 && address_parse(line + 6, &destination)) {
-        answer(to, report_route(&report, &destination));
+        json_answer_give(to, report_route(&report, &destination));
     } else if (strcmp(line, "reload") == 0 || strcmp(line, "reload dry-run") == 0) {
-        answer(to, reload_answer(daemon, control_answer_take_passed(to), line[6] != '\0'));
+        reload_request(daemon, control_answer_take_passed(to), line[6] != '\0', to);
     } else if (strcmp(line, "attendant") == 0) {
         own_hooks_take_attendant(daemon, control_answer_take_passed(to));
         control_answer_format(to, "{}\n");

@@ -158,7 +158,9 @@ int settle_routes(struct daemon *daemon)
         .on_link = daemon->guard.on_link,
         .on_link_count = daemon->guard.on_link_count,
         .guests = daemon->guard.guests.prefixes,
-        .guest_count = daemon->guard.guests.prefix_count};
+        .guest_count = daemon->guard.guests.prefix_count,
+        .held = daemon->guard.hold.servers,
+        .held_count = daemon->guard.hold.server_count};
     int result = interface_routes(daemon->config, network_engine(daemon->network), &exceptions,
                                   &entries, &count);
     if (result != 0)

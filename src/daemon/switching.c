@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: MIT */
+/* Order: what protects more stands first (the kill switch, the guard of names, unreachable routes
+ * to name servers that have no tunnel yet). Then the system is shown its name servers, by another
+ * process, while packets move; this may fail and is put back. Then the engine changes, which may
+ * still refuse, and the host follows it; last goes what protected. Whatever fails, what was done
+ * until then is undone in reverse. */
+#include "daemon/switching.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/changes.h"
+#include "daemon/host_dns.h"
+#include "daemon/interface.h"
+#include "daemon/restore.h"
+#include "daemon/settle.h"
+#include "daemon/system_dns.h"
+#include "daemon/wg_sockets.h"
+
+/* The settings are the new file's, the network is the engine's; notes stand beside it. */
+static bool make_living(const struct switching *switching, struct config *living)
+{
+    const struct network_description *network = &switching->daemon->description;
+    struct config *from = switching->to;
+    /* Also as many as there are when the changes stand. */
+    size_t most = network->tunnel_count + from->network.tunnel_count;
+    struct config_tunnel *notes = arena_take(&from->arena, (most + 1) * sizeof(*notes));
+    for (size_t i = 0; notes && i < network->tunnel_count; i++)
+        for (size_t t = 0; t < from->network.tunnel_count; t++)
+            if (strcmp(network->tunnels[i].name, from->network.tunnels[t].name) == 0)
+                notes[i] = from->tunnels[t];
+    *living = *from;
+    living->network = *network;
+    living->tunnels = notes;
+    return notes != NULL;
+}
+
+/* ---- the kill switch ---- */
+
+/* What the table and the rules hold, in the state before in the kernel. 0, or -errno and a
+ * sentence. */
+static int set_kill_switch(struct daemon *daemon, bool is_on, struct text *why)
+{
+    struct state *state = &daemon->state;
+    const struct state before = *state;
+    bool was_on = daemon->guard.has_kill_switch;
+    state->has_kill_switch = state->routing.has_kill_switch = is_on;
+    state->has_firewall |= is_on;
+    daemon->guard.has_kill_switch = is_on;
+    guard_find_lan(&daemon->guard, daemon->ways, daemon->way_count);
+    int result = is_on ? state_write(daemon->config->name, state, why) : 0;
+    if (result == 0)
+        result = guard_lay(&daemon->guard, why);
+    if (result == 0 && settle_routes(daemon) != 0) {
+        text_append(why, "%s", daemon->reason);
+        result = -EIO;
+    }
+    /* Where there was no table at the start nobody watches it yet. */
+    if (result == 0 && is_on && daemon->table_source.fd <= 0)
+        result = restore_start(daemon);
+    if (result == 0)
+        return is_on ? 0 : state_write(daemon->config->name, state, why);
+    *state = before;
+    daemon->guard.has_kill_switch = was_on;
+    char reason[WHY_BYTES];
+    struct text again;
+    text_init(&again, reason, sizeof(reason));
+    if ((state_write(daemon->config->name, state, &again) != 0) |
+        (state->has_firewall && guard_lay(&daemon->guard, &again) != 0) |
+        (settle_routes(daemon) != 0))
+        settle_log(daemon, reason);
+    return result;
+}
+
+/* ---- what is held while the name servers change ---- */
+
+/* The configuration's own tunnels take it, once they stand. */
+static bool has_entry(const struct routing_entry *entries, size_t count,
+                      const struct address *address)
+{
+    const struct routing_entry *best = NULL;
+    for (size_t i = 0; i < count; i++)
+        if (prefix_contains(&entries[i].prefix, address) &&
+            (!best || entries[i].prefix.len_bits > best->prefix.len_bits))
+            best = &entries[i];
+    return best && best->kind != ROUTING_THROW;
+}
+
+/* Servers inside of tunnels that do not stand yet: asked now, they would be asked in clear. */
+static int hold_servers(struct switching *switching, struct guard_hold *hold)
+{
+    struct daemon *daemon = switching->daemon;
+    struct system_dns dns = system_dns_choose(switching->to);
+    struct routing_entry *entries = NULL;
+    size_t count = 0;
+    int result = 0;
+    for (size_t i = 0; i < dns.server_count && result == 0; i++) {
+        struct engine_route route;
+        engine_route(network_engine(daemon->network), &dns.servers[i], &route);
+        if (route.tunnel >= 0 || system_dns_is_local(&dns.servers[i]))
+            continue;
+        if (!entries)
+            result = interface_routes_ahead(switching->to, io_memory_secrets(daemon->memory),
+                                            &entries, &count);
+        if (result == 0 && has_entry(entries, count, &dns.servers[i]) &&
+            hold->server_count < GUARD_SERVERS_MOST)
+            hold->servers[hold->server_count++] = prefix_host(&dns.servers[i]);
+    }
+    free(entries);
+    return result;
+}
+
+static void release(struct daemon *daemon)
+{
+    struct guard_hold *hold = &daemon->guard.hold;
+    bool has_guard = hold->has_dns_guard, has_servers = hold->server_count > 0;
+    *hold = (struct guard_hold){0};
+    text_init(&daemon->why, daemon->reason, sizeof(daemon->reason));
+    if ((has_guard && daemon->state.has_firewall &&
+         guard_lay(&daemon->guard, &daemon->why) != 0) |
+        (has_servers && settle_routes(daemon) != 0))
+        settle_log(daemon, daemon->reason);
+}
+
+/* Strictest of both: what either configuration would not let out does not leave in between. */
+static int hold(struct switching *switching)
+{
+    struct daemon *daemon = switching->daemon;
+    struct guard *guard = &daemon->guard;
+    struct guard_hold wanted = {.has_dns_guard =
+                                    guard_wants_dns_guard(guard, daemon->config) ||
+                                    guard_wants_dns_guard(guard, switching->to)};
+    int result = hold_servers(switching, &wanted);
+    if (result != 0)
+        return result;
+    guard->hold = wanted;
+    if (wanted.has_dns_guard && daemon->state.has_firewall)
+        result = guard_lay(guard, &switching->why);
+    text_init(&daemon->why, daemon->reason, sizeof(daemon->reason));
+    if (result == 0 && wanted.server_count && settle_routes(daemon) != 0) {
+        text_append(&switching->why, "%s", daemon->reason);
+        result = -EIO;
+    }
+    if (result != 0)
+        release(daemon);
+    return result;
+}
+
+/* ---- the engine, and the host behind it ---- */
+
+/* The tunnels may be others now, and in another order. */
+static void follow(struct switching *switching)
+{
+    struct daemon *daemon = switching->daemon;
+    char reason[WHY_BYTES];
+    struct text why;
+    text_init(&why, reason, sizeof(reason));
+    struct config living;
+    if (settle_describe(daemon) && make_living(switching, &living))
+        daemon->living.tunnels = living.tunnels;
+    daemon->settle_again = loop_now();
+    settle_configured(daemon, true, true);
+    wg_sockets_follow(daemon);
+    if (interface_leave(&daemon->netlink, daemon->state.routing.interface_index, daemon->file,
+                        daemon->config, &why) != 0)
+        settle_log(daemon, reason);
+}
+
+static int take_over(struct switching *switching)
+{
+    struct daemon *daemon = switching->daemon;
+    const struct changes *changes = switching->changes;
+    const struct config before = daemon->living;
+    const struct guard_hold held = daemon->guard.hold;
+    struct config living;
+    int result = 0;
+    if (!settle_describe(daemon) || !make_living(switching, &living))
+        return -ENOMEM;
+    daemon->living = living;
+    if (switching->changes_dns) /* what is held goes with what the changes lay */
+        daemon->guard.hold = (struct guard_hold){0};
+    daemon->settle_again = loop_now(); /* at once, whatever `wg` made of it before */
+    if (changes->count || changes->has_nat)
+        result = changes_apply(daemon, changes, &switching->why);
+    if (result == 0) {
+        follow(switching);
+        return 0;
+    }
+    daemon->living = before;
+    daemon->guard.hold = held;
+    return result;
+}
+
+/* ---- the whole ---- */
+
+/* Nobody knows what servers are shown: what keeps names inside stays until somebody does. */
+static bool is_dns_unknown(const struct switching *switching)
+{
+    return switching->changes_dns && switching->result == -EPIPE;
+}
+
+static bool end(struct switching *switching)
+{
+    struct daemon *daemon = switching->daemon;
+    bool is_done = switching->result == 0;
+    bool goes = is_done ? switching->had_kill_switch && !switching->to->has_kill_switch
+                        : switching->lays_kill_switch;
+    char reason[WHY_BYTES];
+    struct text left;
+    text_init(&left, reason, sizeof(reason));
+    if (!is_done && switching->changes_dns && !is_dns_unknown(switching))
+        release(daemon);
+    if (goes && !is_dns_unknown(switching) && set_kill_switch(daemon, false, &left) != 0)
+        settle_log(daemon, reason);
+    return false;
+}
+
+static bool finish(struct switching *switching)
+{
+    struct daemon *daemon = switching->daemon;
+    switching->result = take_over(switching);
+    if (switching->result == 0 || !switching->changes_dns)
+        return end(switching);
+    switching->goes_back = host_dns_change(daemon, daemon->file, TEXT_UNHEARD) == 0;
+    return switching->goes_back || end(switching);
+}
+
+bool switching_begin(struct switching *switching)
+{
+    struct daemon *daemon = switching->daemon;
+    int result = 0;
+    text_init(&switching->why, switching->reason, sizeof(switching->reason));
+    text_init(&daemon->why, daemon->reason, sizeof(daemon->reason));
+    switching->had_kill_switch = daemon->living.has_kill_switch;
+    /* What is refused is refused before any server changes. */
+    if (switching->changes_dns)
+        result = changes_try(daemon, switching->changes, &switching->why);
+    if (result == 0 && switching->to->has_kill_switch && !switching->had_kill_switch) {
+        result = set_kill_switch(daemon, true, &switching->why);
+        switching->lays_kill_switch = result == 0;
+    }
+    if (result == 0 && switching->changes_dns)
+        result = hold(switching);
+    if (result == 0 && !switching->changes_dns)
+        return finish(switching);
+    if (result == 0)
+        result = host_dns_change(daemon, switching->to, &switching->why);
+    switching->result = result;
+    return result == 0 || end(switching);
+}
+
+bool switching_go_on(struct switching *switching, int result, const char *why)
+{
+    struct daemon *daemon = switching->daemon;
+    if (switching->goes_back) {
+        if (result != 0)
+            settle_log(daemon, why);
+        switching->result = result == -EPIPE ? result : switching->result;
+        return end(switching);
+    }
+    switching->result = result;
+    if (result == 0)
+        return finish(switching);
+    text_append(&switching->why, "%s", why);
+    return end(switching);
+}
