@@ -17,6 +17,7 @@
 struct finding {
     struct difference_list list;
     const struct config *before, *after;
+    const struct network_description *running;
 };
 
 static size_t find_tunnel(const struct network_description *network, const char *name)
@@ -279,9 +280,11 @@ static void find_peers(struct finding *finding)
         size_t before = find_tunnel(&finding->before->network, network->tunnels[i].name);
         if (before == NOWHERE)
             continue;
-        const struct difference_tunnel tunnel = {&finding->before->network.tunnels[before],
-                                                 &network->tunnels[i],
-                                                 &finding->after->tunnels[i]};
+        size_t now = find_tunnel(finding->running, network->tunnels[i].name);
+        const struct difference_tunnel tunnel = {
+            &finding->before->network.tunnels[before], &network->tunnels[i],
+            &finding->after->tunnels[i],
+            now == NOWHERE ? NULL : &finding->running->tunnels[now]};
         difference_peers_find(&finding->list, &tunnel);
     }
 }
@@ -341,7 +344,8 @@ bool difference_find(struct difference *difference, struct arena *arena,
     *difference = (struct difference){0};
     struct finding finding = {.list = {.arena = arena, .difference = difference},
                               .before = before,
-                              .after = after};
+                              .after = after,
+                              .running = running};
     bool is_possible = difference_network_stays(before, after, file, messages);
     is_possible &= keeps_first_root(after, running, file, messages);
     if (!is_possible)

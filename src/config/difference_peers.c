@@ -36,6 +36,7 @@ struct peers {
     const struct difference_tunnel *tunnel;
     size_t *match_before; /* by place in `after`: that in `before`, or NOBODY */
     size_t *match_after;  /* the other way */
+    bool *is_absent;      /* by place in `after`: changed, but `wg` has removed it: comes anew */
     struct move *moves;   /* by place in `after`, then in the prefixes' order */
     size_t move_count;
 };
@@ -93,7 +94,8 @@ static bool match(struct peers *peers)
     struct keyed *old = sort_by_key(arena, before), *new = sort_by_key(arena, after);
     peers->match_before = all_nobody(arena, after->peer_count);
     peers->match_after = all_nobody(arena, before->peer_count);
-    if (!old || !new || !peers->match_before || !peers->match_after)
+    peers->is_absent = arena_take(arena, after->peer_count + 1);
+    if (!old || !new || !peers->match_before || !peers->match_after || !peers->is_absent)
         return false;
     for (size_t i = 0, j = 0; i < before->peer_count && j < after->peer_count;) {
         int order = memcmp(old[i].key, new[j].key, 32);
@@ -149,12 +151,15 @@ static bool find_moves(struct peers *peers)
         old && new ? arena_take(arena, (old_count + new_count + 1) * sizeof(*peers->moves)) : NULL;
     if (!peers->moves)
         return false;
+    peers->move_count = 0;
     for (size_t i = 0, j = 0; i < old_count || j < new_count;) {
         int order = i == old_count   ? 1
                     : j == new_count ? -1
                                      : compare_prefixes(&old[i].prefix, &new[j].prefix);
         size_t had = order <= 0 ? peers->match_after[old[i].place] : NOBODY;
         size_t has = order >= 0 ? new[j].place : NOBODY;
+        if (had != NOBODY && peers->is_absent[had])
+            had = NOBODY;
         bool is_kept = order == 0 && had == has;
         if (!is_kept && order <= 0)
             note_move(peers, had, &old[i].prefix, true);
@@ -215,18 +220,24 @@ static void tell(struct peers *peers, const struct peer_description *peer, const
 }
 
 /* What is new of a peer that was there. */
-static unsigned tell_fields(struct peers *peers, const struct peer_description *old,
-                            const struct peer_description *new)
+static unsigned changed_fields(const struct peer_description *old,
+                               const struct peer_description *new)
+{
+    bool is_same_key = memcmp(old->preshared_key, new->preshared_key, 32) == 0;
+    bool is_same_keepalive = old->persistent_keepalive_s == new->persistent_keepalive_s;
+    return (is_same_key ? 0u : CHANGE_PRESHARED_KEY) |
+           (is_same_endpoint(old, new) ? 0u : CHANGE_ENDPOINT) |
+           (is_same_keepalive ? 0u : CHANGE_KEEPALIVE);
+}
+
+static void tell_fields(struct peers *peers, unsigned fields, const struct peer_description *old,
+                        const struct peer_description *new)
 {
     char what[LIST_BYTES];
     struct text text;
-    unsigned fields = 0;
-    if (memcmp(old->preshared_key, new->preshared_key, 32) != 0) {
-        fields |= CHANGE_PRESHARED_KEY;
+    if (fields & CHANGE_PRESHARED_KEY)
         tell(peers, new, "PresharedKey changes");
-    }
-    if (!is_same_endpoint(old, new)) {
-        fields |= CHANGE_ENDPOINT;
+    if (fields & CHANGE_ENDPOINT) {
         text_init(&text, what, sizeof(what));
         text_append(&text, "Endpoint ");
         append_endpoint(&text, old);
@@ -234,8 +245,7 @@ static unsigned tell_fields(struct peers *peers, const struct peer_description *
         append_endpoint(&text, new);
         tell(peers, new, what);
     }
-    if (old->persistent_keepalive_s != new->persistent_keepalive_s) {
-        fields |= CHANGE_KEEPALIVE;
+    if (fields & CHANGE_KEEPALIVE) {
         text_init(&text, what, sizeof(what));
         text_append(&text, "PersistentKeepalive ");
         append_keepalive(&text, old->persistent_keepalive_s);
@@ -243,19 +253,50 @@ static unsigned tell_fields(struct peers *peers, const struct peer_description *
         append_keepalive(&text, new->persistent_keepalive_s);
         tell(peers, new, what);
     }
-    return fields;
+}
+
+/* Of a peer that was there, as the texts say it. */
+static unsigned fields_of(const struct peers *peers, size_t place)
+{
+    return changed_fields(&peers->tunnel->before->peers[peers->match_before[place]],
+                          &peers->tunnel->after->peers[place]);
+}
+
+/* Of a peer whose text stays, its removal by `wg` stays too; one whose text changes comes as the
+ * text says it: the changes alone would make a peer without the rest. */
+static bool find_absent(struct peers *peers)
+{
+    const struct tunnel_description *after = peers->tunnel->after;
+    const struct tunnel_description *running = peers->tunnel->running;
+    struct keyed *living = running ? sort_by_key(peers->list->arena, running) : NULL;
+    bool has_absent = false;
+    size_t at = 0;
+    for (size_t place = 0; living && place < after->peer_count; place++) {
+        const struct keyed wanted = {after->peers[place].public_key, 0};
+        size_t first = at;
+        while (at < peers->move_count && peers->moves[at].place == place)
+            at++;
+        if (peers->match_before[place] == NOBODY || (at == first && !fields_of(peers, place)) ||
+            (running->peer_count && bsearch(&wanted, living, running->peer_count, sizeof(wanted),
+                                            compare_keyed)))
+            continue;
+        has_absent = peers->is_absent[place] = true;
+    }
+    return (living || !running) && (!has_absent || find_moves(peers));
 }
 
 static void set_peer(struct peers *peers, size_t place, const struct move *moves, size_t count)
 {
     const struct peer_description *new = &peers->tunnel->after->peers[place];
-    unsigned fields = CHANGE_PRESHARED_KEY | CHANGE_ENDPOINT | CHANGE_KEEPALIVE;
     size_t before = peers->match_before[place];
-    if (before == NOBODY)
+    bool is_new = before == NOBODY || peers->is_absent[place];
+    unsigned fields = is_new ? CHANGE_PRESHARED_KEY | CHANGE_ENDPOINT | CHANGE_KEEPALIVE
+                             : fields_of(peers, place);
+    if (is_new)
         tell(peers, new, "added");
     else
-        fields = tell_fields(peers, &peers->tunnel->before->peers[before], new);
-    if (before != NOBODY && count) {
+        tell_fields(peers, fields, &peers->tunnel->before->peers[before], new);
+    if (!is_new && count) {
         char what[LIST_BYTES];
         struct text text;
         text_init(&text, what, sizeof(what));
@@ -263,7 +304,7 @@ static void set_peer(struct peers *peers, size_t place, const struct move *moves
         append_moves(&text, moves, count);
         tell(peers, new, what);
     }
-    if (before != NOBODY && fields == 0 && count == 0)
+    if (!is_new && fields == 0 && count == 0)
         return;
     struct change *change =
         difference_list_add(peers->list, CHANGE_PEER_SET, peers->tunnel->after->name,
@@ -298,7 +339,7 @@ static void remove_gone(struct peers *peers)
 void difference_peers_find(struct difference_list *list, const struct difference_tunnel *tunnel)
 {
     struct peers peers = {.list = list, .tunnel = tunnel};
-    if (!match(&peers) || !find_moves(&peers))
+    if (!match(&peers) || !find_moves(&peers) || !find_absent(&peers))
         return;
     remove_gone(&peers);
     for (size_t place = 0, at = 0; place < tunnel->after->peer_count; place++) {

@@ -9,6 +9,7 @@
 struct difference_tunnel {
     const struct tunnel_description *before, *after;
     const struct config_tunnel *notes; /* of `after` */
+    const struct tunnel_description *running; /* what it has become; NULL: as `before` */
 };
 
 void difference_peers_find(struct difference_list *list, const struct difference_tunnel *tunnel);

@@ -11,10 +11,13 @@
 #define OFFICE "[Tunnel office]\nPrivateKey = " KEY_3 "\nAddress = 10.2.0.2\n"
 #define DESK "[Peer]\nPublicKey = " KEY_4 "\nAllowedIPs = 10.20.0.0/16\n"
 
+#define WITHOUT NETWORK ENTRY RELAY "192.0.2.1:1\n" OFFICE "Via = entry\n"
+#define WITH WITHOUT DESK "Endpoint = 192.0.2.9:9\n"
+
 #define LINES_BYTES 4096
 
 struct both {
-    struct config *before, *after;
+    struct config *before, *running, *after;
     struct config_messages messages;
     struct arena arena;
     struct difference difference;
@@ -34,22 +37,29 @@ static struct config *load(const char *text)
     return config;
 }
 
-static void begin(struct both *both, const char *before, const char *after)
+static void begin_running(struct both *both, const char *before, const char *running,
+                          const char *after)
 {
-    *both = (struct both){.before = load(before), .after = load(after)};
+    *both = (struct both){
+        .before = load(before), .running = load(running), .after = load(after)};
     struct text text;
     text_init(&text, both->lines, sizeof(both->lines));
     config_messages_init(&both->messages, tap_memory());
     arena_init(&both->arena, tap_memory());
-    if (!both->before || !both->after)
+    if (!both->before || !both->running || !both->after)
         return;
     both->is_possible =
         difference_find(&both->difference, &both->arena, both->before, both->after,
-                        &both->before->network, "a.conf", &both->messages);
+                        &both->running->network, "a.conf", &both->messages);
     for (size_t i = 0; i < both->difference.line_count; i++)
         text_append(&text, "%s\n", both->difference.lines[i]);
     for (size_t i = 0; i < both->messages.count; i++)
         text_append(&text, "%s\n", both->messages.items[i].text);
+}
+
+static void begin(struct both *both, const char *before, const char *after)
+{
+    begin_running(both, before, before, after);
 }
 
 static void end(struct both *both)
@@ -57,6 +67,7 @@ static void end(struct both *both)
     arena_wipe(&both->arena);
     config_messages_wipe(&both->messages);
     config_free(both->before);
+    config_free(both->running);
     config_free(both->after);
     CHECK_EQUAL(tap_memory_balance_bytes(), 0);
 }
@@ -114,6 +125,26 @@ static void test_i2_of_a_peer_only_what_its_text_changes(void)
                 "tunnel entry: peer AgICAgIC…: PersistentKeepalive off → 25\n");
     check_lines(NETWORK ENTRY DESK, NETWORK ENTRY DESK "Endpoint = [2001:db8::1]:7\n",
                 "tunnel entry: peer BAQEBAQE…: Endpoint none → [2001:db8::1]:7\n");
+}
+
+static void test_i2_a_peer_that_wg_removed_comes_back_whole_or_stays_away(void)
+{
+    struct both both;
+    begin_running(&both, WITH, WITHOUT, WITH);
+    CHECK_TEXT(both.lines, "");
+    end(&both);
+    begin_running(&both, WITH, WITHOUT, WITH "PersistentKeepalive = 5\n");
+    CHECK_TEXT(both.lines, "tunnel office: peer BAQEBAQE…: added\n");
+    CHECK_EQUAL(both.difference.changes.count, 1);
+    const struct change *change = both.difference.changes.list;
+    CHECK_EQUAL(change->fields, CHANGE_PRESHARED_KEY | CHANGE_ENDPOINT | CHANGE_KEEPALIVE);
+    CHECK_EQUAL(change->allowed_ips_count, 1);
+    CHECK(!change->allowed_ips[0].is_removed);
+    end(&both);
+    begin_running(&both, WITH "AllowedIPs = 10.21.0.0/16\n", WITHOUT, WITH);
+    CHECK_TEXT(both.lines, "tunnel office: peer BAQEBAQE…: added\n");
+    CHECK_EQUAL(both.difference.changes.list[0].allowed_ips_count, 1);
+    end(&both);
 }
 
 static void test_i2_no_secret_is_told(void)
@@ -237,6 +268,8 @@ int main(int argc, char **argv)
 {
     TAP_RUN(argc, argv, test_i2_the_same_text_is_no_change);
     TAP_RUN(argc, argv, test_i2_of_a_peer_only_what_its_text_changes);
+    TAP_RUN(argc, argv,
+            test_i2_a_peer_that_wg_removed_comes_back_whole_or_stays_away);
     TAP_RUN(argc, argv, test_i2_no_secret_is_told);
     TAP_RUN(argc, argv, test_i2_allowed_ips_one_by_one);
     TAP_RUN(argc, argv, test_i2_tunnels_come_behind_their_carriers_and_go_before_them);

@@ -72,6 +72,19 @@ def I2_what_wg_set_and_what_roamed_stay():
 
 
 @tap.test
+def I2_a_peer_that_wg_removed_comes_back_whole_once_its_text_changes():
+    hopwire = up()
+    scene.client.run("wg", "set", "hop0.office", "peer", scene.world.keys["exit"].public, "remove")
+    said(reload(hopwire, scene.world.client_text(entry_peer={"PersistentKeepalive": 25})),
+         f"tunnel entry: peer {scene.world.keys['entry'].public[:8]}…: PersistentKeepalive off → 25")
+    tap.check(not scene.client.ping(OFFICE, wait=1), "its text stays, and so does its removal")
+    said(reload(hopwire, scene.world.client_text(entry_peer={"PersistentKeepalive": 25},
+                                                 office_peer={"PersistentKeepalive": 7})),
+         f"tunnel office: peer {scene.world.keys['exit'].public[:8]}…: added")
+    tap.check(scene.client.ping(OFFICE, wait=8), "with endpoint and AllowedIPs")
+
+
+@tap.test
 def I2_a_peer_that_roamed_stays_where_it_is():
     scene.world.renew_relays("hopwire")  # the family changes
     hopwire = up()
