@@ -137,6 +137,9 @@ int changes_apply(struct daemon *daemon, const struct changes *changes, struct t
         result = -ENOMEM;
     if (result == 0)
         result = network_apply(daemon->network, changes, why);
+    if (result == -EACCES) /* the right to it was given up (RULES I5) */
+        text_append(why, "; a port below 1024 is opened by `hopwire up` alone, also with "
+                         "--replace");
     if (result == 0)
         follow(daemon, changes);
     return result;

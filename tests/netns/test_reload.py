@@ -285,6 +285,22 @@ def I2_a_refusal_changes_nothing():
 
 
 @tap.test
+def I5_a_port_below_1024_takes_a_replacement():
+    hopwire = up()
+    text = scene.world.client_text(entry={"ListenPort": 443})
+    result = reload(hopwire, text, check=False)
+    tap.equal(result.returncode, 1, "a reload")
+    tap.contains(result.stderr, "opened by `hopwire up` alone, also with --replace", "why")
+    tap.contains(result.stderr, "nothing was changed", "and that")
+    tap.check(scene.client.ping(OFFICE), "it goes on")
+    hopwire.command("up", "--replace", hopwire.write(text))
+    tap.equal(scene.client.run("wg", "show", "hop0", "listen-port").stdout.strip(), "443", "port")
+    wait_reachable(scene.client, OFFICE)
+    said(reload(hopwire, scene.world.client_text()), "tunnel entry: ListenPort 443 → any")
+    tap.check(scene.client.ping(OFFICE, count=3, wait=3), "and back")
+
+
+@tap.test
 def I2_what_is_not_up_is_told():
     text = scene.world.client_text()
     hopwire = Hopwire(scene.client)
