@@ -124,10 +124,20 @@ static bool reserve_ways(struct daemon *daemon, const struct changes *changes)
     return true;
 }
 
+static void tell_who_may(int result, struct text *why)
+{
+    if (result == -EACCES) /* the right to it was given up (RULES I5) */
+        text_append(why, "; a port below 1024 is opened by `hopwire up` alone, also with "
+                         "--replace");
+}
+
 int changes_try(struct daemon *daemon, const struct changes *changes, struct text *why)
 {
     int result = check_marks(daemon, changes, why);
-    return result ? result : network_apply_try(daemon->network, changes, why);
+    if (result == 0)
+        result = network_apply_try(daemon->network, changes, why);
+    tell_who_may(result, why);
+    return result;
 }
 
 int changes_apply(struct daemon *daemon, const struct changes *changes, struct text *why)
@@ -137,9 +147,7 @@ int changes_apply(struct daemon *daemon, const struct changes *changes, struct t
         result = -ENOMEM;
     if (result == 0)
         result = network_apply(daemon->network, changes, why);
-    if (result == -EACCES) /* the right to it was given up (RULES I5) */
-        text_append(why, "; a port below 1024 is opened by `hopwire up` alone, also with "
-                         "--replace");
+    tell_who_may(result, why);
     if (result == 0)
         follow(daemon, changes);
     return result;

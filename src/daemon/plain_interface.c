@@ -9,6 +9,7 @@
 
 #include "daemon/log.h"
 #include "daemon/obstacles.h"
+#include "daemon/roots.h"
 #include "daemon/signals.h"
 #include "daemon/uapi.h"
 #include "host/link.h"
@@ -20,6 +21,7 @@
 #define WHY_BYTES 1024
 #define MTU_BYTES 1420 /* what is over 1500 bytes of IPv6 leaves, as everywhere */
 #define LOG_NS (1 * NS_PER_S)
+#define WAYS_NS (1 * NS_PER_S) /* a routing program changes thousands at once */
 
 struct plain_interface {
     const struct plain_interface_options *options;
@@ -35,8 +37,10 @@ struct plain_interface {
     struct uapi *uapi;
     struct link link; /* as it was when we looked last */
     bool has_event;   /* of some interface */
+    bool has_way;     /* a route or a rule came or went */
+    instant_ns looked; /* at the ways, last */
     struct loop_source watch_source, signal_source, file_source;
-    struct loop_timer log_timer;
+    struct loop_timer log_timer, way_timer;
     char reason[WHY_BYTES];
     struct text why;
 };
@@ -85,20 +89,43 @@ static void follow_link(struct plain_interface *plain)
     log_event(plain, LOG_LEVEL_INFO, line);
 }
 
+/* As the kernel's own WireGuard does: where a peer was spoken to is where it is answered from, as
+ * long as the way to it leads there. */
+static void look_at_ways(void *context, instant_ns now)
+{
+    struct plain_interface *plain = context;
+    plain->looked = now;
+    roots_check_sources(&plain->netlink, network_engine(plain->network), 0,
+                        network_mark(plain->network, 0));
+}
+
+static void follow_ways(struct plain_interface *plain)
+{
+    instant_ns now = loop_now(), next = instant_add(plain->looked, WAYS_NS);
+    if (instant_is_reached(next, now))
+        look_at_ways(plain, now);
+    else
+        loop_set_timer(&plain->way_timer, next);
+}
+
 static void tell_event(void *context, const struct watch_event *event)
 {
     struct plain_interface *plain = context;
-    plain->has_event |= event->kind == WATCH_LINK || event->kind == WATCH_LOST;
+    bool is_lost = event->kind == WATCH_LOST;
+    plain->has_event |= event->kind == WATCH_LINK || is_lost;
+    plain->has_way |= event->kind == WATCH_ROUTE || event->kind == WATCH_RULE || is_lost;
 }
 
 static void watch_ready(void *context, uint32_t events)
 {
     struct plain_interface *plain = context;
     (void)events;
-    plain->has_event = false;
+    plain->has_event = plain->has_way = false;
     watch_read(&plain->watch, tell_event, plain);
     if (plain->has_event)
         follow_link(plain);
+    if (plain->has_way)
+        follow_ways(plain);
 }
 
 static void interface_ended(void *context)
@@ -140,6 +167,7 @@ static int apply(void *context, const struct changes *changes)
     int result = network_apply(plain->network, changes, &why);
     if (result == 0) {
         follow_link(plain);
+        follow_ways(plain); /* a mark may lead elsewhere */
         return 0;
     }
     snprintf(line, sizeof(line), "a change by wg was refused: %s", reason);
@@ -161,7 +189,7 @@ static int prepare(struct plain_interface *plain)
     const char *backend = plain->options->aead_backend;
     int result = netlink_open(&plain->netlink, &plain->why);
     if (result == 0)
-        result = watch_open_links(&plain->watch, &plain->why);
+        result = watch_open_ways(&plain->watch, &plain->why);
     if (result == 0)
         result = loop_new(&plain->loop);
     if (result != 0)
@@ -279,6 +307,9 @@ static int start(struct plain_interface *plain)
     plain->log_timer = (struct loop_timer){
         .deadline = instant_add(loop_now(), LOG_NS), .ring = retry_log, .context = plain};
     loop_add_timer(plain->loop, &plain->log_timer);
+    plain->way_timer = (struct loop_timer){
+        .deadline = INSTANT_NEVER, .ring = look_at_ways, .context = plain};
+    loop_add_timer(plain->loop, &plain->way_timer);
     follow_link(plain);
     if (plain->options->ready(plain->options->context)) {
         log_started(&plain->log);

@@ -88,6 +88,20 @@ size_t roots_endpoints(const struct engine *engine, int root, struct endpoint **
     return count;
 }
 
+void roots_check_sources(struct netlink *netlink, struct engine *engine, uint32_t root,
+                         uint32_t mark)
+{
+    for (int i = -1; (i = engine_next_peer(engine, root, i)) >= 0;) {
+        struct status_peer peer;
+        status_read_peer(engine, root, (uint32_t)i, 0, &peer);
+        if (peer.carrier < 0 && peer.source.family == peer.endpoint.address.family &&
+            peer.source.family != FAMILY_NONE &&
+            !kernel_route_leads(netlink, &peer.source, &peer.endpoint.address, mark,
+                                peer.source_interface))
+            engine_forget_source(engine, root, (uint32_t)i);
+    }
+}
+
 /* As the kernel cuts a datagram: all pieces but the last hold a multiple of 8 bytes. */
 static uint32_t pieces(uint32_t payload_bytes, const struct root_way *way)
 {

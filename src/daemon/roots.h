@@ -23,6 +23,11 @@ size_t roots_endpoints(const struct engine *engine, int root, struct endpoint **
 struct root_way roots_find(struct netlink *netlink, uint32_t mark,
                            const struct endpoint *endpoints, size_t count);
 
+/* Each peer of the root that is answered from where it spoke to: once no way leads to it from there
+ * by the interface that it came in at, the kernel chooses anew. */
+void roots_check_sources(struct netlink *netlink, struct engine *engine, uint32_t root,
+                         uint32_t mark);
+
 /* Where the configuration sets an MTU that the way cannot take in one piece, appends a sentence
  * with what to write instead. False: it fits, or is computed, or no way is known. */
 bool roots_tell_excess(const struct tunnel_description *root, const struct root_way *way,

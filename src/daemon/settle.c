@@ -96,6 +96,8 @@ bool settle_roots(struct daemon *daemon, bool is_first)
         engine_set_root_mtu(engine, i, way.mtu_bytes);
         if (moved && !is_first)
             network_changed(daemon->network, i);
+        else if (!is_first)
+            roots_check_sources(&daemon->netlink, engine, i, daemon->state.routing.mark);
     }
     forget_ways(daemon, next, daemon->way_count);
     return any_moved;

@@ -260,13 +260,23 @@ bool engine_set_host(struct engine *engine, const struct prefix *prefixes, size_
     return scope_set_host(&engine->core.tree, prefixes, count);
 }
 
+static void forget_source(struct hop *hop)
+{
+    hop->path.source = (struct address){0};
+    hop->path.source_interface = 0;
+}
+
+void engine_forget_source(struct engine *engine, uint32_t tunnel, uint32_t peer)
+{
+    forget_source(hop_of(engine->core.tree.nodes[tunnel]->peers[peer]));
+}
+
 void engine_network_changed(struct engine *engine, uint32_t root, instant_ns now)
 {
     struct node *node = engine->core.tree.nodes[root];
     for (struct peer *peer = NULL; (peer = node_next_peer(node, peer));) {
         struct hop *hop = hop_of(peer);
-        hop->path.source = (struct address){0};
-        hop->path.source_interface = 0;
+        forget_source(hop);
         struct timers *timers = &peer->timers;
         /* At once, but never two within REKEY_TIMEOUT: events come in bursts. */
         instant_ns at = timers_may_initiate(timers, now)

@@ -77,6 +77,9 @@ void engine_set_root_mtu(struct engine *engine, uint32_t root, uint32_t mtu_byte
 /* What the host keeps for itself, besides loopback and the interface's own addresses, which need not
  * be told (F1). False: no memory, and what was told before holds. */
 bool engine_set_host(struct engine *engine, const struct prefix *prefixes, size_t count);
+/* Where the peer was spoken to is no way to it any more: the kernel chooses what its datagrams
+ * leave from, until it speaks again. */
+void engine_forget_source(struct engine *engine, uint32_t tunnel, uint32_t peer);
 /* The network under a root changed (F8): sticky sources dropped, one handshake at once. */
 void engine_network_changed(struct engine *engine, uint32_t root, instant_ns now);
 

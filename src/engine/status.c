@@ -60,6 +60,8 @@ void status_read_peer(const struct engine *engine, uint32_t tunnel, uint32_t ind
     const struct hop *hop = hop_of(peer);
     *out = (struct status_peer){
         .endpoint = peer->endpoint,
+        .source = hop->path.source,
+        .source_interface = hop->path.source_interface,
         .state = state_of(peer, now),
         .carrier = hop->carrier ? (int)hop->carrier->index : -1,
         .carrier_peer = hop->carrier_peer ? (int)hop->carrier_peer->index : -1,

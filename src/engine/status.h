@@ -37,6 +37,8 @@ enum status_peer_state {
 struct status_peer {
     uint8_t public_key[32];
     struct endpoint endpoint;
+    struct address source;     /* what its datagrams leave from; FAMILY_NONE: the kernel's choice */
+    uint32_t source_interface; /* where it was spoken to there */
     enum status_peer_state state;
     /* The tunnel whose plaintext its datagrams are (RULES A8: perhaps its own), -1: the root's
      * socket; and the peer of it that they go to, -1: it reaches the endpoint through none. */

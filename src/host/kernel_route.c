@@ -294,8 +294,9 @@ static int keep_way(void *context, const struct nlmsghdr *message)
     return 0;
 }
 
-static int ask_way(struct netlink *netlink, const struct address *to, uint32_t mark, uint32_t flags,
-                   struct way_answer *answer)
+/* `from`: NULL: what the kernel would choose. */
+static int ask_way(struct netlink *netlink, const struct address *from, const struct address *to,
+                   uint32_t mark, uint32_t flags, struct way_answer *answer)
 {
     uint8_t bytes[NETLINK_REQUEST_BYTES] __attribute__((aligned(8)));
     struct nlmsghdr *request = netlink_request(bytes, RTM_GETROUTE, 0);
@@ -304,6 +305,10 @@ static int ask_way(struct netlink *netlink, const struct address *to, uint32_t m
     body->rtm_dst_len = (uint8_t)family_bits(to->family);
     body->rtm_flags = flags;
     netlink_put_address(request, RTA_DST, to);
+    if (from) {
+        body->rtm_src_len = body->rtm_dst_len;
+        netlink_put_address(request, RTA_SRC, from);
+    }
     mnl_attr_put_u32(request, RTA_MARK, mark);
     *answer = (struct way_answer){0};
     int result = netlink_ask(netlink, request, keep_way, answer);
@@ -324,9 +329,9 @@ int kernel_route_towards(struct netlink *netlink, const struct address *to, uint
      * too-big made the kernel learn, so that is taken from the route itself. */
     struct way_answer plain, matched;
     char text[ADDRESS_TEXT_BYTES];
-    int result = ask_way(netlink, to, mark, 0, &plain);
+    int result = ask_way(netlink, NULL, to, mark, 0, &plain);
     if (result == 0)
-        result = ask_way(netlink, to, mark, RTM_F_FIB_MATCH, &matched);
+        result = ask_way(netlink, NULL, to, mark, RTM_F_FIB_MATCH, &matched);
     if (result < 0) {
         text_append(why, "the host has no route to %s: %s", address_format(to, text),
                     netlink->reason);
@@ -351,6 +356,14 @@ int kernel_route_towards(struct netlink *netlink, const struct address *to, uint
         found.mtu_bytes = ipv6_mtu_bytes;
     *way = found;
     return 0;
+}
+
+bool kernel_route_leads(struct netlink *netlink, const struct address *from,
+                        const struct address *to, uint32_t mark, uint32_t interface_index)
+{
+    struct way_answer answer;
+    return ask_way(netlink, from, to, mark, 0, &answer) == 0 &&
+           (answer.is_local || answer.route.interface_index == (int)interface_index);
 }
 
 int kernel_route_default(struct netlink *netlink, enum family family, uint32_t mark,

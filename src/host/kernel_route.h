@@ -61,7 +61,11 @@ struct kernel_route_way {
  * -EHOSTUNREACH: none. */
 int kernel_route_towards(struct netlink *netlink, const struct address *to, uint32_t mark,
                          struct kernel_route_way *way, struct text *why);
-/* The same for the family's default route. */
+/* Whether what is sent from one address of the host to another one leaves by the interface, or
+ * stays on the host. */
+bool kernel_route_leads(struct netlink *netlink, const struct address *from,
+                        const struct address *to, uint32_t mark, uint32_t interface_index);
+/* The same as kernel_route_towards for the family's default route. */
 int kernel_route_default(struct netlink *netlink, enum family family, uint32_t mark,
                          struct kernel_route_way *way, struct text *why);
 

@@ -13,7 +13,7 @@ struct tun_place {
 };
 
 void tun_place_init(struct tun_place *place);
-/* What the interface of the descriptor is like there. From then on watch_open_links hears of that
+/* What the interface of the descriptor is like there. From then on watch_open_ways hears of that
  * namespace, too. 0, or -errno and a sentence. */
 int tun_place_link(const struct tun_place *place, struct netlink *netlink, int tun,
                    struct link *found, struct text *why);

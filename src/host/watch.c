@@ -48,10 +48,12 @@ int watch_open(struct watch *watch, struct text *why)
 
 /* Where another namespace may not be listened to (the right is CAP_NET_BROADCAST, at this moment),
  * its links are not followed. */
-int watch_open_links(struct watch *watch, struct text *why)
+int watch_open_ways(struct watch *watch, struct text *why)
 {
-    static const int group = RTNLGRP_LINK;
-    int on = 1, result = open_groups(watch, NETLINK_ROUTE, &group, 1, "interfaces", why);
+    static const int groups[] = {RTNLGRP_LINK, RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE,
+                                 RTNLGRP_IPV4_RULE, RTNLGRP_IPV6_RULE};
+    int on = 1, result = open_groups(watch, NETLINK_ROUTE, groups,
+                                     sizeof(groups) / sizeof(*groups), "network", why);
     if (result == 0)
         mnl_socket_setsockopt(watch->socket, NETLINK_LISTEN_ALL_NSID, &on, sizeof(on));
     return result;

@@ -36,9 +36,9 @@ struct watch {
 
 /* For all but nftables. 0, or -errno and a sentence. */
 int watch_open(struct watch *watch, struct text *why);
-/* For links alone, also those of all namespaces that have a number for ours (tun_place.h). The
- * same. */
-int watch_open_links(struct watch *watch, struct text *why);
+/* For links, routes and rules, also those of all namespaces that have a number for ours
+ * (tun_place.h). The same. */
+int watch_open_ways(struct watch *watch, struct text *why);
 /* For nftables alone. The same. */
 int watch_open_tables(struct watch *watch, struct text *why);
 void watch_close(struct watch *watch); /* does nothing on a zeroed struct */

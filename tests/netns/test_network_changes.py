@@ -10,9 +10,10 @@ import time
 import tap
 from lab import HERE, wait_until
 from packets import UDP
-from peers import Hopwire
+from peers import Hopwire, at, sections
 from scene import main, scene
-from world import CLIENT, ENTRY, OFFICE, WORLD, overhead, wait_reachable
+from world import (CLIENT, ENTRY, ENTRY_INNER, EXIT, OFFICE, WORLD, overhead,
+                   wait_reachable)
 
 NAME = "entry.example.net"
 NAMED = {"entry_peer": {"Endpoint": NAME + ":51820"}}
@@ -104,6 +105,39 @@ def F8_a_second_uplink_takes_over():
     wait_until(lambda: link_mtu() == scene.world.entry_mtu, 30, "the MTU to come back")
     tap.check(client.ping(OFFICE, wait=5), "the office, over the first uplink again")
     server.stop()
+    for network in scene.networks:
+        network.down()
+    client.ip("link", "del", "second")
+
+
+@tap.test
+def F8_the_way_to_one_peer_of_a_root_changes():
+    client, exit, keys = scene.client, scene.world.exit, scene.world.keys
+    scene.lab.link(client, "second", scene.world.internet, "client2")
+    client.address("second", SECOND + "/24")
+    scene.world.internet.address("client2", "192.0.3.1/24")
+    exit.run("wg", "set", "wg0", "peer", keys["client"].public, "allowed-ips", ENTRY_INNER + "/32")
+    exit.route(ENTRY_INNER + "/32", "dev", "wg0")
+    scene.up(text=sections(
+        ("Network", {"Interface": "hop0"}),
+        ("Tunnel both", {"PrivateKey": keys["client"].private, "Address": ENTRY_INNER + "/32"}),
+        ("Peer", {"PublicKey": keys["entry"].public, "Endpoint": at(ENTRY),
+                  "AllowedIPs": "10.64.0.1/32"}),
+        ("Peer", {"PublicKey": keys["exit"].public, "Endpoint": at(EXIT),
+                  "AllowedIPs": "10.70.0.1/32"})))
+
+    def is_heard_at(source):
+        tap.check(client.ping("10.70.0.1", wait=5), "the exit answers")
+        heard = exit.run("wg", "show", "wg0", "endpoints").stdout
+        return any(line.startswith(f"{keys['client'].public}\t{source}:")
+                   for line in heard.splitlines())
+
+    wait_reachable(client, "10.64.0.1")
+    wait_until(lambda: is_heard_at(CLIENT), 10, "the exit to hear us by the uplink")
+    client.route(EXIT, "via", "192.0.3.1")
+    wait_until(lambda: is_heard_at(SECOND), 10, "the exit to hear us by the second one")
+    client.ip("route", "del", EXIT)
+    wait_until(lambda: is_heard_at(CLIENT), 10, "the exit to hear us by the uplink again")
     for network in scene.networks:
         network.down()
     client.ip("link", "del", "second")

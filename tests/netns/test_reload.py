@@ -288,9 +288,10 @@ def I2_a_refusal_changes_nothing():
 def I5_a_port_below_1024_takes_a_replacement():
     hopwire = up()
     text = scene.world.client_text(entry={"ListenPort": 443})
-    result = reload(hopwire, text, check=False)
-    tap.equal(result.returncode, 1, "a reload")
-    tap.contains(result.stderr, "opened by `hopwire up` alone, also with --replace", "why")
+    for options in ([], ["--dry-run"]):
+        result = reload(hopwire, text, *options, check=False)
+        tap.equal(result.returncode, 1, f"a reload {options}")
+        tap.contains(result.stderr, "opened by `hopwire up` alone, also with --replace", "why")
     tap.contains(result.stderr, "nothing was changed", "and that")
     tap.check(scene.client.ping(OFFICE), "it goes on")
     hopwire.command("up", "--replace", hopwire.write(text))

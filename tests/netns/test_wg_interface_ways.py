@@ -117,6 +117,7 @@ def a_NAT_that_forgets_soon_is_kept_open():
 @tap.test
 def TRAP_31_an_own_address_that_goes_is_not_clung_to():
     client = scene.client
+    client.write_sysctl("net.ipv4.conf.uplink.promote_secondaries", 1)
     for endpoint, own, more, gateway in (
             (ENTRY, CLIENT + "/24", "192.0.2.10/24", "192.0.2.1"),
             (ENTRY6, CLIENT6 + "/64", "2001:db8:2::10/64", "2001:db8:2::1")):
@@ -148,6 +149,50 @@ def TRAP_31_answers_leave_from_where_they_were_asked():
     pair.down()
     for address in more:
         entry.ip("address", "del", address + ("/64" if ":" in address else "/24"), "dev", "public")
+
+
+def another_way():
+    """A second cable between the client and the router."""
+    client, router = scene.client, scene.world.internet
+    scene.lab.link(client, "second", router, "client2")
+    for host, interface, last in ((client, "second", 2), (router, "client2", 1)):
+        host.write_sysctl(f"net.ipv4.conf.{interface}.rp_filter", 0)
+        host.address(interface, f"192.0.2.{128 + last}/25", f"2001:db8:22::{last}/64")
+
+
+def wait_source(pair, source, what):
+    """The entry is spoken to from there, with traffic, and each question has an answer."""
+    def is_so():
+        tap.check(scene.client.ping(RELAY, wait=3), what)
+        return pair.endpoint(scene.world.entry) == at(source, 40000)
+    wait_until(is_so, 10, f"the entry to hear the client at {source}: {what}")
+
+
+@tap.test
+def TRAP_31_a_source_is_not_clung_to_when_the_way_leads_elsewhere():
+    client = scene.client
+    another_way()
+    for endpoint, own, gateway, later, near in (
+            (ENTRY, CLIENT, "192.0.2.129", "192.0.2.130", "192.0.2.1"),
+            (ENTRY6, CLIENT6, "2001:db8:22::1", "2001:db8:22::2", "2001:db8:2::1")):
+        pair = Pair(at(endpoint))
+        wait_source(pair, own, "by the first cable")
+        client.route(endpoint, "via", near)
+        wait_source(pair, own, "a route that leads the same way")
+        client.route(endpoint, "via", gateway)
+        wait_source(pair, later, "a route by the second cable")
+        client.ip("route", "del", endpoint)
+        wait_source(pair, own, "which is gone again")
+        family = "-6" if ":" in endpoint else "-4"
+        client.ip(family, "rule", "add", "fwmark", "0x55", "table", "77")
+        client.ip(family, "route", "add", "default", "via", gateway, "table", "77")
+        pair.set(client, "fwmark", "0x55")
+        wait_source(pair, later, "a mark that leads by the second cable")
+        client.ip(family, "rule", "del", "fwmark", "0x55", "table", "77")
+        wait_source(pair, own, "whose rule is gone")
+        client.ip(family, "route", "flush", "table", "77")
+        pair.down()
+    client.ip("link", "del", "second")
 
 
 @tap.test
