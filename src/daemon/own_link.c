@@ -35,8 +35,8 @@ void own_link_follow(struct daemon *daemon, struct text *said)
         text_append(said, "; %s", reason);
 }
 
-/* By the local table, which is what the kernel goes by: a VRF's addresses are not in it. What cannot
- * be read or kept stays as it was, until the next event. */
+/* By the local table, which is what the kernel goes by: a VRF's addresses are not in it. What
+ * cannot be read or kept stays as it was, until the next event. */
 void own_link_tell_host(struct daemon *daemon)
 {
     struct engine *engine = network_engine(daemon->network);

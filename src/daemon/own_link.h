@@ -12,8 +12,8 @@ bool own_link_is_changed(const struct daemon *daemon, const struct watch_event *
  * should have of that is appended to `said`. */
 void own_link_follow(struct daemon *daemon, struct text *said);
 
-/* Tells the engine what the host of the interface keeps for itself (RULES F1). Of one that was moved
- * into another network namespace that is not known. */
+/* Tells the engine what the host of the interface keeps for itself (RULES F1). Of one that was
+ * moved into another network namespace that is not known. */
 void own_link_tell_host(struct daemon *daemon);
 
 #endif

@@ -74,8 +74,8 @@ void engine_set_endpoint(struct engine *engine, uint32_t tunnel, uint32_t peer,
 /* A root's MTU (E1), computed by the caller from the route to its endpoints; carried tunnels
  * follow. */
 void engine_set_root_mtu(struct engine *engine, uint32_t root, uint32_t mtu_bytes);
-/* What the host keeps for itself, besides loopback and the interface's own addresses, which need not
- * be told (F1). False: no memory, and what was told before holds. */
+/* What the host keeps for itself, besides loopback and the interface's own addresses, which need
+ * not be told (F1). False: no memory, and what was told before holds. */
 bool engine_set_host(struct engine *engine, const struct prefix *prefixes, size_t count);
 /* Where the peer was spoken to is no way to it any more: the kernel chooses what its datagrams
  * leave from, until it speaks again. */

@@ -335,12 +335,15 @@ static void put_kill_switch(FILE *to, const struct firewall *firewall)
     fprintf(to, "meta l4proto tcp reject with tcp reset\nreject with icmpx admin-prohibited\n}\n");
 }
 
-/* 5355 is LLMNR: systemd-resolved asks the whole link for names of one label, before or without any
- * name server. Multicast DNS asks for names in .local alone, which are nobody's but the link's. */
+/* 5355 is LLMNR: systemd-resolved asks the whole link for names of one label, before or without
+ * any name server. So does Samba at 137, where these five bits are 0 in questions alone (RFC 1002
+ * 4.2.1.1): a host's own name may be told, and questions answered. Multicast DNS asks for names in
+ * .local alone, which are nobody's but the link's. */
 static void put_queries_rejected(FILE *to)
 {
     fprintf(to, "tcp dport { 53, 853, 5355 } reject with tcp reset\n"
-                "udp dport { 53, 853, 5355 } reject with icmpx admin-prohibited\n}\n");
+                "udp dport { 53, 853, 5355 } reject with icmpx admin-prohibited\n"
+                "udp dport 137 @th,80,5 0 reject with icmpx admin-prohibited\n}\n");
 }
 
 /* RULES G3: what asks past the tunnels is told at once, so that it asks another server. Marked

@@ -3,7 +3,8 @@
  * long as the network does, a crash included. With a kill switch it rejects what is not the
  * tunnels'; always it drops what arrives for the interface's addresses elsewhere, and gives answers
  * to our sockets their mark again, so that a strict rp_filter lets them in. With a DNS guard it
- * rejects queries (TCP and UDP to 53, 853 and 5355) that would leave by another interface. */
+ * rejects queries (TCP and UDP to 53, 853 and 5355, NetBIOS's at 137) that would leave by another
+ * interface. */
 #ifndef HOST_FIREWALL_H
 #define HOST_FIREWALL_H
 

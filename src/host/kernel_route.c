@@ -25,7 +25,8 @@ static const uint8_t types[] = {
     [KERNEL_ROUTE_OTHER] = RTN_UNSPEC,
 };
 
-static const char *const type_names[] = {"route", "unreachable route", "throw route", "route", "route"};
+static const char *const type_names[] = {"route", "unreachable route", "throw route", "route",
+                                         "route"};
 
 static uint32_t metric_of(const struct kernel_route *route)
 {

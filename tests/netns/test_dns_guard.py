@@ -84,6 +84,46 @@ def G3_no_query_leaves_past_the_tunnels_until_down():
     tap.check(asked_outside(), "after down the queries are seen again")
 
 
+# Of NetBIOS (RFC 1002): questions for a name, for a host's names; the sender's own name told; an answer.
+NETBIOS = """
+import sys
+from socket import *
+name = b"\\x20" + b"EKEDFEFDFACACACACACACACACACACACA" + b"\\0"
+for device in ("", sys.argv[1]):
+    for place in sys.argv[2:]:
+        s = socket(AF_INET6 if ":" in place else AF_INET, SOCK_DGRAM)
+        s.setsockopt(SOL_SOCKET, SO_BROADCAST, 1)
+        if device:
+            s.setsockopt(SOL_SOCKET, SO_BINDTODEVICE, device.encode())
+        for flags in (0x0110, 0x0000, 0x2910, 0x8500):
+            try:
+                s.sendto(b"id" + flags.to_bytes(2, "big") + b"\\0\\1" + bytes(6) + name + b"\\0\\x20\\0\\1",
+                         (place, 137))
+            except OSError:
+                pass
+"""
+
+
+def netbios_outside():
+    """The flags of what is seen on the uplink of NetBIOS's."""
+    uplink = scene.client.capture("uplink")
+    scene.client.run("python3", "-c", NETBIOS, "uplink", "192.0.2.255", GATEWAY, GATEWAY6, WORLD)
+    return {int.from_bytes(p.payload[2:4], "big") for p in uplink.stop() if p.dport == 137}
+
+
+@tap.test
+def G3_no_name_is_asked_of_the_link_by_netbios_either():
+    """Its own name the host may tell there, and answer: file servers do."""
+    tap.equal(netbios_outside(), {0x0110, 0, 0x2910, 0x8500}, "without a network")
+    hopwire = scene.up(entry={"DNS": ENTRY_DNS})
+    tap.equal(netbios_outside(), {0x2910, 0x8500}, "with the guard")
+    hopwire.kill()
+    tap.equal(netbios_outside(), {0x2910, 0x8500}, "after a crash")
+    hopwire.down()
+    scene.up(network={"DNSGuard": "off"}, entry={"DNS": ENTRY_DNS})
+    tap.equal(netbios_outside(), {0x0110, 0, 0x2910, 0x8500}, "without a guard")
+
+
 @tap.test
 def G3_also_with_everything_but_private_prefixes_in_a_plain_file():
     text = scene.world.entry_quick_text(DNS=ENTRY_DNS).replace("0.0.0.0/0", NOT_PRIVATE)
