@@ -10,7 +10,8 @@
 
 /* All of it is in the arena or points into the configurations. `running`: the tunnels in the order
  * that the engine has them in, with their peers. `file`: as whoever reads the messages would name
- * it to `up --replace`. False: the change cannot be made while it runs, or there is no memory; told. */
+ * it to `up --replace`. False: the change cannot be made while it runs, or there is no memory;
+ * told. */
 bool difference_find(struct difference *difference, struct arena *arena,
                      const struct config *before, const struct config *after,
                      const struct network_description *running, const char *file,
