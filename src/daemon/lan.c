@@ -8,7 +8,7 @@
 #define LAN_LEAST_BITS_IPV4 8
 #define LAN_LEAST_BITS_IPV6 48
 
-static bool is_lan(const struct prefix *prefix, const struct address *own, size_t own_count)
+bool lan_is_one(const struct prefix *prefix, const struct address *own, size_t own_count)
 {
     bool is_ipv4 = prefix->address.family == FAMILY_IPV4;
     if (prefix->len_bits < (is_ipv4 ? LAN_LEAST_BITS_IPV4 : LAN_LEAST_BITS_IPV6))
@@ -31,6 +31,6 @@ void lan_walk_link(struct netlink *netlink, int index, const struct kernel_route
         own_count = OWN_ADDRESSES_MOST;
     for (size_t i = 0; i < count; i++)
         if (routes[i].type == KERNEL_ROUTE_UNICAST && !routes[i].has_gateway &&
-            routes[i].interface_index == index && is_lan(&routes[i].prefix, own, own_count))
+            routes[i].interface_index == index && lan_is_one(&routes[i].prefix, own, own_count))
             tell(context, &routes[i].prefix);
 }

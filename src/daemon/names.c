@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "config/value.h"
 #include "daemon/described.h"
+#include "daemon/name_choice.h"
 
 #define RETRY_FIRST_NS (1 * NS_PER_S)
 #define RETRY_MOST_NS (10 * NS_PER_S)
@@ -39,8 +39,7 @@ struct name {
     bool was_failing; /* when it was looked at last */
     instant_ns answered;
     instant_ns chosen; /* the address that is used */
-    struct address addresses[RESOLVE_ADDRESSES_MOST]; /* of the last answer, those with a way */
-    size_t address_count;
+    struct name_addresses addresses; /* of the last answer, those with a way */
     char cause[NAMES_CAUSE_BYTES]; /* of there being no answer; "" */
     instant_ns cause_logged;
     struct loop_timer timer;
@@ -100,39 +99,10 @@ static bool is_failing(const struct status_peer *peer)
            (peer->state == STATUS_PEER_HANDSHAKE || peer->state == STATUS_PEER_UP);
 }
 
-/* RULES G2: what can be a host's, and what the carrier can reach. An answer has no scope, without
- * which a link-local IPv6 address is none. */
-static enum engine_way way_to(const struct name *name, const struct address *address)
+static enum engine_way way_to(void *context, const struct address *address)
 {
-    bool is_ipv6 = address->family == FAMILY_IPV6;
-    if (!value_is_host_address(address) || (is_ipv6 && address_is_link_local(address)))
-        return ENGINE_WAY_NONE;
-    enum engine_way way =
-        engine_way(name->names->options.engine, name->tunnel, name->peer, address);
-    bool is_of_one_link = address_is_link_local(address) || address_is_loopback(address);
-    return way != ENGINE_WAY_SOCKET && is_of_one_link ? ENGINE_WAY_NONE : way;
-}
-
-/* Where one of the addresses is inside a fellow, the others are another way to the same relay, past
- * it (RULES A8). */
-static size_t choose_reachable(const struct name *name, const struct address *addresses,
-                               size_t count, struct address *reachable)
-{
-    enum engine_way ways[RESOLVE_ADDRESSES_MOST];
-    bool is_inside = false;
-    size_t kept = 0;
-    count = count < RESOLVE_ADDRESSES_MOST ? count : RESOLVE_ADDRESSES_MOST;
-    for (size_t i = 0; i < count; i++) {
-        ways[i] = way_to(name, &addresses[i]);
-        is_inside |= ways[i] == ENGINE_WAY_FELLOW || ways[i] == ENGINE_WAY_HIDDEN;
-    }
-    for (size_t i = 0; i < count; i++) {
-        bool is_reached = is_inside ? ways[i] == ENGINE_WAY_FELLOW
-                                    : ways[i] == ENGINE_WAY_SOCKET || ways[i] == ENGINE_WAY_CARRIER;
-        if (is_reached)
-            reachable[kept++] = addresses[i];
-    }
-    return kept;
+    const struct name *name = context;
+    return engine_way(name->names->options.engine, name->tunnel, name->peer, address);
 }
 
 static const char *why_unreachable(const struct name *name)
@@ -142,40 +112,23 @@ static const char *why_unreachable(const struct name *name)
                : "its carrier reaches none of the name's addresses";
 }
 
-static bool has_route(const struct name *name, const struct address *address)
+static bool has_route(void *context, const struct address *address)
 {
+    const struct name *name = context;
     const struct names_options *options = &name->names->options;
-    return engine_way(options->engine, name->tunnel, name->peer, address) != ENGINE_WAY_SOCKET ||
+    return way_to(context, address) != ENGINE_WAY_SOCKET ||
            options->has_route(options->context, address);
 }
 
-/* The addresses that have a route, or all, if none has; those of an answer are in no order that
- * would say anything of this host. */
-static size_t list_routed(const struct name *name, const struct address **routed)
-{
-    size_t count = 0;
-    for (size_t i = 0; i < name->address_count; i++)
-        if (has_route(name, &name->addresses[i]))
-            routed[count++] = &name->addresses[i];
-    for (size_t i = 0; i < name->address_count && count == 0; i++)
-        routed[i] = &name->addresses[i];
-    return count ? count : name->address_count;
-}
-
-/* Moves the peer to the first of the name's addresses, or where it is at one already, to the next
- * if that one is of no use: it has no route, or (`is_failing`) does not answer. */
+/* Moves the peer where it should be; `is_failing`: where it is, nothing answers. */
 static void choose(struct name *name, const struct status_peer *peer, bool is_failing)
 {
     struct names *names = name->names;
-    const struct address *routed[RESOLVE_ADDRESSES_MOST];
-    size_t count = list_routed(name, routed), choice = 0;
-    for (size_t i = 0; i < count; i++) {
-        if (address_is_equal(routed[i], &peer->endpoint.address))
-            choice = is_failing ? (i + 1) % count : i;
-    }
-    if (count == 0 || address_is_equal(routed[choice], &peer->endpoint.address))
+    const struct address *choice =
+        name_choice(&name->addresses, &peer->endpoint.address, is_failing, has_route, name);
+    if (!choice)
         return;
-    struct endpoint endpoint = {.address = *routed[choice], .port = name->port};
+    struct endpoint endpoint = {.address = *choice, .port = name->port};
     char text[ENDPOINT_TEXT_BYTES];
     log_name(name, LOG_LEVEL_NOTICE, endpoint_format(&endpoint, text));
     name->chosen = loop_now();
@@ -183,24 +136,16 @@ static void choose(struct name *name, const struct status_peer *peer, bool is_fa
     names->options.changed(names->options.context);
 }
 
-static bool is_at_one(const struct name *name, const struct status_peer *peer)
-{
-    for (size_t i = 0; i < name->address_count; i++)
-        if (address_is_equal(&name->addresses[i], &peer->endpoint.address))
-            return true;
-    return false;
-}
-
 static void done(void *context, const struct address *answer, size_t answer_count, const char *why)
 {
     struct name *name = context;
     struct status_peer peer;
-    struct address addresses[RESOLVE_ADDRESSES_MOST];
+    struct name_addresses addresses;
     name->is_asking = false;
     if (is_gone(name))
         return;
-    size_t count = choose_reachable(name, answer, answer_count, addresses);
-    if (count == 0) {
+    name_choice_keep(&addresses, answer, answer_count, way_to, name);
+    if (addresses.count == 0) {
         fail(name, answer_count ? why_unreachable(name) : why);
         retry_later(name);
         return;
@@ -208,14 +153,13 @@ static void done(void *context, const struct address *answer, size_t answer_coun
     name->retry_ns = 0;
     name->cause[0] = '\0';
     name->answered = loop_now();
-    memcpy(name->addresses, addresses, count * sizeof(addresses[0]));
-    name->address_count = count;
+    name->addresses = addresses;
     loop_set_timer(&name->timer,
-                   instant_add(loop_now(), count > 1 ? WATCH_CLOSELY_NS : WATCH_NS));
+                   instant_add(loop_now(), addresses.count > 1 ? WATCH_CLOSELY_NS : WATCH_NS));
     status_read_peer(name->names->options.engine, name->tunnel, name->peer, loop_now(), &peer);
     /* Asked for another reason, or well again meanwhile: then it stays where it is. */
     bool is_of_use = !name->was_failing || (peer.state == STATUS_PEER_UP && !is_failing(&peer));
-    choose(name, &peer, is_at_one(name, &peer) && !is_of_use);
+    choose(name, &peer, name_choice_has(&name->addresses, &peer.endpoint.address) && !is_of_use);
 }
 
 /* The engine's number; -1: a root. */
@@ -305,10 +249,11 @@ static void ring(void *context, instant_ns now)
     name->was_failing = is_failing(&peer);
     if (peer.endpoint.address.family &&
         (!was_failing || !name->was_failing || now < instant_add(name->answered, ASK_AGAIN_NS))) {
-        bool is_close = name->was_failing && name->address_count > 1;
+        bool is_close = name->was_failing && name->addresses.count > 1;
         loop_set_timer(&name->timer, instant_add(now, is_close ? WATCH_CLOSELY_NS : WATCH_NS));
         /* A session that works is no reason to leave: its renewal may only be late. */
-        if (is_close && peer.state != STATUS_PEER_UP && is_at_one(name, &peer) &&
+        if (is_close && peer.state != STATUS_PEER_UP &&
+            name_choice_has(&name->addresses, &peer.endpoint.address) &&
             (peer.state == STATUS_PEER_UNROUTABLE || peer.unanswered_ns >= PATIENCE_NS) &&
             now >= instant_add(name->chosen, PATIENCE_NS))
             choose(name, &peer, true);
@@ -488,7 +433,7 @@ void names_routes_changed(struct names *names)
         if (is_gone(name))
             continue;
         status_read_peer(names->options.engine, name->tunnel, name->peer, loop_now(), &peer);
-        if (is_at_one(name, &peer))
+        if (name_choice_has(&name->addresses, &peer.endpoint.address))
             choose(name, &peer, false);
     }
 }
