@@ -1,19 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/peer_state.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "cli/ask.h"
 
-static void print_unanswered(const json_t *peer)
+static void print_unanswered(FILE *to, const json_t *peer)
 {
     long long tries = ask_number(peer, "attempts");
     const char *carrier = ask_text(peer, "waits_for", NULL);
-    printf("no answer for %lld s, %lld %s", ask_number(peer, "unanswered_s"), tries,
-           tries == 1 ? "try" : "tries");
+    fprintf(to, "no answer for %lld s, %lld %s", ask_number(peer, "unanswered_s"), tries,
+            tries == 1 ? "try" : "tries");
     if (carrier)
-        printf(" (its carrier %s does not work)", carrier);
+        fprintf(to, " (its carrier %s does not work)", carrier);
 }
 
 const char *peer_state_endpoint(const json_t *peer)
@@ -21,25 +20,25 @@ const char *peer_state_endpoint(const json_t *peer)
     return ask_text(peer, "endpoint", ask_text(peer, "endpoint_name", "unknown"));
 }
 
-void peer_state_print(const json_t *peer)
+void peer_state_print(FILE *to, const json_t *peer)
 {
     const char *state = ask_text(peer, "state", "?");
     const char *cause = ask_text(peer, "endpoint_error", NULL);
     if (strcmp(state, "up") == 0) {
-        printf("up %lld s", ask_number(peer, "since_s"));
+        fprintf(to, "up %lld s", ask_number(peer, "since_s"));
     } else if (strcmp(state, "no answer") == 0) {
-        print_unanswered(peer);
+        print_unanswered(to, peer);
     } else if (strcmp(state, "gave up") == 0) {
-        printf("gave up, ");
-        print_unanswered(peer);
+        fprintf(to, "gave up, ");
+        print_unanswered(to, peer);
     } else if (strcmp(state, "unroutable") == 0) {
-        printf("unroutable: %s", ask_text(peer, "obstacle", "?"));
+        fprintf(to, "unroutable: %s", ask_text(peer, "obstacle", "?"));
     } else if (strcmp(state, "no endpoint") == 0) {
-        printf("no endpoint yet%s%s", cause ? ": " : "", cause ? cause : "");
+        fprintf(to, "no endpoint yet%s%s", cause ? ": " : "", cause ? cause : "");
         return;
     } else {
-        printf("%s", state);
+        fprintf(to, "%s", state);
     }
     if (cause && strcmp(state, "up") != 0)
-        printf(" (%s)", cause);
+        fprintf(to, " (%s)", cause);
 }

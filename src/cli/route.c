@@ -53,7 +53,7 @@ static int print_route(const json_t *route, const struct address *destination)
         printf("  hop %lld: %s to %s mtu %lld · ", ask_number(hop, "depth"),
                ask_text(hop, "tunnel", "?"), peer_state_endpoint(hop),
                ask_number(hop, "mtu"));
-        peer_state_print(hop);
+        peer_state_print(stdout, hop);
         printf("\n");
     }
     return is_routed ? COMMAND_DONE : COMMAND_REFUSED;

@@ -53,7 +53,7 @@ static void print_peer(const json_t *peer, const char *indent)
            peer_state_endpoint(peer));
     if (ask_text(peer, "rides", NULL))
         printf("inside peer %s · ", ask_text(peer, "rides", NULL));
-    peer_state_print(peer);
+    peer_state_print(stdout, peer);
     if (handshake)
         printf(" · handshake %lld s ago", ago_s(handshake));
     if (ask_number(peer, "path_mtu"))
