@@ -54,7 +54,7 @@ static bool has_route(void *context, const struct address *address)
 static void check_kept(const struct place *places, size_t count, const char *expected)
 {
     struct map map = {.places = places, .count = count};
-    struct address answer[RESOLVE_ADDRESSES_MOST + 4];
+    struct address answer[RESOLVE_ADDRESSES_MOST + 4] = {0};
     struct name_addresses kept;
     char bytes[1024], address[ADDRESS_TEXT_BYTES];
     struct text text;
@@ -129,7 +129,7 @@ static void test_g2_a_long_answer_is_cut(void)
 {
     struct place places[RESOLVE_ADDRESSES_MOST + 4];
     char texts[RESOLVE_ADDRESSES_MOST + 4][16];
-    struct address answer[RESOLVE_ADDRESSES_MOST + 4];
+    struct address answer[RESOLVE_ADDRESSES_MOST + 4] = {0};
     struct name_addresses kept;
     for (size_t i = 0; i < RESOLVE_ADDRESSES_MOST + 4; i++) {
         snprintf(texts[i], sizeof(texts[i]), "192.0.2.%zu", i + 1);
