@@ -249,6 +249,16 @@ static bool has_mark(const char *old)
     return false;
 }
 
+bool saved_has_secret(const char *old)
+{
+    struct line line;
+    while (next_line(&old, &line)) {
+        if (value_of(&line, "PrivateKey") || value_of(&line, "PresharedKey"))
+            return true;
+    }
+    return false;
+}
+
 /* Comments and empty lines that nothing of [Interface] follows; those directly before a [Peer] are
  * its own. */
 static void write_rest(struct saver *saver, const char *held, const char *end)

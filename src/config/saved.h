@@ -12,5 +12,8 @@
  * had, before it or inside. FwMark stays where the file has one, with the running value. False:
  * `answer` is none, or no memory; `text` then is of no use. Holds keys, as do both texts. */
 bool saved_write(const char *old, char *answer, const struct memory *memory, struct text *text);
+/* Whether the file has a key in it that is secret; what saved_write makes of it may have one
+ * anyway. */
+bool saved_has_secret(const char *old);
 
 #endif

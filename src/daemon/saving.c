@@ -87,9 +87,12 @@ static int merge(const char *path, const struct stat *status, const char *old, c
     struct text text;
     if (!bytes)
         return -ENOMEM;
+    struct stat as = *status;
+    if (!saved_has_secret(old)) /* its keys were in files of their own: anybody may read this one */
+        as.st_mode &= ~(mode_t)(S_IRWXG | S_IRWXO);
     text_init(&text, bytes, capacity);
     int result = saved_write(old, answer, io_memory_plain(), &text)
-                     ? replace(path, status, bytes, text.len)
+                     ? replace(path, &as, bytes, text.len)
                      : -EPROTO;
     forget(bytes, capacity);
     return result;

@@ -59,6 +59,21 @@ def I1_SaveConfig_writes_the_file_back_behind_PreDown():
 
 
 @tap.test
+def I1_a_key_from_a_file_is_saved_where_its_owner_alone_reads_it():
+    key = scene.world.keys["client"].private
+    scene.client.write("own.key", key + "\n")
+    hopwire, _ = up(saved_parts().replace("PrivateKey = " + key, "PrivateKeyFile = own.key"))
+    path = os.path.join(scene.client.dir, "multihop.conf")
+    os.chmod(path, 0o644)
+    hopwire.command("save", path)
+    tap.contains(read(path), "PrivateKey = " + key, "saved")
+    tap.equal(os.stat(path).st_mode & 0o777, 0o600, "the mode")
+    hopwire.down()
+    up(read(path))
+    wait_reachable(scene.client, "10.64.0.1")
+
+
+@tap.test
 def I1_what_cannot_be_saved_stays_as_it_was():
     hopwire, _ = up(scene.world.client_text())
     result = hopwire.command("save", os.path.join(scene.client.dir, "multihop.conf"), check=False)
