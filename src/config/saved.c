@@ -8,6 +8,7 @@
 #include "base/bytes.h"
 #include "config/arena.h"
 #include "config/keytext.h"
+#include "config/value.h"
 
 /* A line of the file, without its end. */
 struct line {
@@ -29,6 +30,7 @@ struct saver {
     size_t section_count;
     char *answer; /* what is left of it */
     char *key, *value; /* the line that was read last; NULL: the answer is over */
+    saved_name_zone name_zone;
     struct text *text;
 };
 
@@ -194,6 +196,19 @@ static bool write_device(struct saver *saver, bool has_mark)
     }
 }
 
+/* ADDRESS:PORT or [ADDRESS%ZONE]:PORT, whose zone is a number in the answer. */
+static void append_endpoint(struct saver *saver)
+{
+    char *zone = strchr(saver->value, '%'), *rest;
+    char name[INTERFACE_NAME_BYTES];
+    text_append(saver->text, "Endpoint = ");
+    if (zone && saver->name_zone((unsigned)strtoul(zone + 1, &rest, 10), name))
+        text_append(saver->text, "%.*s%s%s\n", (int)(zone + 1 - saver->value), saver->value, name,
+                    rest);
+    else
+        text_append(saver->text, "%s\n", saver->value);
+}
+
 /* One peer, whose public key was read last; what follows it is then. */
 static bool write_peer(struct saver *saver)
 {
@@ -221,7 +236,7 @@ static bool write_peer(struct saver *saver)
         if (strcmp(saver->key, "preshared_key") == 0)
             is_well = append_key(saver, "PresharedKey", true);
         else if (strcmp(saver->key, "endpoint") == 0)
-            text_append(saver->text, "Endpoint = %s\n", saver->value);
+            append_endpoint(saver);
         else if (strcmp(saver->key, "persistent_keepalive_interval") == 0 &&
                  strcmp(saver->value, "0") != 0)
             text_append(saver->text, "PersistentKeepalive = %s\n", saver->value);
@@ -312,9 +327,10 @@ static bool write_interface(struct saver *saver, const char *old)
     return is_well && is_written;
 }
 
-bool saved_write(const char *old, char *answer, const struct memory *memory, struct text *text)
+bool saved_write(const char *old, char *answer, saved_name_zone name_zone,
+                 const struct memory *memory, struct text *text)
 {
-    struct saver saver = {.answer = answer, .text = text};
+    struct saver saver = {.answer = answer, .name_zone = name_zone, .text = text};
     arena_init(&saver.arena, memory);
     bool is_well = gather_sections(&saver, old) && write_interface(&saver, old);
     while (is_well && saver.key && strcmp(saver.key, "public_key") == 0)

@@ -12,12 +12,17 @@
 #define HEX_4(x) x x x x
 #define HEX(x) HEX_4(HEX_4(x)) HEX_4(HEX_4(x))
 
+static char *name_zone(unsigned number, char *name)
+{
+    return number == 7 ? strcpy(name, "eth0") : NULL;
+}
+
 static void expect(const char *old, const char *answer, const char *wanted)
 {
     char bytes[4096], *copy = strdup(answer);
     struct text text;
     text_init(&text, bytes, sizeof(bytes));
-    bool is_well = saved_write(old, copy, tap_memory(), &text);
+    bool is_well = saved_write(old, copy, name_zone, tap_memory(), &text);
     CHECK(is_well == (wanted != NULL));
     if (wanted)
         CHECK_TEXT(bytes, wanted);
@@ -116,6 +121,15 @@ static void test_I1_a_mark_stays_where_the_file_has_one(void)
            "[interface]\nPrivateKey = " ONES "\nFwMark = 0xca6c\nMTU = 1300\n");
 }
 
+static void test_I1_a_zone_is_written_by_its_name(void)
+{
+    expect("[Interface]\n",
+           "public_key=" HEX("02") "\nendpoint=[fe80::1%7]:51820\n"
+           "public_key=" HEX("03") "\nendpoint=[fe80::1%8]:51820\nerrno=0\n\n",
+           "[Interface]\n\n[Peer]\nPublicKey = " TWOS "\nEndpoint = [fe80::1%eth0]:51820\n\n"
+           "[Peer]\nPublicKey = " THREES "\nEndpoint = [fe80::1%8]:51820\n");
+}
+
 static void test_I1_what_is_no_answer_writes_nothing(void)
 {
     expect(file, "", NULL);
@@ -134,6 +148,7 @@ int main(int argc, char **argv)
     TAP_RUN(argc, argv, test_I1_what_has_not_changed_is_written_as_it_was_but_for_order);
     TAP_RUN(argc, argv, test_I1_no_comment_is_lost);
     TAP_RUN(argc, argv, test_I1_a_mark_stays_where_the_file_has_one);
+    TAP_RUN(argc, argv, test_I1_a_zone_is_written_by_its_name);
     TAP_RUN(argc, argv, test_I1_what_is_no_answer_writes_nothing);
     return tap_done();
 }

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -91,7 +92,7 @@ static int merge(const char *path, const struct stat *status, const char *old, c
     if (!saved_has_secret(old)) /* its keys were in files of their own: anybody may read this one */
         as.st_mode &= ~(mode_t)(S_IRWXG | S_IRWXO);
     text_init(&text, bytes, capacity);
-    int result = saved_write(old, answer, io_memory_plain(), &text)
+    int result = saved_write(old, answer, if_indextoname, io_memory_plain(), &text)
                      ? replace(path, &as, bytes, text.len)
                      : -EPROTO;
     forget(bytes, capacity);
