@@ -90,9 +90,9 @@ static void reserve_ports(struct daemon *daemon)
         settle_log(daemon, "no memory to reserve the carried tunnels' ports");
 }
 
-static void follow(struct daemon *daemon, const struct changes *changes)
+static void follow(struct daemon *daemon, const struct changes *changes, bool is_concerned,
+                   bool is_urgent)
 {
-    bool is_concerned = false, is_urgent = false;
     for (size_t i = 0; i < changes->count; i++) {
         is_concerned |= concerns_host(&changes->list[i]);
         is_urgent |= changes->list[i].kind < CHANGE_PEER_SET; /* of tunnels */
@@ -140,7 +140,7 @@ int changes_try(struct daemon *daemon, const struct changes *changes, struct tex
     return result;
 }
 
-int changes_apply(struct daemon *daemon, const struct changes *changes, struct text *why)
+int changes_take(struct daemon *daemon, const struct changes *changes, struct text *why)
 {
     int result = check_marks(daemon, changes, why);
     if (result == 0 && !reserve_ways(daemon, changes))
@@ -148,7 +148,20 @@ int changes_apply(struct daemon *daemon, const struct changes *changes, struct t
     if (result == 0)
         result = network_apply(daemon->network, changes, why);
     tell_who_may(result, why);
+    daemon->is_description_old |= result == 0;
+    return result;
+}
+
+void changes_follow(struct daemon *daemon, const struct changes *changes)
+{
+    daemon->settle_again = loop_now(); /* whatever `wg` made of it before */
+    follow(daemon, changes, true, true);
+}
+
+int changes_apply(struct daemon *daemon, const struct changes *changes, struct text *why)
+{
+    int result = changes_take(daemon, changes, why);
     if (result == 0)
-        follow(daemon, changes);
+        follow(daemon, changes, false, false);
     return result;
 }

@@ -12,4 +12,9 @@ int changes_apply(struct daemon *daemon, const struct changes *changes, struct t
 /* What changes_apply would refuse now; changes nothing. */
 int changes_try(struct daemon *daemon, const struct changes *changes, struct text *why);
 
+/* The same in two steps, for who has more for the host to follow: the engine takes them, or none;
+ * then the host follows at once, whatever they are. */
+int changes_take(struct daemon *daemon, const struct changes *changes, struct text *why);
+void changes_follow(struct daemon *daemon, const struct changes *changes);
+
 #endif

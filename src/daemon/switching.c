@@ -159,8 +159,7 @@ static void follow(struct switching *switching)
     struct config living;
     if (settle_describe(daemon) && make_living(switching, &living))
         daemon->living.tunnels = living.tunnels;
-    daemon->settle_again = loop_now();
-    settle_configured(daemon, true, true);
+    changes_follow(daemon, switching->changes);
     wg_sockets_follow(daemon);
     if (interface_leave(&daemon->netlink, daemon->state.routing.interface_index, daemon->file,
                         daemon->config, &why) != 0)
@@ -180,9 +179,8 @@ static int take_over(struct switching *switching)
     daemon->living = living;
     if (switching->changes_dns) /* what is held goes with what the changes lay */
         daemon->guard.hold = (struct guard_hold){0};
-    daemon->settle_again = loop_now(); /* at once, whatever `wg` made of it before */
     if (changes->count || changes->has_nat)
-        result = changes_apply(daemon, changes, &switching->why);
+        result = changes_take(daemon, changes, &switching->why);
     if (result == 0) {
         follow(switching);
         return 0;
