@@ -79,20 +79,32 @@ static bool run_pre_up(const struct hooks *hooks, int told, struct text *why)
 
 /* From here on there is something to undo, unless it fails: then the start is undone, without
  * hooks. */
-static bool run_post_up(const struct hooks *hooks, int *told, struct text *why)
+static bool run_post_up(const struct hooks *hooks, int told, struct text *why)
 {
-    const int wanted[] = {SOCKET_PLACE, *told};
+    const int wanted[] = {SOCKET_PLACE, told};
     bool is_well = hooks_record_write(hooks, why) == 0 &&
-                   hooks_run(hooks, HOOK_POST_UP, wanted, why) && tell_caller(*told, why);
+                   hooks_run(hooks, HOOK_POST_UP, wanted, why);
     if (!is_well)
         hooks_record_drop(hooks->network);
-    if (*told >= 0 && !is_well)
+    if (told >= 0 && !is_well)
         fprintf(stderr, "hopwire: %s: %s\n", hooks->network, why->bytes);
-    leave_group();
-    if (*told >= 0)
-        leave_caller();
-    *told = -1;
     return is_well;
+}
+
+/* Behind the answer to the daemon: whoever hears that the network is up may reload it at once. */
+static void end_start(struct attending *attending, struct message *message)
+{
+    struct text why;
+    text_init(&why, message->text, sizeof(message->text));
+    if (message->is_well && !tell_caller(attending->told, &why)) {
+        hooks_record_drop(attending->hooks.network);
+        message->is_well = false;
+        send(SOCKET_PLACE, message, sizeof(*message), MSG_NOSIGNAL);
+    }
+    leave_group();
+    if (attending->told >= 0)
+        leave_caller();
+    attending->told = -1;
 }
 
 static const int wanted_by_daemon[] = {SOCKET_PLACE, -1};
@@ -128,7 +140,7 @@ static bool run(struct attending *attending, int kind, struct text *why)
     case HOOK_PRE_UP:
         return run_pre_up(&attending->hooks, attending->told, why);
     case HOOK_POST_UP:
-        return run_post_up(&attending->hooks, &attending->told, why);
+        return run_post_up(&attending->hooks, attending->told, why);
     case HOOK_PRE_DOWN:
         return run_pre_down(attending, why);
     default:
@@ -146,6 +158,8 @@ static _Noreturn void attend(struct attending *attending)
         message.is_well = run(attending, message.kind, &why);
         if (send(SOCKET_PLACE, &message, sizeof(message), MSG_NOSIGNAL) < 0)
             break;
+        if (message.kind == HOOK_POST_UP)
+            end_start(attending, &message);
     }
     _exit(0);
 }

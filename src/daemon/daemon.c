@@ -76,8 +76,7 @@ static void interface_ended(void *context)
     snprintf(line, sizeof(line), "the interface was deleted: ending; its prefixes stay unreachable "
                                  "until `hopwire down %s`", daemon->config->name);
     settle_log(daemon, line);
-    daemon->is_orphaned = true;
-    loop_stop(daemon->loop);
+    daemon_state_step(daemon, STAGE_ABANDONED);
 }
 
 static void signal_ready(void *context, uint32_t events)
@@ -312,10 +311,10 @@ static int undo_to_crash(struct daemon *daemon, struct text *why)
 
 /* `down` means: the host as before. Rules and twins go before the interface does. What was never
  * laid may be another network's. */
-static int undo_host(struct daemon *daemon, bool keep_crash, struct text *why)
+static int undo_host(struct daemon *daemon, struct text *why)
 {
     const char *name = daemon->config->name;
-    if (daemon->has_crashed && keep_crash)
+    if (daemon->has_crashed && daemon->stage == STAGE_REFUSED)
         return undo_to_crash(daemon, why);
     int result = daemon->is_laid ? crashed_undo_routing(&daemon->netlink, &daemon->state, why) : 0;
     if (result == 0)
@@ -324,7 +323,7 @@ static int undo_host(struct daemon *daemon, bool keep_crash, struct text *why)
 }
 
 /* In reverse. What failed half-way is passed over by each. */
-static void undo(struct daemon *daemon, bool keep_crash)
+static void undo(struct daemon *daemon)
 {
     struct text why;
     char reason[WHY_BYTES];
@@ -332,13 +331,14 @@ static void undo(struct daemon *daemon, bool keep_crash)
     reserve_give(&daemon->reserve);
     names_stop(daemon->names);
     translation_stop(daemon->translation);
-    if (daemon->has_dns && !daemon->is_orphaned)
+    bool keeps_host = daemon->stage == STAGE_ORPHANED;
+    if (daemon->has_dns && !keeps_host)
         host_dns_undo(daemon);
     wg_sockets_close(daemon);
     requests_close(daemon);
-    if (daemon->state.pid && !daemon->is_orphaned) {
+    if (daemon->state.pid && !keeps_host) {
         sources_remove(daemon->config->name);
-        if (undo_host(daemon, keep_crash, &why) != 0)
+        if (undo_host(daemon, &why) != 0)
             settle_log(daemon, reason); /* and `down` may try again */
     }
     ports_release(&daemon->ports);
@@ -447,7 +447,8 @@ static int announce(struct daemon *daemon)
         return own_hooks_post_up(daemon);
     }
     text_append(&daemon->why, "`hopwire up` was ended while it waited");
-    daemon->is_orphaned = daemon->has_crashed; /* unreachable before, unreachable now */
+    if (daemon->has_crashed) /* unreachable before, unreachable now */
+        daemon_state_step(daemon, STAGE_ABANDONED);
     return -EPIPE;
 }
 
@@ -483,17 +484,13 @@ int daemon_run(const struct daemon_options *options)
         result = announce(&daemon);
     if (result != 0) {
         tell_failure(&daemon, result);
-        undo(&daemon, true);
-        log_close(&daemon.log);
-        return 1;
-    }
-    result = loop_run(daemon.loop);
-    if (result != 0) {
+        daemon_state_step(&daemon, STAGE_IS_REFUSED);
+    } else if ((result = loop_run(daemon.loop)) != 0) {
         settle_log(&daemon, strerror(-result));
-        daemon.is_orphaned = true; /* nobody asked for an end: nothing may leak (RULES F2) */
+        daemon_state_step(&daemon, STAGE_ABANDONED); /* so nothing may leak (RULES F2) */
     }
-    undo(&daemon, false);
+    undo(&daemon);
     own_hooks_post_down(&daemon);
     log_close(&daemon.log);
-    return result == 0 && !daemon.has_failed ? 0 : 1;
+    return result == 0 && daemon.stage != STAGE_FAILED ? 0 : 1;
 }

@@ -12,6 +12,7 @@
 #include "daemon/ports.h"
 #include "daemon/reserve.h"
 #include "daemon/roots.h"
+#include "daemon/stage.h"
 #include "host/control_socket.h"
 #include "host/state.h"
 #include "host/watch.h"
@@ -23,14 +24,6 @@
 struct daemon_options;
 struct reload;
 struct uapi;
-
-/* What of the network's hooks is under way. */
-enum hooks_stage {
-    HOOKS_NONE,     /* there are none, or nobody is left to run them */
-    HOOKS_POST_UP,
-    HOOKS_STAND,    /* between PostUp and PreDown */
-    HOOKS_PRE_DOWN, /* after a signal; the loop stops when it ends */
-};
 
 struct daemon {
     const struct daemon_options *options;
@@ -76,10 +69,7 @@ struct daemon {
     bool is_laid;
     bool has_dns;     /* the system uses our name servers */
     bool is_dns_left; /* and could not be given back its own */
-    bool is_orphaned; /* the interface was taken from us, or another run takes over: rules and twins
-                         stay, as after a crash */
-    enum hooks_stage hooks;
-    bool has_failed; /* PostUp did: the network ends, and was never up */
+    enum stage stage; /* by daemon_state_step alone */
     instant_ns started;
 
     struct loop_source watch_source, table_source, control_source, signal_source, keeper_source,
@@ -98,5 +88,13 @@ struct daemon {
     char reason[WHY_BYTES];
     struct text why;
 };
+
+/* Its life goes on, to its end maybe, or stays where it is. */
+static inline void daemon_state_step(struct daemon *daemon, enum stage_event event)
+{
+    daemon->stage = stage_after(daemon->stage, event);
+    if (stage_is_end(daemon->stage) && daemon->loop)
+        loop_stop(daemon->loop);
+}
 
 #endif

@@ -81,11 +81,12 @@ static size_t print(const struct hooks *hooks, char *bytes)
 /* Into a record that we have. 0 or -errno. */
 static int write_record(int record, const struct hooks *hooks)
 {
-    size_t len = print(hooks, NULL);
-    char *bytes = malloc(len);
+    size_t len = hooks_record_is_needed(hooks) ? print(hooks, NULL) : 0;
+    char *bytes = malloc(len + 1);
     if (!bytes)
         return -ENOMEM;
-    print(hooks, bytes);
+    if (len)
+        print(hooks, bytes);
     int result = seal_write(record, hooks->network, bytes, len);
     bytes_wipe(bytes, len);
     free(bytes);
@@ -175,21 +176,49 @@ int hooks_record_write(const struct hooks *hooks, struct text *why)
     return result;
 }
 
+/* It is the one at the path: who had it before may have removed it. */
+static bool stands(int record, const char *path)
+{
+    struct stat taken, standing;
+    return fstat(record, &taken) == 0 && lstat(path, &standing) == 0 &&
+           taken.st_ino == standing.st_ino && taken.st_dev == standing.st_dev;
+}
+
 /* A descriptor of the file that stands there, locked; or -errno. */
 static int open_locked(const char *path, int create, int lock)
 {
     for (;;) {
-        struct stat locked, standing;
         int record = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | create, 0600);
         if (record < 0)
             return -errno;
-        if (flock(record, lock) < 0 || fstat(record, &locked) < 0) {
+        if (flock(record, lock) < 0) {
             int error = errno;
             close(record);
             return -error;
         }
-        /* Who had it before may have removed it. */
-        if (locked.st_nlink > 0 && stat(path, &standing) == 0 && standing.st_ino == locked.st_ino)
+        if (stands(record, path))
+            return record;
+        close(record);
+    }
+}
+
+static bool is_empty(int record)
+{
+    struct stat status;
+    return fstat(record, &status) == 0 && status.st_size == 0;
+}
+
+/* One of a network without hooks is shared: two `down` do not wait for each other, as a reload
+ * waits for both. */
+static int open_for_down(const char *path)
+{
+    for (;;) {
+        int record = open_locked(path, 0, LOCK_SH);
+        if (record == -ENOENT)
+            record = open_locked(path, O_CREAT, LOCK_SH);
+        if (record < 0 || is_empty(record))
+            return record;
+        if (flock(record, LOCK_EX) == 0 && stands(record, path))
             return record;
         close(record);
     }
@@ -197,16 +226,12 @@ static int open_locked(const char *path, int create, int lock)
 
 static int replace(int record, const char *path, const struct hooks *hooks)
 {
-    struct stat status;
-    bool is_needed = hooks_record_is_needed(hooks);
-    if (fstat(record, &status) < 0)
-        return -errno;
     if (!life_goes_on(hooks->network)) { /* what a crash left is whoever's next */
-        if (status.st_size == 0)
+        if (is_empty(record))
             unlink(path);
         return -ESTALE;
     }
-    if (is_needed)
+    if (hooks_record_is_needed(hooks))
         return write_record(record, hooks);
     return unlink(path) < 0 ? -errno : 0;
 }
@@ -230,20 +255,25 @@ int hooks_record_replace(const struct hooks *hooks, struct text *why)
     return result;
 }
 
-/* -ENOENT: there is none, nor can it be made. */
-static int open_for(const char *path, enum hooks_taker taker)
+static int open_for_signal(const char *path)
 {
-    int lock = taker == HOOKS_TAKER_SIGNAL ? LOCK_EX | LOCK_NB : LOCK_EX;
     int record = -EWOULDBLOCK;
     for (unsigned i = 0; i < SIGNAL_TRIES && record == -EWOULDBLOCK; i++) {
         if (i)
             nanosleep(&(struct timespec){.tv_nsec = SIGNAL_PAUSE_NS}, NULL);
-        record = open_locked(path, 0, lock);
+        record = open_locked(path, O_CREAT, LOCK_EX | LOCK_NB);
     }
-    if (record != -ENOENT || taker == HOOKS_TAKER_NEXT_UP)
-        return record;
-    record = open_locked(path, O_CREAT, lock);
-    return record >= 0 || record == -EWOULDBLOCK ? record : -ENOENT;
+    return record;
+}
+
+static int open_for(const char *path, enum hooks_taker taker)
+{
+    bool is_there = access(path, F_OK) == 0;
+    int record = taker == HOOKS_TAKER_DOWN     ? open_for_down(path)
+                 : taker == HOOKS_TAKER_SIGNAL ? open_for_signal(path)
+                                               : open_locked(path, 0, LOCK_EX);
+    /* Where it cannot be made there is none, and whoever ends the network says why it cannot. */
+    return record >= 0 || is_there || record == -EWOULDBLOCK ? record : -ENOENT;
 }
 
 int hooks_record_take(const char *network, enum hooks_taker taker, struct hooks *hooks,
@@ -287,7 +317,7 @@ int hooks_record_forget(int record, struct hooks *hooks, enum config_hook_kind k
         forget_saved(hooks);
     int result = record_path(hooks->network, path, why);
     if (result == 0 && kind == HOOK_POST_DOWN)
-        result = unlink(path) < 0 && errno != ENOENT ? -errno : 0;
+        result = stands(record, path) && unlink(path) < 0 ? -errno : 0;
     else if (result == 0)
         result = write_record(record, hooks);
     if (result != 0)

@@ -20,7 +20,7 @@ int hooks_record_write(const struct hooks *hooks, struct text *why);
 int hooks_record_replace(const struct hooks *hooks, struct text *why);
 
 enum hooks_taker {
-    HOOKS_TAKER_DOWN,    /* waits for who has it, and makes it where it is missing */
+    HOOKS_TAKER_DOWN,    /* waits for who runs it, and makes it where it is missing */
     HOOKS_TAKER_SIGNAL,  /* the same, but a `down` that has it does all that there is to do */
     HOOKS_TAKER_NEXT_UP, /* waits, but makes none */
 };

@@ -248,6 +248,27 @@ static void test_I2_hooks_take_the_others_place_while_the_network_runs(void)
     check_pre_down("old");
 }
 
+static void test_F7_two_downs_without_hooks_do_not_wait_for_each_other(void)
+{
+    struct hooks taken, again;
+    start();
+    int record = hooks_record_take("one", HOOKS_TAKER_DOWN, &taken, &why);
+    int other = hooks_record_take("one", HOOKS_TAKER_DOWN, &again, &why);
+    CHECK(record >= 0 && other >= 0);
+    CHECK_EQUAL(hooks_record_forget(record, &taken, HOOK_PRE_DOWN, &why), 0);
+    CHECK_EQUAL(hooks_record_forget(record, &taken, HOOK_POST_DOWN, &why), 0);
+    hooks_wipe(&taken);
+    close(record);
+    struct config_hook list[] = {hook(HOOK_PRE_DOWN, "of the next run")};
+    const struct hooks hooks = hooks_of(list, 1, NULL);
+    CHECK_EQUAL(hooks_record_write(&hooks, &why), 0);
+    CHECK_EQUAL(hooks_record_forget(other, &again, HOOK_PRE_DOWN, &why), 0);
+    CHECK_EQUAL(hooks_record_forget(other, &again, HOOK_POST_DOWN, &why), 0);
+    check_pre_down("of the next run");
+    hooks_wipe(&again);
+    close(other);
+}
+
 static void test_I1_a_signal_waits_for_a_reload_and_not_for_a_down(void)
 {
     struct hooks taken, again;
@@ -272,6 +293,7 @@ int main(int argc, char **argv)
     TAP_RUN(argc, argv, test_bytes_that_are_no_record_are_told);
     TAP_RUN(argc, argv, test_I2_hooks_that_come_while_the_network_is_ended_come_too_late);
     TAP_RUN(argc, argv, test_I2_hooks_take_the_others_place_while_the_network_runs);
+    TAP_RUN(argc, argv, test_F7_two_downs_without_hooks_do_not_wait_for_each_other);
     TAP_RUN(argc, argv, test_I1_a_signal_waits_for_a_reload_and_not_for_a_down);
     return tap_done();
 }

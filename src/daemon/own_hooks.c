@@ -21,16 +21,16 @@ static void attendant_ready(void *context, uint32_t events)
     (void)events;
     text_init(&why, reason, sizeof(reason));
     int heard = attendant_hear(daemon->attendant, &why);
-    if (heard < 0)
+    if (heard < 0) {
+        text_append(&why, "; `hopwire down` runs those of its end");
         loop_remove(daemon->loop, &daemon->attendant_source);
+        attendant_end(daemon->attendant);
+    }
     if (heard != 1)
         settle_log(daemon, reason);
-    if (daemon->hooks == HOOKS_POST_UP && heard != 1)
-        daemon->has_failed = true;
-    if (daemon->hooks == HOOKS_PRE_DOWN || daemon->has_failed)
-        loop_stop(daemon->loop);
-    else
-        daemon->hooks = heard < 0 ? HOOKS_NONE : HOOKS_STAND;
+    /* It answers to PostUp and PreDown, and says that `up` has gone; that it ends is no answer. */
+    if (heard >= 0 || daemon->stage != STAGE_UP)
+        daemon_state_step(daemon, heard == 1 ? STAGE_HOOKS_WELL : STAGE_HOOKS_FAILED);
 }
 
 static int hear_attendant(struct daemon *daemon)
@@ -44,33 +44,35 @@ static int hear_attendant(struct daemon *daemon)
 
 int own_hooks_post_up(struct daemon *daemon)
 {
-    if (daemon->attendant->socket < 0)
+    daemon_state_step(daemon, STAGE_HAS_STARTED);
+    if (daemon->attendant->socket < 0) {
+        daemon_state_step(daemon, STAGE_HOOKS_WELL);
         return 0;
-    daemon->hooks = HOOKS_POST_UP;
+    }
     attendant_post_up(daemon->attendant);
     return hear_attendant(daemon);
 }
 
 void own_hooks_take_attendant(struct daemon *daemon, int socket)
 {
-    if (daemon->hooks != HOOKS_NONE || socket < 0) {
-        attendant_end(&(struct attendant){.socket = socket});
+    struct attendant later = {.socket = socket};
+    if (daemon->attendant->socket >= 0) {
+        attendant_end(&later);
         return;
     }
-    attendant_end(daemon->attendant); /* one that has ended */
-    daemon->attendant->socket = socket;
-    daemon->hooks = hear_attendant(daemon) == 0 ? HOOKS_STAND : HOOKS_NONE;
+    *daemon->attendant = later;
+    if (socket >= 0 && hear_attendant(daemon) != 0)
+        attendant_end(daemon->attendant);
 }
 
 void own_hooks_end(struct daemon *daemon)
 {
-    daemon->has_failed |= daemon->hooks == HOOKS_POST_UP;
-    if (daemon->hooks != HOOKS_STAND) {
-        loop_stop(daemon->loop);
-        return;
-    }
-    daemon->hooks = HOOKS_PRE_DOWN;
-    attendant_pre_down(daemon->attendant);
+    bool was_up = daemon->stage == STAGE_UP;
+    daemon_state_step(daemon, STAGE_SIGNAL);
+    if (was_up && daemon->attendant->socket >= 0)
+        attendant_pre_down(daemon->attendant);
+    else if (was_up)
+        daemon_state_step(daemon, STAGE_HOOKS_WELL);
 }
 
 void own_hooks_post_down(struct daemon *daemon)
@@ -78,9 +80,9 @@ void own_hooks_post_down(struct daemon *daemon)
     char reason[WHY_BYTES];
     struct text why;
     text_init(&why, reason, sizeof(reason));
-    if (daemon->has_failed) /* also where the attendant was ended with us */
+    if (daemon->stage == STAGE_FAILED) /* also where the attendant was ended with us */
         hooks_record_drop(daemon->config->name);
-    if (daemon->hooks == HOOKS_PRE_DOWN && !daemon->is_orphaned &&
+    if (daemon->stage == STAGE_SIGNALLED && daemon->attendant->socket >= 0 &&
         !attendant_post_down(daemon->attendant, &why))
         settle_log(daemon, reason);
 }

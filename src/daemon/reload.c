@@ -135,12 +135,14 @@ static bool find_difference(struct reload *reload)
 
 static bool may_begin(struct reload *reload)
 {
-    enum hooks_stage stage = reload->daemon->hooks;
-    if (stage == HOOKS_PRE_DOWN)
+    enum stage stage = reload->daemon->stage;
+    if (stage == STAGE_PRE_DOWN)
         refuse(reload, "it is ending: its PreDown runs; `hopwire up` starts it with the new file");
-    if (stage == HOOKS_POST_UP)
+    if (stage_is_end(stage))
+        refuse(reload, "it is ending; `hopwire up` starts it with the new file");
+    if (stage == STAGE_POST_UP)
         refuse(reload, "it is starting: its PostUp runs; try again when `hopwire up` has ended");
-    return stage == HOOKS_NONE || stage == HOOKS_STAND;
+    return stage == STAGE_UP;
 }
 
 /* ---- doing it ---- */

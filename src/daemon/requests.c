@@ -55,14 +55,13 @@ static void answer_request(void *context, char *line, struct control_answer *to)
     } else if (strcmp(line, "leave") == 0) {
         settle_log(daemon, "another run of this network takes over: ending, all that keeps its "
                            "destinations from leaving another way stays");
-        daemon->is_orphaned = true;
         control_answer_format(to, "{}\n");
         control_answer_end(to);
-        loop_stop(daemon->loop);
+        daemon_state_step(daemon, STAGE_ABANDONED);
     } else if (strcmp(line, "down") == 0) {
         control_answer_format(to, "{}\n");
         control_answer_end(to);
-        loop_stop(daemon->loop);
+        daemon_state_step(daemon, STAGE_ASKED_DOWN);
     } else {
         control_answer_format(to, "{\"error\": \"unknown request\"}\n");
         control_answer_end(to);
