@@ -36,6 +36,9 @@ static bool is_in_front(const struct place *place, size_t at)
     uint32_t behind = local < 0 ? 0 : place->rules[local].priority;
     if (ours >= 0)
         return (int)at < ours;
+    if (place->priority <= behind && (int)at > local &&
+        rule_plan_gives_way(&(struct rule_plan){.priority = behind}, &place->rules[at]))
+        return false;
     if (place->priority > behind)
         behind = place->priority;
     for (size_t i = 0; i < place->count; i++) { /* it would be lifted up to another's /0 */

@@ -72,6 +72,35 @@ int kernel_rule_remove(struct netlink *netlink, const struct kernel_rule *rule, 
     return result < 0 ? refuse("remove", rule, netlink, result, why) : result;
 }
 
+bool kernel_rule_is_movable(const struct kernel_rule *rule)
+{
+    return rule->message_bytes && rule->protocol != RTPROT_KERNEL &&
+           !kernel_rule_is_hopwires(rule->protocol);
+}
+
+static int say_again(struct netlink *netlink, uint16_t type, uint16_t flags,
+                     const struct kernel_rule *rule)
+{
+    uint8_t bytes[NETLINK_REQUEST_BYTES] __attribute__((aligned(8)));
+    struct nlmsghdr *request = netlink_request(bytes, type, flags);
+    struct fib_rule_hdr *body = mnl_nlmsg_put_extra_header(request, rule->message_bytes);
+    memcpy(body, rule->message, rule->message_bytes);
+    body->flags &= FIB_RULE_INVERT; /* the others are the kernel's to say */
+    return netlink_ask(netlink, request, NULL, NULL);
+}
+
+int kernel_rule_move_last(struct netlink *netlink, const struct kernel_rule *rule,
+                          struct text *why)
+{
+    int result = say_again(netlink, RTM_NEWRULE, NLM_F_CREATE, rule);
+    if (result == 0)
+        result = say_again(netlink, RTM_DELRULE, 0, rule);
+    if (result < 0)
+        text_append(why, "cannot move the IPv%d routing rule %u of others (%s): %s", rule->family,
+                    rule->priority, rule->text, netlink->reason);
+    return result;
+}
+
 /* ---- reading ---- */
 
 /* What a rule's message has, where it has it: NULL else. */
@@ -203,6 +232,11 @@ static struct kernel_rule get_rule(const struct nlmsghdr *message)
         number_of(&parts, FRA_L3MDEV, 0))
         rule.table = 0;
     write_text(&rule, &parts);
+    size_t message_bytes = mnl_nlmsg_get_payload_len(message);
+    if (message_bytes <= sizeof(rule.message)) {
+        memcpy(rule.message, parts.header, message_bytes);
+        rule.message_bytes = message_bytes;
+    }
     return rule;
 }
 

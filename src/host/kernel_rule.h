@@ -9,6 +9,7 @@
 #define KERNEL_RULE_TABLE_LOCAL 255u
 #define KERNEL_RULE_TABLE_DEFAULT 253u
 #define KERNEL_RULE_TEXT_BYTES 192
+#define KERNEL_RULE_MESSAGE_BYTES 256
 /* Marks our rules: "proto 202"; and a second table's under a kill switch, where main is not
  * asked. */
 #define KERNEL_RULE_PROTOCOL 202
@@ -34,6 +35,8 @@ struct kernel_rule {
     /* Read only. */
     bool is_selective; /* it looks at more than marks: addresses, interfaces, ports, … */
     char text[KERNEL_RULE_TEXT_BYTES]; /* as `ip rule` shows it, without the priority */
+    uint8_t message[KERNEL_RULE_MESSAGE_BYTES]; /* all of it, as the kernel told it */
+    size_t message_bytes;                       /* 0: it is larger */
 };
 
 static inline bool kernel_rule_is_hopwires(uint8_t protocol)
@@ -48,6 +51,12 @@ int kernel_rule_add(struct netlink *netlink, const struct kernel_rule *rule, boo
 /* The first that has this content, and perhaps more: the kernel compares neither the inversion nor
  * what is not named. One that does not stand is fine. */
 int kernel_rule_remove(struct netlink *netlink, const struct kernel_rule *rule, struct text *why);
+/* Neither the kernel's nor Hopwire's, and known whole. */
+bool kernel_rule_is_movable(const struct kernel_rule *rule);
+/* Behind all of its priority, at no moment gone. In front of it there must be none of its priority
+ * that kernel_rule_remove would take for it. */
+int kernel_rule_move_last(struct netlink *netlink, const struct kernel_rule *rule,
+                          struct text *why);
 /* In the order in which the kernel asks them. *rules is malloc's, the caller frees it. A family the
  * kernel does not have is empty. */
 int kernel_rule_list(struct netlink *netlink, enum family family, struct kernel_rule **rules,

@@ -20,6 +20,8 @@ struct run {
     struct kernel_rule *rules;
     size_t *at;
     size_t count;
+    bool has_others_behind; /* such as give way */
+    bool is_split;          /* the same, and more of ours behind those */
 };
 
 static int add_rules(struct order *order, const struct kernel_rule *rules, size_t count)
@@ -47,6 +49,9 @@ static int replace_all(struct order *order, const struct run *run, const struct 
     while (same < run->count && same < wanted_count &&
            rule_plan_is_same(&run->rules[same], &wanted[same]))
         same++;
+    bool is_right = same == run->count && same == wanted_count;
+    if (run->is_split || (run->has_others_behind && !is_right))
+        same = 0; /* all anew, so that in front of others nothing is like them */
     kept = same;
     /* The kernel removes the first of a content: that must not be one that is to stay. */
     for (size_t i = same; i < run->count; i++)
@@ -108,20 +113,26 @@ struct room {
 /* Ours of one priority that stand behind local. */
 static int arrange_priority(struct order *order, uint32_t priority, struct room *room)
 {
-    struct run all = {room->standing, room->at, 0}, front = all;
+    struct run all = {.rules = room->standing, .at = room->at}, front = all;
     size_t wanted_count = 0;
     for (size_t i = 0; i < order->plan.count; i++) {
         const struct kernel_rule *rule = &order->plan.rules[i];
         if (rule->priority != priority || (int)i < order->plan.local)
             continue;
         if (!rule_plan_is_hopwires(rule)) {
-            front.count = all.count;
+            if (rule_plan_gives_way(&order->plan, rule))
+                all.has_others_behind |= all.count > 0;
+            else
+                front.count = all.count;
             continue;
         }
+        all.is_split |= all.has_others_behind;
         all.at[all.count] = i;
         all.rules[all.count++] = *rule;
     }
-    struct run behind = {all.rules + front.count, all.at + front.count, all.count - front.count};
+    struct run behind = {.rules = all.rules + front.count,
+                         .at = all.at + front.count,
+                         .count = all.count - front.count};
     bool is_missing = front.count && !stands_in_order(order, &all, priority);
     for (size_t w = 0; w < order->plan.wanted_count; w++) {
         const struct kernel_rule *rule = &order->plan.wanted[w];
@@ -185,6 +196,34 @@ static int arrange(struct order *order)
     return result;
 }
 
+/* Something in front of it is like it, as far as the kernel looks when it removes a rule. */
+static bool has_double(const struct order *order, size_t at)
+{
+    const struct kernel_rule *rules = order->plan.rules;
+    for (size_t i = 0; i < at; i++)
+        if (rules[i].priority == rules[at].priority && rules[i].table == rules[at].table &&
+            !rule_plan_gives_way(&order->plan, &rules[i]))
+            return true;
+    return false;
+}
+
+/* The first first, so that none like it is left in front of the next. */
+static int pass_others(struct order *order)
+{
+    int result = 0;
+    size_t last = 0;
+    for (size_t i = 0; i < order->plan.count; i++)
+        if (rule_plan_is_hopwires(&order->plan.rules[i]) &&
+            order->plan.rules[i].priority == order->plan.priority)
+            last = i;
+    for (size_t i = 0; i < last && result == 0; i++) {
+        const struct kernel_rule *rule = &order->plan.rules[i];
+        if ((int)i > order->plan.local && rule_plan_gives_way(&order->plan, rule) && !has_double(order, i))
+            result = kernel_rule_move_last(order->netlink, rule, order->why);
+    }
+    return result;
+}
+
 /* ---- doors ---- */
 
 static int order_read(struct order *order, struct netlink *netlink,
@@ -216,6 +255,12 @@ static int keep_family(struct netlink *netlink, const struct rule_plan_network *
     int result = order_read(&order, netlink, network, family, why);
     if (result == 0)
         result = arrange(&order);
+    free(order.plan.rules);
+    order.plan.rules = NULL;
+    if (result == 0)
+        result = order_read(&order, netlink, network, family, why);
+    if (result == 0)
+        result = pass_others(&order);
     free(order.plan.rules);
     return result;
 }
@@ -315,7 +360,8 @@ static int foresee_family(struct netlink *netlink, const struct rule_plan_networ
         if ((int)i < order.plan.local)
             continue;
         is_cut_off |= takes_all(network, rule);
-        if (is_cut_off && rule->priority == place && rule_plan_is_foreign(rule))
+        if (is_cut_off && rule->priority == place && rule_plan_is_foreign(rule) &&
+            !rule_plan_gives_way(&order.plan, rule))
             between = rule;
     }
     if (between)

@@ -59,6 +59,12 @@ bool rule_plan_is_foreign(const struct kernel_rule *rule)
     return !is_kernels && !rule_plan_is_hopwires(rule);
 }
 
+bool rule_plan_gives_way(const struct rule_plan *plan, const struct kernel_rule *rule)
+{
+    return rule->priority == plan->priority && rule_plan_is_foreign(rule) &&
+           rule->table != KERNEL_RULE_TABLE_LOCAL && kernel_rule_is_movable(rule);
+}
+
 int rule_plan_local(const struct kernel_rule *rules, size_t count)
 {
     for (size_t i = 0; i < count; i++)

@@ -61,6 +61,9 @@ bool rule_plan_holds(const struct kernel_rule *rules, size_t count, const struct
 
 /* A rule that no network of this generation made, nor the kernel. */
 bool rule_plan_is_foreign(const struct kernel_rule *rule);
+/* At local's own priority (`plan->priority`) ours stand first, whoever came first: what others have
+ * there goes behind them in the end. */
+bool rule_plan_gives_way(const struct rule_plan *plan, const struct kernel_rule *rule);
 /* Of one family's rules: the place of the first that looks up local for everything, or -1. */
 int rule_plan_local(const struct kernel_rule *rules, size_t count);
 

@@ -173,6 +173,33 @@ def F1_what_others_add_later_takes_nothing_out():
 
 
 @tap.test
+def F1_a_rule_at_the_priority_of_local_decides_nothing():
+    """It stood there first; ours go before it, also those of a start after a crash."""
+    client = scene.client
+    rule("add pref 0 lookup main")
+    with Undone("-4 rule del pref 0 lookup main", "-6 rule del pref 0 lookup main"):
+        hopwire = Hopwire(client)
+        path = hopwire.write(scene.world.client_text())
+        tap.contains(remedy_of(hopwire.command("check", path).stdout, 0), "stands behind", "check")
+        uplink = client.capture("uplink")
+        scene.networks.append(hopwire)
+        tap.contains(remedy_of(hopwire.up(path).stderr, 0), "stands behind", "up")
+        for start in (None, ("up", path), ("up", "--replace", path)):
+            if start:
+                if "--replace" not in start:
+                    hopwire.kill()
+                hopwire.command(*start)
+            check_ours()
+            wait_reachable(client, OFFICE)
+            wait_reachable(client, OFFICE6)
+        tap.equal(hopwire.status()["rules_in_front"], [], "rules in front")
+        leaks = scene.leaks(uplink.stop())
+        tap.check(not leaks, f"on the uplink: {leaks[:5]}")
+        hopwire.down()
+        tap.same_lines(client.network_state(), scene.before, "after down")
+
+
+@tap.test
 def F1_rules_come_back_in_their_order():
     hopwire = scene.up()
     before = [scene.client.ip(family, "rule") for family in FAMILIES]
@@ -373,6 +400,37 @@ def F3_a_wg_quick_beside_rides_the_tunnel_in_either_order():
                    "our rules after wg-quick's end, which deletes by content")
         wait_reachable(client, WORLD)
         hopwire.down()
+
+
+@tap.test
+def F3_a_wg_quick_beside_rides_a_network_that_starts_anew():
+    """`ip rule add` gave it a place directly behind the first start's rules: so it stands in front of
+    those of the next ones."""
+    client = scene.client
+    need_wg_quick()
+    text = scene.world.entry_quick_text()
+    hopwire, quick = scene.up(text=text, name="hopw"), WgQuick()
+    path = os.path.join(client.dir, "hopw.conf")
+    quick.run("up")
+    try:
+        for ends, start in ((hopwire.down, ("up", path)), (hopwire.kill, ("up", path)),
+                            (None, ("up", "--replace", path))):
+            if ends:
+                ends()
+            uplink = client.capture("uplink")
+            hopwire.command(*start)
+            hopwire.is_up = True
+            # wireguard-go goes on from the address that it had while its datagrams went straight.
+            client.run("wg", "set", "wgq", "peer", scene.world.keys["exit"].public, "endpoint", at(EXIT))
+            wait_reachable(client, "10.70.0.1")
+            wait_reachable(client, WORLD)
+            outside = {(p.dst, p.dport) for p in uplink.stop() if p.src == "192.0.2.2"}
+            tap.equal(outside, {(ENTRY, 51820)}, f"on the uplink after {start[1:]}")
+            tap.check(stands_behind_local("-4"), f"the order {order('-4')}")
+    finally:
+        quick.run("down")
+    wait_reachable(client, WORLD)
+    hopwire.down()
 
 
 @tap.test

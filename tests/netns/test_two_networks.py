@@ -96,7 +96,7 @@ def F1_a_second_network_takes_nothing_from_a_kill_switch_with_a_priority():
 
 @tap.test
 def F1_check_says_what_up_refuses_beside_another_network():
-    """Behind a rule of others that came directly behind a network that takes everything."""
+    """Behind a rule that came directly behind a network that takes everything, and is not moved."""
     world, client = scene.world, scene.client
     scene.up(text=sections(*world.client_parts()[:3]), name="whole")
     second = Hopwire(client, "second")
@@ -107,7 +107,7 @@ def F1_check_says_what_up_refuses_beside_another_network():
         ("Peer", {"PublicKey": world.keys["exit"].public, "Endpoint": at(EXIT),
                   "AllowedIPs": OFFICE_NET}))
     said = {}
-    client.ip("rule", "add", "not", "fwmark", "0x77", "lookup", "88")
+    client.ip("rule", "add", "not", "fwmark", "0x77", "lookup", "88", "protocol", "kernel")
     try:
         for kill_switch in ("off", "on"):
             path = second.write(text(kill_switch))
