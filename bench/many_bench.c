@@ -8,11 +8,11 @@
 #include <stdlib.h>
 
 #include "base/bytes.h"
-#include "engine/lanes.h"
 #include "engine/engine.h"
+#include "engine/lanes.h"
 #include "measure.h"
 #include "packet/split.h"
-#include "simulation/sample_packet.h"
+#include "rigs/sample.h"
 #include "tap.h"
 #include "turn.h"
 

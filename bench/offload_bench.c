@@ -7,7 +7,7 @@
 #include "packet/coalesce.h"
 #include "packet/pool.h"
 #include "packet/split.h"
-#include "simulation/sample_packet.h"
+#include "rigs/sample.h"
 #include "tap.h"
 
 #define SEGMENT_BYTES 1420

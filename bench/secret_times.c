@@ -24,7 +24,7 @@ enum question { KEY, PLAINTEXT, TAG, QUESTIONS };
 static const char *const asked[QUESTIONS] = {"key=fixed", "plaintext=fixed",
                                              "wrong-tag-byte=first"};
 
-struct sample {
+struct timing {
     double ns;
     bool is_fixed;
 };
@@ -88,11 +88,11 @@ static void prepare(struct aead *aead, struct batch *batch, enum question questi
 
 static int by_time(const void *a, const void *b)
 {
-    double difference = ((const struct sample *)a)->ns - ((const struct sample *)b)->ns;
+    double difference = ((const struct timing *)a)->ns - ((const struct timing *)b)->ns;
     return difference < 0 ? -1 : difference > 0;
 }
 
-static double welch(struct sample *samples, size_t count)
+static double welch(struct timing *samples, size_t count)
 {
     double sum[2] = {0}, squares[2] = {0}, n[2] = {0}, mean[2], variance = 0;
     qsort(samples, count, sizeof(*samples), by_time);
@@ -116,7 +116,7 @@ static double welch(struct sample *samples, size_t count)
 static void ask(struct aead *aead, const char *name, enum question question, size_t count)
 {
     static struct batch batch;
-    struct sample *samples = calloc(count, sizeof(*samples));
+    struct timing *samples = calloc(count, sizeof(*samples));
     if (!samples)
         abort();
     for (size_t i = 0; i < count; i++) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "packet/coalesce.h"
 
+#include "base/bytes.h"
 #include "packet/split.h"
 #include "rigs/coalescer.h"
 
@@ -30,7 +31,7 @@ static void test_split_then_coalesce_is_the_identity(void)
         uint16_t gso_size = (uint16_t)(1 + tap_random_below(1500));
         struct sample sample = {
             .is_ipv6 = tap_random_below(2),
-            .is_udp = tap_random_below(3) == 0,
+            .protocol = tap_random_below(3) ? 0 : IP_PROTOCOL_UDP,
             .may_fragment = tap_random_below(2),
             .tos = (uint8_t)tap_random(),
             .ttl = (uint8_t)tap_random(),
@@ -48,8 +49,8 @@ static void test_split_then_coalesce_is_the_identity(void)
         if (most <= gso_size)
             continue;
         sample.payload_bytes = (uint32_t)(gso_size + 1 + tap_random_below(most - gso_size));
-        uint32_t len = sample_make(&sample, super);
-        struct vnet_header vnet = sample_to_super(&sample, super, len, gso_size);
+        uint32_t len = sample_write_random(&sample, super);
+        struct vnet_header vnet = sample_to_super(super, len, gso_size);
         struct coalescer coalescer;
         coalescer_start(&coalescer);
         uint32_t segments = (sample.payload_bytes + gso_size - 1) / gso_size;
@@ -93,7 +94,7 @@ static void test_a_run_has_64_segments_at_most(void)
     struct coalescer coalescer;
     for (unsigned is_udp = 0; is_udp < 2; is_udp++) {
         struct sample sample = coalescer_plain;
-        sample.is_udp = is_udp;
+        sample.protocol = is_udp ? IP_PROTOCOL_UDP : 0;
         coalescer_start(&coalescer);
         for (unsigned i = 0; i < 130; i++) {
             coalescer_add_sample(&coalescer, &sample);
@@ -122,7 +123,7 @@ static void test_a_run_has_65535_bytes_at_most(void)
         sample.payload_bytes = cases[i].payload;
         coalescer_start_with(&coalescer, 50, 65535);
         for (unsigned j = 0; j < (i ? 10 : 50); j++) {
-            coalescer_add(&coalescer, bytes, sample_make(&sample, bytes));
+            coalescer_add(&coalescer, bytes, sample_write_random(&sample, bytes));
             sample = coalescer_following(&sample);
         }
         coalesce_flush(&coalescer.coalesce, &coalescer.sink);
@@ -168,9 +169,9 @@ static void test_more_flows_than_runs_evict_the_oldest(void)
     other.is_ipv6 = true;
     coalescer_add_sample(&coalescer, &other);
     CHECK_EQUAL(coalescer.count, 1);
-    CHECK_EQUAL(sample_get16(coalescer.outcomes[0].bytes + 20), 0);
+    CHECK_EQUAL(load_be16(coalescer.outcomes[0].bytes + 20), 0);
     coalesce_flush(&coalescer.coalesce, &coalescer.sink);
-    CHECK_EQUAL(sample_get16(coalescer.outcomes[15].bytes + 20), 15);
+    CHECK_EQUAL(load_be16(coalescer.outcomes[15].bytes + 20), 15);
     coalescer_check_frames(&coalescer, "2 2 2 2 2 2 2 2 2 2 2 2 2 2 2 2 1");
     coalescer_stop(&coalescer);
 }
@@ -190,7 +191,7 @@ static void test_rule_h4_order_and_bytes_survive_any_mix(void)
             flows[i] = coalescer_plain;
             flows[i].source_port = (uint16_t)(i + 1);
             flows[i].is_ipv6 = i == 1;
-            flows[i].is_udp = i == 2;
+            flows[i].protocol = i == 2 ? IP_PROTOCOL_UDP : 0;
             flows[i].may_fragment = true;
         }
         for (unsigned i = 0; i < 200; i++) {
@@ -201,7 +202,7 @@ static void test_rule_h4_order_and_bytes_survive_any_mix(void)
             sample->tcp_flags = chance == 2 ? 0x18 : chance == 3 ? 0x11 : 0x10;
             sample->sequence += chance == 4;
             sample->ip_options = chance == 5 ? 4 : 0;
-            sent_len[i] = sample_make(sample, sent[i]);
+            sent_len[i] = sample_write_random(sample, sent[i]);
             *sample = coalescer_following(sample);
             queues[flow][counts[flow]++] = i;
             coalescer_add(&coalescer, sent[i], sent_len[i]);
@@ -216,7 +217,7 @@ static void test_rule_h4_order_and_bytes_survive_any_mix(void)
             CHECK_EQUAL(ip_parse(outcome->bytes, outcome->len, &view), VERDICT_OK);
             CHECK_EQUAL(split_init(&split, &outcome->vnet, outcome->bytes, outcome->len, &view),
                         VERDICT_OK);
-            unsigned flow = sample_get16(outcome->bytes + view.transport_offset) - 1;
+            unsigned flow = load_be16(outcome->bytes + view.transport_offset) - 1;
             while (!split_is_finished(&split)) {
                 uint8_t bytes[400];
                 struct packet packet = {.data = bytes, .floor = bytes, .ceiling = bytes + 400};
@@ -242,14 +243,14 @@ static void test_hostile_packets_pass_unharmed(void)
         uint8_t bytes[200];
         struct sample sample = coalescer_plain;
         sample.is_ipv6 = i & 1;
-        sample.is_udp = i & 2;
+        sample.protocol = i & 2 ? IP_PROTOCOL_UDP : 0;
         sample.payload_bytes = (uint32_t)tap_random_below(60);
-        uint32_t len = sample_make(&sample, bytes), header = sample_header_bytes(&sample);
+        uint32_t len = sample_write_random(&sample, bytes), header = sample_header_bytes(&sample);
         for (unsigned flips = (unsigned)tap_random_below(3); flips > 0; flips--)
             bytes[tap_random_below(header)] = (uint8_t)tap_random();
         if (i % 3 == 0) /* cut off, the IP length with it */
-            sample_put16(bytes + (sample.is_ipv6 ? 4 : 2),
-                         (uint32_t)tap_random_below(sample.is_ipv6 ? 20 : 60));
+            store_be16(bytes + (sample.is_ipv6 ? 4 : 2),
+                       (uint32_t)tap_random_below(sample.is_ipv6 ? 20 : 60));
         struct ip_view view;
         if (ip_parse(bytes, len, &view) != VERDICT_OK)
             continue;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "packet/coalesce.h"
 
+#include "base/bytes.h"
 #include "rigs/coalescer.h"
 
 /* Two segments of which `second` follows `first` in everything that is not said otherwise. */
@@ -23,8 +24,8 @@ static void test_a_lone_packet_passes_untouched(void)
         struct coalescer coalescer;
         struct sample sample = coalescer_plain;
         sample.is_ipv6 = i & 1;
-        sample.is_udp = i & 2;
-        uint32_t len = sample_make(&sample, bytes);
+        sample.protocol = i & 2 ? IP_PROTOCOL_UDP : 0;
+        uint32_t len = sample_write_random(&sample, bytes);
         coalescer_start(&coalescer);
         memset(bytes + len, 0, 16); /* the padding of WireGuard is cut off */
         coalescer_add(&coalescer, bytes, len + 15);
@@ -45,7 +46,7 @@ static void test_trap_36_what_differs_is_not_merged(void)
         for (unsigned is_udp = 0; is_udp < 2; is_udp++) {
             struct sample first = coalescer_plain;
             first.is_ipv6 = family;
-            first.is_udp = is_udp;
+            first.protocol = is_udp ? IP_PROTOCOL_UDP : 0;
             const struct sample good = coalescer_following(&first);
             struct sample next = good;
             check_pair(&first, &next, "2");
@@ -111,9 +112,9 @@ static void test_trap_36_reserved_bits_are_not_merged(void)
         struct sample next = coalescer_following(&coalescer_plain);
         coalescer_start(&coalescer);
         coalescer_add_sample(&coalescer, &coalescer_plain);
-        uint32_t len = sample_make(&next, bytes);
+        uint32_t len = sample_write_random(&next, bytes);
         bytes[32] |= (uint8_t)bit;
-        sample_seal(&next, bytes, len);
+        sample_seal(bytes, len);
         coalescer_add(&coalescer, bytes, len);
         coalescer_check_frames(&coalescer, "1 1");
         coalescer_stop(&coalescer);
@@ -153,10 +154,10 @@ static void test_trap_36_fragments_are_not_merged(void)
         coalescer_start(&coalescer);
         coalescer_add_sample(&coalescer, &coalescer_plain);
         struct sample next = coalescer_following(&coalescer_plain);
-        uint32_t len = sample_make(&next, bytes);
-        sample_put16(bytes + 6, fragment ? 0x0004 : 0x2000);
-        sample_put16(bytes + 10, 0);
-        sample_put16(bytes + 10, ~sample_sum(0, bytes, 20));
+        uint32_t len = sample_write_random(&next, bytes);
+        store_be16(bytes + 6, fragment ? 0x0004 : 0x2000);
+        store_be16(bytes + 10, 0);
+        store_be16(bytes + 10, ~sample_sum(0, bytes, 20));
         coalescer_add(&coalescer, bytes, len);
         CHECK_EQUAL(coalescer.count, 2); /* the run went first */
         coalescer_check_frames(&coalescer, "1 1");
@@ -171,11 +172,11 @@ static void test_only_proven_segments_are_merged(void)
         struct coalescer coalescer;
         struct sample first = coalescer_plain, next;
         first.is_ipv6 = i & 1;
-        first.is_udp = i & 2;
+        first.protocol = i & 2 ? IP_PROTOCOL_UDP : 0;
         next = coalescer_following(&first);
         coalescer_start(&coalescer);
         coalescer_add_sample(&coalescer, &first);
-        uint32_t len = sample_make(&next, bytes), header = sample_header_bytes(&next);
+        uint32_t len = sample_write_random(&next, bytes), header = sample_header_bytes(&next);
         bytes[header + tap_random_below(next.payload_bytes)] ^= (uint8_t)(1 << tap_random_below(8));
         coalescer_add(&coalescer, bytes, len);
         CHECK_EQUAL(coalescer.count, 2);
@@ -188,13 +189,13 @@ static void test_only_proven_segments_are_merged(void)
     struct sample next = coalescer_following(&coalescer_plain);
     coalescer_start(&coalescer);
     coalescer_add_sample(&coalescer, &coalescer_plain);
-    uint32_t len = sample_make(&next, bytes);
+    uint32_t len = sample_write_random(&next, bytes);
     bytes[10] ^= 1;
     coalescer_add(&coalescer, bytes, len);
     coalescer_check_frames(&coalescer, "1 1");
-    next.is_udp = true;
-    len = sample_make(&next, bytes);
-    sample_put16(bytes + 26, 0);
+    next.protocol = IP_PROTOCOL_UDP;
+    len = sample_write_random(&next, bytes);
+    store_be16(bytes + 26, 0);
     coalescer_add(&coalescer, bytes, len);
     coalescer_add(&coalescer, bytes, len);
     coalescer_check_frames(&coalescer, "1 1");
@@ -206,10 +207,10 @@ static void test_udp_lengths_must_agree(void)
     uint8_t bytes[2000];
     struct coalescer coalescer;
     struct sample sample = coalescer_plain;
-    sample.is_udp = true;
+    sample.protocol = IP_PROTOCOL_UDP;
     coalescer_start(&coalescer);
-    uint32_t len = sample_make(&sample, bytes);
-    sample_put16(bytes + 24, len - 20 - 1);
+    uint32_t len = sample_write_random(&sample, bytes);
+    store_be16(bytes + 24, len - 20 - 1);
     coalescer_add(&coalescer, bytes, len);
     coalescer_add(&coalescer, bytes, len);
     coalescer_check_frames(&coalescer, "1 1");
@@ -222,7 +223,7 @@ static void test_what_the_tun_does_not_take_passes_alone(void)
         struct coalescer coalescer;
         struct sample sample = coalescer_plain;
         sample.is_ipv6 = i & 1;
-        sample.is_udp = i & 2;
+        sample.protocol = i & 2 ? IP_PROTOCOL_UDP : 0;
         coalescer_start(&coalescer);
         coalesce_init(&coalescer.coalesce, i != 0, i != 1, i < 2);
         for (unsigned j = 0; j < 3; j++) {

@@ -3,7 +3,9 @@
 
 #include <stdlib.h>
 
-#include "packet/sample_test.h"
+#include "base/bytes.h"
+#include "rigs/sample.h"
+#include "tap.h"
 
 /* A super-packet in exactly as many bytes as it has, so that a read past its end is seen. */
 struct super {
@@ -19,8 +21,8 @@ static void make_super(struct super *super, const struct sample *sample, uint16_
     super->sample = *sample;
     super->len = sample_header_bytes(sample) + sample->payload_bytes;
     super->bytes = malloc(super->len);
-    sample_make(sample, super->bytes);
-    super->vnet = sample_to_super(sample, super->bytes, super->len, gso_size);
+    sample_write_random(sample, super->bytes);
+    super->vnet = sample_to_super(super->bytes, super->len, gso_size);
     super->vnet.hdr_len = (uint16_t)tap_random(); /* never trusted */
     CHECK_EQUAL(ip_parse_quoted(super->bytes, super->len, &super->view), VERDICT_OK);
 }
@@ -71,7 +73,7 @@ static void test_segments_equal_a_naive_segmenter(void)
     for (unsigned i = 0; i < 400; i++) {
         struct sample sample = {
             .is_ipv6 = tap_random_below(2),
-            .is_udp = tap_random_below(3) == 0,
+            .protocol = tap_random_below(3) ? 0 : IP_PROTOCOL_UDP,
             .may_fragment = tap_random_below(2),
             .tos = (uint8_t)tap_random(),
             .ttl = (uint8_t)tap_random(),
@@ -87,7 +89,7 @@ static void test_segments_equal_a_naive_segmenter(void)
         };
         struct super super;
         make_super(&super, &sample, (uint16_t)(1 + tap_random_below(i % 8 ? 1500 : 65535)));
-        if (!sample.is_udp && i % 2)
+        if (sample.protocol != IP_PROTOCOL_UDP && i % 2)
             super.vnet.gso_type |= VNET_GSO_ECN;
         check_against_naive(&super);
         free(super.bytes);
@@ -107,8 +109,8 @@ static void test_flags_stay_where_they_belong(void)
     for (uint32_t i = 0; i < 3; i++) {
         struct packet packet = next_segment(&split);
         CHECK_EQUAL(packet.data[20 + 13], flags[i]);
-        CHECK_EQUAL(sample_get16(packet.data + 4), (0xffff + i) & 0xffff);
-        CHECK_EQUAL(sample_get32(packet.data + 24), 0xfffffff0 + i * 1000);
+        CHECK_EQUAL(load_be16(packet.data + 4), (0xffff + i) & 0xffff);
+        CHECK_EQUAL(load_be32(packet.data + 24), 0xfffffff0 + i * 1000);
         free(packet.floor);
     }
     free(super.bytes);
@@ -122,8 +124,9 @@ static void test_segment_sizes_at_the_edges(void)
     } cases[] = {{0, 1},       {1, 1},      {1, 65535},     {1000, 1000},
                  {1001, 1000}, {999, 1000}, {65480, 65535}, {2840, 1420}};
     for (size_t i = 0; i < 4 * sizeof(cases) / sizeof(*cases); i++) {
-        struct sample sample = {
-            .is_udp = i & 1, .is_ipv6 = i & 2, .payload_bytes = cases[i / 4].payload};
+        struct sample sample = {.protocol = i & 1 ? IP_PROTOCOL_UDP : 0,
+                                .is_ipv6 = i & 2,
+                                .payload_bytes = cases[i / 4].payload};
         struct super super;
         make_super(&super, &sample, cases[i / 4].gso_size);
         check_against_naive(&super);
@@ -153,7 +156,7 @@ static void test_rule_b5_single_packets_are_completed(void)
 {
     for (unsigned i = 0; i < 200; i++) {
         struct sample sample = {.is_ipv6 = i & 1,
-                                .is_udp = i & 2,
+                                .protocol = i & 2 ? IP_PROTOCOL_UDP : 0,
                                 .tcp_options = 12,
                                 .payload_bytes = (uint32_t)tap_random_below(1500)};
         struct super super;
@@ -163,8 +166,8 @@ static void test_rule_b5_single_packets_are_completed(void)
         make_super(&super, &sample, 0);
         if (i % 5 == 0) { /* payload that makes the sum 0 */
             memset(super.bytes + super.len - 2, 0, 2);
-            memcpy(super.bytes + super.len - 2, sample_seal(&sample, super.bytes, super.len), 2);
-            sample_to_super(&sample, super.bytes, super.len, 0);
+            memcpy(super.bytes + super.len - 2, sample_seal(super.bytes, super.len), 2);
+            sample_to_super(super.bytes, super.len, 0);
         }
         super.vnet.gso_type = VNET_GSO_NONE;
         CHECK_EQUAL(init(&split, &super), VERDICT_OK);
@@ -172,10 +175,10 @@ static void test_rule_b5_single_packets_are_completed(void)
         CHECK(!split_is_finished(&split));
         struct packet packet = next_segment(&split);
         CHECK(split_is_finished(&split));
-        uint8_t *checksum = sample_seal(&sample, super.bytes, super.len);
-        if (sample_get16(checksum) == 0)
-            sample_put16(checksum, 0xffff);
-        CHECK(i % 5 || sample_get16(checksum) == 0xffff);
+        uint8_t *checksum = sample_seal(super.bytes, super.len);
+        if (load_be16(checksum) == 0)
+            store_be16(checksum, 0xffff);
+        CHECK(i % 5 || load_be16(checksum) == 0xffff);
         CHECK_EQUAL(packet.len_bytes, super.len);
         CHECK_BYTES(packet.data, super.bytes, super.len);
         free(packet.floor);
@@ -187,16 +190,16 @@ static void test_rule_b5_single_packets_are_completed(void)
 static void test_rule_b5_the_sum_goes_where_the_kernel_says(void)
 {
     struct sample inner = {.payload_bytes = 333, .tcp_flags = 0x18};
-    struct sample outer = {.is_udp = true, .payload_bytes = 8 + 14 + 40 + 333};
+    struct sample outer = {.protocol = IP_PROTOCOL_UDP, .payload_bytes = 8 + 14 + 40 + 333};
     struct super super;
     struct split split;
     make_super(&super, &outer, 0);
     uint8_t *inner_at = super.bytes + 28 + 8 + 14;
-    uint32_t inner_len = sample_make(&inner, inner_at);
-    sample_seal(&outer, super.bytes, super.len);
+    uint32_t inner_len = sample_write_random(&inner, inner_at);
+    sample_seal(super.bytes, super.len);
     uint8_t *expected = malloc(super.len);
     memcpy(expected, super.bytes, super.len);
-    sample_to_super(&inner, inner_at, inner_len, 0);
+    sample_to_super(inner_at, inner_len, 0);
     super.vnet =
         (struct vnet_header){.flags = VNET_NEEDS_CSUM, .csum_start = 70, .csum_offset = 16};
     CHECK_EQUAL(init(&split, &super), VERDICT_OK);
@@ -223,12 +226,12 @@ static void test_a_packet_without_flags_is_copied(void)
     CHECK_BYTES(packet.data, super.bytes, super.len);
     free(packet.floor);
     /* What stands behind the IP length is no part of the packet; what is missing makes none. */
-    sample_put16(super.bytes + 2, super.len - 7);
+    store_be16(super.bytes + 2, super.len - 7);
     CHECK_EQUAL(init(&split, &super), VERDICT_OK);
     CHECK_EQUAL(split_packet_bytes(&split), super.len - 7);
-    sample_put16(super.bytes + 2, super.len + 1);
+    store_be16(super.bytes + 2, super.len + 1);
     CHECK_EQUAL(init(&split, &super), VERDICT_MALFORMED);
-    sample_put16(super.bytes + 2, 0);
+    store_be16(super.bytes + 2, 0);
     CHECK_EQUAL(init(&split, &super), VERDICT_MALFORMED);
     free(super.bytes);
 }
@@ -305,7 +308,9 @@ static void test_cut_off_transport_headers_are_malformed(void)
     for (unsigned is_udp = 0; is_udp < 2; is_udp++) {
         struct super super;
         struct split split;
-        make_super(&super, &(struct sample){.is_udp = is_udp, .tcp_options = 20}, 100);
+        make_super(&super,
+                   &(struct sample){.protocol = is_udp ? IP_PROTOCOL_UDP : 0, .tcp_options = 20},
+                   100);
         uint32_t whole = super.len;
         for (super.len = 20; super.len < whole; super.len++) {
             uint8_t *copy = malloc(super.len);
@@ -326,10 +331,10 @@ static void test_segments_fit_an_ip_length(void)
     for (unsigned i = 0; i < 4; i++) {
         uint8_t *bytes = calloc(1, 70000);
         sample.is_ipv6 = i & 1;
-        sample.is_udp = i & 2;
-        uint32_t header = sample_header_bytes(&sample), len = sample_make(&sample, bytes);
+        sample.protocol = i & 2 ? IP_PROTOCOL_UDP : 0;
+        uint32_t header = sample_header_bytes(&sample), len = sample_write_random(&sample, bytes);
         uint32_t most = 65535 - header + (sample.is_ipv6 ? 40 : 0);
-        struct vnet_header vnet = sample_to_super(&sample, bytes, len, 65535);
+        struct vnet_header vnet = sample_to_super(bytes, len, 65535);
         struct ip_view view;
         struct split split;
         CHECK_EQUAL(ip_parse_quoted(bytes, len, &view), VERDICT_OK);
@@ -351,7 +356,7 @@ static void test_a_stopped_split_goes_on(void)
         struct split stored = split; /* the caller may keep it anywhere */
         CHECK(!split_is_finished(&stored));
         struct packet packet = next_segment(&stored);
-        CHECK_EQUAL(sample_get32(packet.data + 24), i * 1000);
+        CHECK_EQUAL(load_be32(packet.data + 24), i * 1000);
         free(packet.floor);
         split = stored;
     }
@@ -366,7 +371,7 @@ static void test_hostile_headers_never_over_read(void)
     unsigned accepted = 0;
     for (unsigned i = 0; i < 30000; i++) {
         struct sample sample = {.is_ipv6 = i & 1,
-                                .is_udp = i & 2,
+                                .protocol = i & 2 ? IP_PROTOCOL_UDP : 0,
                                 .payload_bytes = (uint32_t)tap_random_below(300),
                                 .ip_options = (uint16_t)(i & 4),
                                 .tcp_options = (uint16_t)(i & 8)};

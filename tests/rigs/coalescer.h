@@ -5,10 +5,12 @@
 
 #include <stdlib.h>
 
+#include "base/bytes.h"
 #include "base/text.h"
 #include "packet/coalesce.h"
 #include "packet/pool.h"
-#include "packet/sample_test.h"
+#include "rigs/sample.h"
+#include "tap.h"
 
 #define FRAMES_MOST 400
 
@@ -92,7 +94,7 @@ static inline void coalescer_add(struct coalescer *coalescer, const uint8_t *byt
 static inline void coalescer_add_sample(struct coalescer *coalescer, const struct sample *sample)
 {
     uint8_t bytes[2000];
-    coalescer_add(coalescer, bytes, sample_make(sample, bytes));
+    coalescer_add(coalescer, bytes, sample_write_random(sample, bytes));
 }
 
 /* The packets of each frame, oldest first, as "3 1 2". */

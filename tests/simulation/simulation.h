@@ -6,7 +6,7 @@
 #define TESTS_SIMULATION_SIMULATION_H
 
 #include "engine/engine.h"
-#include "simulation/sample_packet.h"
+#include "rigs/sample.h"
 #include "tap.h"
 
 #define SIM_TUNNELS_MOST 10
