@@ -122,6 +122,7 @@ static void begin_request(struct uapi_socket *socket, const char *line,
     if (is_set)
         uapi_set_init(&request->set, &uapi->memory, socket->tunnel, find_interface, NULL);
     arena_init(&request->arena, &uapi->memory);
+    control_answer_half(answer, true);
     *control_answer_slot(answer) = request;
 }
 
@@ -206,6 +207,16 @@ static void answer_set(struct uapi_socket *socket, struct request *request,
     end_request(socket->uapi, answer);
 }
 
+static void answer_whole(struct uapi_socket *socket, struct request *request,
+                         struct control_answer *answer)
+{
+    control_answer_half(answer, false);
+    if (request->is_set)
+        answer_set(socket, request, answer);
+    else
+        answer_get(socket, request, answer);
+}
+
 static void answer_line(void *context, char *line, struct control_answer *answer)
 {
     struct uapi_socket *socket = context;
@@ -220,10 +231,8 @@ static void answer_line(void *context, char *line, struct control_answer *answer
         uapi_set_line(&request->set, line);
     else if (*line)
         request->error = EINVAL;
-    else if (request->is_set)
-        answer_set(socket, request, answer);
     else
-        answer_get(socket, request, answer);
+        answer_whole(socket, request, answer);
 }
 
 /* ---- sockets ---- */

@@ -34,6 +34,7 @@ struct control_answer {
     bool input_ended;  /* the client says no more: its last lines are still answered */
     bool is_ended;     /* we take no more lines; closed once the answer is written */
     bool is_condemned; /* closed at once */
+    bool is_half;      /* the lines so far are no whole request */
     bool is_held;      /* its answer comes later */
     void *slot;
     int passed; /* a descriptor that came with its lines; -1: none */
@@ -149,6 +150,12 @@ static void set_timer(struct control_socket *server, bool runs)
     timerfd_settime(server->timer, 0, &time, NULL);
 }
 
+static void set_full(struct control_socket *server, bool is_full)
+{
+    struct epoll_event event = {.events = is_full ? 0u : EPOLLIN};
+    epoll_ctl(server->epoll, EPOLL_CTL_MOD, server->listener, &event);
+}
+
 static void wipe_and_give(const struct memory *memory, void *bytes, size_t capacity)
 {
     if (bytes)
@@ -169,6 +176,7 @@ static void drop(struct control_answer *client)
             server->clients[i] = NULL;
     wipe_and_give(memory, client->bytes, client->capacity);
     wipe_and_give(memory, client, sizeof(*client));
+    set_full(server, false);
     if (--server->client_count == 0)
         set_timer(server, false);
 }
@@ -268,6 +276,11 @@ void control_answer_release(struct control_answer *answer)
     answer->is_held = false;
     epoll_ctl(answer->server->epoll, EPOLL_CTL_MOD, answer->fd, &event);
     answer->awaited = event.events;
+}
+
+void control_answer_half(struct control_answer *answer, bool is_half)
+{
+    answer->is_half = is_half;
 }
 
 void **control_answer_slot(struct control_answer *answer)
@@ -383,6 +396,16 @@ static bool may_stay(struct control_answer *client)
     return true;
 }
 
+/* What is only half there has an answer, too. */
+static void drop_unheard(struct control_answer *client)
+{
+    if ((client->line_len || client->is_half) && !client->is_ended && !client->is_condemned) {
+        refuse_line(client);
+        write_client(client);
+    }
+    drop(client);
+}
+
 /* Lines, answers, lines that waited for an answer to be taken. */
 static void serve(struct control_answer *client, uint32_t events)
 {
@@ -399,10 +422,10 @@ static void serve(struct control_answer *client, uint32_t events)
         refuse_line(client);
     write_client(client);
     if (!may_stay(client))
-        drop(client);
+        drop_unheard(client);
 }
 
-/* A free place, made by dropping who has been idle longest; NULL: nobody has been for a second. */
+/* A free place, or that of who has been idle longest; NULL: nobody has been for a second. */
 static struct control_answer **find_place(struct control_socket *server)
 {
     struct control_answer **place = &server->clients[0];
@@ -412,21 +435,21 @@ static struct control_answer **find_place(struct control_socket *server)
             return at;
         place = (*at)->idle_s > (*place)->idle_s ? at : place;
     }
-    if ((*place)->idle_s == 0)
-        return NULL;
-    drop(*place);
-    return place;
+    return (*place)->idle_s ? place : NULL;
 }
 
 static void accept_clients(struct control_socket *server)
 {
     for (unsigned i = 0; i < ACCEPTS_MOST; i++) {
-        int fd = accept4(server->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        struct control_answer **place = find_place(server);
+        if (!place)
+            set_full(server, true); /* who comes waits in the kernel's queue */
+        int fd = place ? accept4(server->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK) : -1;
         if (fd < 0)
             return;
-        struct control_answer **place = find_place(server);
-        struct control_answer *client =
-            place ? memory_take(server->options.memory, sizeof(*client)) : NULL;
+        if (*place)
+            drop_unheard(*place);
+        struct control_answer *client = memory_take(server->options.memory, sizeof(*client));
         if (!client || watch(server, fd, EPOLLIN, client) < 0) {
             memory_give(server->options.memory, client, sizeof(*client));
             close(fd);
@@ -450,8 +473,9 @@ static void drop_idle(struct control_socket *server)
     for (unsigned i = 0; i < CONTROL_SOCKET_CLIENTS_MOST; i++) {
         struct control_answer *client = server->clients[i];
         if (client && !client->is_held && ++client->idle_s > IDLE_S)
-            drop(client);
+            drop_unheard(client);
     }
+    set_full(server, false); /* somebody may be idle now */
 }
 
 void control_socket_dispatch(struct control_socket *server)

@@ -30,7 +30,8 @@ struct control_options {
     void *context;
     /* Lines and answers are wiped before they are given back. Outlives the server. */
     const struct memory *memory;
-    /* The last that a client hears whose line is too long or no text; NULL: nothing. */
+    /* The last that a client hears whose line is too long or no text, or whose request is only half
+     * there when he stops or is dropped; NULL: nothing. */
     const char *unreadable;
 };
 
@@ -68,6 +69,8 @@ void control_answer_hold(struct control_answer *answer);
 void control_answer_release(struct control_answer *answer);
 /* The last descriptor that came with the client's lines so far, the caller's to close; -1: none. */
 int control_answer_take_passed(struct control_answer *answer);
+/* Whether the lines so far are only half a request. */
+void control_answer_half(struct control_answer *answer, bool is_half);
 /* A pointer of the caller's, kept per client, NULL at first (for requests of several lines). */
 void **control_answer_slot(struct control_answer *answer);
 

@@ -236,6 +236,49 @@ def TRAP_29_a_connection_carries_several_commands():
     tap.equal(both.answer()[:9], "errno=0\n\n", "two at once")
 
 
+# Fifty at once, each twenty times.
+CROWD = """if True:
+    import socket, sys, threading
+    whole = []
+    def ask():
+        for _ in range(20):
+            client = socket.socket(socket.AF_UNIX)
+            client.connect(sys.argv[1])
+            client.sendall(b"get=1\\n\\n")
+            answer = b""
+            while not answer.endswith(b"errno=0\\n\\n"):
+                piece = client.recv(65536)
+                if not piece:
+                    return
+                answer += piece
+            whole.append(answer)
+    askers = [threading.Thread(target=ask) for _ in range(50)]
+    for asker in askers: asker.start()
+    for asker in askers: asker.join()
+    print(len(whole))"""
+
+
+@tap.test
+def who_asks_beside_many_others_is_answered():
+    scene.up()
+    answered = scene.client.run("python3", "-c", CROWD, f"/run/wireguard/{ROOT}.sock").stdout
+    tap.equal(answered.strip(), "1000", "whole answers of 1000")
+
+
+@tap.test
+def TRAP_28_half_a_sentence_is_answered():
+    scene.up()
+    before = wg("showconf", CARRIED)
+    peer = hex_key(scene.world.keys["exit"].public)
+    for half in ("ge", "get=1\n", "set=1\n", f"set=1\npublic_key={peer}\nremove=true\n",
+                 f"set=1\npublic_key={peer}\nremove=tr"):
+        client = Client(CARRIED).say(half)
+        client.socket.shutdown(socket.SHUT_WR)
+        tap.equal(client.answer(), f"errno=-{EINVAL}\n\n", repr(half))
+        tap.check(client.is_closed(), "and that is all")
+    tap.equal(wg("showconf", CARRIED), before, "nothing changed")
+
+
 @tap.test
 def half_sentences_and_random_bytes_keep_nobody():
     hopwire = up()
