@@ -218,7 +218,8 @@ static int pass_others(struct order *order)
             last = i;
     for (size_t i = 0; i < last && result == 0; i++) {
         const struct kernel_rule *rule = &order->plan.rules[i];
-        if ((int)i > order->plan.local && rule_plan_gives_way(&order->plan, rule) && !has_double(order, i))
+        if ((int)i > order->plan.local && rule_plan_gives_way(&order->plan, rule) &&
+            !has_double(order, i))
             result = kernel_rule_move_last(order->netlink, rule, order->why);
     }
     return result;

@@ -51,11 +51,11 @@
  *
  * A change adds all new rules before it takes the old ones. Others' rules stay as they are, but at
  * local's own priority, where the kernel has room for a new rule of ours only behind them. A
- * wg-quick that was started beside a network has its rules there: in front of that network's when it
- * is started anew, they would take our datagrams, and ride us. So such rules are said again behind
- * ours and taken away in front; the kernel's own are not. Where one of those came between ours, or
- * any at a priority of the user's choice, what stands in front of it stays there, and what is
- * missing is added behind. */
+ * wg-quick that was started beside a network has its rules there: in front of that network's when
+ * it is started anew, they would take our datagrams, and ride us. So such rules are said again
+ * behind ours and taken away in front; the kernel's own are not. Where one of those came between
+ * ours, or any at a priority of the user's choice, what stands in front of it stays there, and what
+ * is missing is added behind. */
 #ifndef HOST_RULE_ORDER_H
 #define HOST_RULE_ORDER_H
 

@@ -1,73 +1,19 @@
 # SPDX-License-Identifier: MIT
-"""RULES A1, F1, F2, F3: Hopwire's rules among other programs' rules, tables and marks, a wg-quick
-beside it, a LAN with a tunnel's prefix, and a family that no tunnel takes."""
+"""RULES A1, F1, F2, F3: Hopwire's rules among other programs' rules, tables and marks, a LAN with a
+tunnel's prefix, and a family that no tunnel takes."""
 
 import os
 import signal
 
 import tap
-from lab import CommandFailed, wait_until
+from foreign import (FAMILIES, Mesh, Undone, check_loopback, check_ours, order, rule,
+                     stands_behind_local, way)
+from lab import wait_until
 from peers import Hopwire, at, sections
 from scene import main, scene
-from world import (ENTRY, ENTRY_INNER, EXIT, EXIT_INNER, OFFICE, OFFICE6, WORLD, WORLD6,
-                   wait_reachable)
+from world import ENTRY, ENTRY_INNER, OFFICE, OFFICE6, WORLD, WORLD6, wait_reachable
 
-FAMILIES = ("-4", "-6")
 GATEWAY = "192.0.2.1"
-MARK = "0x48000001"  # of the tunnels' own datagrams
-
-
-class Undone:
-    """What a test does to the client's network is undone at the end of the block, and is what the
-    scene compares with until then."""
-
-    def __init__(self, *commands):
-        self.commands = commands
-
-    def __enter__(self):
-        self.before = scene.before
-        scene.before = scene.client.network_state()
-
-    def __exit__(self, *exception):
-        try:
-            scene.clean()
-        finally:
-            for command in self.commands:
-                scene.client.ip(*command.split(), check=False)
-            scene.before = self.before
-
-
-def rule(*words):
-    for family in FAMILIES:
-        scene.client.ip(family, "rule", *" ".join(words).split())
-
-
-def order(family):
-    """Of all rules, "local", "ours" or "other"."""
-    return ["local" if "from all lookup local" in line
-            else "ours" if "proto 20" in line else "other"
-            for line in scene.client.ip(family, "rule").splitlines()]
-
-
-def stands_behind_local(family):
-    kinds = order(family)
-    ours = kinds.count("ours")
-    at = kinds.index("local") if "local" in kinds else -1
-    return ours and kinds[at + 1:at + 1 + ours] == ["ours"] * ours
-
-
-def way(destination, *more):
-    return scene.client.ip("route", "get", destination, *more, check=False).split("\n")[0]
-
-
-def check_loopback():
-    for own in ("127.0.0.1", "::1", "192.0.2.2", "2001:db8:2::2"):
-        tap.contains(way(own), "dev lo", f"the way to {own}")
-
-
-def check_ours():
-    for place in (OFFICE, OFFICE6, WORLD, WORLD6):
-        tap.contains(way(place), "dev hop0", f"the way to {place}")
 
 
 @tap.test
@@ -235,33 +181,6 @@ def F1_a_rule_that_comes_in_front_is_said():
         wait_until(lambda: not hopwire.status()["rules_in_front"], 10, "it goes from the status")
 
 
-class Mesh:
-    """A mesh VPN's table, as Tailscale lays it: a link, table 52 and four rules for its own mark."""
-
-    def __enter__(self):
-        client = scene.client
-        client.ip("link", "add", "mesh0", "type", "veth", "peer", "name", "mesh1")
-        client.ip("link", "set", "mesh1", "up")
-        client.address("mesh0", "100.64.0.1/32", "fd7a::1/128")
-        client.ip("link", "set", "mesh0", "up")
-        client.route("100.64.0.0/10", "dev", "mesh0", "table", "52")
-        client.route("fd7a::/48", "dev", "mesh0", "table", "52")
-        rule("add pref 5210 fwmark 0x80000/0xff0000 lookup main")
-        rule("add pref 5250 fwmark 0x80000/0xff0000 unreachable")
-        rule("add pref 5270 lookup 52")
-        self.before = scene.before
-        scene.before = client.network_state()
-
-    def __exit__(self, *exception):
-        try:
-            scene.clean()
-        finally:
-            for priority in ("5210", "5250", "5270"):
-                rule(f"del pref {priority}")
-            scene.client.ip("link", "del", "mesh0")
-            scene.before = self.before
-
-
 def remedy_of(text, priority):
     """What `check` or `up` says of the rule."""
     lines = [line for line in text.splitlines() if f"rule {priority} of others" in line]
@@ -352,119 +271,6 @@ def F1_office_stays_inside_with_a_rule_for_a_mark_or_a_source():
         tap.contains(way(WORLD, "from", "192.0.2.99"), "dev uplink", "in front")
         tap.contains(way(WORLD, "mark", "1"), "dev uplink", "the proxy's")
         check_ours()
-
-
-class WgQuick:
-    """A full tunnel to the exit by wg-quick; the exit's own address by a route of its own."""
-
-    def __init__(self):
-        world = scene.world
-        self.path = scene.client.write("wgq.conf", sections(
-            ("Interface", {"PrivateKey": world.keys["office"].private,
-                           "Address": EXIT_INNER + "/32"}),
-            ("Peer", {"PublicKey": world.keys["exit"].public, "Endpoint": at(EXIT),
-                      "AllowedIPs": "0.0.0.0/0, 10.70.0.0/24"})))
-
-    def run(self, what):
-        return scene.client.run("wg-quick", what, self.path,
-                                env={"WG_QUICK_USERSPACE_IMPLEMENTATION": "wireguard-go"})
-
-
-def need_wg_quick():
-    try:
-        scene.client.run("sh", "-c", "command -v wg-quick nft")
-    except CommandFailed as missing:
-        raise tap.Skip("wg-quick or nft is missing") from missing
-
-
-@tap.test
-def F3_a_wg_quick_beside_rides_the_tunnel_in_either_order():
-    client = scene.client
-    need_wg_quick()
-    for is_first in (True, False):
-        quick = WgQuick()
-        if is_first:
-            quick.run("up")
-        hopwire = scene.up(text=scene.world.entry_quick_text(), name="hopw")
-        try:
-            if not is_first:
-                quick.run("up")
-            uplink = client.capture("uplink")
-            wait_reachable(client, "10.70.0.1")
-            wait_reachable(client, WORLD)
-            outside = {(p.dst, p.dport) for p in uplink.stop() if p.src == "192.0.2.2"}
-            tap.equal(outside, {(ENTRY, 51820)}, f"on the uplink, wg-quick first: {is_first}")
-        finally:
-            quick.run("down")
-        wait_until(lambda: stands_behind_local("-4") and order("-4").count("ours") == 4, 10,
-                   "our rules after wg-quick's end, which deletes by content")
-        wait_reachable(client, WORLD)
-        hopwire.down()
-
-
-@tap.test
-def F3_a_wg_quick_beside_rides_a_network_that_starts_anew():
-    """`ip rule add` gave it a place directly behind the first start's rules: so it stands in front of
-    those of the next ones."""
-    client = scene.client
-    need_wg_quick()
-    text = scene.world.entry_quick_text()
-    hopwire, quick = scene.up(text=text, name="hopw"), WgQuick()
-    path = os.path.join(client.dir, "hopw.conf")
-    quick.run("up")
-    try:
-        for ends, start in ((hopwire.down, ("up", path)), (hopwire.kill, ("up", path)),
-                            (None, ("up", "--replace", path))):
-            if ends:
-                ends()
-            uplink = client.capture("uplink")
-            hopwire.command(*start)
-            hopwire.is_up = True
-            # wireguard-go goes on from the address that it had while its datagrams went straight.
-            client.run("wg", "set", "wgq", "peer", scene.world.keys["exit"].public, "endpoint", at(EXIT))
-            wait_reachable(client, "10.70.0.1")
-            wait_reachable(client, WORLD)
-            outside = {(p.dst, p.dport) for p in uplink.stop() if p.src == "192.0.2.2"}
-            tap.equal(outside, {(ENTRY, 51820)}, f"on the uplink after {start[1:]}")
-            tap.check(stands_behind_local("-4"), f"the order {order('-4')}")
-    finally:
-        quick.run("down")
-    wait_reachable(client, WORLD)
-    hopwire.down()
-
-
-@tap.test
-def F3_a_wg_quick_beside_rides_the_tunnel_where_others_steer_packets_too():
-    """With a mesh's rules, which decide about our datagrams as before, and a priority behind or before
-    them: neither rides the other in a circle."""
-    client = scene.client
-    need_wg_quick()
-    for network in ({}, {"Priority": 5271}, {"Priority": 5000}):
-        for is_first in (True, False):
-            when = f"{network}, wg-quick first: {is_first}"
-            with Mesh():
-                quick = WgQuick()
-                if is_first:
-                    quick.run("up")
-                hopwire = scene.up(text=sections(*scene.world.client_parts(network=network)[:3]))
-                try:
-                    if not is_first:
-                        tap.contains(way("100.64.0.9", "mark", MARK), "dev mesh0", "alone")
-                        quick.run("up")
-                    for family in FAMILIES:
-                        wait_until(lambda: "dev uplink" in way(ENTRY, "mark", MARK), 10,
-                                   f"our datagrams on the uplink: {when}")
-                    uplink = client.capture("uplink")
-                    wait_reachable(client, "10.70.0.1")
-                    wait_reachable(client, WORLD)
-                    outside = {(p.dst, p.dport) for p in uplink.stop() if p.src == "192.0.2.2"}
-                    tap.equal(outside, {(ENTRY, 51820)}, f"on the uplink, {when}")
-                    tap.contains(way("100.64.0.9", "mark", MARK), "dev mesh0", f"{when}")
-                    tap.contains(way("fd7a::9", "mark", MARK), "dev mesh0", f"{when}")
-                finally:
-                    quick.run("down")
-                wait_reachable(client, WORLD)
-                hopwire.down()
 
 
 @tap.test
