@@ -9,6 +9,7 @@
 #include "config/arena.h"
 #include "config/keytext.h"
 #include "config/value.h"
+#include "engine/description.h"
 
 /* A line of the file, without its end. */
 struct line {
@@ -118,7 +119,8 @@ static bool gather_sections(struct saver *saver, const char *old)
         }
         const char *key = section.comments ? value_of(&line, "PublicKey") : NULL;
         if (key)
-            has_key = keytext_parse(key, KEYTEXT_CHARACTERS, section.public_key);
+            has_key = strnlen(key, KEYTEXT_CHARACTERS) == KEYTEXT_CHARACTERS &&
+                      keytext_parse(key, KEYTEXT_CHARACTERS, section.public_key);
         comments = !is_comment(&line) ? NULL : comments ? comments : line.bytes;
     }
     section.end = old + strlen(old);
@@ -127,6 +129,23 @@ static bool gather_sections(struct saver *saver, const char *old)
     if (saver->section_count)
         qsort(saver->sections, saver->section_count, sizeof(*saver->sections), compare_sections);
     return true;
+}
+
+/* The key's last value from `from` to `end`, without its comment; false: there is none. */
+static bool find_value(const char *from, const char *end, const char *name, struct line *value)
+{
+    struct line line;
+    bool is_found = false;
+    while (from < end && next_line(&from, &line)) {
+        const char *at = value_of(&line, name);
+        if (!at)
+            continue;
+        *value = (struct line){at, strcspn(at, "#\n")};
+        while (value->len && skip_blanks(at + value->len - 1) >= at + value->len)
+            value->len--;
+        is_found = true;
+    }
+    return is_found;
 }
 
 /* The line's comment, if it has one, as a line of its own. */
@@ -179,8 +198,17 @@ static bool append_key(struct saver *saver, const char *name, bool unless_zero)
     return true;
 }
 
-/* The device's keys, to the first peer. */
-static bool write_device(struct saver *saver, bool has_mark)
+/* `FwMark = off` stays: a mark that Hopwire chose is none that the next run has to have. */
+static void write_mark(struct saver *saver, unsigned long mark, const struct line *old)
+{
+    if ((mark & NETWORK_MARK_MASK) == NETWORK_MARK)
+        text_append(saver->text, "FwMark = %.*s\n", (int)old->len, old->bytes);
+    else
+        text_append(saver->text, "FwMark = 0x%lx\n", mark);
+}
+
+/* The device's keys, to the first peer. `mark`: the file's; no bytes: it has none. */
+static bool write_device(struct saver *saver, const struct line *mark)
 {
     for (;;) {
         if (!read_answer(saver))
@@ -191,14 +219,16 @@ static bool write_device(struct saver *saver, bool has_mark)
             return false;
         if (strcmp(saver->key, "listen_port") == 0)
             text_append(saver->text, "ListenPort = %s\n", saver->value);
-        if (strcmp(saver->key, "fwmark") == 0 && has_mark)
-            text_append(saver->text, "FwMark = 0x%lx\n", strtoul(saver->value, NULL, 10));
+        if (strcmp(saver->key, "fwmark") == 0 && mark->bytes)
+            write_mark(saver, strtoul(saver->value, NULL, 10), mark);
     }
 }
 
-/* ADDRESS:PORT or [ADDRESS%ZONE]:PORT, whose zone is a number in the answer. */
-static void append_endpoint(struct saver *saver)
+/* ADDRESS:PORT or [ADDRESS%ZONE]:PORT, whose zone is a number in the answer. It is in place of the
+ * file's. */
+static void append_endpoint(struct saver *saver, struct line *old)
 {
+    *old = (struct line){0};
     char *zone = strchr(saver->value, '%'), *rest;
     char name[INTERFACE_NAME_BYTES];
     text_append(saver->text, "Endpoint = ");
@@ -226,6 +256,9 @@ static bool write_peer(struct saver *saver)
     if (section)
         copy_comments(saver, section->header, section->end);
     bool is_well = append_key(saver, "PublicKey", false), has_prefix = false;
+    struct line endpoint = {0};
+    if (section) /* until its name is resolved the answer has none */
+        find_value(section->header, section->end, "Endpoint", &endpoint);
     while (is_well && (is_well = read_answer(saver)) && saver->key && !is_peers_end(saver->key)) {
         bool is_prefix = strcmp(saver->key, "allowed_ip") == 0;
         if (has_prefix && !is_prefix)
@@ -236,13 +269,15 @@ static bool write_peer(struct saver *saver)
         if (strcmp(saver->key, "preshared_key") == 0)
             is_well = append_key(saver, "PresharedKey", true);
         else if (strcmp(saver->key, "endpoint") == 0)
-            append_endpoint(saver);
+            append_endpoint(saver, &endpoint);
         else if (strcmp(saver->key, "persistent_keepalive_interval") == 0 &&
                  strcmp(saver->value, "0") != 0)
             text_append(saver->text, "PersistentKeepalive = %s\n", saver->value);
     }
     if (has_prefix)
         text_append(saver->text, "\n");
+    if (endpoint.bytes)
+        text_append(saver->text, "Endpoint = %.*s\n", (int)endpoint.len, endpoint.bytes);
     return is_well;
 }
 
@@ -252,16 +287,6 @@ static bool is_of_wg(const struct line *line)
 {
     return value_of(line, "PrivateKey") || value_of(line, "PrivateKeyFile") ||
            value_of(line, "ListenPort") || value_of(line, "FwMark");
-}
-
-static bool has_mark(const char *old)
-{
-    struct line line;
-    while (next_line(&old, &line)) {
-        if (value_of(&line, "FwMark"))
-            return true;
-    }
-    return false;
 }
 
 bool saved_has_secret(const char *old)
@@ -295,7 +320,9 @@ static void write_setting(struct saver *saver, const struct line *line)
 /* All but the peers. */
 static bool write_interface(struct saver *saver, const char *old)
 {
-    bool is_peer = false, is_written = false, is_well = true, with_mark = has_mark(old);
+    bool is_peer = false, is_written = false, is_well = true;
+    struct line mark = {0};
+    find_value(old, old + strlen(old), "FwMark", &mark);
     const char *held = NULL,
                *comments = NULL; /* what waits for the next line, and its last comments */
     struct line line;
@@ -319,7 +346,7 @@ static bool write_interface(struct saver *saver, const char *old)
         if (!is_head || !is_written)
             write_setting(saver, &line);
         if (is_head && !is_written)
-            is_well = write_device(saver, with_mark);
+            is_well = write_device(saver, &mark);
         is_written |= is_head;
     }
     if (!is_peer)

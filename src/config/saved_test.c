@@ -119,6 +119,26 @@ static void test_I1_a_mark_stays_where_the_file_has_one(void)
     expect("[interface]\nfwmark=0x1\n[ Peer ]\npublickey=" TWOS "\n[Interface]\nMTU = 1300",
            "private_key=" HEX("01") "\nfwmark=51820\nerrno=0\n\n",
            "[interface]\nPrivateKey = " ONES "\nFwMark = 0xca6c\nMTU = 1300\n");
+    expect("[Interface]\nFwMark = off # none\n", "fwmark=1207959553\nerrno=0\n\n",
+           "[Interface]\nFwMark = off\n# none\n");
+}
+
+static void test_I1_an_endpoint_whose_name_has_no_answer_stays(void)
+{
+    expect("[Interface]\n[Peer]\nPublicKey = " TWOS "\nEndpoint = relay.example:51820\n[Peer]\n"
+           "PublicKey = " THREES "\nEndpoint = relay.example:51820\n",
+           "public_key=" HEX("02") "\npersistent_keepalive_interval=5\npublic_key=" HEX("03")
+           "\nendpoint=192.0.2.1:51820\nerrno=0\n\n",
+           "[Interface]\n\n[Peer]\nPublicKey = " TWOS "\nPersistentKeepalive = 5\n"
+           "Endpoint = relay.example:51820\n\n[Peer]\nPublicKey = " THREES
+           "\nEndpoint = 192.0.2.1:51820\n");
+}
+
+static void test_I1_a_key_that_is_cut_off_is_none(void)
+{
+    char *cut = strdup("[Interface]\n[Peer]\nPublicKey = abc");
+    expect(cut, "errno=0\n\n", "[Interface]\n");
+    free(cut);
 }
 
 static void test_I1_a_zone_is_written_by_its_name(void)
@@ -148,6 +168,8 @@ int main(int argc, char **argv)
     TAP_RUN(argc, argv, test_I1_what_has_not_changed_is_written_as_it_was_but_for_order);
     TAP_RUN(argc, argv, test_I1_no_comment_is_lost);
     TAP_RUN(argc, argv, test_I1_a_mark_stays_where_the_file_has_one);
+    TAP_RUN(argc, argv, test_I1_an_endpoint_whose_name_has_no_answer_stays);
+    TAP_RUN(argc, argv, test_I1_a_key_that_is_cut_off_is_none);
     TAP_RUN(argc, argv, test_I1_a_zone_is_written_by_its_name);
     TAP_RUN(argc, argv, test_I1_what_is_no_answer_writes_nothing);
     return tap_done();
