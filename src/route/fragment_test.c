@@ -5,7 +5,8 @@
 #include <stdlib.h>
 
 #include "base/bytes.h"
-#include "route/packet_maker.h"
+#include "rigs/recipe.h"
+#include "rigs/sample.h"
 #include "tap.h"
 
 #define PIECES_MOST 400
@@ -37,7 +38,7 @@ static enum verdict cut(const uint8_t *bytes, const struct ip_view *view, uint32
         fragment_next(&fragment, &packet);
         CHECK(packet.len_bytes <= mtu);
         CHECK_EQUAL(load_be16(room + 2), packet.len_bytes);
-        CHECK_EQUAL(maker_sum(0, room, (size_t)(room[0] & 15) * 4), 0xffff);
+        CHECK_EQUAL(sample_sum(0, room, (size_t)(room[0] & 15) * 4), 0xffff);
         pieces->bytes[pieces->count] = room;
         pieces->len[pieces->count++] = packet.len_bytes;
     }
@@ -88,7 +89,7 @@ static void set_options(struct recipe *recipe)
 
 static void make(struct recipe *recipe)
 {
-    maker_random(recipe, FAMILY_IPV4);
+    recipe_random(recipe, FAMILY_IPV4);
     set_options(recipe);
     recipe->payload_len = tap_random_below(sizeof(recipe->payload));
 }
@@ -98,10 +99,10 @@ static void test_d5_fragments_give_the_packet_back(void)
     for (unsigned round = 0; round < 4000; round++) {
         static struct recipe recipe;
         struct pieces pieces = {.count = 0};
-        uint8_t payload[MAKER_MOST_BYTES];
+        uint8_t payload[RECIPE_MOST_BYTES];
         size_t len, joined;
         make(&recipe);
-        uint8_t *bytes = maker_new(&recipe, &len);
+        uint8_t *bytes = recipe_write_new(&recipe, &len);
         struct ip_view view = parse(bytes, len);
         uint32_t mtu = view.transport_offset + 8 + (uint32_t)tap_random_below(600);
         CHECK_EQUAL(cut(bytes, &view, mtu, &pieces), VERDICT_OK);
@@ -120,11 +121,11 @@ static void test_d5_a_fragment_is_cut_further(void)
     for (unsigned round = 0; round < 2000; round++) {
         static struct recipe recipe;
         struct pieces pieces = {.count = 0}, smaller = {.count = 0};
-        uint8_t payload[MAKER_MOST_BYTES];
+        uint8_t payload[RECIPE_MOST_BYTES];
         size_t len, joined;
         make(&recipe);
-        recipe.fragment = MAKER_WHOLE;
-        uint8_t *bytes = maker_new(&recipe, &len);
+        recipe.fragment = RECIPE_WHOLE;
+        uint8_t *bytes = recipe_write_new(&recipe, &len);
         struct ip_view view = parse(bytes, len);
         cut(bytes, &view, 300 + (uint32_t)tap_random_below(600), &pieces);
         uint32_t mtu = view.transport_offset + 8 + (uint32_t)tap_random_below(200);
@@ -150,7 +151,7 @@ static void test_d5_a_packet_that_fits_stays_as_it_is(void)
         make(&recipe);
         if (round == 0)
             recipe.payload_len = 0, recipe.protocol = IP_PROTOCOL_ESP;
-        uint8_t *bytes = maker_new(&recipe, &len);
+        uint8_t *bytes = recipe_write_new(&recipe, &len);
         struct ip_view view = parse(bytes, len);
         CHECK_EQUAL(cut(bytes, &view, (uint32_t)len + 8, &pieces), VERDICT_OK);
         CHECK_EQUAL(pieces.count, 1);
@@ -168,14 +169,14 @@ static void test_d5_later_fragments_have_only_the_copied_options(void)
     uint8_t copied[8];
     size_t len;
     make(&recipe);
-    recipe.fragment = MAKER_WHOLE;
+    recipe.fragment = RECIPE_WHOLE;
     recipe.protocol = IP_PROTOCOL_ESP;
     recipe.payload_len = 1000;
     recipe.options_len = tap_hex("44 04 05 00  01  94 04 00 00  01  82 03 07  00 00 00",
                                  recipe.options, sizeof(recipe.options));
     CHECK_EQUAL(recipe.options_len, 16);
     tap_hex("94 04 00 00 82 03 07 00", copied, sizeof(copied));
-    uint8_t *bytes = maker_new(&recipe, &len);
+    uint8_t *bytes = recipe_write_new(&recipe, &len);
     struct ip_view view = parse(bytes, len);
     CHECK_EQUAL(cut(bytes, &view, 400, &pieces), VERDICT_OK);
     CHECK_EQUAL(pieces.count, 3);
@@ -195,19 +196,19 @@ static void test_d5_df_ipv6_and_tiny_mtu_are_too_big(void)
 {
     static struct recipe recipe;
     struct fragment fragment;
-    uint8_t bytes[MAKER_MOST_BYTES];
+    uint8_t bytes[RECIPE_MOST_BYTES];
     make(&recipe);
     recipe.options_len = 40;
     memset(recipe.options, 1, 40);
-    size_t len = maker_write(&recipe, bytes);
+    size_t len = recipe_write(&recipe, bytes);
     struct ip_view view = parse(bytes, len);
     CHECK_EQUAL(fragment_init(&fragment, bytes, &view, 67), VERDICT_TOO_BIG);
     CHECK_EQUAL(fragment_init(&fragment, bytes, &view, 68), VERDICT_OK);
     bytes[6] |= 0x40;
     view = parse(bytes, len);
     CHECK_EQUAL(fragment_init(&fragment, bytes, &view, 576), VERDICT_TOO_BIG);
-    maker_random(&recipe, FAMILY_IPV6);
-    len = maker_write(&recipe, bytes);
+    recipe_random(&recipe, FAMILY_IPV6);
+    len = recipe_write(&recipe, bytes);
     view = parse(bytes, len);
     CHECK_EQUAL(fragment_init(&fragment, bytes, &view, 1280), VERDICT_TOO_BIG);
 }
@@ -216,13 +217,13 @@ static void test_d5_a_fragment_past_the_end_of_any_packet_is_malformed(void)
 {
     static struct recipe recipe;
     struct fragment fragment;
-    uint8_t bytes[MAKER_MOST_BYTES];
+    uint8_t bytes[RECIPE_MOST_BYTES];
     struct ip_view view;
     make(&recipe);
-    recipe.fragment = MAKER_LATER;
+    recipe.fragment = RECIPE_LATER;
     recipe.options_len = 0;
     recipe.payload_len = 100;
-    size_t len = maker_write(&recipe, bytes);
+    size_t len = recipe_write(&recipe, bytes);
     store_be16(bytes + 6, 0x1fff);
     CHECK_EQUAL(ip_parse_quoted(bytes, len, &view), VERDICT_OK);
     CHECK_EQUAL(fragment_init(&fragment, bytes, &view, 60), VERDICT_MALFORMED);
@@ -233,9 +234,9 @@ static void test_hostile_packets_never_harm(void)
     for (unsigned round = 0; round < 20000; round++) {
         static struct recipe recipe;
         struct pieces pieces = {.count = 0};
-        uint8_t packet[MAKER_MOST_BYTES];
+        uint8_t packet[RECIPE_MOST_BYTES];
         make(&recipe);
-        size_t len = 1 + tap_random_below(maker_write(&recipe, packet));
+        size_t len = 1 + tap_random_below(recipe_write(&recipe, packet));
         for (uint64_t flips = tap_random_below(6); flips; flips--)
             packet[tap_random_below(len < 60 ? len : 60)] = (uint8_t)tap_random();
         uint8_t *bytes = malloc(len);

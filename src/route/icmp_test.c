@@ -4,7 +4,8 @@
 #include <stdlib.h>
 
 #include "base/bytes.h"
-#include "route/packet_maker.h"
+#include "rigs/recipe.h"
+#include "rigs/sample.h"
 #include "tap.h"
 
 static struct ip_view parse(const uint8_t *bytes, size_t len)
@@ -21,18 +22,18 @@ static void check_sums(const uint8_t *bytes, const struct ip_view *view)
     size_t len = view->len_bytes - view->transport_offset;
     uint32_t pseudo = 0;
     if (view->family == FAMILY_IPV4)
-        CHECK_EQUAL(maker_sum(0, bytes, view->transport_offset), 0xffff);
+        CHECK_EQUAL(sample_sum(0, bytes, view->transport_offset), 0xffff);
     else
-        pseudo = maker_pseudo(FAMILY_IPV6, bytes + 8, bytes + 24, IP_PROTOCOL_ICMPV6, len);
-    CHECK_EQUAL(maker_sum(pseudo, message, len), 0xffff);
+        pseudo = sample_pseudo(bytes, IP_PROTOCOL_ICMPV6, len);
+    CHECK_EQUAL(sample_sum(pseudo, message, len), 0xffff);
 }
 
 /* A random whole packet of a family, in a buffer of its size. */
 static uint8_t *new_refused(enum family family, struct recipe *recipe, size_t *len)
 {
-    maker_random(recipe, family);
-    recipe->fragment = MAKER_WHOLE;
-    return maker_new(recipe, len);
+    recipe_random(recipe, family);
+    recipe->fragment = RECIPE_WHOLE;
+    return recipe_write_new(recipe, len);
 }
 
 static void test_d1_source_is_the_refused_packets_destination(void)
@@ -67,11 +68,11 @@ static void test_d4_quotes_as_much_as_fits(void)
         static struct recipe recipe;
         size_t most = family == FAMILY_IPV4 ? 576 : 1280;
         size_t headers = family == FAMILY_IPV4 ? 28 : 48;
-        uint8_t out[ICMP_CREATE_MOST_BYTES], packet[MAKER_MOST_BYTES];
-        maker_random(&recipe, (enum family)family);
-        recipe.fragment = MAKER_WHOLE;
+        uint8_t out[ICMP_CREATE_MOST_BYTES], packet[RECIPE_MOST_BYTES];
+        recipe_random(&recipe, (enum family)family);
+        recipe.fragment = RECIPE_WHOLE;
         for (recipe.payload_len = 0; recipe.payload_len < 1450; recipe.payload_len++) {
-            size_t whole = maker_write(&recipe, packet);
+            size_t whole = recipe_write(&recipe, packet);
             struct ip_view view = parse(packet, whole);
             size_t len =
                 icmp_create_unreachable(out, sizeof(out), packet, whole, &view, ICMP_NO_ROUTE);
@@ -91,11 +92,11 @@ static void test_d4_quotes_a_super_packet_as_the_application_sent_it(void)
     static struct recipe recipe;
     static uint8_t super[65000];
     uint8_t out[ICMP_CREATE_MOST_BYTES];
-    maker_random(&recipe, FAMILY_IPV6);
+    recipe_random(&recipe, FAMILY_IPV6);
     recipe.protocol = IP_PROTOCOL_TCP;
-    recipe.fragment = MAKER_WHOLE;
+    recipe.fragment = RECIPE_WHOLE;
     recipe.is_partial = true;
-    maker_write(&recipe, super);
+    recipe_write(&recipe, super);
     store_be16(super + 4, (uint16_t)(sizeof(super) - IPV6_HEADER_BYTES));
     struct ip_view view;
     CHECK_EQUAL(ip_parse_quoted(super, sizeof(super), &view), VERDICT_OK);
@@ -157,8 +158,8 @@ static void test_too_little_room_is_told(void)
 
 static bool may_answer(const struct recipe *recipe)
 {
-    uint8_t packet[MAKER_MOST_BYTES];
-    size_t len = maker_write(recipe, packet);
+    uint8_t packet[RECIPE_MOST_BYTES];
+    size_t len = recipe_write(recipe, packet);
     struct ip_view view = parse(packet, len);
     return icmp_may_answer(packet, &view);
 }
@@ -168,8 +169,8 @@ static bool may_answer_between(const char *source, const char *destination)
     static struct recipe recipe;
     struct address parsed;
     CHECK(address_parse(source, &parsed));
-    maker_random(&recipe, (enum family)parsed.family);
-    recipe.fragment = MAKER_WHOLE;
+    recipe_random(&recipe, (enum family)parsed.family);
+    recipe.fragment = RECIPE_WHOLE;
     recipe.source = parsed;
     CHECK(address_parse(destination, &recipe.destination));
     return may_answer(&recipe);
@@ -179,11 +180,11 @@ static void test_d2_never_about_an_icmp_error(void)
 {
     for (unsigned family = FAMILY_IPV4; family <= FAMILY_IPV6; family += 2) {
         static struct recipe quoted, recipe;
-        maker_random(&quoted, (enum family)family);
-        maker_random(&recipe, (enum family)family);
-        recipe.fragment = MAKER_WHOLE;
+        recipe_random(&quoted, (enum family)family);
+        recipe_random(&recipe, (enum family)family);
+        recipe.fragment = RECIPE_WHOLE;
         CHECK(may_answer(&recipe));
-        maker_error(&recipe, &quoted);
+        recipe_error(&recipe, &quoted);
         CHECK(!may_answer(&recipe));
         recipe.icmp_type = family == FAMILY_IPV4 ? 8 : 128; /* echo request */
         CHECK(may_answer(&recipe));
@@ -205,10 +206,10 @@ static void test_d2_never_about_a_later_fragment(void)
 {
     for (unsigned family = FAMILY_IPV4; family <= FAMILY_IPV6; family += 2) {
         static struct recipe recipe;
-        maker_random(&recipe, (enum family)family);
-        recipe.fragment = MAKER_FIRST;
+        recipe_random(&recipe, (enum family)family);
+        recipe.fragment = RECIPE_FIRST;
         CHECK(may_answer(&recipe));
-        recipe.fragment = MAKER_LATER;
+        recipe.fragment = RECIPE_LATER;
         CHECK(!may_answer(&recipe));
     }
 }
@@ -235,11 +236,11 @@ static void test_c6_error_is_parsed_with_its_quote(void)
     for (unsigned round = 0; round < 2000; round++) {
         static struct recipe quoted, recipe;
         enum family family = round % 2 ? FAMILY_IPV4 : FAMILY_IPV6;
-        maker_random(&quoted, family);
-        maker_random(&recipe, family);
-        maker_error(&recipe, &quoted);
+        recipe_random(&quoted, family);
+        recipe_random(&recipe, family);
+        recipe_error(&recipe, &quoted);
         size_t len;
-        uint8_t *bytes = maker_new(&recipe, &len);
+        uint8_t *bytes = recipe_write_new(&recipe, &len);
         struct ip_view view = parse(bytes, len);
         struct icmp_error error;
         if (CHECK(icmp_parse_error(bytes, &view, &error))) {
@@ -258,21 +259,21 @@ static void test_c6_error_is_parsed_with_its_quote(void)
 static void test_c6_what_is_no_error_or_quotes_the_other_family_is_refused(void)
 {
     static struct recipe quoted, recipe;
-    uint8_t bytes[MAKER_MOST_BYTES];
+    uint8_t bytes[RECIPE_MOST_BYTES];
     struct icmp_error error = {.type = 77};
     for (unsigned family = FAMILY_IPV4; family <= FAMILY_IPV6; family += 2) {
-        maker_random(&quoted, (enum family)(FAMILY_IPV4 + FAMILY_IPV6 - family));
-        maker_random(&recipe, (enum family)family);
-        quoted.fragment = MAKER_WHOLE;
-        maker_error(&recipe, &quoted);
+        recipe_random(&quoted, (enum family)(FAMILY_IPV4 + FAMILY_IPV6 - family));
+        recipe_random(&recipe, (enum family)family);
+        quoted.fragment = RECIPE_WHOLE;
+        recipe_error(&recipe, &quoted);
         recipe.icmp_type = 3;
         recipe.protocol = family == FAMILY_IPV4 ? IP_PROTOCOL_ICMP : IP_PROTOCOL_ICMPV6;
         recipe.quote_most = 1400;
-        size_t len = maker_write(&recipe, bytes);
+        size_t len = recipe_write(&recipe, bytes);
         struct ip_view view = parse(bytes, len);
         CHECK(icmp_is_error(bytes, &view) && !icmp_parse_error(bytes, &view, &error));
         recipe.icmp_type = 129;
-        len = maker_write(&recipe, bytes);
+        len = recipe_write(&recipe, bytes);
         view = parse(bytes, len);
         CHECK(!icmp_is_error(bytes, &view) && !icmp_parse_error(bytes, &view, &error));
         CHECK_EQUAL(error.type, 77);
@@ -283,15 +284,14 @@ static void test_c6_a_redirect_is_told_by_its_type_in_each_family(void)
 {
     for (unsigned i = 0; i < 512; i++) {
         static struct recipe recipe;
-        uint8_t bytes[MAKER_MOST_BYTES];
+        uint8_t bytes[RECIPE_MOST_BYTES];
         enum family family = i < 256 ? FAMILY_IPV4 : FAMILY_IPV6;
-        maker_random(&recipe, family);
+        recipe_random(&recipe, family);
         recipe.protocol = family == FAMILY_IPV4 ? IP_PROTOCOL_ICMP : IP_PROTOCOL_ICMPV6;
         recipe.icmp_type = (uint8_t)i;
-        struct ip_view view = parse(bytes, maker_write(&recipe, bytes));
+        struct ip_view view = parse(bytes, recipe_write(&recipe, bytes));
         bool is_redirect = i == 5 || i == 256 + 137;
-        CHECK_EQUAL(icmp_is_redirect(bytes, &view),
-                    is_redirect && recipe.fragment != MAKER_LATER);
+        CHECK_EQUAL(icmp_is_redirect(bytes, &view), is_redirect && recipe.fragment != RECIPE_LATER);
         view.len_bytes = view.transport_offset; /* the type is cut off */
         CHECK(!icmp_is_redirect(bytes, &view));
     }
@@ -302,14 +302,14 @@ static void test_c6_outer_source_is_replaced_with_its_checksums(void)
     for (unsigned round = 0; round < 2000; round++) {
         static struct recipe quoted, recipe;
         enum family family = round % 2 ? FAMILY_IPV4 : FAMILY_IPV6;
-        maker_random(&quoted, family);
-        maker_random(&recipe, family);
-        maker_error(&recipe, &quoted);
+        recipe_random(&quoted, family);
+        recipe_random(&recipe, family);
+        recipe_error(&recipe, &quoted);
         size_t len, expected_len;
-        uint8_t *bytes = maker_new(&recipe, &len);
+        uint8_t *bytes = recipe_write_new(&recipe, &len);
         struct ip_view view = parse(bytes, len);
-        recipe.source = maker_address(family);
-        uint8_t *expected = maker_new(&recipe, &expected_len);
+        recipe.source = recipe_address(family);
+        uint8_t *expected = recipe_write_new(&recipe, &expected_len);
         icmp_replace_source(bytes, &view, &recipe.source);
         CHECK_BYTES(bytes, expected, len);
         free(bytes);
@@ -321,13 +321,13 @@ static void test_hostile_packets_never_harm(void)
 {
     for (unsigned round = 0; round < 30000; round++) {
         static struct recipe quoted, recipe;
-        uint8_t packet[MAKER_MOST_BYTES], out[ICMP_CREATE_MOST_BYTES];
+        uint8_t packet[RECIPE_MOST_BYTES], out[ICMP_CREATE_MOST_BYTES];
         enum family family = tap_random_below(2) ? FAMILY_IPV4 : FAMILY_IPV6;
-        maker_random(&recipe, family);
-        maker_random(&quoted, family);
+        recipe_random(&recipe, family);
+        recipe_random(&quoted, family);
         if (tap_random_below(2))
-            maker_error(&recipe, &quoted);
-        size_t len = 1 + tap_random_below(maker_write(&recipe, packet));
+            recipe_error(&recipe, &quoted);
+        size_t len = 1 + tap_random_below(recipe_write(&recipe, packet));
         for (uint64_t flips = tap_random_below(6); flips; flips--)
             packet[tap_random_below(len < 120 ? len : 120)] = (uint8_t)tap_random();
         uint8_t *bytes = malloc(len);
@@ -341,7 +341,7 @@ static void test_hostile_packets_never_harm(void)
                 size_t room = tap_random_below(sizeof(out) + 1);
                 CHECK(icmp_create_too_big(out, room, bytes, len, &view, 1280) <= room);
             }
-            struct address source = maker_address((enum family)view.family);
+            struct address source = recipe_address((enum family)view.family);
             icmp_replace_source(bytes, &view, &source);
         }
         free(bytes);

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "base/bytes.h"
-#include "route/packet_maker.h"
+#include "rigs/recipe.h"
 #include "tap.h"
 
 #define SYN 0x02
@@ -20,9 +20,9 @@ static struct ip_view parse(const uint8_t *bytes, size_t len)
 /* A SYN with an MSS option at `at` among NOPs. */
 static void make_syn(struct recipe *recipe, enum family family, size_t at, uint16_t mss)
 {
-    maker_random(recipe, family);
+    recipe_random(recipe, family);
     recipe->protocol = IP_PROTOCOL_TCP;
-    recipe->fragment = tap_random_below(4) ? MAKER_WHOLE : MAKER_FIRST;
+    recipe->fragment = tap_random_below(4) ? RECIPE_WHOLE : RECIPE_FIRST;
     recipe->tcp_flags = (uint8_t)(SYN | (tap_random_below(2) ? ACK : 0));
     if (recipe->tcp_options_len < at + 4)
         recipe->tcp_options_len = (at + 4 + 3) & ~(size_t)3;
@@ -35,7 +35,8 @@ static void make_syn(struct recipe *recipe, enum family family, size_t at, uint1
 static void check_clamp(const struct recipe *recipe, const struct recipe *expected, uint16_t most)
 {
     size_t len, expected_len;
-    uint8_t *bytes = maker_new(recipe, &len), *wanted = maker_new(expected, &expected_len);
+    uint8_t *bytes = recipe_write_new(recipe, &len),
+            *wanted = recipe_write_new(expected, &expected_len);
     struct ip_view view = parse(bytes, len);
     mss_clamp(bytes, &view, most, recipe->is_partial);
     CHECK_EQUAL(len, expected_len);
@@ -82,10 +83,10 @@ static void test_c8_other_protocols_and_later_fragments_are_left_alone(void)
     static struct recipe recipe;
     for (unsigned round = 0; round < 400; round++) {
         make_syn(&recipe, random_family(), 0, 1460);
-        recipe.fragment = MAKER_LATER;
+        recipe.fragment = RECIPE_LATER;
         memset(recipe.payload, SYN, sizeof(recipe.payload));
         check_clamp(&recipe, &recipe, 1);
-        recipe.fragment = MAKER_WHOLE;
+        recipe.fragment = RECIPE_WHOLE;
         recipe.protocol = IP_PROTOCOL_SCTP;
         check_clamp(&recipe, &recipe, 1);
     }
@@ -143,11 +144,11 @@ static void test_hostile_packets_never_harm(void)
 {
     for (unsigned round = 0; round < 40000; round++) {
         static struct recipe recipe;
-        uint8_t packet[MAKER_MOST_BYTES];
+        uint8_t packet[RECIPE_MOST_BYTES];
         make_syn(&recipe, random_family(), tap_random_below(37), 9000);
         tap_random_bytes(recipe.tcp_options, tap_random_below(41));
         recipe.payload_len = tap_random_below(10);
-        size_t whole = maker_write(&recipe, packet);
+        size_t whole = recipe_write(&recipe, packet);
         size_t len = tap_random_below(2) ? whole : 1 + tap_random_below(whole);
         if (tap_random_below(4) == 0)
             packet[tap_random_below(len)] = (uint8_t)tap_random();

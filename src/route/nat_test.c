@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 #include "base/bytes.h"
-#include "route/packet_maker.h"
+#include "rigs/recipe.h"
 #include "tap.h"
 
 static struct ip_view parse(const uint8_t *bytes, size_t len)
@@ -26,9 +26,9 @@ static void check_translation(const struct recipe *from, const struct recipe *ot
                               enum nat_side side)
 {
     size_t len, expected_len;
-    uint8_t *bytes = maker_new(from, &len);
-    uint8_t *first = maker_new(from, &len);
-    uint8_t *expected = maker_new(other, &expected_len);
+    uint8_t *bytes = recipe_write_new(from, &len);
+    uint8_t *first = recipe_write_new(from, &len);
+    uint8_t *expected = recipe_write_new(other, &expected_len);
     struct ip_view view = parse(bytes, len);
     struct address to = *side_of((struct recipe *)(uintptr_t)other, side);
     struct address back = *side_of((struct recipe *)(uintptr_t)from, side);
@@ -58,9 +58,9 @@ static void test_b4_incremental_equals_full_recomputation_and_back(void)
     for (unsigned round = 0; round < 20000; round++) {
         static struct recipe from, other;
         enum nat_side side = random_side();
-        maker_random(&from, random_family());
+        recipe_random(&from, random_family());
         other = from;
-        *side_of(&other, side) = maker_address(from.family);
+        *side_of(&other, side) = recipe_address(from.family);
         check_translation(&from, &other, side);
     }
 }
@@ -70,13 +70,13 @@ static void test_b5_partial_sums_stay_pseudo_header_sums(void)
     for (unsigned round = 0; round < 4000; round++) {
         static struct recipe from, other;
         enum nat_side side = random_side();
-        maker_random(&from, random_family());
-        from.fragment = MAKER_WHOLE;
+        recipe_random(&from, random_family());
+        from.fragment = RECIPE_WHOLE;
         from.protocol = tap_random_below(2) ? IP_PROTOCOL_TCP : IP_PROTOCOL_UDP;
         from.has_no_udp_checksum = false;
         from.is_partial = true;
         other = from;
-        *side_of(&other, side) = maker_address(from.family);
+        *side_of(&other, side) = recipe_address(from.family);
         check_translation(&from, &other, side);
     }
 }
@@ -85,15 +85,15 @@ static void test_b5_partial_sums_stay_pseudo_header_sums(void)
 static void test_b5_a_partial_sum_elsewhere_leaves_this_one_final(void)
 {
     static struct recipe from, other;
-    maker_random(&from, FAMILY_IPV4);
-    from.fragment = MAKER_WHOLE;
+    recipe_random(&from, FAMILY_IPV4);
+    from.fragment = RECIPE_WHOLE;
     from.protocol = IP_PROTOCOL_UDP;
     from.has_no_udp_checksum = false;
     from.payload_len = 100;
     other = from;
-    other.source = maker_address(FAMILY_IPV4);
+    other.source = recipe_address(FAMILY_IPV4);
     size_t len;
-    uint8_t *bytes = maker_new(&from, &len), *expected = maker_new(&other, &len);
+    uint8_t *bytes = recipe_write_new(&from, &len), *expected = recipe_write_new(&other, &len);
     struct ip_view view = parse(bytes, len);
     CHECK_EQUAL(nat_rewrite(bytes, len, &view, NAT_SOURCE, &other.source,
                             (uint16_t)(view.transport_offset + 50)),
@@ -106,8 +106,8 @@ static void test_b5_a_partial_sum_elsewhere_leaves_this_one_final(void)
 /* A quote that ends amid the checksum field keeps its half as it was: no recipe tells that. */
 static void avoid_half_a_checksum(struct recipe *error)
 {
-    uint8_t bytes[MAKER_MOST_BYTES];
-    struct ip_view view = parse(bytes, maker_write(error->quoted, bytes));
+    uint8_t bytes[RECIPE_MOST_BYTES];
+    struct ip_view view = parse(bytes, recipe_write(error->quoted, bytes));
     size_t kept = error->quote_most - view.transport_offset;
     if (kept == 17 || kept == 7 || kept == 3)
         error->quote_most++;
@@ -121,19 +121,19 @@ static void test_traps5_quotes_are_translated_too(void)
         enum nat_side side = random_side();
         enum nat_side quoted_side = side == NAT_SOURCE ? NAT_DESTINATION : NAT_SOURCE;
         enum family family = random_family();
-        maker_random(&quoted, family);
-        maker_random(&from, family);
-        maker_error(&from, &quoted);
+        recipe_random(&quoted, family);
+        recipe_random(&from, family);
+        recipe_error(&from, &quoted);
         avoid_half_a_checksum(&from);
         bool is_ours = tap_random_below(8) != 0; /* else somebody else's address is quoted */
         if (is_ours)
             *side_of(&quoted, quoted_side) = *side_of(&from, side);
         else
-            side_of(&quoted, quoted_side)->bytes[0] = 11; /* none of maker_address's */
+            side_of(&quoted, quoted_side)->bytes[0] = 11; /* none of recipe_address's */
         other = from;
         quoted_other = quoted;
         other.quoted = &quoted_other;
-        *side_of(&other, side) = maker_address(family);
+        *side_of(&other, side) = recipe_address(family);
         if (is_ours)
             *side_of(&quoted_other, quoted_side) = *side_of(&other, side);
         check_translation(&from, &other, side);
@@ -149,19 +149,19 @@ static void test_traps6_udp_checksum_that_becomes_zero_is_sent_as_ffff(void)
 {
     static struct recipe from, other;
     unsigned seen = 0;
-    maker_random(&from, FAMILY_IPV4);
+    recipe_random(&from, FAMILY_IPV4);
     from.protocol = IP_PROTOCOL_UDP;
-    from.fragment = MAKER_WHOLE;
+    from.fragment = RECIPE_WHOLE;
     from.has_no_udp_checksum = false;
     from.payload_len = 10;
     other = from;
-    other.source = maker_address(FAMILY_IPV4);
+    other.source = recipe_address(FAMILY_IPV4);
     for (uint32_t word = 0; word < 0x10000; word++) {
-        uint8_t bytes[MAKER_MOST_BYTES], expected[MAKER_MOST_BYTES];
+        uint8_t bytes[RECIPE_MOST_BYTES], expected[RECIPE_MOST_BYTES];
         set_word(&from, (uint16_t)word);
         set_word(&other, (uint16_t)word);
-        size_t len = maker_write(&from, bytes);
-        maker_write(&other, expected);
+        size_t len = recipe_write(&from, bytes);
+        recipe_write(&other, expected);
         struct ip_view view = parse(bytes, len);
         CHECK_EQUAL(nat_rewrite(bytes, len, &view, NAT_SOURCE, &other.source, 0), VERDICT_OK);
         seen += load_be16(bytes + view.transport_offset + 6) == 0xffff;
@@ -174,14 +174,14 @@ static void test_traps6_udp_checksum_that_becomes_zero_is_sent_as_ffff(void)
 static void test_traps6_udp_without_checksum_stays_without(void)
 {
     static struct recipe from;
-    maker_random(&from, FAMILY_IPV4);
+    recipe_random(&from, FAMILY_IPV4);
     from.protocol = IP_PROTOCOL_UDP;
-    from.fragment = MAKER_WHOLE;
+    from.fragment = RECIPE_WHOLE;
     from.has_no_udp_checksum = true;
     size_t len;
-    uint8_t *bytes = maker_new(&from, &len);
+    uint8_t *bytes = recipe_write_new(&from, &len);
     struct ip_view view = parse(bytes, len);
-    struct address to = maker_address(FAMILY_IPV4);
+    struct address to = recipe_address(FAMILY_IPV4);
     CHECK_EQUAL(nat_rewrite(bytes, len, &view, NAT_DESTINATION, &to, 0), VERDICT_OK);
     CHECK_EQUAL(load_be16(bytes + view.transport_offset + 6), 0);
     free(bytes);
@@ -190,10 +190,10 @@ static void test_traps6_udp_without_checksum_stays_without(void)
 /* Parses `bytes` and expects a refusal that changes nothing. */
 static void check_refused(uint8_t *bytes, size_t len)
 {
-    uint8_t copy[MAKER_MOST_BYTES];
+    uint8_t copy[RECIPE_MOST_BYTES];
     memcpy(copy, bytes, len);
     struct ip_view view = parse(bytes, len);
-    struct address to = maker_address((enum family)view.family);
+    struct address to = recipe_address((enum family)view.family);
     to.bytes[0] ^= 0x40; /* what has the address already is not translated */
     CHECK_EQUAL(nat_rewrite(bytes, len, &view, NAT_SOURCE, &to, 0), VERDICT_NAT_UNSUPPORTED);
     CHECK_EQUAL(nat_rewrite(bytes, len, &view, NAT_DESTINATION, &to, 0), VERDICT_NAT_UNSUPPORTED);
@@ -205,15 +205,15 @@ static void test_b4_protocols_beyond_us_are_refused_whole_and_in_pieces(void)
     static const uint8_t protocols[] = {IP_PROTOCOL_UDPLITE, IP_PROTOCOL_DCCP, IP_PROTOCOL_AH, 255};
     for (unsigned i = 0; i < 2 * sizeof(protocols); i++) {
         enum family family = i % 2 ? FAMILY_IPV4 : FAMILY_IPV6;
-        for (unsigned fragment = MAKER_WHOLE; fragment <= MAKER_LATER; fragment++) {
+        for (unsigned fragment = RECIPE_WHOLE; fragment <= RECIPE_LATER; fragment++) {
             static struct recipe recipe;
-            maker_random(&recipe, family);
+            recipe_random(&recipe, family);
             recipe.protocol = protocols[i / 2];
-            recipe.fragment = (enum maker_fragment)fragment;
+            recipe.fragment = (enum recipe_fragment)fragment;
             recipe.payload_len = 40;
             memset(recipe.payload, 0, 40);
             size_t len;
-            uint8_t *bytes = maker_new(&recipe, &len);
+            uint8_t *bytes = recipe_write_new(&recipe, &len);
             check_refused(bytes, len);
             free(bytes);
         }
@@ -223,15 +223,15 @@ static void test_b4_protocols_beyond_us_are_refused_whole_and_in_pieces(void)
 static void test_b4_icmp_of_the_other_family_is_refused(void)
 {
     static struct recipe recipe;
-    maker_random(&recipe, FAMILY_IPV4);
-    recipe.fragment = MAKER_WHOLE;
+    recipe_random(&recipe, FAMILY_IPV4);
+    recipe.fragment = RECIPE_WHOLE;
     recipe.protocol = IP_PROTOCOL_ICMPV6;
-    uint8_t bytes[MAKER_MOST_BYTES];
-    check_refused(bytes, maker_write(&recipe, bytes));
-    maker_random(&recipe, FAMILY_IPV6);
-    recipe.fragment = MAKER_WHOLE;
+    uint8_t bytes[RECIPE_MOST_BYTES];
+    check_refused(bytes, recipe_write(&recipe, bytes));
+    recipe_random(&recipe, FAMILY_IPV6);
+    recipe.fragment = RECIPE_WHOLE;
     recipe.protocol = IP_PROTOCOL_ICMP;
-    check_refused(bytes, maker_write(&recipe, bytes));
+    check_refused(bytes, recipe_write(&recipe, bytes));
 }
 
 static void test_b4_cut_off_transport_header_is_refused(void)
@@ -241,11 +241,11 @@ static void test_b4_cut_off_transport_header_is_refused(void)
     for (unsigned i = 0; i < 3; i++) {
         for (size_t kept = 0; kept < protocols[i][1]; kept++) {
             static struct recipe recipe;
-            maker_random(&recipe, FAMILY_IPV4);
+            recipe_random(&recipe, FAMILY_IPV4);
             recipe.protocol = protocols[i][0];
-            recipe.fragment = tap_random_below(2) ? MAKER_WHOLE : MAKER_FIRST;
-            uint8_t packet[MAKER_MOST_BYTES];
-            maker_write(&recipe, packet);
+            recipe.fragment = tap_random_below(2) ? RECIPE_WHOLE : RECIPE_FIRST;
+            uint8_t packet[RECIPE_MOST_BYTES];
+            recipe_write(&recipe, packet);
             size_t len = IPV4_HEADER_BYTES + recipe.options_len + kept;
             store_be16(packet + 2, (uint16_t)len);
             uint8_t *bytes = malloc(len);
@@ -260,19 +260,19 @@ static void test_b4_cut_off_transport_header_is_refused(void)
 static void test_b4_routing_segments_left_are_refused(void)
 {
     static struct recipe recipe;
-    maker_random(&recipe, FAMILY_IPV6);
-    recipe.fragment = MAKER_WHOLE;
+    recipe_random(&recipe, FAMILY_IPV6);
+    recipe.fragment = RECIPE_WHOLE;
     recipe.protocol = IP_PROTOCOL_TCP;
     recipe.has_hop_by_hop = true;
-    uint8_t bytes[MAKER_MOST_BYTES];
-    size_t len = maker_write(&recipe, bytes);
+    uint8_t bytes[RECIPE_MOST_BYTES];
+    size_t len = recipe_write(&recipe, bytes);
     memset(bytes + IPV6_HEADER_BYTES + 2, 0, 6);
     bytes[6] = IP_PROTOCOL_ROUTING;
     bytes[IPV6_HEADER_BYTES + 3] = 1;
     check_refused(bytes, len);
     bytes[IPV6_HEADER_BYTES + 3] = 0;
     struct ip_view view = parse(bytes, len);
-    struct address to = maker_address(FAMILY_IPV6);
+    struct address to = recipe_address(FAMILY_IPV6);
     CHECK_EQUAL(nat_rewrite(bytes, len, &view, NAT_SOURCE, &to, 0), VERDICT_OK);
 }
 
@@ -280,12 +280,12 @@ static void test_b4_error_with_unreadable_quote_is_refused(void)
 {
     for (unsigned family = FAMILY_IPV4; family <= FAMILY_IPV6; family += 2) {
         static struct recipe quoted, recipe;
-        maker_random(&quoted, (enum family)family);
-        maker_random(&recipe, (enum family)family);
-        maker_error(&recipe, &quoted);
+        recipe_random(&quoted, (enum family)family);
+        recipe_random(&recipe, (enum family)family);
+        recipe_error(&recipe, &quoted);
         for (recipe.quote_most = 0; recipe.quote_most < 20; recipe.quote_most++) {
             size_t len;
-            uint8_t *bytes = maker_new(&recipe, &len);
+            uint8_t *bytes = recipe_write_new(&recipe, &len);
             check_refused(bytes, len);
             free(bytes);
         }
@@ -296,10 +296,10 @@ static void test_b1_equal_addresses_are_the_identity(void)
 {
     for (unsigned round = 0; round < 500; round++) {
         static struct recipe recipe;
-        maker_random(&recipe, random_family());
+        recipe_random(&recipe, random_family());
         recipe.protocol = tap_random_below(2) ? recipe.protocol : IP_PROTOCOL_UDPLITE;
         size_t len;
-        uint8_t *bytes = maker_new(&recipe, &len), *first = maker_new(&recipe, &len);
+        uint8_t *bytes = recipe_write_new(&recipe, &len), *first = recipe_write_new(&recipe, &len);
         struct ip_view view = parse(bytes, len);
         CHECK_EQUAL(nat_rewrite(bytes, len, &view, NAT_SOURCE, &recipe.source, 0), VERDICT_OK);
         CHECK_BYTES(bytes, first, len);
@@ -311,11 +311,11 @@ static void test_b1_equal_addresses_are_the_identity(void)
 static void test_an_address_of_the_other_family_is_refused(void)
 {
     static struct recipe recipe;
-    uint8_t bytes[MAKER_MOST_BYTES];
-    maker_random(&recipe, FAMILY_IPV4);
-    size_t len = maker_write(&recipe, bytes);
+    uint8_t bytes[RECIPE_MOST_BYTES];
+    recipe_random(&recipe, FAMILY_IPV4);
+    size_t len = recipe_write(&recipe, bytes);
     struct ip_view view = parse(bytes, len);
-    struct address none = {0}, ipv6 = maker_address(FAMILY_IPV6);
+    struct address none = {0}, ipv6 = recipe_address(FAMILY_IPV6);
     CHECK_EQUAL(nat_rewrite(bytes, len, &view, NAT_SOURCE, &none, 0), VERDICT_NO_ADDRESS);
     CHECK_EQUAL(nat_rewrite(bytes, len, &view, NAT_SOURCE, &ipv6, 0), VERDICT_NO_ADDRESS);
 }
@@ -340,14 +340,14 @@ static void test_hostile_packets_never_harm(void)
     unsigned translated = 0;
     for (unsigned round = 0; round < 60000; round++) {
         static struct recipe quoted, recipe;
-        uint8_t packet[MAKER_MOST_BYTES];
+        uint8_t packet[RECIPE_MOST_BYTES];
         enum family family = random_family();
-        maker_random(&recipe, family);
+        recipe_random(&recipe, family);
         if (tap_random_below(2)) {
-            maker_random(&quoted, family);
-            maker_error(&recipe, &quoted);
+            recipe_random(&quoted, family);
+            recipe_error(&recipe, &quoted);
         }
-        size_t whole = maker_write(&recipe, packet);
+        size_t whole = recipe_write(&recipe, packet);
         size_t len = tap_random_below(2) ? whole : 1 + tap_random_below(whole);
         for (uint64_t flips = tap_random_below(6); flips; flips--)
             packet[tap_random_below(len < 120 ? len : 120)] = (uint8_t)tap_random();
@@ -358,7 +358,7 @@ static void test_hostile_packets_never_harm(void)
         bool is_super = tap_random_below(2);
         if ((is_super ? ip_parse_quoted : ip_parse)(bytes, len, &view) == VERDICT_OK) {
             enum nat_side side = random_side();
-            struct address to = maker_address((enum family)view.family);
+            struct address to = recipe_address((enum family)view.family);
             to.bytes[0] = 12; /* none that is quoted already: that one would not come back */
             uint16_t partial_at = tap_random_below(3) ? 0 : view.transport_offset;
             enum verdict verdict = nat_rewrite(bytes, len, &view, side, &to, partial_at);

@@ -1,29 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-#include "route/packet_maker.h"
+#include "rigs/recipe.h"
 
 #include <assert.h>
 #include <stdlib.h>
 
 #include "base/bytes.h"
+#include "rigs/sample.h"
 #include "tap.h"
-
-uint16_t maker_sum(uint32_t start, const uint8_t *bytes, size_t len)
-{
-    uint64_t sum = start;
-    for (size_t at = 0; at < len; at++)
-        sum += at % 2 ? bytes[at] : (uint32_t)bytes[at] << 8;
-    while (sum > 0xffff)
-        sum = (sum & 0xffff) + (sum >> 16);
-    return (uint16_t)sum;
-}
-
-uint32_t maker_pseudo(enum family family, const uint8_t *source, const uint8_t *destination,
-                      uint8_t protocol, size_t len)
-{
-    size_t bytes = family_bytes(family);
-    uint32_t sum = maker_sum(0, source, bytes) + (uint32_t)maker_sum(0, destination, bytes);
-    return sum + protocol + (uint32_t)(len >> 16) + (uint32_t)(len & 0xffff);
-}
 
 /* An extension header of 8 or 16 bytes of padding. */
 static size_t write_extension(uint8_t *out, uint8_t next, size_t len)
@@ -44,8 +27,8 @@ static size_t write_ipv4_header(const struct recipe *recipe, uint8_t *out)
     store_be16(out + 4, 0xbeef);
     out[8] = 63;
     out[9] = recipe->protocol;
-    if (recipe->fragment != MAKER_WHOLE)
-        store_be16(out + 6, 0x2000 | (recipe->fragment == MAKER_LATER ? 37 : 0));
+    if (recipe->fragment != RECIPE_WHOLE)
+        store_be16(out + 6, 0x2000 | (recipe->fragment == RECIPE_LATER ? 37 : 0));
     memcpy(out + 12, recipe->source.bytes, 4);
     memcpy(out + 16, recipe->destination.bytes, 4);
     memcpy(out + 20, recipe->options, recipe->options_len);
@@ -54,11 +37,11 @@ static size_t write_ipv4_header(const struct recipe *recipe, uint8_t *out)
 
 static size_t write_ipv6_header(const struct recipe *recipe, uint8_t *out)
 {
-    bool is_fragment = recipe->fragment != MAKER_WHOLE;
+    bool is_fragment = recipe->fragment != RECIPE_WHOLE;
     uint8_t after_hop = is_fragment                       ? IP_PROTOCOL_FRAGMENT
                         : recipe->has_destination_options ? IP_PROTOCOL_DSTOPTS
                                                           : recipe->protocol;
-    uint8_t after_fragment = recipe->has_destination_options && recipe->fragment != MAKER_LATER
+    uint8_t after_fragment = recipe->has_destination_options && recipe->fragment != RECIPE_LATER
                                  ? IP_PROTOCOL_DSTOPTS
                                  : recipe->protocol;
     size_t len = IPV6_HEADER_BYTES;
@@ -73,10 +56,10 @@ static size_t write_ipv6_header(const struct recipe *recipe, uint8_t *out)
     if (is_fragment) {
         memset(out + len, 0, 8);
         out[len] = after_fragment;
-        store_be16(out + len + 2, (recipe->fragment == MAKER_LATER ? 37 << 3 : 0) | 1);
+        store_be16(out + len + 2, (recipe->fragment == RECIPE_LATER ? 37 << 3 : 0) | 1);
         len += 8;
     }
-    if (recipe->has_destination_options && recipe->fragment != MAKER_LATER)
+    if (recipe->has_destination_options && recipe->fragment != RECIPE_LATER)
         len += write_extension(out + len, recipe->protocol, 16);
     return len;
 }
@@ -120,60 +103,58 @@ static size_t write_payload(const struct recipe *recipe, uint8_t *out)
         memcpy(out, recipe->payload, recipe->payload_len);
         return recipe->payload_len;
     }
-    uint8_t quoted[MAKER_MOST_BYTES];
-    size_t len = maker_write(recipe->quoted, quoted);
+    uint8_t quoted[RECIPE_MOST_BYTES];
+    size_t len = recipe_write(recipe->quoted, quoted);
     len = len < recipe->quote_most ? len : recipe->quote_most;
     memcpy(out, quoted, len);
     return len;
 }
 
-static void set_checksum(const struct recipe *recipe, uint8_t *transport, size_t len,
-                         size_t checksum_offset)
+static void set_checksum(const struct recipe *recipe, const uint8_t *packet, uint8_t *transport,
+                         size_t len, size_t checksum_offset)
 {
     bool is_udp = recipe->protocol == IP_PROTOCOL_UDP;
     if (checksum_offset == 0 || (is_udp && recipe->has_no_udp_checksum))
         return;
-    uint32_t pseudo = 0;
+    uint32_t sum = 0;
     if (recipe->protocol != IP_PROTOCOL_ICMP)
-        pseudo = maker_pseudo(recipe->family, recipe->source.bytes, recipe->destination.bytes,
-                              recipe->protocol, len);
-    uint16_t field = recipe->is_partial ? maker_sum(pseudo, NULL, 0)
-                                        : (uint16_t)~maker_sum(pseudo, transport, len);
+        sum = sample_pseudo(packet, recipe->protocol, len);
+    uint16_t field = (uint16_t)(recipe->is_partial ? sum : ~sample_sum(sum, transport, len));
     if (is_udp && field == 0)
         field = 0xffff;
     store_be16(transport + checksum_offset, field);
 }
 
-size_t maker_write(const struct recipe *recipe, uint8_t out[MAKER_MOST_BYTES])
+size_t recipe_write(const struct recipe *recipe, uint8_t out[RECIPE_MOST_BYTES])
 {
     bool is_ipv4 = recipe->family == FAMILY_IPV4;
     size_t header = is_ipv4 ? write_ipv4_header(recipe, out) : write_ipv6_header(recipe, out);
     size_t len = header, checksum_offset = 0;
-    if (recipe->fragment != MAKER_LATER)
+    if (recipe->fragment != RECIPE_LATER)
         len += write_transport(recipe, out + len, &checksum_offset);
     len += write_payload(recipe, out + len);
-    assert(len <= MAKER_MOST_BYTES);
-    if (recipe->fragment != MAKER_LATER)
-        set_checksum(recipe, out + header, len - header, checksum_offset);
+    assert(len <= RECIPE_MOST_BYTES);
+    if (recipe->fragment != RECIPE_LATER)
+        set_checksum(recipe, out, out + header, len - header, checksum_offset);
     if (is_ipv4) {
         store_be16(out + 2, (uint16_t)len);
-        store_be16(out + 10, (uint16_t)~maker_sum(0, out, header));
+        store_be16(out + 10, (uint16_t)~sample_sum(0, out, header));
     } else {
         store_be16(out + 4, (uint16_t)(len - IPV6_HEADER_BYTES));
     }
     return len;
 }
 
-uint8_t *maker_new(const struct recipe *recipe, size_t *len)
+uint8_t *recipe_write_new(const struct recipe *recipe, size_t *len)
 {
-    uint8_t packet[MAKER_MOST_BYTES];
-    *len = maker_write(recipe, packet);
+    uint8_t packet[RECIPE_MOST_BYTES];
+    *len = recipe_write(recipe, packet);
     uint8_t *bytes = malloc(*len);
     assert(bytes);
     return memcpy(bytes, packet, *len);
 }
 
-struct address maker_address(enum family family)
+struct address recipe_address(enum family family)
 {
     struct address address = {.family = (uint8_t)family};
     tap_random_bytes(address.bytes, family_bytes(family));
@@ -184,7 +165,7 @@ struct address maker_address(enum family family)
     return address;
 }
 
-void maker_random(struct recipe *recipe, enum family family)
+void recipe_random(struct recipe *recipe, enum family family)
 {
     static const uint8_t protocols[] = {IP_PROTOCOL_TCP, IP_PROTOCOL_UDP,  IP_PROTOCOL_ICMP,
                                         IP_PROTOCOL_TCP, IP_PROTOCOL_UDP,  IP_PROTOCOL_ICMP,
@@ -192,9 +173,9 @@ void maker_random(struct recipe *recipe, enum family family)
     *recipe = (struct recipe){
         .family = family,
         .protocol = protocols[tap_random_below(sizeof(protocols))],
-        .source = maker_address(family),
-        .destination = maker_address(family),
-        .fragment = tap_random_below(4) ? MAKER_WHOLE : tap_random_below(2) + MAKER_FIRST,
+        .source = recipe_address(family),
+        .destination = recipe_address(family),
+        .fragment = tap_random_below(4) ? RECIPE_WHOLE : tap_random_below(2) + RECIPE_FIRST,
         .options_len = tap_random_below(3) ? 0 : 4 * tap_random_below(11),
         .has_hop_by_hop = tap_random_below(4) == 0,
         .has_destination_options = tap_random_below(4) == 0,
@@ -211,10 +192,10 @@ void maker_random(struct recipe *recipe, enum family family)
     tap_random_bytes(recipe->payload, recipe->payload_len);
 }
 
-void maker_error(struct recipe *recipe, const struct recipe *quoted)
+void recipe_error(struct recipe *recipe, const struct recipe *quoted)
 {
     static const uint8_t types4[] = {3, 4, 5, 11, 12};
-    recipe->fragment = MAKER_WHOLE;
+    recipe->fragment = RECIPE_WHOLE;
     recipe->quoted = quoted;
     recipe->quote_most = tap_random_below(2) ? 1400 : 28 + tap_random_below(100);
     if (quoted->family == FAMILY_IPV4) {

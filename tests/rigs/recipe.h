@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: MIT */
-/* For tests only: packets made from a recipe with every checksum computed from scratch, byte by
- * byte. The same recipe with another address is what a translation must arrive at. */
-#ifndef ROUTE_PACKET_MAKER_H
-#define ROUTE_PACKET_MAKER_H
+/* A sample with all that routers meet: any option, extension header, fragment or quote, mostly at
+ * random. The same recipe with another address is what a translation must arrive at. */
+#ifndef TESTS_RIGS_RECIPE_H
+#define TESTS_RIGS_RECIPE_H
 
 #include "packet/ip.h"
 
-#define MAKER_MOST_BYTES 2600
+#define RECIPE_MOST_BYTES 2600
 
-enum maker_fragment { MAKER_WHOLE, MAKER_FIRST, MAKER_LATER };
+enum recipe_fragment { RECIPE_WHOLE, RECIPE_FIRST, RECIPE_LATER };
 
 struct recipe {
     enum family family;
     uint8_t protocol;
     struct address source;
     struct address destination;
-    enum maker_fragment fragment;
+    enum recipe_fragment fragment;
     uint8_t options[40]; /* IPv4 */
     size_t options_len;  /* a multiple of 4 */
     bool has_hop_by_hop; /* IPv6 */
@@ -33,19 +33,14 @@ struct recipe {
 };
 
 /* Writes the packet and returns its length. */
-size_t maker_write(const struct recipe *recipe, uint8_t out[MAKER_MOST_BYTES]);
+size_t recipe_write(const struct recipe *recipe, uint8_t out[RECIPE_MOST_BYTES]);
 /* The same in a heap buffer of exactly its size; the caller frees it. */
-uint8_t *maker_new(const struct recipe *recipe, size_t *len);
+uint8_t *recipe_write_new(const struct recipe *recipe, size_t *len);
 /* A random recipe: TCP, UDP, ICMP, ICMPv6, SCTP, GRE or ESP, with or without options, extension
  * headers, fragmentation; `quoted` NULL. */
-void maker_random(struct recipe *recipe, enum family family);
+void recipe_random(struct recipe *recipe, enum family family);
 /* Makes an ICMP error of it that quotes `quoted`. */
-void maker_error(struct recipe *recipe, const struct recipe *quoted);
-struct address maker_address(enum family family);
-/* The ones'-complement sum of RFC 1071, pair by pair, not complemented; an odd byte is padded. */
-uint16_t maker_sum(uint32_t start, const uint8_t *bytes, size_t len);
-/* The sum of a pseudo-header. */
-uint32_t maker_pseudo(enum family family, const uint8_t *source, const uint8_t *destination,
-                      uint8_t protocol, size_t len);
+void recipe_error(struct recipe *recipe, const struct recipe *quoted);
+struct address recipe_address(enum family family);
 
 #endif
