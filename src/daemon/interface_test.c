@@ -16,7 +16,7 @@
 #define PEER "[Peer]\nPublicKey = L+V9o0fNYkMVKNqsX7spBzD/9oSvxM/C7ZCZX1jLO3Q=\n"
 #define OTHER_PEER "[Peer]\nPublicKey = X+V9o0fNYkMVKNqsX7spBzD/9oSvxM/C7ZCZX1jLO3Q=\n"
 
-struct rig {
+struct setup {
     struct config *config;
     struct pool *pool;
     struct aead *aead;
@@ -26,48 +26,50 @@ struct rig {
     size_t count;
 };
 
-static bool rig_make(struct rig *rig, const char *text)
+static bool setup_make(struct setup *setup, const char *text)
 {
     char why[256];
     struct pool_shape shape;
-    *rig = (struct rig){.config = config_text_load(text)};
-    if (!rig->config)
+    *setup = (struct setup){.config = config_text_load(text)};
+    if (!setup->config)
         return false;
-    engine_pool_shape(&rig->config->network, &shape);
-    rig->pool = pool_new(io_memory_plain(), &shape);
-    rig->aead = aead_new(io_memory_plain(), "portable");
-    struct engine_options options = {.secrets = io_memory_plain(), .pool = rig->pool,
-                                     .aead = rig->aead, .random = loop_random()};
-    rig->engine = engine_new(&options, &rig->config->network, why, sizeof(why));
-    CHECK(rig->engine != NULL);
-    return rig->engine != NULL;
+    engine_pool_shape(&setup->config->network, &shape);
+    setup->pool = pool_new(io_memory_plain(), &shape);
+    setup->aead = aead_new(io_memory_plain(), "portable");
+    struct engine_options options = {.secrets = io_memory_plain(),
+                                     .pool = setup->pool,
+                                     .aead = setup->aead,
+                                     .random = loop_random()};
+    setup->engine = engine_new(&options, &setup->config->network, why, sizeof(why));
+    CHECK(setup->engine != NULL);
+    return setup->engine != NULL;
 }
 
-static void rig_lay(struct rig *rig)
+static void setup_lay(struct setup *setup)
 {
-    free(rig->entries);
-    rig->entries = NULL;
-    CHECK_EQUAL(interface_routes(rig->config, rig->engine, &rig->exceptions, &rig->entries,
-                                 &rig->count),
+    free(setup->entries);
+    setup->entries = NULL;
+    CHECK_EQUAL(interface_routes(setup->config, setup->engine, &setup->exceptions, &setup->entries,
+                                 &setup->count),
                 0);
 }
 
-static void rig_free(struct rig *rig)
+static void setup_free(struct setup *setup)
 {
-    free(rig->entries);
-    engine_free(rig->engine);
-    aead_free(rig->aead);
-    pool_free(rig->pool);
-    config_free(rig->config);
+    free(setup->entries);
+    engine_free(setup->engine);
+    aead_free(setup->aead);
+    pool_free(setup->pool);
+    config_free(setup->config);
 }
 
-static const struct routing_entry *entry_of(const struct rig *rig, const char *prefix)
+static const struct routing_entry *entry_of(const struct setup *setup, const char *prefix)
 {
     static const struct routing_entry none = {.kind = (enum routing_kind)-1};
     char text[PREFIX_TEXT_BYTES];
-    for (size_t i = 0; i < rig->count; i++) {
-        if (strcmp(prefix_format(&rig->entries[i].prefix, text), prefix) == 0)
-            return &rig->entries[i];
+    for (size_t i = 0; i < setup->count; i++) {
+        if (strcmp(prefix_format(&setup->entries[i].prefix, text), prefix) == 0)
+            return &setup->entries[i];
     }
     return &none;
 }
@@ -87,28 +89,28 @@ static const char two_hops[] =
 
 static void test_E2_each_route_has_the_mtu_of_its_path_and_the_interface_the_largest(void)
 {
-    struct rig rig;
-    if (rig_make(&rig, two_hops)) {
-        engine_set_root_mtu(rig.engine, 0, 1440);
-        rig_lay(&rig);
-        CHECK_EQUAL(entry_of(&rig, "0.0.0.0/0")->mtu_bytes, 1440);
-        CHECK_EQUAL(entry_of(&rig, "10.20.0.0/16")->mtu_bytes, 1380);
-        CHECK_EQUAL(interface_mtu(rig.config, rig.engine), 1440);
+    struct setup setup;
+    if (setup_make(&setup, two_hops)) {
+        engine_set_root_mtu(setup.engine, 0, 1440);
+        setup_lay(&setup);
+        CHECK_EQUAL(entry_of(&setup, "0.0.0.0/0")->mtu_bytes, 1440);
+        CHECK_EQUAL(entry_of(&setup, "10.20.0.0/16")->mtu_bytes, 1380);
+        CHECK_EQUAL(interface_mtu(setup.config, setup.engine), 1440);
     }
-    rig_free(&rig);
+    setup_free(&setup);
 }
 
 /* Of the interface and of one of its routes, when the root's is 1440. */
 static void expect_mtu(const char *text, const char *prefix, uint32_t mtu_bytes)
 {
-    struct rig rig;
-    if (rig_make(&rig, text)) {
-        engine_set_root_mtu(rig.engine, 0, 1440);
-        rig_lay(&rig);
-        CHECK_EQUAL(entry_of(&rig, prefix)->mtu_bytes, mtu_bytes);
-        CHECK_EQUAL(interface_mtu(rig.config, rig.engine), mtu_bytes);
+    struct setup setup;
+    if (setup_make(&setup, text)) {
+        engine_set_root_mtu(setup.engine, 0, 1440);
+        setup_lay(&setup);
+        CHECK_EQUAL(entry_of(&setup, prefix)->mtu_bytes, mtu_bytes);
+        CHECK_EQUAL(interface_mtu(setup.config, setup.engine), mtu_bytes);
     }
-    rig_free(&rig);
+    setup_free(&setup);
 }
 
 /* G3: its one route is its name server's. */
@@ -136,57 +138,57 @@ static void test_E2_a_tunnel_that_loses_all_its_prefixes_does_not_count(void)
 static void test_E2_no_route_exceeds_the_configured_mtu_of_the_interface(void)
 {
     char text[sizeof(two_hops) + 32];
-    struct rig rig;
+    struct setup setup;
     snprintf(text, sizeof(text), "[Network]\nMTU = 1400\n%s", two_hops);
-    if (rig_make(&rig, text)) {
-        engine_set_root_mtu(rig.engine, 0, 1440);
-        rig_lay(&rig);
-        CHECK_EQUAL(interface_mtu(rig.config, rig.engine), 1400);
-        CHECK_EQUAL(entry_of(&rig, "0.0.0.0/0")->mtu_bytes, 1400);
-        CHECK_EQUAL(entry_of(&rig, "::/0")->mtu_bytes, 1400);
-        CHECK_EQUAL(entry_of(&rig, "10.20.0.0/16")->mtu_bytes, 1380);
+    if (setup_make(&setup, text)) {
+        engine_set_root_mtu(setup.engine, 0, 1440);
+        setup_lay(&setup);
+        CHECK_EQUAL(interface_mtu(setup.config, setup.engine), 1400);
+        CHECK_EQUAL(entry_of(&setup, "0.0.0.0/0")->mtu_bytes, 1400);
+        CHECK_EQUAL(entry_of(&setup, "::/0")->mtu_bytes, 1400);
+        CHECK_EQUAL(entry_of(&setup, "10.20.0.0/16")->mtu_bytes, 1380);
     }
-    rig_free(&rig);
+    setup_free(&setup);
 }
 
 static void test_E4_an_interface_with_ipv6_never_falls_below_1280(void)
 {
-    struct rig rig;
-    if (rig_make(&rig, two_hops)) {
-        engine_set_root_mtu(rig.engine, 0, 1000);
-        rig_lay(&rig);
-        CHECK_EQUAL(interface_mtu(rig.config, rig.engine), 1280);
-        CHECK_EQUAL(entry_of(&rig, "0.0.0.0/0")->mtu_bytes, 1000);
-        CHECK_EQUAL(entry_of(&rig, "::/0")->mtu_bytes, 1280);
+    struct setup setup;
+    if (setup_make(&setup, two_hops)) {
+        engine_set_root_mtu(setup.engine, 0, 1000);
+        setup_lay(&setup);
+        CHECK_EQUAL(interface_mtu(setup.config, setup.engine), 1280);
+        CHECK_EQUAL(entry_of(&setup, "0.0.0.0/0")->mtu_bytes, 1000);
+        CHECK_EQUAL(entry_of(&setup, "::/0")->mtu_bytes, 1280);
     }
-    rig_free(&rig);
+    setup_free(&setup);
 }
 
 static void test_F2_routes_carry_the_nat_address_as_their_source(void)
 {
-    struct rig rig;
-    if (rig_make(&rig, two_hops)) {
-        rig_lay(&rig);
-        CHECK_TEXT(source_of(entry_of(&rig, "10.20.0.0/16")), "10.64.0.2");
-        CHECK_TEXT(source_of(entry_of(&rig, "::/0")), "fc00:bbbb::2");
-        CHECK_EQUAL(entry_of(&rig, "10.20.0.0/16")->kind, ROUTING_TUNNEL);
+    struct setup setup;
+    if (setup_make(&setup, two_hops)) {
+        setup_lay(&setup);
+        CHECK_TEXT(source_of(entry_of(&setup, "10.20.0.0/16")), "10.64.0.2");
+        CHECK_TEXT(source_of(entry_of(&setup, "::/0")), "fc00:bbbb::2");
+        CHECK_EQUAL(entry_of(&setup, "10.20.0.0/16")->kind, ROUTING_TUNNEL);
     }
-    rig_free(&rig);
+    setup_free(&setup);
 }
 
 static void test_B3_a_tunnel_without_nat_has_its_own_address_as_source(void)
 {
     char text[sizeof(two_hops) + 16];
     snprintf(text, sizeof(text), "%s", two_hops);
-    struct rig rig;
+    struct setup setup;
     char *via = strstr(text, "Via = entry\n");
     memmove(via + 22, via + 12, strlen(via + 12) + 1);
     memcpy(via, "Via = entry\nNAT = off\n", 22);
-    if (rig_make(&rig, text)) {
-        rig_lay(&rig);
-        CHECK_TEXT(source_of(entry_of(&rig, "10.20.0.0/16")), "10.70.0.2");
+    if (setup_make(&setup, text)) {
+        setup_lay(&setup);
+        CHECK_TEXT(source_of(entry_of(&setup, "10.20.0.0/16")), "10.70.0.2");
     }
-    rig_free(&rig);
+    setup_free(&setup);
 }
 
 static void test_A1_an_exception_that_no_other_tunnel_takes_is_left_to_the_host(void)
@@ -194,42 +196,42 @@ static void test_A1_an_exception_that_no_other_tunnel_takes_is_left_to_the_host(
     static const char alone[] =
         "[Tunnel a]\n" KEY "Address = 10.1.0.2/32\nRoutes = 10.0.0.0/8, !10.5.0.0/16\n" PEER
         "Endpoint = 192.0.2.1:51820\nAllowedIPs = 10.0.0.0/8, fd00::/8\n";
-    struct rig rig;
-    if (rig_make(&rig, alone)) {
-        rig_lay(&rig);
-        CHECK_EQUAL(entry_of(&rig, "10.0.0.0/8")->kind, ROUTING_TUNNEL);
-        CHECK_EQUAL(entry_of(&rig, "10.5.0.0/16")->kind, ROUTING_THROW);
+    struct setup setup;
+    if (setup_make(&setup, alone)) {
+        setup_lay(&setup);
+        CHECK_EQUAL(entry_of(&setup, "10.0.0.0/8")->kind, ROUTING_TUNNEL);
+        CHECK_EQUAL(entry_of(&setup, "10.5.0.0/16")->kind, ROUTING_THROW);
     }
-    rig_free(&rig);
+    setup_free(&setup);
 }
 
 static void test_F1_the_lan_goes_before_a_tunnel_s_prefix_and_guests_before_a_shorter_one(void)
 {
     struct prefix prefixes[2];
-    struct rig rig;
+    struct setup setup;
     CHECK(prefix_parse("10.20.0.0/16", &prefixes[0]) && prefix_parse("10.20.8.0/24", &prefixes[1]));
-    if (rig_make(&rig, two_hops)) {
-        rig.exceptions = (struct interface_exceptions){.guests = prefixes, .guest_count = 2};
-        rig_lay(&rig);
-        CHECK_EQUAL(entry_of(&rig, "10.20.0.0/16")->kind, ROUTING_TUNNEL);
-        CHECK_EQUAL(entry_of(&rig, "10.20.8.0/24")->kind, ROUTING_LAN);
+    if (setup_make(&setup, two_hops)) {
+        setup.exceptions = (struct interface_exceptions){.guests = prefixes, .guest_count = 2};
+        setup_lay(&setup);
+        CHECK_EQUAL(entry_of(&setup, "10.20.0.0/16")->kind, ROUTING_TUNNEL);
+        CHECK_EQUAL(entry_of(&setup, "10.20.8.0/24")->kind, ROUTING_LAN);
         const struct firewall_lan on_link[] = {{prefixes[0], 7}, {prefixes[1], 7}};
-        rig.exceptions = (struct interface_exceptions){.on_link = on_link, .on_link_count = 2};
-        rig_lay(&rig);
-        CHECK_EQUAL(entry_of(&rig, "10.20.0.0/16")->kind, ROUTING_LAN);
-        CHECK(entry_of(&rig, "10.20.0.0/16")->is_tunnels);
-        CHECK_EQUAL(entry_of(&rig, "10.20.8.0/24")->kind, ROUTING_LAN);
-        CHECK(!entry_of(&rig, "10.20.8.0/24")->is_tunnels);
-        rig.exceptions.lan = prefixes;
-        rig.exceptions.lan_count = 1;
-        rig_lay(&rig);
-        CHECK_EQUAL(entry_of(&rig, "10.20.0.0/16")->kind, ROUTING_THROW);
-        rig.exceptions = (struct interface_exceptions){.lan = prefixes, .lan_count = 2};
-        rig_lay(&rig);
-        CHECK_EQUAL(entry_of(&rig, "10.20.0.0/16")->kind, ROUTING_THROW);
-        CHECK_EQUAL(entry_of(&rig, "10.20.8.0/24")->kind, ROUTING_THROW);
+        setup.exceptions = (struct interface_exceptions){.on_link = on_link, .on_link_count = 2};
+        setup_lay(&setup);
+        CHECK_EQUAL(entry_of(&setup, "10.20.0.0/16")->kind, ROUTING_LAN);
+        CHECK(entry_of(&setup, "10.20.0.0/16")->is_tunnels);
+        CHECK_EQUAL(entry_of(&setup, "10.20.8.0/24")->kind, ROUTING_LAN);
+        CHECK(!entry_of(&setup, "10.20.8.0/24")->is_tunnels);
+        setup.exceptions.lan = prefixes;
+        setup.exceptions.lan_count = 1;
+        setup_lay(&setup);
+        CHECK_EQUAL(entry_of(&setup, "10.20.0.0/16")->kind, ROUTING_THROW);
+        setup.exceptions = (struct interface_exceptions){.lan = prefixes, .lan_count = 2};
+        setup_lay(&setup);
+        CHECK_EQUAL(entry_of(&setup, "10.20.0.0/16")->kind, ROUTING_THROW);
+        CHECK_EQUAL(entry_of(&setup, "10.20.8.0/24")->kind, ROUTING_THROW);
     }
-    rig_free(&rig);
+    setup_free(&setup);
 }
 
 static void test_F2_a_family_that_nobody_has_is_unreachable(void)
@@ -237,13 +239,13 @@ static void test_F2_a_family_that_nobody_has_is_unreachable(void)
     static const char ipv4_only[] =
         "[Tunnel a]\n" KEY "Address = 10.1.0.2/32\n" PEER
         "Endpoint = 192.0.2.1:51820\nAllowedIPs = 0.0.0.0/0, ::/0\n";
-    struct rig rig;
-    if (rig_make(&rig, ipv4_only)) {
-        rig_lay(&rig);
-        CHECK_EQUAL(entry_of(&rig, "0.0.0.0/0")->kind, ROUTING_TUNNEL);
-        CHECK_EQUAL(entry_of(&rig, "::/0")->kind, ROUTING_UNREACHABLE);
+    struct setup setup;
+    if (setup_make(&setup, ipv4_only)) {
+        setup_lay(&setup);
+        CHECK_EQUAL(entry_of(&setup, "0.0.0.0/0")->kind, ROUTING_TUNNEL);
+        CHECK_EQUAL(entry_of(&setup, "::/0")->kind, ROUTING_UNREACHABLE);
     }
-    rig_free(&rig);
+    setup_free(&setup);
 }
 
 /* The entry's IPv6 is on the interface, but the office, which has 10.20.0.0/16 and fd20::/48,
@@ -257,16 +259,16 @@ static void test_F2_a_prefix_whose_winner_lacks_the_family_is_unreachable(void)
         "Endpoint = 203.0.113.20:51820\nAllowedIPs = 10.20.0.0/16, fd20::/48\n"
         "[Tunnel lab]\n" OTHER_KEY "Via = entry\nAddress = fd70::2/128\nNAT = off\n" OTHER_PEER
         "Endpoint = 203.0.113.21:51820\nAllowedIPs = 10.30.0.0/16, fd30::/48\n";
-    struct rig rig;
-    if (rig_make(&rig, text)) {
-        rig_lay(&rig);
-        CHECK_EQUAL(entry_of(&rig, "fd01::/48")->kind, ROUTING_TUNNEL);
-        CHECK_EQUAL(entry_of(&rig, "10.20.0.0/16")->kind, ROUTING_TUNNEL);
-        CHECK_EQUAL(entry_of(&rig, "fd20::/48")->kind, ROUTING_UNREACHABLE);
-        CHECK_EQUAL(entry_of(&rig, "fd30::/48")->kind, ROUTING_TUNNEL);
-        CHECK_EQUAL(entry_of(&rig, "10.30.0.0/16")->kind, ROUTING_UNREACHABLE);
+    struct setup setup;
+    if (setup_make(&setup, text)) {
+        setup_lay(&setup);
+        CHECK_EQUAL(entry_of(&setup, "fd01::/48")->kind, ROUTING_TUNNEL);
+        CHECK_EQUAL(entry_of(&setup, "10.20.0.0/16")->kind, ROUTING_TUNNEL);
+        CHECK_EQUAL(entry_of(&setup, "fd20::/48")->kind, ROUTING_UNREACHABLE);
+        CHECK_EQUAL(entry_of(&setup, "fd30::/48")->kind, ROUTING_TUNNEL);
+        CHECK_EQUAL(entry_of(&setup, "10.30.0.0/16")->kind, ROUTING_UNREACHABLE);
     }
-    rig_free(&rig);
+    setup_free(&setup);
 }
 
 static void test_A1_a_written_prefix_beside_a_default_is_an_entry(void)
@@ -277,14 +279,14 @@ static void test_A1_a_written_prefix_beside_a_default_is_an_entry(void)
         "AllowedIPs = 172.16.0.0/12, fd20::/48\n";
     static const char *const written[] = {"192.168.178.0/24", "172.16.0.0/12", "fd20::/48",
                                           "10.64.0.1/32", "0.0.0.0/0", "::/0"};
-    struct rig rig;
-    if (rig_make(&rig, text)) {
-        rig_lay(&rig);
+    struct setup setup;
+    if (setup_make(&setup, text)) {
+        setup_lay(&setup);
         for (size_t i = 0; i < sizeof(written) / sizeof(*written); i++)
-            CHECK_EQUAL(entry_of(&rig, written[i])->kind, ROUTING_TUNNEL);
-        CHECK_EQUAL(rig.count, sizeof(written) / sizeof(*written));
+            CHECK_EQUAL(entry_of(&setup, written[i])->kind, ROUTING_TUNNEL);
+        CHECK_EQUAL(setup.count, sizeof(written) / sizeof(*written));
     }
-    rig_free(&rig);
+    setup_free(&setup);
 }
 
 static void test_A3_the_preview_lists_routes_and_what_is_lost(void)

@@ -13,7 +13,7 @@
 #define CLIENT6 "fc00:bbbb::2"
 
 /* Peers in this order: each rides the one behind it, the last one is the entry. */
-struct rig {
+struct row {
     struct sim *sim;
     struct sim_network network; /* of the client */
     struct sim_host *client;
@@ -36,12 +36,12 @@ static const char *port_of(bool is_ipv6, unsigned relay, char text[64])
 
 /* What relay `number` sends back to the client's tunnel address comes to the relay in front of it,
  * which masquerades its client, and into its tunnel. */
-static bool return_to_tunnel(struct rig *rig, unsigned number, const struct sim_datagram *datagram)
+static bool return_to_tunnel(struct row *row, unsigned number, const struct sim_datagram *datagram)
 {
     static uint8_t packet[2000];
     const struct address *to = &datagram->destination.address;
     const struct address client4 = sample_address(CLIENT4), client6 = sample_address(CLIENT6);
-    if (number + 1 >= rig->count ||
+    if (number + 1 >= row->count ||
         !(address_is_equal(to, &client4) || address_is_equal(to, &client6)))
         return false;
     struct ip_outer outer = {.source = datagram->source.address, .destination = *to,
@@ -51,25 +51,25 @@ static bool return_to_tunnel(struct rig *rig, unsigned number, const struct sim_
     size_t header = ip_outer_bytes((enum family)to->family);
     memcpy(packet + header, datagram->bytes, datagram->len_bytes);
     ip_write_outer(packet, &outer, datagram->len_bytes);
-    sim_send_bytes(rig->relays[number + 1], packet, header + datagram->len_bytes, NULL);
+    sim_send_bytes(row->relays[number + 1], packet, header + datagram->len_bytes, NULL);
     return true;
 }
 
 static bool watch(void *context, struct sim_datagram *datagram)
 {
-    struct rig *rig = context;
+    struct row *row = context;
     const struct address *to = &datagram->destination.address;
-    for (unsigned i = 0; i < rig->count && !datagram->is_raw; i++) {
-        if (datagram->sender == rig->relays[i] && return_to_tunnel(rig, i, datagram))
+    for (unsigned i = 0; i < row->count && !datagram->is_raw; i++) {
+        if (datagram->sender == row->relays[i] && return_to_tunnel(row, i, datagram))
             return false;
-        if (datagram->sender == rig->client && (address_is_equal(to, &rig->relays[i]->ipv4) ||
-                                                address_is_equal(to, &rig->relays[i]->ipv6)))
-            rig->straight[i]++;
+        if (datagram->sender == row->client && (address_is_equal(to, &row->relays[i]->ipv4) ||
+                                                address_is_equal(to, &row->relays[i]->ipv6)))
+            row->straight[i]++;
     }
     return true;
 }
 
-static void add_relay(struct rig *rig, unsigned number)
+static void add_relay(struct row *row, unsigned number)
 {
     struct sim_network network;
     char addresses[64];
@@ -77,36 +77,36 @@ static void add_relay(struct rig *rig, unsigned number)
     sim_add_tunnel(&network, "relay", TUNNEL_NO_CARRIER, 11 + number, "10.64.0.1 fc00:bbbb::1");
     sim_add_peer(&network, 0, 1, CLIENT4 "/32 " CLIENT6 "/128", NULL);
     snprintf(addresses, sizeof(addresses), "%s %s", at4[number], at6[number]);
-    struct sim_host *relay = sim_add_host(rig->sim, "relay", addresses, &network, LINK_MTU);
+    struct sim_host *relay = sim_add_host(row->sim, "relay", addresses, &network, LINK_MTU);
     relay->forwards = number > 0;
-    rig->relays[number] = relay;
+    row->relays[number] = relay;
 }
 
 /* `families`: bit i, relay i is reached over IPv6. The client's host comes with start_client. */
-static void rig_init(struct rig *rig, unsigned count, unsigned families)
+static void row_init(struct row *row, unsigned count, unsigned families)
 {
     char endpoint[64];
-    *rig = (struct rig){.sim = sim_new(), .count = count};
-    sim_network_init(&rig->network);
-    rig->tunnel = sim_add_tunnel(&rig->network, "wg0", TUNNEL_NO_CARRIER, 1, CLIENT4 " " CLIENT6);
+    *row = (struct row){.sim = sim_new(), .count = count};
+    sim_network_init(&row->network);
+    row->tunnel = sim_add_tunnel(&row->network, "wg0", TUNNEL_NO_CARRIER, 1, CLIENT4 " " CLIENT6);
     for (unsigned i = 0; i < count; i++) {
         bool before_is_ipv6 = i > 0 && (families >> (i - 1) & 1);
         const char *allowed = i == 0           ? "0.0.0.0/0 ::/0"
                               : before_is_ipv6 ? only6[i - 1]
                                                : only4[i - 1];
-        sim_add_peer(&rig->network, rig->tunnel, 11 + i, allowed,
+        sim_add_peer(&row->network, row->tunnel, 11 + i, allowed,
                      port_of(families >> i & 1, i, endpoint));
     }
     for (unsigned i = 0; i < count; i++)
-        add_relay(rig, i);
+        add_relay(row, i);
 }
 
-static void start_client(struct rig *rig)
+static void start_client(struct row *row)
 {
-    rig->client =
-        sim_add_host(rig->sim, "client", "192.0.2.1 2001:db8:c::1", &rig->network, LINK_MTU);
-    rig->sim->hook = watch;
-    rig->sim->hook_context = rig;
+    row->client =
+        sim_add_host(row->sim, "client", "192.0.2.1 2001:db8:c::1", &row->network, LINK_MTU);
+    row->sim->hook = watch;
+    row->sim->hook_context = row;
 }
 
 static struct sample out_to(const char *destination, size_t len)
@@ -121,37 +121,37 @@ static struct sample out_to(const char *destination, size_t len)
 }
 
 /* A packet to the world leaves at the exit, and the answer comes back. */
-static void round_trip(struct rig *rig, size_t len)
+static void round_trip(struct row *row, size_t len)
 {
     const struct sample out = out_to("198.51.100.9", len);
-    sim_send(rig->client, &out);
-    sim_run(rig->sim, SIM_S);
-    struct sim_packet *packet = sim_take(rig->relays[0]);
+    sim_send(row->client, &out);
+    sim_run(row->sim, SIM_S);
+    struct sim_packet *packet = sim_take(row->relays[0]);
     if (!CHECK(packet != NULL))
         return;
     CHECK_EQUAL(packet->len_bytes, len);
     CHECK(sample_is_between(packet->bytes, CLIENT4, "198.51.100.9"));
     sample_turn_around(packet->bytes);
-    sim_send_bytes(rig->relays[0], packet->bytes, packet->len_bytes, NULL);
+    sim_send_bytes(row->relays[0], packet->bytes, packet->len_bytes, NULL);
     free(packet);
-    sim_run(rig->sim, SIM_S);
-    packet = sim_take(rig->client);
+    sim_run(row->sim, SIM_S);
+    packet = sim_take(row->client);
     CHECK(packet && packet->len_bytes == len &&
           sample_is_between(packet->bytes, "198.51.100.9", CLIENT4));
     free(packet);
 }
 
-static void expect_nothing_straight(const struct rig *rig)
+static void expect_nothing_straight(const struct row *row)
 {
-    for (unsigned i = 0; i + 1 < rig->count; i++)
-        CHECK_EQUAL(rig->straight[i], 0);
-    CHECK(rig->straight[rig->count - 1] > 0);
+    for (unsigned i = 0; i + 1 < row->count; i++)
+        CHECK_EQUAL(row->straight[i], 0);
+    CHECK(row->straight[row->count - 1] > 0);
 }
 
-static uint32_t hop_mtu(const struct rig *rig, uint32_t peer)
+static uint32_t hop_mtu(const struct row *row, uint32_t peer)
 {
     struct status_peer status;
-    status_read_peer(rig->client->engine, (uint32_t)rig->tunnel, peer, rig->sim->now, &status);
+    status_read_peer(row->client->engine, (uint32_t)row->tunnel, peer, row->sim->now, &status);
     return status.mtu_bytes;
 }
 
@@ -161,25 +161,25 @@ static void a8_datagrams_ride_the_peer_that_has_their_endpoint(void)
 {
     for (unsigned count = 2; count <= 3; count++) {
         for (unsigned families = 0; families < 1u << count; families++) {
-            static struct rig rig;
-            rig_init(&rig, count, families);
-            start_client(&rig);
+            static struct row row;
+            row_init(&row, count, families);
+            start_client(&row);
             /* The simulation gives a root the MTU of the largest header among its peers. */
             uint32_t mtu = LINK_MTU - (families ? 80 : 60);
             for (unsigned i = count; i-- > 0;) {
-                CHECK_EQUAL(hop_mtu(&rig, i), mtu);
+                CHECK_EQUAL(hop_mtu(&row, i), mtu);
                 mtu -= i && families >> (i - 1) & 1 ? 80 : 60;
             }
-            mtu = hop_mtu(&rig, 0);
-            CHECK_EQUAL(engine_mtu(rig.client->engine, 0), mtu);
+            mtu = hop_mtu(&row, 0);
+            CHECK_EQUAL(engine_mtu(row.client->engine, 0), mtu);
             for (unsigned i = 0; i < count; i++) /* TRAPS 39 */
-                engine_set_root_mtu(rig.relays[i]->engine, 0, hop_mtu(&rig, i));
-            round_trip(&rig, 100);
-            round_trip(&rig, mtu);
-            expect_nothing_straight(&rig);
-            CHECK(sim_is_undisturbed(rig.client));
-            CHECK(rig.client->datagram_most_bytes <= LINK_MTU);
-            sim_free(rig.sim);
+                engine_set_root_mtu(row.relays[i]->engine, 0, hop_mtu(&row, i));
+            round_trip(&row, 100);
+            round_trip(&row, mtu);
+            expect_nothing_straight(&row);
+            CHECK(sim_is_undisturbed(row.client));
+            CHECK(row.client->datagram_most_bytes <= LINK_MTU);
+            sim_free(row.sim);
         }
     }
 }
@@ -187,103 +187,103 @@ static void a8_datagrams_ride_the_peer_that_has_their_endpoint(void)
 /* What an application sends to the exit's own address belongs to the entry, as AllowedIPs say. */
 static void a8_the_exits_own_address_is_the_entrys(void)
 {
-    static struct rig rig;
-    rig_init(&rig, 2, 0);
-    start_client(&rig);
-    round_trip(&rig, 100);
+    static struct row row;
+    row_init(&row, 2, 0);
+    start_client(&row);
+    round_trip(&row, 100);
     const struct sample out = out_to(at4[0], 100);
-    sim_send(rig.client, &out);
-    sim_run(rig.sim, SIM_S);
-    CHECK_EQUAL(rig.relays[0]->inbox_count, 0);
-    CHECK_EQUAL(rig.relays[1]->inbox_count, 1);
-    sim_forget_inbox(rig.relays[1]);
+    sim_send(row.client, &out);
+    sim_run(row.sim, SIM_S);
+    CHECK_EQUAL(row.relays[0]->inbox_count, 0);
+    CHECK_EQUAL(row.relays[1]->inbox_count, 1);
+    sim_forget_inbox(row.relays[1]);
     struct status_tunnel tunnel; /* RULES C1 */
-    status_read_tunnel(rig.client->engine, 0, &tunnel);
+    status_read_tunnel(row.client->engine, 0, &tunnel);
     struct sample taken = out_to(at4[0], 100);
     taken.source_port = tunnel.inner_port;
-    sim_send(rig.client, &taken);
-    CHECK_EQUAL(sim_drops(rig.client, VERDICT_PORT_TAKEN), 1);
-    sim_forget_inbox(rig.client);
-    expect_nothing_straight(&rig);
-    sim_free(rig.sim);
+    sim_send(row.client, &taken);
+    CHECK_EQUAL(sim_drops(row.client, VERDICT_PORT_TAKEN), 1);
+    sim_forget_inbox(row.client);
+    expect_nothing_straight(&row);
+    sim_free(row.sim);
 }
 
 /* The same in a tunnel that another one carries, with a path of four hops below it. */
 static void a8_in_a_carried_tunnel(void)
 {
-    static struct rig rig;
+    static struct row row;
     struct sim_network network;
     char endpoint[64];
-    rig_init(&rig, 2, 0);
+    row_init(&row, 2, 0);
     sim_network_init(&network);
-    rig.network = network;
-    rig.network.description.tunnels = rig.network.tunnels;
-    sim_add_tunnel(&rig.network, "outer", TUNNEL_NO_CARRIER, 3, "10.3.0.2");
-    sim_add_peer(&rig.network, 0, 14, "0.0.0.0/0", "203.0.113.9:51820");
-    rig.tunnel = sim_add_tunnel(&rig.network, "inner", 0, 1, CLIENT4);
-    sim_add_peer(&rig.network, 1, 11, "0.0.0.0/0", port_of(false, 0, endpoint));
-    sim_add_peer(&rig.network, 1, 12, only4[0], port_of(false, 1, endpoint));
-    int last = sim_add_tunnel(&rig.network, "last", 1, 5, "10.5.0.2");
-    sim_add_peer(&rig.network, last, 15, "10.99.0.0/16", "198.51.100.5:51820");
-    rig.network.description.nat_ipv4 = sample_address(CLIENT4);
+    row.network = network;
+    row.network.description.tunnels = row.network.tunnels;
+    sim_add_tunnel(&row.network, "outer", TUNNEL_NO_CARRIER, 3, "10.3.0.2");
+    sim_add_peer(&row.network, 0, 14, "0.0.0.0/0", "203.0.113.9:51820");
+    row.tunnel = sim_add_tunnel(&row.network, "inner", 0, 1, CLIENT4);
+    sim_add_peer(&row.network, 1, 11, "0.0.0.0/0", port_of(false, 0, endpoint));
+    sim_add_peer(&row.network, 1, 12, only4[0], port_of(false, 1, endpoint));
+    int last = sim_add_tunnel(&row.network, "last", 1, 5, "10.5.0.2");
+    sim_add_peer(&row.network, last, 15, "10.99.0.0/16", "198.51.100.5:51820");
+    row.network.description.nat_ipv4 = sample_address(CLIENT4);
     sim_network_init(&network);
     sim_add_tunnel(&network, "outer", TUNNEL_NO_CARRIER, 14, "10.3.0.1");
     sim_add_peer(&network, 0, 3, "10.3.0.2/32", NULL);
-    struct sim_host *outer = sim_add_host(rig.sim, "outer", "203.0.113.9", &network, LINK_MTU);
+    struct sim_host *outer = sim_add_host(row.sim, "outer", "203.0.113.9", &network, LINK_MTU);
     outer->forwards = true;
     sim_route(outer, "10.3.0.2/32");
-    start_client(&rig);
-    CHECK_EQUAL(hop_mtu(&rig, 1), LINK_MTU - 120);
-    CHECK_EQUAL(hop_mtu(&rig, 0), LINK_MTU - 180);
-    CHECK_EQUAL(engine_mtu(rig.client->engine, (uint32_t)last), LINK_MTU - 240);
+    start_client(&row);
+    CHECK_EQUAL(hop_mtu(&row, 1), LINK_MTU - 120);
+    CHECK_EQUAL(hop_mtu(&row, 0), LINK_MTU - 180);
+    CHECK_EQUAL(engine_mtu(row.client->engine, (uint32_t)last), LINK_MTU - 240);
     for (unsigned i = 0; i < 2; i++)
-        engine_set_root_mtu(rig.relays[i]->engine, 0, hop_mtu(&rig, i));
-    round_trip(&rig, LINK_MTU - 180);
-    CHECK_EQUAL(rig.straight[0] + rig.straight[1], 0); /* all of it rides the outer tunnel */
+        engine_set_root_mtu(row.relays[i]->engine, 0, hop_mtu(&row, i));
+    round_trip(&row, LINK_MTU - 180);
+    CHECK_EQUAL(row.straight[0] + row.straight[1], 0); /* all of it rides the outer tunnel */
     const struct sample deepest = {.source = CLIENT4, .destination = "10.99.0.1",
                                    .protocol = IP_PROTOCOL_ICMP, .len_bytes = 400};
-    sim_send(rig.client, &deepest);
-    sim_run(rig.sim, SIM_S);
-    CHECK_EQUAL(rig.relays[0]->inbox_count, 1); /* an initiation to 198.51.100.5 */
-    sim_forget_inbox(rig.relays[0]);
-    CHECK(sim_is_undisturbed(rig.client));
-    sim_free(rig.sim);
+    sim_send(row.client, &deepest);
+    sim_run(row.sim, SIM_S);
+    CHECK_EQUAL(row.relays[0]->inbox_count, 1); /* an initiation to 198.51.100.5 */
+    sim_forget_inbox(row.relays[0]);
+    CHECK(sim_is_undisturbed(row.client));
+    sim_free(row.sim);
 }
 
-static void set_endpoint(struct rig *rig, uint32_t peer, const char *text)
+static void set_endpoint(struct row *row, uint32_t peer, const char *text)
 {
     struct endpoint endpoint = sample_endpoint(text);
-    engine_set_endpoint(rig->client->engine, (uint32_t)rig->tunnel, peer, &endpoint, rig->sim->now);
+    engine_set_endpoint(row->client->engine, (uint32_t)row->tunnel, peer, &endpoint, row->sim->now);
 }
 
 /* H6: peers that would ride each other, as names may turn out, are unroutable until one moves. */
 static void a8_a_circle_is_unroutable_while_it_lasts(void)
 {
-    static struct rig rig;
-    rig_init(&rig, 2, 0);
+    static struct row row;
+    row_init(&row, 2, 0);
     /* The exit has the entry's other address. */
-    struct peer_description *exit = &rig.network.tunnels[0].peers[0];
+    struct peer_description *exit = &row.network.tunnels[0].peers[0];
     struct prefix more[3] = {exit->allowed_ips[0], exit->allowed_ips[1]};
     CHECK(prefix_parse("203.0.113.64/26", &more[2]));
     exit->allowed_ips = more;
     exit->allowed_ips_count = 3;
-    start_client(&rig);
-    round_trip(&rig, 100);
-    set_endpoint(&rig, 1, "203.0.113.70:51820");
+    start_client(&row);
+    round_trip(&row, 100);
+    set_endpoint(&row, 1, "203.0.113.70:51820");
     for (uint32_t peer = 0; peer < 2; peer++)
-        CHECK_EQUAL(sim_peer_state(rig.client, 0, peer), STATUS_PEER_UNROUTABLE);
-    rig.straight[1] = 0;
+        CHECK_EQUAL(sim_peer_state(row.client, 0, peer), STATUS_PEER_UNROUTABLE);
+    row.straight[1] = 0;
     const struct sample out = out_to("198.51.100.9", 100);
-    sim_send(rig.client, &out);
-    sim_run(rig.sim, 9 * SIM_S); /* until the entry, which hears nothing, speaks up where it is */
-    CHECK_EQUAL(sim_drops(rig.client, VERDICT_UNROUTABLE), 1);
-    CHECK_EQUAL(rig.straight[0] + rig.straight[1], 0);
-    sim_forget_inbox(rig.client);
-    sim_run(rig.sim, 60 * SIM_S);
-    CHECK_EQUAL(sim_peer_state(rig.client, 0, 1), STATUS_PEER_UP);
-    round_trip(&rig, 100);
-    expect_nothing_straight(&rig);
-    sim_free(rig.sim);
+    sim_send(row.client, &out);
+    sim_run(row.sim, 9 * SIM_S); /* until the entry, which hears nothing, speaks up where it is */
+    CHECK_EQUAL(sim_drops(row.client, VERDICT_UNROUTABLE), 1);
+    CHECK_EQUAL(row.straight[0] + row.straight[1], 0);
+    sim_forget_inbox(row.client);
+    sim_run(row.sim, 60 * SIM_S);
+    CHECK_EQUAL(sim_peer_state(row.client, 0, 1), STATUS_PEER_UP);
+    round_trip(&row, 100);
+    expect_nothing_straight(&row);
+    sim_free(row.sim);
 }
 
 /* ---- who may move it ---- */
@@ -299,10 +299,10 @@ static bool catch_first(void *context, struct sim_datagram *datagram)
     return true;
 }
 
-static struct endpoint endpoint_of(const struct rig *rig, uint32_t peer)
+static struct endpoint endpoint_of(const struct row *row, uint32_t peer)
 {
     struct status_peer status;
-    status_read_peer(rig->client->engine, 0, peer, rig->sim->now, &status);
+    status_read_peer(row->client->engine, 0, peer, row->sim->now, &status);
     return status.endpoint;
 }
 
@@ -310,37 +310,37 @@ static struct endpoint endpoint_of(const struct rig *rig, uint32_t peer)
  * entry: not by the client's socket, not from an address that only the exit vouches for. */
 static void a8_nobody_gets_the_exit_out_of_the_entry(void)
 {
-    static struct rig rig;
+    static struct row row;
     static union {
         struct sim_datagram datagram;
         uint8_t room[sizeof(struct sim_datagram) + 2000];
     } caught;
     static uint8_t packet[2000];
     const struct endpoint there = sample_endpoint("203.0.113.1:51820");
-    rig_init(&rig, 2, 0);
-    start_client(&rig);
-    round_trip(&rig, 100);
+    row_init(&row, 2, 0);
+    start_client(&row);
+    round_trip(&row, 100);
     for (unsigned way = 0; way < 2; way++) {
         caught.datagram = (struct sim_datagram){0};
-        rig.sim->hook = catch_first; /* what the exit sends to the entry, which does not get it */
-        rig.sim->hook_context = &caught.datagram;
+        row.sim->hook = catch_first; /* what the exit sends to the entry, which does not get it */
+        row.sim->hook_context = &caught.datagram;
         struct sample back = out_to("198.51.100.9", 100);
         back.source = "198.51.100.9";
         back.destination = CLIENT4;
-        sim_send(rig.relays[0], &back);
-        rig.sim->hook = watch;
-        rig.sim->hook_context = &rig;
+        sim_send(row.relays[0], &back);
+        row.sim->hook = watch;
+        row.sim->hook_context = &row;
         CHECK(caught.datagram.len_bytes > 0);
-        uint64_t unknown = sim_drops(rig.client, VERDICT_UNKNOWN_INDEX);
+        uint64_t unknown = sim_drops(row.client, VERDICT_UNKNOWN_INDEX);
         if (way == 0) {
-            sim_throw(rig.sim, "198.51.100.66:51820", "192.0.2.1:51820", caught.datagram.bytes,
+            sim_throw(row.sim, "198.51.100.66:51820", "192.0.2.1:51820", caught.datagram.bytes,
                       caught.datagram.len_bytes);
-            sim_run(rig.sim, SIM_S);
-            CHECK_EQUAL(sim_drops(rig.client, VERDICT_UNKNOWN_INDEX), unknown + 1);
-            CHECK_EQUAL(rig.client->inbox_count, 0);
+            sim_run(row.sim, SIM_S);
+            CHECK_EQUAL(sim_drops(row.client, VERDICT_UNKNOWN_INDEX), unknown + 1);
+            CHECK_EQUAL(row.client->inbox_count, 0);
         } else {
             struct status_tunnel tunnel;
-            status_read_tunnel(rig.client->engine, 0, &tunnel);
+            status_read_tunnel(row.client->engine, 0, &tunnel);
             const struct address from = sample_address("198.51.100.66");
             struct ip_outer outer = {.source = from, .destination = sample_address(CLIENT4),
                                      .source_port = 51820,
@@ -348,95 +348,95 @@ static void a8_nobody_gets_the_exit_out_of_the_entry(void)
             size_t header = ip_outer_bytes(FAMILY_IPV4);
             memcpy(packet + header, caught.datagram.bytes, caught.datagram.len_bytes);
             ip_write_outer(packet, &outer, caught.datagram.len_bytes);
-            sim_send_bytes(rig.relays[0], packet, header + caught.datagram.len_bytes, NULL);
-            sim_run(rig.sim, SIM_S);
-            sim_forget_inbox(rig.client); /* it is authentic, after all */
+            sim_send_bytes(row.relays[0], packet, header + caught.datagram.len_bytes, NULL);
+            sim_run(row.sim, SIM_S);
+            sim_forget_inbox(row.client); /* it is authentic, after all */
         }
-        const struct endpoint now = endpoint_of(&rig, 0);
+        const struct endpoint now = endpoint_of(&row, 0);
         CHECK(endpoint_is_equal(&now, &there));
-        round_trip(&rig, 100);
+        round_trip(&row, 100);
     }
-    expect_nothing_straight(&rig);
-    sim_free(rig.sim);
+    expect_nothing_straight(&row);
+    sim_free(row.sim);
 }
 
 /* The exit asks for a handshake itself, by the client's socket: no answer goes straight to it. */
 static void a8_no_answer_goes_straight_to_the_exit(void)
 {
-    static struct rig rig;
+    static struct row row;
     struct sim_network network;
-    rig_init(&rig, 2, 0);
-    start_client(&rig);
-    round_trip(&rig, 100);
+    row_init(&row, 2, 0);
+    start_client(&row);
+    round_trip(&row, 100);
     /* A second host with the exit's key and address, which knows where the client is. */
     sim_network_init(&network);
     sim_add_tunnel(&network, "relay", TUNNEL_NO_CARRIER, 11, "10.64.0.1");
     sim_add_peer(&network, 0, 1, CLIENT4 "/32", "192.0.2.1:51820");
-    sim_move(rig.relays[0], "203.0.113.99");
-    struct sim_host *direct = sim_add_host(rig.sim, "direct", at4[0], &network, LINK_MTU);
-    rig.relays[0] = direct;
+    sim_move(row.relays[0], "203.0.113.99");
+    struct sim_host *direct = sim_add_host(row.sim, "direct", at4[0], &network, LINK_MTU);
+    row.relays[0] = direct;
     const struct sample out = {.source = "10.64.0.1", .destination = CLIENT4,
                                .protocol = IP_PROTOCOL_ICMP, .len_bytes = 100};
     sim_send(direct, &out);
-    sim_run(rig.sim, 6 * SIM_S);
-    CHECK(sim_drops(rig.client, VERDICT_HANDSHAKE_REFUSED) >= 1);
-    CHECK_EQUAL(rig.client->inbox_count, 0);
-    expect_nothing_straight(&rig);
-    sim_free(rig.sim);
+    sim_run(row.sim, 6 * SIM_S);
+    CHECK(sim_drops(row.client, VERDICT_HANDSHAKE_REFUSED) >= 1);
+    CHECK_EQUAL(row.client->inbox_count, 0);
+    expect_nothing_straight(&row);
+    sim_free(row.sim);
 }
 
 /* The entry moves: the exit's datagrams go with it. */
 static void a8_the_entry_roams(void)
 {
-    static struct rig rig;
-    rig_init(&rig, 2, 0);
-    start_client(&rig);
-    round_trip(&rig, 100);
-    sim_move(rig.relays[1], "203.0.113.77");
+    static struct row row;
+    row_init(&row, 2, 0);
+    start_client(&row);
+    round_trip(&row, 100);
+    sim_move(row.relays[1], "203.0.113.77");
     const struct sample back = {.source = at4[0], .destination = CLIENT4,
                                 .protocol = IP_PROTOCOL_ICMP, .len_bytes = 100};
-    sim_send(rig.relays[1], &back);
-    sim_run(rig.sim, SIM_S);
-    CHECK_EQUAL(rig.client->inbox_count, 1);
-    sim_forget_inbox(rig.client);
-    rig.straight[1] = 0;
-    round_trip(&rig, 100);
-    expect_nothing_straight(&rig);
+    sim_send(row.relays[1], &back);
+    sim_run(row.sim, SIM_S);
+    CHECK_EQUAL(row.client->inbox_count, 1);
+    sim_forget_inbox(row.client);
+    row.straight[1] = 0;
+    round_trip(&row, 100);
+    expect_nothing_straight(&row);
     /* and the exit, to another port of its address */
-    rig.relays[0]->ports[0] = 4444;
+    row.relays[0]->ports[0] = 4444;
     struct sample more = out_to("198.51.100.9", 100);
     more.source = "198.51.100.9";
     more.destination = CLIENT4;
-    sim_send(rig.relays[0], &more);
-    sim_run(rig.sim, SIM_S);
-    CHECK_EQUAL(rig.client->inbox_count, 1);
-    sim_forget_inbox(rig.client);
-    CHECK_EQUAL(endpoint_of(&rig, 0).port, 4444);
-    round_trip(&rig, 100);
-    expect_nothing_straight(&rig);
-    CHECK(sim_is_undisturbed(rig.client));
-    sim_free(rig.sim);
+    sim_send(row.relays[0], &more);
+    sim_run(row.sim, SIM_S);
+    CHECK_EQUAL(row.client->inbox_count, 1);
+    sim_forget_inbox(row.client);
+    CHECK_EQUAL(endpoint_of(&row, 0).port, 4444);
+    round_trip(&row, 100);
+    expect_nothing_straight(&row);
+    CHECK(sim_is_undisturbed(row.client));
+    sim_free(row.sim);
 }
 
 /* The entry gets the exit's configured address while the exit is elsewhere: room is made for the
  * way that it takes when it comes back. */
 static void a8_the_exit_roamed_when_the_entry_got_its_address(void)
 {
-    static struct rig rig;
-    rig_init(&rig, 2, 0);
-    struct peer_description *entry = &rig.network.tunnels[rig.tunnel].peers[1];
+    static struct row row;
+    row_init(&row, 2, 0);
+    struct peer_description *entry = &row.network.tunnels[row.tunnel].peers[1];
     const struct change_allowed_ip allowed = {.prefix = entry->allowed_ips[0]};
     entry->allowed_ips_count = 0;
-    start_client(&rig);
-    set_endpoint(&rig, 0, "198.51.100.77:51820");
+    start_client(&row);
+    set_endpoint(&row, 0, "198.51.100.77:51820");
     const struct change allow = {.kind = CHANGE_PEER_SET, .tunnel = "wg0", .peer = entry,
                                  .allowed_ips = &allowed, .allowed_ips_count = 1};
-    living_apply_one(rig.client, &allow);
-    set_endpoint(&rig, 0, "203.0.113.1:51820");
-    round_trip(&rig, 100);
-    expect_nothing_straight(&rig);
-    CHECK(sim_is_undisturbed(rig.client));
-    sim_free(rig.sim);
+    living_apply_one(row.client, &allow);
+    set_endpoint(&row, 0, "203.0.113.1:51820");
+    round_trip(&row, 100);
+    expect_nothing_straight(&row);
+    CHECK(sim_is_undisturbed(row.client));
+    sim_free(row.sim);
 }
 
 int main(int argc, char **argv)

@@ -42,7 +42,7 @@ static void hear(void *context, const struct watch_event *event)
     heard->addresses += event->kind == WATCH_ADDRESS;
 }
 
-struct rig {
+struct watcher {
     struct netlink netlink;
     struct watch watch;
     struct heard heard;
@@ -51,54 +51,55 @@ struct rig {
 };
 
 /* False: skipped, or a check has failed. */
-static bool rig_open(struct rig *rig)
+static bool watcher_open(struct watcher *watcher)
 {
-    *rig = (struct rig){0};
-    text_init(&rig->why, rig->said, sizeof(rig->said));
-    return own_netns_enter_once() && CHECK_EQUAL(netlink_open(&rig->netlink, &rig->why), 0) &&
-           CHECK_EQUAL(watch_open(&rig->watch, &rig->why), 0);
+    *watcher = (struct watcher){0};
+    text_init(&watcher->why, watcher->said, sizeof(watcher->said));
+    return own_netns_enter_once() &&
+           CHECK_EQUAL(netlink_open(&watcher->netlink, &watcher->why), 0) &&
+           CHECK_EQUAL(watch_open(&watcher->watch, &watcher->why), 0);
 }
 
-static void rig_read(struct rig *rig)
+static void watcher_read(struct watcher *watcher)
 {
-    CHECK_EQUAL(watch_read(&rig->watch, hear, &rig->heard), 0);
+    CHECK_EQUAL(watch_read(&watcher->watch, hear, &watcher->heard), 0);
 }
 
-static void rig_close(struct rig *rig)
+static void watcher_close(struct watcher *watcher)
 {
-    CHECK_TEXT(rig->said, "");
-    watch_close(&rig->watch);
-    watch_close(&rig->watch);
-    netlink_close(&rig->netlink);
+    CHECK_TEXT(watcher->said, "");
+    watch_close(&watcher->watch);
+    watch_close(&watcher->watch);
+    netlink_close(&watcher->netlink);
 }
 
-static void change(struct rig *rig, enum kernel_route_change change,
+static void change(struct watcher *watcher, enum kernel_route_change change,
                    const struct kernel_route *routes, size_t count)
 {
-    CHECK_EQUAL(kernel_route_change(&rig->netlink, change, routes, count, &rig->why), 0);
+    CHECK_EQUAL(kernel_route_change(&watcher->netlink, change, routes, count, &watcher->why), 0);
 }
 
 /* One of ours and one of another's, made and removed. */
-static void change_routes(struct rig *rig)
+static void change_routes(struct watcher *watcher)
 {
-    struct heard *heard = &rig->heard;
+    struct heard *heard = &watcher->heard;
     struct kernel_route route = {.table = KERNEL_ROUTE_TABLE_MAIN,
                                  .interface_index = heard->index,
                                  .protocol = KERNEL_ROUTE_PROTOCOL};
     CHECK(prefix_parse("10.7.0.0/16", &route.prefix));
-    change(rig, KERNEL_ROUTE_ADD, &route, 1);
-    rig_read(rig);
+    change(watcher, KERNEL_ROUTE_ADD, &route, 1);
+    watcher_read(watcher);
     CHECK_EQUAL(heard->routes, 0);
-    change(rig, KERNEL_ROUTE_DELETE, &route, 1);
-    rig_read(rig);
+    change(watcher, KERNEL_ROUTE_DELETE, &route, 1);
+    watcher_read(watcher);
     CHECK_EQUAL(heard->routes_gone, 1);
     CHECK_EQUAL(heard->hopwires_gone, 1);
     heard->routes_gone = 0;
     route.protocol = 4;
     CHECK(prefix_parse("2001:db8:7::/48", &route.prefix));
-    change(rig, KERNEL_ROUTE_ADD, &route, 1);
-    change(rig, KERNEL_ROUTE_DELETE, &route, 1);
-    rig_read(rig);
+    change(watcher, KERNEL_ROUTE_ADD, &route, 1);
+    change(watcher, KERNEL_ROUTE_DELETE, &route, 1);
+    watcher_read(watcher);
     CHECK_EQUAL(heard->routes, 1);
     CHECK_EQUAL(heard->routes_gone, 1);
     CHECK_EQUAL(heard->hopwires_gone, 1);
@@ -106,61 +107,61 @@ static void change_routes(struct rig *rig)
 
 static void test_f8_what_others_change_is_told_and_what_we_add_is_not(void)
 {
-    struct rig rig;
-    struct heard *heard = &rig.heard;
+    struct watcher watcher;
+    struct heard *heard = &watcher.heard;
     int index;
-    if (!rig_open(&rig))
+    if (!watcher_open(&watcher))
         return;
     int tun = own_netns_tun("hop0", &index);
     if (tun < 0)
         return;
-    CHECK_EQUAL(link_make_quiet(&rig.netlink, index, &rig.why), 0);
-    CHECK_EQUAL(link_set_up(&rig.netlink, index, true, &rig.why), 0);
-    rig_read(&rig);
+    CHECK_EQUAL(link_make_quiet(&watcher.netlink, index, &watcher.why), 0);
+    CHECK_EQUAL(link_set_up(&watcher.netlink, index, true, &watcher.why), 0);
+    watcher_read(&watcher);
     *heard = (struct heard){.index = index};
 
-    change_routes(&rig);
+    change_routes(&watcher);
     struct address own = {.family = FAMILY_IPV4, .bytes = {10, 64, 0, 2}};
-    CHECK_EQUAL(link_add_address(&rig.netlink, index, &own, &rig.why), 0);
-    rig_read(&rig);
+    CHECK_EQUAL(link_add_address(&watcher.netlink, index, &own, &watcher.why), 0);
+    watcher_read(&watcher);
     CHECK_EQUAL(heard->addresses, 1);
-    CHECK_EQUAL(link_set_mtu(&rig.netlink, index, 1400, &rig.why), 0);
-    rig_read(&rig);
+    CHECK_EQUAL(link_set_mtu(&watcher.netlink, index, 1400, &watcher.why), 0);
+    watcher_read(&watcher);
     CHECK(heard->links >= 1 && heard->links_gone == 0 && heard->is_up);
     CHECK_TEXT(heard->name, "hop0");
     CHECK_EQUAL(heard->group, 0);
-    CHECK_EQUAL(link_set_group(&rig.netlink, index, 7, &rig.why), 0);
-    rig_read(&rig);
+    CHECK_EQUAL(link_set_group(&watcher.netlink, index, 7, &watcher.why), 0);
+    watcher_read(&watcher);
     CHECK_EQUAL(heard->group, 7);
-    CHECK_EQUAL(link_set_up(&rig.netlink, index, false, &rig.why), 0);
-    rig_read(&rig);
+    CHECK_EQUAL(link_set_up(&watcher.netlink, index, false, &watcher.why), 0);
+    watcher_read(&watcher);
     CHECK(!heard->is_up);
     close(tun);
-    rig_read(&rig);
+    watcher_read(&watcher);
     CHECK(heard->links_gone >= 1);
     CHECK_EQUAL(heard->lost, 0);
-    rig_close(&rig);
+    watcher_close(&watcher);
 }
 
 static void test_f1_rules_that_come_and_go_are_told(void)
 {
-    struct rig rig;
-    if (!rig_open(&rig))
+    struct watcher watcher;
+    if (!watcher_open(&watcher))
         return;
     for (unsigned i = 0; i < 4; i++) {
         struct kernel_rule rule = {.family = i % 2 ? FAMILY_IPV6 : FAMILY_IPV4,
                                    .priority = 77, .table = 4800,
                                    .protocol = i < 2 ? KERNEL_RULE_PROTOCOL : 0};
-        CHECK_EQUAL(kernel_rule_add(&rig.netlink, &rule, true, &rig.why), 0);
-        rig_read(&rig);
-        CHECK_EQUAL(rig.heard.rules, i + 1);
-        CHECK_EQUAL(rig.heard.rules_gone, i);
-        CHECK_EQUAL(kernel_rule_remove(&rig.netlink, &rule, &rig.why), 0);
-        rig_read(&rig);
-        CHECK_EQUAL(rig.heard.rules_gone, i + 1);
-        CHECK_EQUAL(rig.heard.hopwires_gone, i < 2 ? i + 1 : 2);
+        CHECK_EQUAL(kernel_rule_add(&watcher.netlink, &rule, true, &watcher.why), 0);
+        watcher_read(&watcher);
+        CHECK_EQUAL(watcher.heard.rules, i + 1);
+        CHECK_EQUAL(watcher.heard.rules_gone, i);
+        CHECK_EQUAL(kernel_rule_remove(&watcher.netlink, &rule, &watcher.why), 0);
+        watcher_read(&watcher);
+        CHECK_EQUAL(watcher.heard.rules_gone, i + 1);
+        CHECK_EQUAL(watcher.heard.hopwires_gone, i < 2 ? i + 1 : 2);
     }
-    rig_close(&rig);
+    watcher_close(&watcher);
 }
 
 static void test_f4_what_others_do_to_a_network_s_table_is_told(void)
@@ -183,10 +184,10 @@ static void test_f4_what_others_do_to_a_network_s_table_is_told(void)
         {"add table inet hopwire_x", 1, 0},
         {"flush ruleset", 1, 1},
     };
-    struct rig rig;
+    struct watcher watcher;
     struct watch tables = {0};
     char output[256];
-    if (!rig_open(&rig) || !CHECK_EQUAL(watch_open_tables(&tables, &rig.why), 0))
+    if (!watcher_open(&watcher) || !CHECK_EQUAL(watch_open_tables(&tables, &watcher.why), 0))
         return;
     for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
         own_netns_run(output, sizeof(output), "nft '%s' 2>&1", steps[i].change);
@@ -195,24 +196,24 @@ static void test_f4_what_others_do_to_a_network_s_table_is_told(void)
             break;
         }
         CHECK_TEXT(output, "");
-        rig.heard.tables = rig.heard.tables_gone = 0;
-        CHECK_EQUAL(watch_read(&tables, hear, &rig.heard), 0);
-        if (!CHECK_EQUAL(rig.heard.tables > 0, steps[i].is_told) ||
-            !CHECK_EQUAL(rig.heard.tables_gone, steps[i].is_gone))
+        watcher.heard.tables = watcher.heard.tables_gone = 0;
+        CHECK_EQUAL(watch_read(&tables, hear, &watcher.heard), 0);
+        if (!CHECK_EQUAL(watcher.heard.tables > 0, steps[i].is_told) ||
+            !CHECK_EQUAL(watcher.heard.tables_gone, steps[i].is_gone))
             printf("# after %s\n", steps[i].change);
     }
-    rig_read(&rig);
-    CHECK_EQUAL(rig.heard.lost, 0);
+    watcher_read(&watcher);
+    CHECK_EQUAL(watcher.heard.lost, 0);
     watch_close(&tables);
-    rig_close(&rig);
+    watcher_close(&watcher);
 }
 
 static void test_a_flood_of_events_is_told_as_lost(void)
 {
     enum { MANY = 4000 };
     static struct kernel_route routes[MANY];
-    struct rig rig;
-    if (!rig_open(&rig))
+    struct watcher watcher;
+    if (!watcher_open(&watcher))
         return;
     for (unsigned i = 0; i < MANY; i++) {
         routes[i] = (struct kernel_route){.type = KERNEL_ROUTE_UNREACHABLE, .table = 77};
@@ -220,11 +221,11 @@ static void test_a_flood_of_events_is_told_as_lost(void)
             .address = {.family = FAMILY_IPV4, .bytes = {10, (uint8_t)(i >> 8), (uint8_t)i}},
             .len_bits = 24};
     }
-    change(&rig, KERNEL_ROUTE_ADD, routes, MANY);
-    rig_read(&rig);
-    CHECK(rig.heard.lost >= 1);
-    change(&rig, KERNEL_ROUTE_DELETE, routes, MANY);
-    rig_close(&rig);
+    change(&watcher, KERNEL_ROUTE_ADD, routes, MANY);
+    watcher_read(&watcher);
+    CHECK(watcher.heard.lost >= 1);
+    change(&watcher, KERNEL_ROUTE_DELETE, routes, MANY);
+    watcher_close(&watcher);
 }
 
 int main(int argc, char **argv)
