@@ -8,6 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "host/small_file.h"
+
 #define LEASES_BYTES_MOST (256 * 1024)
 #define NETWORKD_LEASE "/run/systemd/netif/leases/%d"
 #define DHCLIENT_LEASES "/var/lib/dhcp/dhclient*.leases"
@@ -60,16 +62,11 @@ static char *read_text(const char *path)
     int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (file < 0)
         return NULL;
-    char *text = malloc(LEASES_BYTES_MOST + 1);
+    size_t len;
     if (lseek(file, -LEASES_BYTES_MOST, SEEK_END) < 0)
         lseek(file, 0, SEEK_SET);
-    ssize_t len = text ? read(file, text, LEASES_BYTES_MOST) : -1;
+    char *text = small_file_take(file, LEASES_BYTES_MOST, &len);
     close(file);
-    if (len < 0) {
-        free(text);
-        return NULL;
-    }
-    text[len] = '\0';
     return text;
 }
 

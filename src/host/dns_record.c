@@ -11,6 +11,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "host/small_file.h"
+
 #define SUFFIX ".dns"
 #define FIRST_LINE "hopwire-dns 2"
 #define BEFORE_LINE "before"
@@ -25,42 +27,12 @@ int dns_record_path(const char *network, char path[STATE_PATH_BYTES], struct tex
 
 char *dns_record_read_text(const char *path)
 {
-    char *bytes = calloc(1, FILE_BYTES_MOST + 1);
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    size_t len = 0;
-    ssize_t got = 1;
-    while (bytes && fd >= 0 && got > 0 && len < FILE_BYTES_MOST) {
-        got = read(fd, bytes + len, FILE_BYTES_MOST - len);
-        len += got > 0 ? (size_t)got : 0;
-    }
-    int error = fd < 0 || got < 0 ? errno : len == FILE_BYTES_MOST ? EFBIG : 0;
-    if (fd >= 0)
-        close(fd);
-    if (!bytes || error) {
-        free(bytes);
-        errno = bytes ? error : ENOMEM;
-        return NULL;
-    }
-    return bytes;
+    return small_file_read(path, FILE_BYTES_MOST);
 }
 
 int dns_record_replace_text(const char *path, const char *text)
 {
-    char beside[STATE_PATH_BYTES + 4];
-    snprintf(beside, sizeof(beside), "%s.new", path);
-    unlink(beside);
-    int fd = open(beside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (fd < 0)
-        return -errno;
-    ssize_t len = (ssize_t)strlen(text), written = write(fd, text, (size_t)len);
-    int result = written == len ? 0 : written < 0 ? -errno : -ENOSPC;
-    if (close(fd) < 0 && result == 0)
-        result = -errno;
-    if (result == 0 && rename(beside, path) < 0)
-        result = -errno;
-    if (result < 0)
-        unlink(beside);
-    return result;
+    return small_file_replace(path, text, strlen(text));
 }
 
 static bool take_number(const char *line, const char *keyword, unsigned *number)

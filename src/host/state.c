@@ -15,9 +15,11 @@
 #include "host/directory.h"
 #include "host/kernel_route.h"
 #include "host/netns.h"
+#include "host/small_file.h"
 
 #define RUN_DIRECTORY "/run/hopwire"
-#define STATE_BYTES_MOST 16384
+#define STATE_BYTES_MOST 16383
+#define STAT_BYTES_MOST 4096
 #define STATE_VERSION 3
 #define STATE_VERSION_OLDEST 2 /* with 0xca00's marks and tables; a crash may have left it */
 
@@ -81,27 +83,25 @@ int state_make_directory(struct text *why)
 /* Field 22 of /proc/PID/stat; the name in field 2 may hold anything, also ") ". */
 static int read_start_ticks(uint32_t pid, uint64_t *ticks)
 {
-    char path[64], text[1024];
+    char path[64];
     snprintf(path, sizeof(path), "/proc/%" PRIu32 "/stat", pid);
-    int file = open(path, O_RDONLY | O_CLOEXEC);
-    if (file < 0)
+    char *text = small_file_read(path, STAT_BYTES_MOST);
+    if (!text)
         return -errno;
-    ssize_t len = read(file, text, sizeof(text) - 1);
-    close(file);
-    if (len <= 0)
-        return -ESRCH;
-    text[len] = '\0';
     char *at = strrchr(text, ')');
-    for (unsigned field = 2; at && field < 22; field++) {
+    int result = at ? 0 : -EBADMSG;
+    for (unsigned field = 2; at && result == 0 && field < 22; field++) {
         at = strchr(at + 1, ' ');
         /* A dead process that nobody has waited for yet does nothing any more. */
-        if (at && field == 2 && at[1] == 'Z')
-            return -ESRCH;
+        if (!at)
+            result = -EBADMSG;
+        else if (field == 2 && at[1] == 'Z')
+            result = -ESRCH;
     }
-    if (!at)
-        return -EBADMSG;
-    *ticks = strtoull(at + 1, NULL, 10);
-    return 0;
+    if (result == 0)
+        *ticks = strtoull(at + 1, NULL, 10);
+    free(text);
+    return result;
 }
 
 int state_set_process(struct state *state, struct text *why)
@@ -163,41 +163,6 @@ static json_t *to_json(const struct state *state)
                      wg_to_json(state));
 }
 
-static int write_all(int file, const char *bytes, size_t len)
-{
-    while (len > 0) {
-        ssize_t written = write(file, bytes, len);
-        if (written < 0 && errno == EINTR)
-            continue;
-        if (written < 0)
-            return -errno;
-        bytes += written;
-        len -= (size_t)written;
-    }
-    return 0;
-}
-
-/* A whole new file beside the old one, on the disk before it takes the old one's place. */
-static int replace_file(const char *path, const char *bytes, size_t len)
-{
-    char beside[STATE_PATH_BYTES + 4];
-    snprintf(beside, sizeof(beside), "%s.new", path);
-    unlink(beside);
-    int file = open(beside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (file < 0)
-        return -errno;
-    int result = write_all(file, bytes, len);
-    if (result == 0 && fsync(file) < 0)
-        result = -errno;
-    if (close(file) < 0 && result == 0)
-        result = -errno;
-    if (result == 0 && rename(beside, path) < 0)
-        result = -errno;
-    if (result < 0)
-        unlink(beside);
-    return result;
-}
-
 int state_write(const char *network, const struct state *state, struct text *why)
 {
     char path[STATE_PATH_BYTES];
@@ -207,7 +172,7 @@ int state_write(const char *network, const struct state *state, struct text *why
     json_t *object = to_json(state);
     char *bytes = object ? json_dumps(object, JSON_INDENT(2)) : NULL;
     json_decref(object);
-    result = bytes ? replace_file(path, bytes, strlen(bytes)) : -ENOMEM;
+    result = bytes ? small_file_replace(path, bytes, strlen(bytes)) : -ENOMEM;
     free(bytes);
     if (result < 0) {
         const char *advice = result == -ENOSPC ? ": make room there, then try again" : "";
@@ -217,30 +182,22 @@ int state_write(const char *network, const struct state *state, struct text *why
     return result;
 }
 
-static int read_file(const char *path, char *bytes, size_t capacity, size_t *len)
+/* 0; -EBADMSG: it cannot be one that hopwire wrote; or -errno. */
+static int read_file(const char *path, char **bytes, size_t *len)
 {
+    struct stat found;
     int file = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     if (file < 0)
         return -errno;
-    struct stat found;
     int result = 0;
-    *len = 0;
     if (fstat(file, &found) < 0)
         result = -errno;
     else if (!S_ISREG(found.st_mode) || (found.st_uid != 0 && found.st_uid != geteuid()))
         result = -EBADMSG;
-    while (result == 0 && *len < capacity) {
-        ssize_t got = read(file, bytes + *len, capacity - *len);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0)
-            result = -errno;
-        if (got <= 0)
-            break;
-        *len += (size_t)got;
-    }
+    else if (!(*bytes = small_file_take(file, STATE_BYTES_MOST, len)))
+        result = errno == EFBIG ? -EBADMSG : -errno;
     close(file);
-    return result == 0 && *len == capacity ? -EBADMSG : result;
+    return result;
 }
 
 static bool take_number(const json_t *value, json_int_t least, json_int_t most, json_int_t *number)
@@ -377,12 +334,12 @@ static bool take_state(const json_t *object, struct state *state)
 
 int state_read(const char *network, struct state *state, struct text *why)
 {
-    char path[STATE_PATH_BYTES], bytes[STATE_BYTES_MOST];
+    char path[STATE_PATH_BYTES], *bytes = NULL;
     size_t len = 0;
     int result = state_path(network, ".state", path, why);
     if (result < 0)
         return result;
-    result = read_file(path, bytes, sizeof(bytes), &len);
+    result = read_file(path, &bytes, &len);
     if (result == -ENOENT) {
         text_append(why, "the network %s is not up: there is no %s", network, path);
         return result;
@@ -393,6 +350,7 @@ int state_read(const char *network, struct state *state, struct text *why)
     }
     struct state parsed = {0};
     json_t *object = result < 0 ? NULL : json_loadb(bytes, len, JSON_REJECT_DUPLICATES, NULL);
+    free(bytes);
     bool is_good = json_is_object(object) && take_state(object, &parsed);
     json_decref(object);
     if (!is_good) {

@@ -10,22 +10,22 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "host/small_file.h"
+
 #define PATH_BYTES 128
+#define NUMBER_BYTES_MOST 64
 
 /* The first number of /proc/sys/net/FAMILY/conf/NAME/KEY, or -errno. */
 static long read_number(const char *family, const char *name, const char *key)
 {
-    char path[PATH_BYTES], text[32];
+    char path[PATH_BYTES];
     snprintf(path, sizeof(path), "/proc/sys/net/%s/conf/%s/%s", family, name, key);
-    int file = open(path, O_RDONLY | O_CLOEXEC);
-    if (file < 0)
+    char *text = small_file_read(path, NUMBER_BYTES_MOST);
+    if (!text)
         return -errno;
-    ssize_t len = read(file, text, sizeof(text) - 1);
-    close(file);
-    if (len <= 0)
-        return -EIO;
-    text[len] = '\0';
-    return strtol(text, NULL, 10);
+    long number = *text ? strtol(text, NULL, 10) : -EIO;
+    free(text);
+    return number;
 }
 
 enum sysctl_ipv6 sysctl_ipv6(const char *interface_name)
