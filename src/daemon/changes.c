@@ -85,9 +85,9 @@ static bool moves_ports(const struct changes *changes)
 static void reserve_ports(struct daemon *daemon)
 {
     ports_release(&daemon->ports);
-    if (ports_reserve(&daemon->ports, daemon->config, network_engine(daemon->network), settle_log,
-                      daemon) != 0)
-        settle_log(daemon, "no memory to reserve the carried tunnels' ports");
+    if (ports_reserve(&daemon->ports, daemon->config, network_engine(daemon->network),
+                      &daemon->log) != 0)
+        log_notice(&daemon->log, "no memory to reserve the carried tunnels' ports");
 }
 
 static void follow(struct daemon *daemon, const struct changes *changes, bool is_concerned,

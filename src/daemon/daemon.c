@@ -75,7 +75,7 @@ static void interface_ended(void *context)
     char line[TUNNEL_NAME_BYTES + 128];
     snprintf(line, sizeof(line), "the interface was deleted: ending; its prefixes stay unreachable "
                                  "until `hopwire down %s`", daemon->config->name);
-    settle_log(daemon, line);
+    log_notice(&daemon->log, line);
     daemon_state_step(daemon, STAGE_ABANDONED);
 }
 
@@ -132,7 +132,7 @@ static int start_network(struct daemon *daemon)
         .random = loop_random(),
         .aead = daemon->aead,
         .mark = daemon->state.routing.mark,
-        .log = settle_event,
+        .log = daemon_state_log,
         .ended = interface_ended,
         .context = daemon,
     };
@@ -160,7 +160,7 @@ static int prepare(struct daemon *daemon)
         result = loop_new(&daemon->loop);
     if (result != 0)
         return result;
-    daemon->memory = io_memory_new(settle_log, daemon);
+    daemon->memory = io_memory_new(log_notice, &daemon->log);
     daemon->way_count = daemon->description.tunnel_count;
     daemon->ways = calloc(daemon->way_count, sizeof(*daemon->ways));
     if (!daemon->memory || !daemon->ways)
@@ -253,18 +253,18 @@ static int lay(struct daemon *daemon)
     struct text why;
     text_init(&why, reason, sizeof(reason));
     if (!sysctl_loosen_rp_filter(daemon->tun.name, &why))
-        settle_tell(daemon, reason);
+        log_warn(&daemon->log, reason);
     text_init(&why, reason, sizeof(reason));
     if (!guard_switch_on(&daemon->state, &why))
-        settle_tell(daemon, reason);
+        log_warn(&daemon->log, reason);
     settle_tell_beside(daemon);
     const char *notice = sysctl_ipv6_notice(routing->ipv6);
     if (notice)
-        settle_tell(daemon, notice);
+        log_warn(&daemon->log, notice);
     text_init(&why, reason, sizeof(reason));
     if (sources_write(daemon->config->name, daemon->options->paths, daemon->options->path_count,
                       &why) != 0)
-        settle_tell(daemon, reason);
+        log_warn(&daemon->log, reason);
     daemon->state.is_laid = true;
     return state_write(daemon->config->name, &daemon->state, &daemon->why);
 }
@@ -339,7 +339,7 @@ static void undo(struct daemon *daemon)
     if (daemon->state.pid && !keeps_host) {
         sources_remove(daemon->config->name);
         if (undo_host(daemon, &why) != 0)
-            settle_log(daemon, reason); /* and `down` may try again */
+            log_notice(&daemon->log, reason); /* and `down` may try again */
     }
     ports_release(&daemon->ports);
     guard_wipe(&daemon->guard);
@@ -397,7 +397,7 @@ static int start(struct daemon *daemon)
         result = start_alone(daemon);
     if (result == 0)
         result = ports_reserve(&daemon->ports, daemon->config, network_engine(daemon->network),
-                               settle_log, daemon);
+                               &daemon->log);
     if (result == 0)
         result = open_doors(daemon);
     return result;
@@ -419,15 +419,15 @@ static int end_crash(struct daemon *daemon)
     struct text why;
     text_init(&why, reason, sizeof(reason));
     if (uapi_clean_up(&daemon->crashed, &why) != 0)
-        settle_log(daemon, reason);
+        log_notice(&daemon->log, reason);
     text_init(&why, reason, sizeof(reason));
     state->has_previous = routing_undo(&daemon->netlink, &state->previous, &why) != 0;
     if (state->has_previous)
-        settle_log(daemon, reason);
+        log_notice(&daemon->log, reason);
     else
         state->previous = (struct routing){0};
     if (state_write(daemon->config->name, state, &why) != 0)
-        settle_log(daemon, reason);
+        log_notice(&daemon->log, reason);
     return 0;
 }
 
@@ -464,7 +464,7 @@ static void tell_failure(struct daemon *daemon, int result)
             "from leaving another way stands: `hopwire up %s` tries again, `hopwire down "
             "%s` puts the host back",
             name, name);
-    settle_tell(daemon, daemon->reason);
+    log_warn(&daemon->log, daemon->reason);
 }
 
 int daemon_run(const struct daemon_options *options)
@@ -486,7 +486,7 @@ int daemon_run(const struct daemon_options *options)
         tell_failure(&daemon, result);
         daemon_state_step(&daemon, STAGE_IS_REFUSED);
     } else if ((result = loop_run(daemon.loop)) != 0) {
-        settle_log(&daemon, strerror(-result));
+        log_notice(&daemon.log, strerror(-result));
         daemon_state_step(&daemon, STAGE_ABANDONED); /* so nothing may leak (RULES F2) */
     }
     undo(&daemon);

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 
-#include "daemon/settle.h"
 #include "daemon/system_dns.h"
 #include "host/dns.h"
 #include "host/dns_way.h"
@@ -13,11 +12,6 @@ struct telling {
     void (*tell)(void *context, const char *line);
     void *context;
 };
-
-static void tell_started(void *context, const char *line)
-{
-    settle_tell(context, line);
-}
 
 static void tell_line(void *context, const char *line)
 {
@@ -42,7 +36,7 @@ static void keeper_ready(void *context, uint32_t events)
     int result = -EPIPE;
     (void)events;
     text_init(&why, reason, sizeof(reason));
-    enum keeper_heard heard = keeper_hear(keeper, settle_log, daemon, &result, &why);
+    enum keeper_heard heard = keeper_hear(keeper, &daemon->log, &result, &why);
     if (heard == KEEPER_TOLD)
         return;
     if (heard == KEEPER_ENDED) {
@@ -50,7 +44,7 @@ static void keeper_ready(void *context, uint32_t events)
                           "on, and `hopwire down` puts the DNS back");
         loop_remove(daemon->loop, &daemon->keeper_source);
         keeper_end(keeper);
-        settle_log(daemon, reason);
+        log_notice(&daemon->log, reason);
     }
     if (daemon->dns_answered)
         daemon->dns_answered(daemon, result, reason);
@@ -64,7 +58,7 @@ static void undo_earlier_dns(struct daemon *daemon)
     struct text why;
     text_init(&why, reason, sizeof(reason));
     if (dns_undo(daemon->config->name, true, &why) != 0)
-        settle_tell(daemon, reason);
+        log_warn(&daemon->log, reason);
 }
 
 void host_dns_tell(struct daemon *daemon, void (*tell)(void *context, const char *line),
@@ -90,11 +84,11 @@ int host_dns_look(const struct config *config, struct text *why)
 int host_dns_start(struct daemon *daemon)
 {
     struct keeper *keeper = daemon->keeper;
-    host_dns_tell(daemon, tell_started, daemon);
+    host_dns_tell(daemon, log_warn, &daemon->log);
     bool has_servers = system_dns_choose(daemon->config).server_count > 0;
     int result = 0;
     if (has_servers)
-        result = keeper_set(keeper, daemon->config, settle_log, daemon, &daemon->why);
+        result = keeper_set(keeper, daemon->config, &daemon->log, &daemon->why);
     else
         undo_earlier_dns(daemon);
     daemon->has_dns = has_servers && result == 0;
@@ -115,7 +109,7 @@ void host_dns_undo(struct daemon *daemon)
     char reason[WHY_BYTES];
     struct text why;
     text_init(&why, reason, sizeof(reason));
-    daemon->is_dns_left = keeper_undo(daemon->keeper, settle_log, daemon, &why) != 0;
+    daemon->is_dns_left = keeper_undo(daemon->keeper, &daemon->log, &why) != 0;
     if (daemon->is_dns_left)
-        settle_log(daemon, reason);
+        log_notice(&daemon->log, reason);
 }

@@ -319,8 +319,8 @@ static int say_wish(struct keeper *keeper, enum kind kind, const struct config *
 }
 
 /* Its answer of that kind. */
-static int await(struct keeper *keeper, enum kind kind, int timeout_ms,
-                 void (*log)(void *context, const char *line), void *context, struct text *why)
+static int await(struct keeper *keeper, enum kind kind, int timeout_ms, struct log *log,
+                 struct text *why)
 {
     struct message message;
     instant_ns end = instant_add(loop_now(), timeout_ms * NS_PER_MS);
@@ -332,7 +332,7 @@ static int await(struct keeper *keeper, enum kind kind, int timeout_ms,
             return message.result;
         }
         if (heard > 0 && message.kind == KIND_NOTICE)
-            log(context, message.text);
+            log_notice(log, message.text);
         if (heard > 0)
             continue;
         text_append(why, "%s",
@@ -342,18 +342,17 @@ static int await(struct keeper *keeper, enum kind kind, int timeout_ms,
     }
 }
 
-int keeper_set(struct keeper *keeper, const struct config *config,
-               void (*log)(void *context, const char *line), void *context, struct text *why)
+int keeper_set(struct keeper *keeper, const struct config *config, struct log *log,
+               struct text *why)
 {
     int result = say_wish(keeper, KIND_SET, config, why);
-    return result ? result : await(keeper, KIND_SET, SET_TIMEOUT_MS, log, context, why);
+    return result ? result : await(keeper, KIND_SET, SET_TIMEOUT_MS, log, why);
 }
 
-int keeper_undo(struct keeper *keeper, void (*log)(void *context, const char *line), void *context,
-                struct text *why)
+int keeper_undo(struct keeper *keeper, struct log *log, struct text *why)
 {
     int result = say(keeper, &(struct message){.kind = KIND_UNDO}, why);
-    return result ? result : await(keeper, KIND_UNDO, UNDO_TIMEOUT_MS, log, context, why);
+    return result ? result : await(keeper, KIND_UNDO, UNDO_TIMEOUT_MS, log, why);
 }
 
 int keeper_change(struct keeper *keeper, const struct config *config, struct text *why)
@@ -361,9 +360,7 @@ int keeper_change(struct keeper *keeper, const struct config *config, struct tex
     return say_wish(keeper, KIND_CHANGE, config, why);
 }
 
-enum keeper_heard keeper_hear(struct keeper *keeper,
-                              void (*log)(void *context, const char *line), void *context,
-                              int *result, struct text *why)
+enum keeper_heard keeper_hear(struct keeper *keeper, struct log *log, int *result, struct text *why)
 {
     struct message message;
     int heard = hear(keeper, 0, &message);
@@ -373,7 +370,7 @@ enum keeper_heard keeper_hear(struct keeper *keeper,
         return KEEPER_CHANGED;
     }
     if (heard > 0)
-        log(context, message.text);
+        log_notice(log, message.text);
     return heard < 0 ? KEEPER_ENDED : KEEPER_TOLD;
 }
 

@@ -9,6 +9,7 @@
 #include <sys/types.h>
 
 #include "config/config.h"
+#include "daemon/log.h"
 
 struct keeper {
     int socket; /* to it; -1: there is none */
@@ -24,10 +25,9 @@ int keeper_start(struct keeper *keeper, struct config *config,
 /* As dns_set says, with the servers of the configuration, and dns_undo; each waits for the keeper,
  * which waits for nothing without a bound. `log` is told what it has to say meanwhile. -EPIPE: it
  * has ended. */
-int keeper_set(struct keeper *keeper, const struct config *config,
-               void (*log)(void *context, const char *line), void *context, struct text *why);
-int keeper_undo(struct keeper *keeper, void (*log)(void *context, const char *line), void *context,
-                struct text *why);
+int keeper_set(struct keeper *keeper, const struct config *config, struct log *log,
+               struct text *why);
+int keeper_undo(struct keeper *keeper, struct log *log, struct text *why);
 /* Asks for the configuration's servers instead, or for none, and waits for nothing: keeper_hear
  * says KEEPER_CHANGED when it is done, or the system is as before. */
 int keeper_change(struct keeper *keeper, const struct config *config, struct text *why);
@@ -35,9 +35,8 @@ int keeper_change(struct keeper *keeper, const struct config *config, struct tex
 /* When its socket is readable: tells `log` what it says. KEEPER_CHANGED: *result is 0, or -errno
  * and a sentence. KEEPER_ENDED: keeper_end follows. */
 enum keeper_heard { KEEPER_TOLD, KEEPER_CHANGED, KEEPER_ENDED };
-enum keeper_heard keeper_hear(struct keeper *keeper,
-                              void (*log)(void *context, const char *line), void *context,
-                              int *result, struct text *why);
+enum keeper_heard keeper_hear(struct keeper *keeper, struct log *log, int *result,
+                              struct text *why);
 
 /* Ends it, as it stands. Without one does nothing. */
 void keeper_end(struct keeper *keeper);

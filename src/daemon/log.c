@@ -245,6 +245,16 @@ bool log_tell(struct log *log, enum log_level level, const char *line)
     return log->is_foreground ? log->lost == lost : is_told;
 }
 
+void log_notice(void *log, const char *line)
+{
+    log_line(log, LOG_LEVEL_NOTICE, line);
+}
+
+void log_warn(void *log, const char *line)
+{
+    log_tell(log, LOG_LEVEL_WARNING, line);
+}
+
 void log_started(struct log *log)
 {
     if (!log->is_foreground)

@@ -3,7 +3,6 @@
 
 #include "daemon/attendant.h"
 #include "daemon/hooks_record.h"
-#include "daemon/settle.h"
 #include "host/life.h"
 
 int own_hooks_pre_up(struct daemon *daemon)
@@ -27,7 +26,7 @@ static void attendant_ready(void *context, uint32_t events)
         attendant_end(daemon->attendant);
     }
     if (heard != 1)
-        settle_log(daemon, reason);
+        log_notice(&daemon->log, reason);
     /* It answers to PostUp and PreDown, and says that `up` has gone; that it ends is no answer. */
     if (heard >= 0 || daemon->stage != STAGE_UP)
         daemon_state_step(daemon, heard == 1 ? STAGE_HOOKS_WELL : STAGE_HOOKS_FAILED);
@@ -84,5 +83,5 @@ void own_hooks_post_down(struct daemon *daemon)
         hooks_record_drop(daemon->config->name);
     if (daemon->stage == STAGE_SIGNALLED && daemon->attendant->socket >= 0 &&
         !attendant_post_down(daemon->attendant, &why))
-        settle_log(daemon, reason);
+        log_notice(&daemon->log, reason);
 }

@@ -71,8 +71,7 @@ static bool is_on_interface(const struct config *config, size_t carrier,
 
 /* The tunnel's port on the addresses of its carrier, which may be itself (RULES A8). */
 static void reserve(struct ports *ports, const struct config *config, uint32_t tunnel,
-                    uint32_t carrier, uint16_t port, void (*log)(void *, const char *),
-                    void *context)
+                    uint32_t carrier, uint16_t port, struct log *log)
 {
     static const enum family families[] = {FAMILY_IPV4, FAMILY_IPV6};
     for (size_t i = 0; i < 2; i++) {
@@ -89,12 +88,12 @@ static void reserve(struct ports *ports, const struct config *config, uint32_t t
         snprintf(line, sizeof(line), "%s: UDP port %u of %s cannot be reserved: %s",
                  config->network.tunnels[tunnel].name, port, address_format(address, text),
                  strerror(-fd));
-        log(context, line);
+        log_notice(log, line);
     }
 }
 
 int ports_reserve(struct ports *ports, const struct config *config, const struct engine *engine,
-                  void (*log)(void *context, const char *line), void *context)
+                  struct log *log)
 {
     ports->fds = calloc(4 * config->network.tunnel_count + 1, sizeof(*ports->fds));
     if (!ports->fds)
@@ -106,12 +105,11 @@ int ports_reserve(struct ports *ports, const struct config *config, const struct
         status_read_tunnel(engine, (uint32_t)number, &tunnel);
         bool is_root = tunnel.carrier < 0;
         if (!is_root)
-            reserve(ports, config, i,
-                    (uint32_t)described_place(engine, (uint32_t)tunnel.carrier),
-                    tunnel.listen_port, log, context);
+            reserve(ports, config, i, (uint32_t)described_place(engine, (uint32_t)tunnel.carrier),
+                    tunnel.listen_port, log);
         /* A root's own ListenPort is its socket's, on all addresses. */
         if (tunnel.inner_port && !(is_root && tunnel.inner_port == tunnel.listen_port))
-            reserve(ports, config, i, i, tunnel.inner_port, log, context);
+            reserve(ports, config, i, i, tunnel.inner_port, log);
     }
     return 0;
 }

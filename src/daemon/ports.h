@@ -5,6 +5,7 @@
 #define DAEMON_PORTS_H
 
 #include "config/config.h"
+#include "daemon/log.h"
 #include "engine/engine.h"
 
 struct ports {
@@ -15,7 +16,7 @@ struct ports {
 /* A port that somebody holds already is logged: the engine refuses that program's datagrams
  * (port_taken). -ENOMEM. */
 int ports_reserve(struct ports *ports, const struct config *config, const struct engine *engine,
-                  void (*log)(void *context, const char *line), void *context);
+                  struct log *log);
 void ports_release(struct ports *ports);
 
 /* Whether a root's socket could have the port now, in the families that the host has: 0, or

@@ -157,7 +157,7 @@ static void note_done(struct reload *reload)
     reload->config = NULL;
     config_free(old);
     snprintf(line, sizeof(line), "reloaded: %zu changes", reload->difference.line_count);
-    settle_log(daemon, line);
+    log_notice(&daemon->log, line);
 }
 
 static void refuse_with(struct reload *reload, const char *sentence, int result)

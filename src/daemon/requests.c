@@ -53,8 +53,9 @@ static void answer_request(void *context, char *line, struct control_answer *to)
         control_answer_format(to, "{}\n");
         control_answer_end(to);
     } else if (strcmp(line, "leave") == 0) {
-        settle_log(daemon, "another run of this network takes over: ending, all that keeps its "
-                           "destinations from leaving another way stays");
+        log_notice(&daemon->log,
+                   "another run of this network takes over: ending, all that keeps its "
+                   "destinations from leaving another way stays");
         control_answer_format(to, "{}\n");
         control_answer_end(to);
         daemon_state_step(daemon, STAGE_ABANDONED);
@@ -134,13 +135,14 @@ static void look_after_files(void *context, instant_ns now)
     struct text why;
     text_init(&why, reason, sizeof(reason));
     loop_set_timer(&daemon->file_look, instant_add(now, LOOK_NS));
-    uapi_look(daemon->uapi, settle_log, daemon);
+    uapi_look(daemon->uapi, &daemon->log);
     daemon->is_file_missing = !files_stand(daemon);
     if (!daemon->is_file_missing || !was_missing)
         return;
-    settle_log(daemon, make_files(daemon, &why) == 0
-                           ? "somebody removed its control socket or its state file: made again"
-                           : reason);
+    log_notice(&daemon->log,
+               make_files(daemon, &why) == 0
+                   ? "somebody removed its control socket or its state file: made again"
+                   : reason);
 }
 
 int requests_open(struct daemon *daemon)

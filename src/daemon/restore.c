@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/restore.h"
 
-#include "daemon/settle.h"
-
 /* Whoever changes it again and again does not get all of the time. */
 #define REST_NS (100 * NS_PER_MS)
 #define RETRY_NS (1 * NS_PER_S)
@@ -23,7 +21,7 @@ static void restore(void *context, instant_ns now)
                           "another firewall is loaded: laid again");
     else if (result == 0)
         text_append(&why, "somebody emptied or changed its nftables table: laid again");
-    settle_log(daemon, reason);
+    log_notice(&daemon->log, reason);
     daemon->restore_again = instant_add(now, result == 0 ? REST_NS : RETRY_NS);
     if (result < 0)
         loop_set_timer(&daemon->restore, daemon->restore_again);
@@ -71,7 +69,7 @@ int restore_start(struct daemon *daemon)
     if (watch_open_tables(&daemon->table_watch, &why) != 0) {
         text_append(&why, "; going on without: if others delete the network's table, it is laid "
                           "again only with the next change of routes or endpoints");
-        settle_tell(daemon, reason);
+        log_warn(&daemon->log, reason);
         return 0;
     }
     daemon->table_source = (struct loop_source){.fd = watch_fd(&daemon->table_watch),

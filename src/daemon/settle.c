@@ -26,23 +26,6 @@
 #define SETTLE_PART 4
 #define BESIDE_BYTES 16384
 
-void settle_log(void *context, const char *line)
-{
-    struct daemon *daemon = context;
-    log_line(&daemon->log, LOG_LEVEL_NOTICE, line);
-}
-
-void settle_event(void *context, enum log_level level, const char *line)
-{
-    struct daemon *daemon = context;
-    log_line(&daemon->log, level, line);
-}
-
-void settle_tell(struct daemon *daemon, const char *line)
-{
-    log_tell(&daemon->log, LOG_LEVEL_WARNING, line);
-}
-
 /* Where it begins to be so: at the start to whoever started it, later to the log. */
 static void tell_excess(struct daemon *daemon, size_t root, const struct root_way *last,
                         const struct root_way *way, bool is_first)
@@ -56,9 +39,9 @@ static void tell_excess(struct daemon *daemon, size_t root, const struct root_wa
         (last->mtu_bytes == way->mtu_bytes && roots_tell_excess(described, last, &unheard)))
         return;
     if (is_first)
-        settle_tell(daemon, line);
+        log_warn(&daemon->log, line);
     else
-        settle_log(daemon, line);
+        log_notice(&daemon->log, line);
 }
 
 /* Of tunnels that are gone: their links are no uplinks any more. */
@@ -118,9 +101,9 @@ static void tell_guests(struct daemon *daemon)
     snprintf(line, sizeof(line), "guests of this host, reached past the tunnels: %s",
              described[0] ? described : "none any more");
     if (daemon->is_laid)
-        settle_log(daemon, line);
+        log_notice(&daemon->log, line);
     else
-        settle_tell(daemon, line);
+        log_warn(&daemon->log, line);
 }
 
 int settle_firewall(struct daemon *daemon)
@@ -145,7 +128,7 @@ int settle_firewall(struct daemon *daemon)
              "in elsewhere, names from being asked past the tunnels, nor a strict rp_filter from "
              "dropping the relays' answers",
              daemon->reason);
-    settle_tell(daemon, line);
+    log_warn(&daemon->log, line);
     text_init(&daemon->why, daemon->reason, sizeof(daemon->reason));
     return state_write(daemon->config->name, &daemon->state, &daemon->why);
 }
@@ -178,7 +161,8 @@ int settle_routes(struct daemon *daemon)
         close(lock);
     daemon->is_laid |= result != -EEXIST; /* half-way is to be undone as well */
     if (result == 0)
-        beside_look(&daemon->beside, &daemon->state.routing, &daemon->netlink, settle_log, daemon);
+        beside_look(&daemon->beside, &daemon->state.routing, &daemon->netlink, log_notice,
+                    &daemon->log);
     free(entries);
     return result;
 }
@@ -191,7 +175,7 @@ void settle_tell_beside(struct daemon *daemon)
     text_init(&text, lines, sizeof(lines));
     beside_append(daemon->config, &daemon->state.routing, &daemon->netlink, &text);
     for (char *line; (line = strsep(&rest, "\n")) && *line;)
-        settle_tell(daemon, line);
+        log_warn(&daemon->log, line);
 }
 
 /* Others set filters too, after us: a sysctl service that hears late of a new interface, or
@@ -214,7 +198,7 @@ static void settle_switches(struct daemon *daemon)
         sysctl_loosen_rp_filter(daemon->tun.name, &why))
         return;
     daemon->guard.has_told_of_switches = true;
-    settle_log(daemon, reason);
+    log_notice(&daemon->log, reason);
 }
 
 /* Others switch it off and on while the network stands: without it neither an address nor a route
@@ -237,7 +221,7 @@ static void log_failure(struct daemon *daemon, int (*step)(struct daemon *))
 {
     text_init(&daemon->why, daemon->reason, sizeof(daemon->reason));
     if (step(daemon) != 0)
-        settle_log(daemon, daemon->reason);
+        log_notice(&daemon->log, daemon->reason);
 }
 
 void settle_soon(struct daemon *daemon)
@@ -279,7 +263,7 @@ static void look_at_own_link(struct daemon *daemon)
     text_init(&to, said, sizeof(said));
     own_link_follow(daemon, &to);
     if (to.len)
-        settle_log(daemon, said);
+        log_notice(&daemon->log, said);
 }
 
 bool settle_describe(struct daemon *daemon)
@@ -291,7 +275,7 @@ bool settle_describe(struct daemon *daemon)
     arena_init(&arena, io_memory_secrets(daemon->memory));
     const struct memory memory = arena_memory(&arena);
     if (!engine_describe(network_engine(daemon->network), &memory, &now)) {
-        settle_log(daemon, "no memory to follow what is configured now: trying again");
+        log_notice(&daemon->log, "no memory to follow what is configured now: trying again");
         arena_wipe(&arena);
         return false;
     }
@@ -315,10 +299,10 @@ static bool follow_configured(struct daemon *daemon)
     struct text why;
     text_init(&why, reason, sizeof(reason));
     if (names_follow(&daemon->names, &options, &why) != 0)
-        settle_log(daemon, reason);
+        log_notice(&daemon->log, reason);
     text_init(&why, reason, sizeof(reason));
     if (translation_follow(&daemon->translation, &options, &why) != 0)
-        settle_log(daemon, reason);
+        log_notice(&daemon->log, reason);
     return true;
 }
 
@@ -360,7 +344,7 @@ static void follow_endpoints(struct daemon *daemon)
     struct text why;
     text_init(&why, reason, sizeof(reason));
     if (guard_follow_endpoints(&daemon->guard, &why) != 0)
-        settle_log(daemon, reason);
+        log_notice(&daemon->log, reason);
 }
 
 /* RULES F8: it may wake up elsewhere, without any event of the kernel's. */
@@ -413,7 +397,7 @@ struct names_options settle_names_options(struct daemon *daemon)
                                   .mark = daemon->state.routing.mark,
                                   .has_route = has_route,
                                   .changed = endpoint_changed,
-                                  .log = settle_event,
+                                  .log = daemon_state_log,
                                   .context = daemon};
 }
 

@@ -6,12 +6,6 @@
 
 #include "daemon/daemon_state.h"
 
-/* A line for the log; `context` is the struct daemon. */
-void settle_log(void *context, const char *line);
-void settle_event(void *context, enum log_level level, const char *line);
-/* For whoever started it too. Before options->ready. */
-void settle_tell(struct daemon *daemon, const char *line);
-
 /* Reads every root's way again: true when one leads elsewhere now. The first time no root is told
  * that its network changed. */
 bool settle_roots(struct daemon *daemon, bool is_first);

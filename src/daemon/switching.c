@@ -69,7 +69,7 @@ static int set_kill_switch(struct daemon *daemon, bool is_on, struct text *why)
     if ((state_write(daemon->config->name, state, &again) != 0) |
         (state->has_firewall && guard_lay(&daemon->guard, &again) != 0) |
         (settle_routes(daemon) != 0))
-        settle_log(daemon, reason);
+        log_notice(&daemon->log, reason);
     return result;
 }
 
@@ -120,7 +120,7 @@ static void release(struct daemon *daemon)
     if ((has_guard && daemon->state.has_firewall &&
          guard_lay(&daemon->guard, &daemon->why) != 0) |
         (has_servers && settle_routes(daemon) != 0))
-        settle_log(daemon, daemon->reason);
+        log_notice(&daemon->log, daemon->reason);
 }
 
 /* Strictest of both: what either configuration would not let out does not leave in between. */
@@ -163,7 +163,7 @@ static void follow(struct switching *switching)
     wg_sockets_follow(daemon);
     if (interface_leave(&daemon->netlink, daemon->state.routing.interface_index, daemon->file,
                         daemon->config, &why) != 0)
-        settle_log(daemon, reason);
+        log_notice(&daemon->log, reason);
 }
 
 static int take_over(struct switching *switching)
@@ -210,7 +210,7 @@ static bool end(struct switching *switching)
     if (!is_done && switching->changes_dns && !is_dns_unknown(switching))
         release(daemon);
     if (goes && !is_dns_unknown(switching) && set_kill_switch(daemon, false, &left) != 0)
-        settle_log(daemon, reason);
+        log_notice(&daemon->log, reason);
     return false;
 }
 
@@ -253,7 +253,7 @@ bool switching_go_on(struct switching *switching, int result, const char *why)
     struct daemon *daemon = switching->daemon;
     if (switching->goes_back) {
         if (result != 0)
-            settle_log(daemon, why);
+            log_notice(&daemon->log, why);
         switching->result = result == -EPIPE ? result : switching->result;
         return end(switching);
     }

@@ -360,7 +360,7 @@ bool uapi_stands(const struct uapi *uapi)
 }
 
 /* Missing twice in a row: who moves it away for a moment puts it back himself. */
-void uapi_look(struct uapi *uapi, void (*log)(void *context, const char *line), void *context)
+void uapi_look(struct uapi *uapi, struct log *log)
 {
     for (size_t i = 0; uapi && i < uapi->count; i++) {
         struct uapi_socket *socket = uapi->sockets[i];
@@ -372,9 +372,9 @@ void uapi_look(struct uapi *uapi, void (*log)(void *context, const char *line), 
         if (!socket->is_missing || !was_missing)
             continue;
         close_socket(socket);
-        log(context, open_socket(socket, -1, &why) == 0
-                         ? "somebody removed a socket of `wg`: made again"
-                         : reason);
+        log_notice(log, open_socket(socket, -1, &why) == 0
+                            ? "somebody removed a socket of `wg`: made again"
+                            : reason);
     }
 }
 

@@ -7,6 +7,7 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "config/value.h"
+#include "daemon/log.h"
 #include "host/state.h"
 #include "io/network.h"
 
@@ -41,7 +42,7 @@ void uapi_free(struct uapi *uapi); /* removes the sockets; NULL does nothing */
 /* False: somebody removed one of those that could be made. */
 bool uapi_stands(const struct uapi *uapi);
 /* Now and then: makes again what somebody removed. NULL does nothing. */
-void uapi_look(struct uapi *uapi, void (*log)(void *context, const char *line), void *context);
+void uapi_look(struct uapi *uapi, struct log *log);
 /* What the tunnel is called in `wg`; NULL: it has no socket. */
 const char *uapi_name(const struct uapi *uapi, const char *tunnel);
 

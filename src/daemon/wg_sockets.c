@@ -5,7 +5,6 @@
 
 #include "config/naming.h"
 #include "daemon/changes.h"
-#include "daemon/settle.h"
 #include "daemon/uapi.h"
 
 void wg_sockets_note(struct daemon *daemon)
@@ -25,18 +24,12 @@ static int apply(void *context, const struct changes *changes)
     int result = changes_apply(daemon, changes, &why);
     if (result != 0) {
         snprintf(line, sizeof(line), "a change by wg was refused: %s", reason);
-        settle_log(daemon, line);
+        log_notice(&daemon->log, line);
     }
     return result;
 }
 
-static void log_line_of(struct daemon *daemon, const char *line)
-{
-    settle_log(daemon, line);
-}
-
-static void add_missing(struct daemon *daemon,
-                        void (*tell)(struct daemon *daemon, const char *line))
+static void add_missing(struct daemon *daemon, void (*tell)(void *log, const char *line))
 {
     const struct network_description *network = &daemon->config->network;
     for (size_t i = 0; daemon->uapi && i < network->tunnel_count; i++) {
@@ -48,7 +41,7 @@ static void add_missing(struct daemon *daemon,
             uapi_add(daemon->uapi, tunnel, daemon->state.wg[i], -1, &why) == 0)
             continue;
         snprintf(line, sizeof(line), "%s: going on without `wg` for it: %s", tunnel, reason);
-        tell(daemon, line);
+        tell(&daemon->log, line);
     }
 }
 
@@ -60,7 +53,7 @@ void wg_sockets_open(struct daemon *daemon)
                                          .apply = apply,
                                          .context = daemon};
     daemon->uapi = uapi_new(&options);
-    add_missing(daemon, settle_tell);
+    add_missing(daemon, log_warn);
 }
 
 void wg_sockets_follow(struct daemon *daemon)
@@ -72,9 +65,9 @@ void wg_sockets_follow(struct daemon *daemon)
         return;
     wg_sockets_note(daemon);
     if (state_write(daemon->config->name, &daemon->state, &why) != 0)
-        settle_log(daemon, reason);
+        log_notice(&daemon->log, reason);
     uapi_keep(daemon->uapi, &daemon->config->network, daemon->state.wg);
-    add_missing(daemon, log_line_of);
+    add_missing(daemon, log_notice);
 }
 
 void wg_sockets_close(struct daemon *daemon)
