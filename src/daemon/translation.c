@@ -111,6 +111,8 @@ static void move(struct translation *translation, struct entry *entry,
     char event[160], shown[ENDPOINT_TEXT_BYTES];
     instant_ns now = loop_now();
     status_read_peer(options->engine, entry->tunnel, entry->peer, now, &peer);
+    if (endpoint_is_equal(&peer.endpoint, &entry->literal)) /* as `wg set` puts it, too */
+        entry->chosen = entry->literal;
     if (endpoint_is_equal(&entry->chosen, endpoint) ||
         !endpoint_is_equal(&peer.endpoint, &entry->chosen))
         return;
@@ -261,11 +263,10 @@ void translation_stop(struct translation *translation)
     free(translation);
 }
 
-/* Where we sent those that stay; false: one is new. Both lists are in the engine's order. */
-static bool take_over(const struct translation *translation, struct entry *entries, size_t count)
+/* Where we sent those that stay. Both lists are in the engine's order. */
+static void take_over(const struct translation *translation, struct entry *entries, size_t count)
 {
     const struct entry *before = translation->entries;
-    bool are_known = true;
     size_t from = 0;
     for (size_t i = 0; i < count; i++) {
         size_t at = from;
@@ -277,9 +278,7 @@ static bool take_over(const struct translation *translation, struct entry *entri
         if (is_known)
             entries[i].chosen = before[at].chosen;
         from = at < translation->count ? at + 1 : from;
-        are_known &= is_known;
     }
-    return are_known;
 }
 
 int translation_follow(struct translation **translation, const struct names_options *options,
@@ -291,12 +290,11 @@ int translation_follow(struct translation **translation, const struct names_opti
         return translation_start(translation, options, why);
     if (list_entries(options, &entries, &count) != 0)
         return -ENOMEM;
-    bool are_known = take_over(*translation, entries, count);
+    take_over(*translation, entries, count);
     free((*translation)->entries);
     (*translation)->entries = entries;
     (*translation)->count = count;
-    if (!are_known)
-        look(*translation);
+    look(*translation);
     return 0;
 }
 

@@ -89,13 +89,16 @@ def G2_it_follows_the_network_and_goes_straight_where_it_can():
 
 
 @tap.test
-def I7_a_peer_that_wg_adds_makes_no_other_forget_its_way():
+def I7_a_peer_that_wg_adds_or_sets_forgets_no_way():
     client = scene.client
     network = Network(WELL_KNOWN)
     try:
         hopwire = scene.up()
         reached_inside(hopwire, WELL_KNOWN)
         network.dns.stop()  # what is known is not asked for again
+        entry = hopwire.status()["tunnels"][0]["peers"][0]["public_key"]
+        client.run("wg", "set", "hop0", "peer", entry, "endpoint", ENTRY + ":51820")
+        wait_until(lambda: inside(WELL_KNOWN) in (endpoint_of(hopwire) or ""), 5, "the same text")
         client.run("wg", "set", "hop0", "peer", Key().public, "endpoint", EXIT + ":51820")
         wait_until(lambda: "64:ff9b::" in (hopwire.status()["tunnels"][0]["peers"][1]["endpoint"]),
                    20, "the new peer's NAT64 address")
