@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "daemon/coverage.h"
+#include "daemon/guard.h"
 #include "host/kernel_route.h"
 
 #define RULES_SHOWN 16
@@ -318,10 +319,47 @@ static void append_families(const struct config *config, struct netlink *netlink
     }
 }
 
+/* ---- a LAN that is none ---- */
+
+static bool has_lan(const struct config *config, struct netlink *netlink, uint32_t mark)
+{
+    struct guard guard = {.config = config, .netlink = netlink, .mark = mark};
+    bool has_any = false;
+    guard_find_lan(&guard, NULL, 0);
+    for (size_t i = 0; i < guard.on_link_count; i++) {
+        const struct prefix *prefix = &guard.on_link[i].prefix;
+        has_any |= !address_is_link_local(&prefix->address) &&
+                   prefix->len_bits < family_bits(prefix->address.family);
+    }
+    guard_wipe(&guard);
+    return has_any;
+}
+
+/* On a link of one address (PPP, or a gateway outside of all prefixes) nothing is a neighbour that
+ * could be found. */
+static void append_no_lan(const struct config *config, struct netlink *netlink, uint32_t mark,
+                          struct text *text)
+{
+    struct kernel_route_way way;
+    char gateway[ADDRESS_TEXT_BYTES] = "PREFIX";
+    if (!config->allows_lan || config->lan_count ||
+        (kernel_route_default(netlink, FAMILY_IPV4, mark, &way, TEXT_UNHEARD) != 0 &&
+         kernel_route_default(netlink, FAMILY_IPV6, mark, &way, TEXT_UNHEARD) != 0) ||
+        has_lan(config, netlink, mark))
+        return;
+    if (way.gateway.family)
+        address_format(&way.gateway, gateway);
+    text_append(text,
+                "AllowLAN = on opens nothing: of %s this host has single addresses and no prefix; "
+                "write whom you want to reach there, as AllowLAN = %s\n",
+                way.interface_name, gateway);
+}
+
 void beside_append(const struct config *config, const struct routing *routing,
                    struct netlink *netlink, struct text *text)
 {
     uint32_t mark = routing ? routing->mark : config->mark ? config->mark : NETWORK_MARK;
+    append_no_lan(config, netlink, mark, text);
     if (config->table_is_off || config->table)
         return;
     append_rules(config, routing, netlink, text);

@@ -84,10 +84,13 @@ bool guests_have_bridge(const struct guests *guests, int index)
 
 void guests_describe(const struct guests *guests, struct text *text)
 {
+    size_t start = text->len;
     for (size_t i = 0; i < guests->prefix_count; i++) {
         char prefix[PREFIX_TEXT_BYTES];
-        text_append(text, "%s%s %s", i ? ", " : "", guests->bridges[guests->owners[i]].name,
-                    prefix_format(&guests->prefixes[i], prefix));
+        if (!address_is_link_local(&guests->prefixes[i].address)) /* every link has that one */
+            text_append(text, "%s%s %s", text->len > start ? ", " : "",
+                        guests->bridges[guests->owners[i]].name,
+                        prefix_format(&guests->prefixes[i], prefix));
     }
 }
 

@@ -231,6 +231,7 @@ def F1_up_names_the_guests():
     said = hopwire.up(text=scene.world.client_text(network={"KillSwitch": "on"})).stderr
     for words in ("guests", f"docker0 {DOCKER}.0/16", f"virbr0 {LIBVIRT}.0/24"):
         tap.contains(said, words, "up")
+    tap.check("fe80" not in said, f"and of no link's own prefix: {said}")
 
 
 @tap.test

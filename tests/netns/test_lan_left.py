@@ -309,6 +309,36 @@ def F1_the_link_of_a_worse_default_route_is_a_lan_too():
                 client.ip(family, "route", "flush", "default", "metric", 3000, check=False)
 
 
+@tap.test
+def F1_a_link_without_a_prefix_is_no_lan_and_said_so():
+    """A gateway outside of all prefixes, and a peer's address as of PPP: the line to write works."""
+    client, gateway = scene.client, "10.55.0.1"
+    for own in (["10.55.0.2/32"], ["10.55.0.2", "peer", gateway + "/32"]):
+        scene.lab.link(client, "wifi", scene.cafe, "wifi")
+        scene.cafe.address("wifi", gateway + "/24")
+        client.ip("address", "add", *own, "dev", "wifi")
+        client.ip("route", "replace", "default", "via", gateway, "dev", "wifi", "onlink")
+        client.ip("-6", "route", "del", "default")
+        try:
+            hopwire = up("on")
+            path = client.dir + "/multihop.conf"
+            said = hopwire.command("up", "--replace", path).stderr
+            for text in (said, hopwire.command("check", path).stdout):
+                tap.contains(text, "AllowLAN = on opens nothing: of wifi", f"with {own}")
+            tap.check(not client.ping(gateway, wait=0.3), "and so it is")
+            hopwire.down()
+            remedy = said.split("as AllowLAN = ", 1)[1].split()[0]
+            hopwire = up("on", remedy)
+            tap.check(client.ping(gateway, wait=1), f"the neighbour with AllowLAN = {remedy}")
+            said = hopwire.command("up", "--replace", path).stderr
+            tap.check("opens nothing" not in said, said)
+            hopwire.down()
+        finally:
+            leave()
+            client.route("default", "via", "192.0.2.1")
+            client.route("default", "via", "2001:db8:2::1")
+
+
 def make_bridge():
     client = scene.client
     client.ip("link", "add", "docker0", "type", "bridge")
