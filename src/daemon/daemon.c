@@ -26,10 +26,9 @@
 #include "daemon/settle.h"
 #include "daemon/signals.h"
 #include "daemon/sources.h"
+#include "daemon/succession.h"
 #include "daemon/translation.h"
-#include "daemon/uapi.h"
 #include "daemon/wg_sockets.h"
-#include "host/life.h"
 #include "host/state_lock.h"
 
 static void tell_event(void *context, const struct watch_event *event)
@@ -186,26 +185,6 @@ static int refuse_obstacles(struct daemon *daemon)
     return -EINVAL;
 }
 
-/* Whoever runs under the name is in the way, or is made to leave; what it or a crash left stays. */
-static int succeed_earlier(struct daemon *daemon)
-{
-    const char *name = daemon->config->name;
-    int result = daemon->replaces
-                     ? replace_check(daemon->config, daemon->options->aead_backend, &daemon->why)
-                     : 0;
-    if (result == 0 && daemon->replaces)
-        result = replace_end(name, &daemon->has_replaced, &daemon->why);
-    if (result != 0)
-        return result;
-    daemon->life = life_begin(name, &daemon->why);
-    result = daemon->life < 0 ? daemon->life : 0;
-    if (result == 0)
-        result = crashed_read(name, &daemon->crashed, &daemon->has_crashed, &daemon->why);
-    if (result == 0 && daemon->has_crashed)
-        result = crashed_reduce(&daemon->netlink, name, &daemon->crashed, &daemon->why);
-    return result;
-}
-
 /* What there is to undo from now on. */
 static void note_state(struct daemon *daemon)
 {
@@ -294,28 +273,13 @@ static int open_doors(struct daemon *daemon)
     return result;
 }
 
-/* Back to what the crashed run left, the table and the switch being the network's. */
-static int undo_to_crash(struct daemon *daemon, struct text *why)
-{
-    const char *name = daemon->config->name;
-    struct state *crashed = &daemon->crashed, *state = &daemon->state;
-    crashed->has_firewall |= state->has_firewall;
-    crashed->has_kill_switch |= state->has_kill_switch;
-    crashed->restores_src_valid_mark |= state->restores_src_valid_mark;
-    state->is_laid = false; /* if it is killed now, the crashed run's is the one to keep */
-    int result = state_write(name, state, why);
-    if (result == 0 && daemon->is_laid)
-        result = routing_undo(&daemon->netlink, &state->routing, why);
-    return result ? result : state_write(name, crashed, why);
-}
-
 /* `down` means: the host as before. Rules and twins go before the interface does. What was never
  * laid may be another network's. */
 static int undo_host(struct daemon *daemon, struct text *why)
 {
     const char *name = daemon->config->name;
     if (daemon->has_crashed && daemon->stage == STAGE_REFUSED)
-        return undo_to_crash(daemon, why);
+        return succession_restore(daemon, why);
     int result = daemon->is_laid ? crashed_undo_routing(&daemon->netlink, &daemon->state, why) : 0;
     if (result == 0)
         result = guard_undo(name, &daemon->state, why);
@@ -370,7 +334,7 @@ static int start_alone(struct daemon *daemon)
         return result == 0 ? lock : result;
     result = prepare(daemon);
     if (result == 0)
-        result = succeed_earlier(daemon);
+        result = succession_begin(daemon);
     if (result == 0)
         result = refuse_obstacles(daemon);
     if (result == 0)
@@ -403,41 +367,13 @@ static int start(struct daemon *daemon)
     return result;
 }
 
-/* What a crash left goes only now, when nothing of ours can fail any more; what does not go is left
- * to `down`. */
-static int end_crash(struct daemon *daemon)
-{
-    struct state *state = &daemon->state;
-    daemon->guard.has_kill_switch = daemon->config->has_kill_switch;
-    int result = state->has_kill_switch && !daemon->config->has_kill_switch
-                     ? settle_firewall(daemon)
-                     : 0;
-    if (result != 0)
-        return result;
-    state->has_kill_switch = daemon->config->has_kill_switch;
-    char reason[WHY_BYTES];
-    struct text why;
-    text_init(&why, reason, sizeof(reason));
-    if (uapi_clean_up(&daemon->crashed, &why) != 0)
-        log_notice(&daemon->log, reason);
-    text_init(&why, reason, sizeof(reason));
-    state->has_previous = routing_undo(&daemon->netlink, &state->previous, &why) != 0;
-    if (state->has_previous)
-        log_notice(&daemon->log, reason);
-    else
-        state->previous = (struct routing){0};
-    if (state_write(daemon->config->name, state, &why) != 0)
-        log_notice(&daemon->log, reason);
-    return 0;
-}
-
 static int announce(struct daemon *daemon)
 {
     if (signals_have_come()) {
         text_append(&daemon->why, "a signal ended it while it started");
         return -EINTR;
     }
-    int result = daemon->has_crashed ? end_crash(daemon) : 0;
+    int result = daemon->has_crashed ? succession_end(daemon) : 0;
     if (result != 0)
         return result;
     engine_set_up(network_engine(daemon->network), true, loop_now());

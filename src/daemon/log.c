@@ -237,22 +237,17 @@ void log_retry(struct log *log)
     tell_lost(log);
 }
 
-bool log_tell(struct log *log, enum log_level level, const char *line)
-{
-    bool is_told = !log->is_foreground && write_stream(&log->error, log->network, line);
-    uint64_t lost = log->lost;
-    log_line(log, level, line);
-    return log->is_foreground ? log->lost == lost : is_told;
-}
-
 void log_notice(void *log, const char *line)
 {
     log_line(log, LOG_LEVEL_NOTICE, line);
 }
 
-void log_warn(void *log, const char *line)
+void log_warn(void *context, const char *line)
 {
-    log_tell(log, LOG_LEVEL_WARNING, line);
+    struct log *log = context;
+    if (!log->is_foreground)
+        write_stream(&log->error, log->network, line);
+    log_line(log, LOG_LEVEL_WARNING, line);
 }
 
 void log_started(struct log *log)

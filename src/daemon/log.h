@@ -43,12 +43,10 @@ void log_open(struct log *log, const char *network, bool is_foreground, const ch
 void log_close(struct log *log);
 
 void log_line(struct log *log, enum log_level level, const char *line);
-/* To whoever started it too. False: standard error did not take it. */
-bool log_tell(struct log *log, enum log_level level, const char *line);
-/* The two that are most, also for whoever is given somewhere to tell lines: `log` is a struct
- * log. */
+/* Most of them, also for whoever is given a function for his lines: `log` is a struct log. */
 void log_notice(void *log, const char *line);
-void log_warn(void *log, const char *line); /* log_tell */
+/* To whoever started it too. */
+void log_warn(void *log, const char *line);
 /* A background process has standard error no more. */
 void log_started(struct log *log);
 /* Now and then: says how many lines were lost, if that is taken now, and how often the last line

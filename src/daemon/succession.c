@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+#include "daemon/succession.h"
+
+#include "daemon/crashed.h"
+#include "daemon/daemon.h"
+#include "daemon/replace.h"
+#include "daemon/settle.h"
+#include "daemon/uapi.h"
+#include "host/life.h"
+
+int succession_begin(struct daemon *daemon)
+{
+    const char *name = daemon->config->name;
+    int result = daemon->replaces
+                     ? replace_check(daemon->config, daemon->options->aead_backend, &daemon->why)
+                     : 0;
+    if (result == 0 && daemon->replaces)
+        result = replace_end(name, &daemon->has_replaced, &daemon->why);
+    if (result != 0)
+        return result;
+    daemon->life = life_begin(name, &daemon->why);
+    result = daemon->life < 0 ? daemon->life : 0;
+    if (result == 0)
+        result = crashed_read(name, &daemon->crashed, &daemon->has_crashed, &daemon->why);
+    if (result == 0 && daemon->has_crashed)
+        result = crashed_reduce(&daemon->netlink, name, &daemon->crashed, &daemon->why);
+    return result;
+}
+
+int succession_end(struct daemon *daemon)
+{
+    struct state *state = &daemon->state;
+    daemon->guard.has_kill_switch = daemon->config->has_kill_switch;
+    int result = state->has_kill_switch && !daemon->config->has_kill_switch
+                     ? settle_firewall(daemon)
+                     : 0;
+    if (result != 0)
+        return result;
+    state->has_kill_switch = daemon->config->has_kill_switch;
+    char reason[WHY_BYTES];
+    struct text why;
+    text_init(&why, reason, sizeof(reason));
+    if (uapi_clean_up(&daemon->crashed, &why) != 0)
+        log_notice(&daemon->log, reason);
+    text_init(&why, reason, sizeof(reason));
+    state->has_previous = routing_undo(&daemon->netlink, &state->previous, &why) != 0;
+    if (state->has_previous)
+        log_notice(&daemon->log, reason);
+    else
+        state->previous = (struct routing){0};
+    if (state_write(daemon->config->name, state, &why) != 0)
+        log_notice(&daemon->log, reason);
+    return 0;
+}
+
+int succession_restore(struct daemon *daemon, struct text *why)
+{
+    const char *name = daemon->config->name;
+    struct state *crashed = &daemon->crashed, *state = &daemon->state;
+    crashed->has_firewall |= state->has_firewall;
+    crashed->has_kill_switch |= state->has_kill_switch;
+    crashed->restores_src_valid_mark |= state->restores_src_valid_mark;
+    state->is_laid = false; /* if it is killed now, the crashed run's is the one to keep */
+    int result = state_write(name, state, why);
+    if (result == 0 && daemon->is_laid)
+        result = routing_undo(&daemon->netlink, &state->routing, why);
+    return result ? result : state_write(name, crashed, why);
+}
