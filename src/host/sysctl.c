@@ -12,7 +12,7 @@
 
 #include "host/small_file.h"
 
-#define PATH_BYTES 128
+#define PATH_BYTES 320 /* a name of 255 bytes is what readdir(3) may give */
 #define NUMBER_BYTES_MOST 64
 
 /* The first number of /proc/sys/net/FAMILY/conf/NAME/KEY, or -errno. */
