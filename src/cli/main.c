@@ -111,11 +111,13 @@ static bool is_for_wg_quick(void)
     return is_set;
 }
 
-/* Interfaces are numbered, commands are not: a word of letters may be a slip, which makes
+/* Interfaces have a number behind, commands have none: a word of letters may be a slip, which makes
  * nothing. */
 static bool is_slip(const char *name)
 {
     size_t len = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_");
+    if (*name && strchr("0123456789", name[strlen(name) - 1]))
+        return false;
     return (len && !name[len] && len < INTERFACE_NAME_BYTES) || nearest_command(name);
 }
 

@@ -221,12 +221,13 @@ def what_is_in_its_way_is_a_sentence():
 def a_command_wins_unless_the_interface_is_meant():
     result = start("status", check=False)
     tap.check("status" not in links(), "the command")
-    for word in ("stats", "home"):
+    for word in ("stats", "home", "d0wn"):
         result = start(word, check=False)
         tap.equal(result.returncode, 2, f"{word}: a slip")
         tap.contains(result.stderr, "write -- before it", "what to do")
         tap.check(word not in links(), "it makes nothing")
-    for argv, env in ((("--", "stats"), None), (("--", "down"), None), (("--", "home"), None),
+    for argv, env in ((("low0",), None), (("up1",), None), (("--", "stats"), None),
+                      (("--", "down"), None), (("--", "home"), None),
                       (("stats",), {"WG_QUICK_USERSPACE_IMPLEMENTATION": "hopwire"}),
                       (("home",), {"WG_QUICK_USERSPACE_IMPLEMENTATION": "hopwire"})):
         start(*argv, env=env)
