@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "engine/live_changes.h"
 
-#define NO_KEY                                                                                     \
-    "a peer's public key is all zero; write the key that the other end shows as its own"
-
 static struct node *find_node(const struct tree *tree, const char *name)
 {
     struct node *node = tree_next(tree, NULL);
@@ -68,8 +65,6 @@ static bool set_allowed_ips(struct live *live, struct peer *peer, const struct c
 static bool take_peer_set(struct live *live, struct node *node, const struct change *change)
 {
     const uint8_t *key = change->peer->public_key;
-    if (bytes_are_zero(key, 32))
-        return live_steps_refuse(live, node->name, NO_KEY);
     if (memcmp(key, node_wanted_public_key(node), 32) == 0)
         return true; /* passed over, as the kernel does: one list of peers for all its members */
     struct peer *peer = tunnel_find_peer(&node->tunnel, key);
@@ -119,8 +114,6 @@ static bool add_described_peers(struct live *live, struct node *node,
         const uint8_t *key = from->peers[i].public_key;
         if (memcmp(key, node->tunnel.identity.public_key, 32) == 0)
             continue;
-        if (bytes_are_zero(key, 32))
-            return live_steps_refuse(live, node->name, NO_KEY);
         if (tunnel_find_peer(&node->tunnel, key))
             return live_steps_refuse(live, node->name,
                                      "a peer's public key is given twice; write the two as one "

@@ -16,11 +16,6 @@ static void refusals_say_where_and_what(void)
                                    .where = "office.conf:12"};
     living_refuse(office.client, &unknown,
                   "office.conf:12: tunnel nobody: there is none of that name");
-    const struct peer_description zero = {.persistent_keepalive_s = 0};
-    const struct change no_key = {.kind = CHANGE_PEER_SET, .tunnel = "office", .peer = &zero};
-    living_refuse(office.client, &no_key,
-               "tunnel office: a peer's public key is all zero; write the key that the other end "
-               "shows as its own");
     const struct change loop = {.kind = CHANGE_TUNNEL_SET, .tunnel = "entry",
                                 .fields = CHANGE_CARRIER, .carrier = "office"};
     living_refuse(office.client, &loop,

@@ -2,6 +2,7 @@
 """`hopwire INTERFACE` on both ends, and what happens to the way between them (TRAPS 23, 27, 30, 31):
 roaming, crypto-routing, short NAT mappings, sources that answers leave from, marks, ports."""
 
+import base64
 import os
 import signal
 
@@ -240,6 +241,37 @@ def TRAP_31_a_port_that_is_taken_is_refused_and_the_old_one_stays():
     pair.set(client, "listen-port", "7777")
     tap.check(client.ping(RELAY, count=2, wait=3), "free again")
     pair.down()
+
+
+# The points of low order, zero first: with any key they make the same secret, which all know.
+LOW_ORDER = ("00" * 32, "01" + "00" * 31,
+             "e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800",
+             "5f9c95bca3508c24b1d0b1559c83ef5b04445cc4581c8e86d8224eddd09f1157",
+             "ec" + "ff" * 30 + "7f", "ed" + "ff" * 30 + "7f", "ee" + "ff" * 30 + "7f")
+
+
+@tap.test
+def TRAP_21_a_peer_without_a_secret_is_there_and_never_spoken_to():
+    client = scene.client
+    client.run(hopwire_binary(), "low0")
+    client.run("wg", "set", "low0", "private-key", client.write("low.key", Key().private))
+    keys = [base64.b64encode(bytes.fromhex(point)).decode() for point in LOW_ORDER]
+    for key in keys:
+        client.run("wg", "set", "low0", "peer", key, "persistent-keepalive", "1", "endpoint",
+                   at(ENTRY, 1111))
+    tap.equal(set(client.run("wg", "show", "low0", "peers").stdout.split()), set(keys), "peers")
+    good = Key()
+    client.run("wg", "set", "low0", "peer", good.public, "persistent-keepalive", "1", "endpoint",
+               at(ENTRY, 2222))
+    uplink = client.capture("uplink")
+    client.ip("link", "set", "low0", "up")
+    wait_until(lambda: [p for p in uplink.so_far() if p.dport == 2222], 5, "the good one's turn")
+    tap.equal([p for p in uplink.stop() if p.dport == 1111], [], "to the others")
+    for key in keys:
+        client.run("wg", "set", "low0", "peer", key, "remove")
+    tap.equal(client.run("wg", "show", "low0", "peers").stdout.split(), [good.public], "left")
+    client.ip("link", "del", "dev", "low0")
+    wait_until(lambda: not os.listdir(client.run_path("wireguard")), 5, "its end")
 
 
 @tap.test
