@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -19,15 +20,21 @@ static const struct {
     int (*run)(int argc, char **argv);
     const char *arguments;
     const char *help;
+    bool goes_on; /* when nobody reads what it says: it would leave half of what it does */
 } commands[] = {
-    {"up", up_main, "[-f] [--replace] NAME|FILE...", "bring a network up, or anew without a gap"},
-    {"down", down_main, "NAME", "end it and put the host's network back, also after a crash"},
-    {"status", status_main, "[NAME] [--json]", "what each tunnel does, and which hop fails"},
-    {"check", check_main, "NAME|FILE...", "read only: the tree, routes, MTUs, what would go wrong"},
+    {"up", up_main, "[-f] [--replace] NAME|FILE...", "bring a network up, or anew without a gap",
+     true},
+    {"down", down_main, "NAME", "end it and put the host's network back, also after a crash",
+     true},
+    {"status", status_main, "[NAME] [--json]", "what each tunnel does, and which hop fails",
+     false},
+    {"check", check_main, "NAME|FILE...", "read only: the tree, routes, MTUs, what would go wrong",
+     false},
     {"reload", reload_main, "[--dry-run] NAME|FILE...",
-     "what the file says now, while the network runs"},
-    {"route", route_main, "NAME ADDRESS", "which path a destination takes"},
-    {"save", save_main, "NAME", "write a plain wg-quick file back as the tunnel is now"},
+     "what the file says now, while the network runs", true},
+    {"route", route_main, "NAME ADDRESS", "which path a destination takes",
+     false},
+    {"save", save_main, "NAME", "write a plain wg-quick file back as the tunnel is now", true},
 };
 
 #define COMMANDS (sizeof(commands) / sizeof(*commands))
@@ -151,8 +158,11 @@ int main(int argc, char **argv)
     if (wants_help || wants_version)
         return finish(wants_help ? COMMAND_DONE : print_version());
     for (size_t i = 0; i < COMMANDS; i++) {
-        if (strcmp(name, commands[i].name) == 0)
-            return finish(commands[i].run(argc - 1, argv + 1));
+        if (strcmp(name, commands[i].name) != 0)
+            continue;
+        if (commands[i].goes_on)
+            signal(SIGPIPE, SIG_IGN);
+        return finish(commands[i].run(argc - 1, argv + 1));
     }
     bool is_interface = argc == 2 && (is_for_wg_quick() || !is_slip(name));
     if (is_interface || (argc > 1 && *name == '-'))

@@ -5,6 +5,7 @@ nothing else of it; a refusal changes nothing."""
 import os
 import re
 import shutil
+import subprocess
 
 import tap
 from hooking import has_seals
@@ -318,6 +319,24 @@ def I2_what_is_not_up_is_told():
     hopwire.is_up = False
     for argv in ((), ("--wet", "x"), ("-f", "x")):
         tap.equal(hopwire.command("reload", *argv, check=False).returncode, 2, f"{argv}")
+
+
+@tap.test
+def what_nobody_reads_is_done_all_the_same():
+    """As `| head` or `| grep -q` behind it, which go after their first line."""
+    hopwire, story = up(), os.path.join(scene.client.dir, "story")
+    hooks = "".join(f"{kind} = echo {kind} >> {story}\n"
+                    for kind in ("PostUp", "PreDown", "PreDown", "PostDown"))
+    path = hopwire.write(scene.world.client_text().replace("[Network]\n", "[Network]\n" + hooks))
+    for command in (("reload", path), ("down", hopwire.name)):
+        reader, writer = os.pipe()
+        os.close(reader)
+        subprocess.run(scene.client.enter([hopwire.binary, *command]), stdout=writer, stderr=writer)
+        os.close(writer)
+    hopwire.is_up = False
+    with open(story) as file:
+        tap.equal(file.read().split(), ["PostUp", "PreDown", "PreDown", "PostDown"], "what ran")
+    tap.equal(scene.client.network_state(), scene.before, "the host is as it was")
 
 
 @tap.test
