@@ -334,7 +334,7 @@ static int start_alone(struct daemon *daemon)
         return result == 0 ? lock : result;
     result = prepare(daemon);
     if (result == 0)
-        result = succession_begin(daemon);
+        result = succession_begin(daemon, daemon->options->aead_backend);
     if (result == 0)
         result = refuse_obstacles(daemon);
     if (result == 0)

@@ -2,18 +2,16 @@
 #include "daemon/succession.h"
 
 #include "daemon/crashed.h"
-#include "daemon/daemon.h"
 #include "daemon/replace.h"
 #include "daemon/settle.h"
 #include "daemon/uapi.h"
 #include "host/life.h"
 
-int succession_begin(struct daemon *daemon)
+int succession_begin(struct daemon *daemon, const char *aead_backend)
 {
     const char *name = daemon->config->name;
-    int result = daemon->replaces
-                     ? replace_check(daemon->config, daemon->options->aead_backend, &daemon->why)
-                     : 0;
+    int result =
+        daemon->replaces ? replace_check(daemon->config, aead_backend, &daemon->why) : 0;
     if (result == 0 && daemon->replaces)
         result = replace_end(name, &daemon->has_replaced, &daemon->why);
     if (result != 0)

@@ -8,7 +8,7 @@
 
 /* Whoever runs under the name is in the way, or is made to leave; what it or a crash left stays. 0,
  * or -errno and a sentence in daemon->why. */
-int succession_begin(struct daemon *daemon);
+int succession_begin(struct daemon *daemon, const char *aead_backend);
 /* What a crash left goes only now, when nothing of ours can fail any more; what does not go is left
  * to `down`. The same. */
 int succession_end(struct daemon *daemon);
