@@ -89,9 +89,9 @@ static void lay(struct list *list)
     list->count = count;
 }
 
-/* "PRIORITY:WHAT …": A1 the first network's first table, A2 its second, a2 that under a kill switch,
- * m main for it, l main for a link's prefix and x the end behind it, o the tunnels' own, gN past all
- * before N. */
+/* "PRIORITY:WHAT …": A1 the first network's first table, A2 its second, a2 that under a kill
+ * switch, m main for it, l main for a link's prefix and x the end behind it, o the tunnels' own, gN
+ * past all before N. */
 static void check_wanted(const struct list *list, const char *expected)
 {
     char bytes[1024];

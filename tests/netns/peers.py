@@ -136,6 +136,15 @@ def hopwire_binary():
     return os.path.abspath(path)
 
 
+def parent_of(pid):
+    """0: it has ended."""
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return int(file.read().rpartition(")")[2].split()[1])
+    except OSError:
+        return 0
+
+
 def is_dead(pid):
     """Gone, or only its exit status is left."""
     try:
@@ -184,6 +193,11 @@ class Hopwire:
             except OSError:
                 pass
         return found
+
+    def daemons(self):
+        """Those that move packets: what else there is of a network is a child of its daemon."""
+        pids = self.pids()
+        return [pid for pid in pids if parent_of(pid) not in pids]
 
     def daemon(self):
         """The process that moves packets."""

@@ -84,7 +84,7 @@ def a_daemon_that_lives_without_its_socket_is_not_said_to_have_ended():
     result = hopwire.command("status", "small1", check=False)
     scene.client.run("mv", "/run/hopwire/moved", "/run/hopwire/small1.sock")
     tap.equal(result.returncode, 1, "the exit status")
-    tap.contains(result.stderr, f"small1 runs (process {hopwire.pids()[0]})", "the sentence")
+    tap.contains(result.stderr, f"small1 runs (process {hopwire.daemons()[0]})", "the sentence")
     tap.check("ended" not in result.stderr, result.stderr)
 
 
@@ -117,7 +117,7 @@ def the_same_network_started_twice_at_once_comes_up_once():
     ends = sorted(process.popen.wait(60) for process in started)
     hopwire.is_up = True
     tap.equal(ends, [0, 1, 1], "exit statuses")
-    tap.equal(len(hopwire.pids()), 1, "daemons")
+    tap.equal(len(hopwire.daemons()), 1, "daemons")
     tap.equal(hopwire.status()["name"], "small1", "it answers")
     tap.contains(scene.client.ip("route", "get", "10.91.0.9"), "dev small1", "and has its routes")
 
@@ -214,7 +214,7 @@ def the_daemon_holds_nothing_of_its_caller():
     lock = os.path.join(scene.client.dir, "lock")
     scene.client.run("flock", lock, hopwire.binary, "up", path_of(hopwire))
     tap.equal(scene.client.run("flock", "-n", lock, "true", check=False).returncode, 0, "the lock")
-    pid = hopwire.pids()[0]
+    pid = hopwire.daemon()
     tap.equal(os.readlink(f"/proc/{pid}/cwd"), "/", "its directory")
     for number in range(3):
         tap.equal(os.readlink(f"/proc/{pid}/fd/{number}"), "/dev/null", f"descriptor {number}")
@@ -312,7 +312,7 @@ def up_without_standard_streams_has_sockets_of_its_own():
                               check=False)
     tap.equal(result.returncode, 0, "the exit status")
     hopwire.is_up = True
-    [pid] = hopwire.pids()
+    [pid] = hopwire.daemons()
     streams = [os.readlink(f"/proc/{pid}/fd/{number}") for number in range(3)]
     tap.equal(streams, ["/dev/null"] * 3, "its streams")
     open_files = [os.readlink(f"/proc/{pid}/fd/{number}") for number in os.listdir(f"/proc/{pid}/fd")]

@@ -10,7 +10,7 @@ import tap
 from hooking import (KINDS, WHOLE, all_kinds, forget, has_seals, network_text, record, story,
                      story_path, tell, up)
 from lab import wait_until
-from peers import Hopwire, hopwire_binary, is_dead, sections
+from peers import Hopwire, hopwire_binary, is_dead, parent_of, sections
 from scene import main, scene
 from world import OFFICE, wait_reachable
 
@@ -322,11 +322,6 @@ def of_the_hook():
         except OSError:
             pass
     return found
-
-
-def parent_of(pid):
-    with open(f"/proc/{pid}/stat") as file:
-        return int(file.read().rpartition(")")[2].split()[1])
 
 
 def between(pids):

@@ -92,7 +92,7 @@ def check_no_gap(before, after):
     for what, text in CHANGES.items():
         pids = hopwire.pids()
         replace(hopwire, text({"KillSwitch": after}))
-        tap.check(all(map(is_dead, pids)) and len(hopwire.pids()) == 1, f"{what}: a new daemon")
+        tap.check(all(map(is_dead, pids)) and len(hopwire.daemons()) == 1, f"{what}: a new daemon")
         wait_reachable(scene.client, WORLD)
     wait_reachable(scene.client, OFFICE)
     tap.equal(flood.stop()[:3], [], f"on the uplink, KillSwitch {before} to {after}")
@@ -222,7 +222,7 @@ def two_at_once_come_one_after_the_other():
     both = [scene.client.start(hopwire.binary, "up", "--replace", path) for _ in range(3)]
     for process in both:
         tap.equal(process.wait(40), 0, f"the exit status: {process.output()}")
-    tap.equal(len(hopwire.pids()), 1, "daemons")
+    tap.equal(len(hopwire.daemons()), 1, "daemons")
     wait_reachable(scene.client, OFFICE)
     tap.equal(flood.stop()[:3], [], "on the uplink")
     hopwire.down()
