@@ -11,12 +11,12 @@
 #include "daemon/crashed.h"
 #include "daemon/interface.h"
 #include "daemon/ports.h"
+#include "daemon/reserve.h"
 #include "daemon/system_dns.h"
 #include "host/dns.h"
 #include "host/firewall.h"
 #include "io/io_memory.h"
-
-#define DEVICE "/dev/net/tun"
+#include "io/tun_linux.h"
 
 struct search {
     struct text *text;
@@ -82,12 +82,7 @@ static void look_at_kernel(struct search *search, const struct config *config)
     char reason[512];
     struct text why;
     text_init(&why, reason, sizeof(reason));
-    if (access(DEVICE, F_OK) != 0) {
-        text_append(&why,
-                    DEVICE " is missing: load the kernel's tun module (modprobe tun), or give "
-                           "it to the container");
-        note(search, -ENOENT, &why);
-    }
+    note(search, tun_look(&why), &why);
     text_init(&why, reason, sizeof(reason));
     const struct firewall_laid laid = {0};
     int stands = config->has_kill_switch ? firewall_look(config->name, &laid, &why) : 0;
@@ -184,6 +179,22 @@ bool obstacles_beside(const struct config *config, const char *aead_backend,
     return !search.has_found;
 }
 
+/* What the network's own process would have to do without. */
+static void look_at_process(struct search *search)
+{
+    char reason[512];
+    struct text why;
+    struct reserve reserve = {.count = 0};
+    struct state state = {.pid = 0};
+    text_init(&why, reason, sizeof(reason));
+    note(search, state_look_at_directory(&why), &why);
+    text_init(&why, reason, sizeof(reason));
+    note(search, state_set_process(&state, &why), &why);
+    text_init(&why, reason, sizeof(reason));
+    note(search, reserve_take(&reserve, &why), &why);
+    reserve_give(&reserve);
+}
+
 bool obstacles_append(const struct config *config, const char *aead_backend, struct text *text)
 {
     struct search search = {.text = text};
@@ -192,6 +203,7 @@ bool obstacles_append(const struct config *config, const char *aead_backend, str
     struct text why;
     bool has_crashed;
     text_init(&why, reason, sizeof(reason));
+    look_at_process(&search);
     note(&search, crashed_read(config->name, &crashed, &has_crashed, &why), &why);
     bool is_free = obstacles_beside(config, aead_backend, &(struct obstacles_held){0}, text);
     return is_free && !search.has_found;

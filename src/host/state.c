@@ -80,6 +80,34 @@ int state_make_directory(struct text *why)
     return result < 0 ? result : directory_make(state_directory(), 0755, why);
 }
 
+static int tell_read_only(const char *what, const char *path, struct text *why)
+{
+    if (faccessat(AT_FDCWD, path, W_OK, AT_EACCESS) == 0 || errno != EROFS)
+        return 0;
+    text_append(why, "cannot %s: %s", what, strerror(EROFS));
+    return -EROFS;
+}
+
+int state_look_at_directory(struct text *why)
+{
+    char parent[STATE_PATH_BYTES], what[STATE_PATH_BYTES + 32];
+    const char *directory = state_directory();
+    int result = refuse_relative_directory(why);
+    if (result < 0)
+        return result;
+    if (access(directory, F_OK) == 0) {
+        result = directory_make(directory, 0755, why); /* it stands: that only judges it */
+        snprintf(what, sizeof(what), "open the lock %s/.lock", directory);
+        if (result < 0)
+            return -EINVAL; /* whoever asks: it is the directory's rights that are wrong */
+        return tell_read_only(what, directory, why);
+    }
+    snprintf(parent, sizeof(parent), "%s", directory);
+    *(strrchr(parent, '/') + 1) = '\0';
+    snprintf(what, sizeof(what), "make the directory %s", directory);
+    return tell_read_only(what, parent, why);
+}
+
 /* Field 22 of /proc/PID/stat; the name in field 2 may hold anything, also ") ". */
 static int read_start_ticks(uint32_t pid, uint64_t *ticks)
 {

@@ -35,6 +35,8 @@ int state_path(const char *network, const char *suffix, char path[STATE_PATH_BYT
 const char *state_directory(void);
 /* Makes the directory (0755) when it is missing; refuses one that others may write to. */
 int state_make_directory(struct text *why);
+/* Changes nothing: whether that, and the first file there, would be refused. */
+int state_look_at_directory(struct text *why);
 
 /* Fills in the calling process. */
 int state_set_process(struct state *state, struct text *why);

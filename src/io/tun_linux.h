@@ -45,6 +45,8 @@ struct tun {
     struct tun_counters counters;
 };
 
+/* The device can be opened: 0, or -errno and a sentence. */
+int tun_look(struct text *why);
 /* Makes the interface `name` (it goes when the descriptors are closed) with the best offloads that
  * the kernel has and as many queues as it and the limit of open files allow. 0; or -errno and a
  * sentence: -EEXIST: there is such an interface, -ENOENT or -ENODEV: no /dev/net/tun, -EPERM. */

@@ -188,6 +188,16 @@ def check_says_what_up_would_refuse_on_this_host():
     without_nft = f"python3 {os.path.join(HERE, 'without_nft.py')}"
     for text, before, after, words in (
             (changed(), "mount -t tmpfs tmpfs /dev/net", "", ["/dev/net/tun is missing"]),
+            (changed(), "mount -t tmpfs tmpfs /dev/net && mkdir /dev/net/tun", "",
+             ["/dev/net/tun cannot be opened: Is a directory"]),
+            (changed(), "rm -rf /run/hopwire && mount -o remount,bind,ro /run", "",
+             ["cannot make the directory /run/hopwire: Read-only file system"]),
+            (changed(), "mkdir -p /run/hopwire && mount -o remount,bind,ro /run", "",
+             ["cannot open the lock /run/hopwire/.lock: Read-only file system"]),
+            (changed(), "mount -t tmpfs tmpfs /run && mkdir -m 777 /run/hopwire", "",
+             ["others may write to the directory /run/hopwire"]),
+            (changed(), "ulimit -n 24", "", ["more descriptors it could not be undone", "ulimit -n"]),
+            (changed(), "mount -t tmpfs tmpfs /proc", "", ["/proc/self/stat", "mount /proc"]),
             (changed(), "export HOPWIRE_AEAD=abacus", "", ["AEAD backend abacus", "unset"]),
             (dns, read_only, "", ["cannot write /etc/resolv.conf: Read-only file system"]),
             (dns, "mount --bind /etc /etc && mount -o remount,bind,ro /etc", "",
