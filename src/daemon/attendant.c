@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "daemon/crashed.h"
 #include "daemon/hooks_record.h"
 #include "daemon/signals.h"
 
@@ -19,6 +20,7 @@
 
 struct message {
     int kind; /* enum config_hook_kind */
+    bool follows_crash; /* also a run that was replaced: what that left stays if PostUp fails */
     bool is_well;
     char text[512];
 };
@@ -77,15 +79,23 @@ static bool run_pre_up(const struct hooks *hooks, int told, struct text *why)
     return hooks_run(hooks, HOOK_PRE_UP, wanted, why);
 }
 
+static void tell_what_stands(const struct hooks *hooks, bool follows_crash, struct text *why)
+{
+    if (follows_crash)
+        text_append(why, "; " CRASHED_STANDS, hooks->network, hooks->network);
+}
+
 /* From here on there is something to undo, unless it fails: then the start is undone, without
  * hooks. */
-static bool run_post_up(const struct hooks *hooks, int told, struct text *why)
+static bool run_post_up(const struct hooks *hooks, int told, bool follows_crash, struct text *why)
 {
     const int wanted[] = {SOCKET_PLACE, told};
     bool is_well = hooks_record_write(hooks, why) == 0 &&
                    hooks_run(hooks, HOOK_POST_UP, wanted, why);
-    if (!is_well)
+    if (!is_well) {
         hooks_record_drop(hooks->network);
+        tell_what_stands(hooks, follows_crash, why);
+    }
     if (told >= 0 && !is_well)
         fprintf(stderr, "hopwire: %s: %s\n", hooks->network, why->bytes);
     return is_well;
@@ -98,6 +108,7 @@ static void end_start(struct attending *attending, struct message *message)
     text_init(&why, message->text, sizeof(message->text));
     if (message->is_well && !tell_caller(attending->told, &why)) {
         hooks_record_drop(attending->hooks.network);
+        tell_what_stands(&attending->hooks, message->follows_crash, &why);
         message->is_well = false;
         send(SOCKET_PLACE, message, sizeof(*message), MSG_NOSIGNAL);
     }
@@ -134,13 +145,13 @@ static bool run_post_down(struct attending *attending, struct text *why)
     return is_well;
 }
 
-static bool run(struct attending *attending, int kind, struct text *why)
+static bool run(struct attending *attending, const struct message *message, struct text *why)
 {
-    switch (kind) {
+    switch (message->kind) {
     case HOOK_PRE_UP:
         return run_pre_up(&attending->hooks, attending->told, why);
     case HOOK_POST_UP:
-        return run_post_up(&attending->hooks, attending->told, why);
+        return run_post_up(&attending->hooks, attending->told, message->follows_crash, why);
     case HOOK_PRE_DOWN:
         return run_pre_down(attending, why);
     default:
@@ -155,7 +166,7 @@ static _Noreturn void attend(struct attending *attending)
     while (recv(SOCKET_PLACE, &message, sizeof(message), 0) == (ssize_t)sizeof(message)) {
         struct text why;
         text_init(&why, message.text, sizeof(message.text));
-        message.is_well = run(attending, message.kind, &why);
+        message.is_well = run(attending, &message, &why);
         if (send(SOCKET_PLACE, &message, sizeof(message), MSG_NOSIGNAL) < 0)
             break;
         if (message.kind == HOOK_POST_UP)
@@ -237,31 +248,38 @@ int attendant_start_later(struct attendant *attendant, struct config *config,
     attend(&attending);
 }
 
-static bool ask(struct attendant *attendant, enum config_hook_kind kind)
+static bool ask(struct attendant *attendant, enum config_hook_kind kind, bool follows_crash)
 {
-    struct message message = {.kind = (int)kind};
+    struct message message = {.kind = (int)kind, .follows_crash = follows_crash};
     return send(attendant->socket, &message, sizeof(message), MSG_NOSIGNAL) > 0;
 }
 
-void attendant_post_up(struct attendant *attendant)
+void attendant_post_up(struct attendant *attendant, bool follows_crash)
 {
-    ask(attendant, HOOK_POST_UP);
+    ask(attendant, HOOK_POST_UP, follows_crash);
 }
 
 void attendant_pre_down(struct attendant *attendant)
 {
-    ask(attendant, HOOK_PRE_DOWN);
+    ask(attendant, HOOK_PRE_DOWN, false);
+}
+
+/* The next answer. False: there will be none. */
+static bool receive(struct attendant *attendant, struct message *message, struct text *why)
+{
+    if (recv(attendant->socket, message, sizeof(*message), 0) != (ssize_t)sizeof(*message)) {
+        text_append(why, "the process that runs its hooks has ended");
+        return false;
+    }
+    message->text[sizeof(message->text) - 1] = '\0';
+    return true;
 }
 
 int attendant_hear(struct attendant *attendant, struct text *why)
 {
     struct message message;
-    ssize_t got = recv(attendant->socket, &message, sizeof(message), 0);
-    if (got != (ssize_t)sizeof(message)) {
-        text_append(why, "the process that runs its hooks has ended");
+    if (!receive(attendant, &message, why))
         return -1;
-    }
-    message.text[sizeof(message.text) - 1] = '\0';
     text_append(why, "%s", message.text);
     return message.is_well;
 }
@@ -271,7 +289,7 @@ int attendant_pre_up(struct attendant *attendant, struct text *why)
     struct pollfd source = {.fd = attendant->socket, .events = POLLIN};
     if (attendant->socket < 0)
         return 0;
-    if (!ask(attendant, HOOK_PRE_UP)) {
+    if (!ask(attendant, HOOK_PRE_UP, false)) {
         text_append(why, "the process that runs its hooks has ended");
         return -EPIPE;
     }
@@ -286,10 +304,15 @@ int attendant_pre_up(struct attendant *attendant, struct text *why)
 
 bool attendant_post_down(struct attendant *attendant, struct text *why)
 {
-    if (ask(attendant, HOOK_POST_DOWN))
-        return attendant_hear(attendant, why) == 1;
-    text_append(why, "the process that runs its hooks has ended: `hopwire down` runs PostDown");
-    return false;
+    struct message message;
+    bool is_heard = ask(attendant, HOOK_POST_DOWN, false);
+    if (!is_heard)
+        text_append(why, "the process that runs its hooks has ended");
+    do { /* PreDown may be under way, whose answer comes first */
+        is_heard = is_heard && receive(attendant, &message, why);
+    } while (is_heard && message.kind != HOOK_POST_DOWN);
+    text_append(why, "%s", is_heard ? message.text : ": `hopwire down` runs PostDown");
+    return is_heard && message.is_well;
 }
 
 void attendant_end(struct attendant *attendant)

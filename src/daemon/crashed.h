@@ -7,6 +7,11 @@
 #include "host/netlink.h"
 #include "host/state.h"
 
+/* For a start that failed where another run's protection stands: the network's name, twice. */
+#define CRASHED_STANDS                                                                             \
+    "what keeps its destinations from leaving another way stands: `hopwire up %s` tries again, "   \
+    "`hopwire down %s` puts the host back"
+
 /* Of a run that lives no more (life_begin). 0: *has_crashed tells whether *crashed is such a run's;
  * what lay in a network namespace that is gone is gone too. Refused with a sentence: -EXDEV: it lay
  * in another namespace that still is; -EBADMSG. */

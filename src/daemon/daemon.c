@@ -295,7 +295,7 @@ static void undo(struct daemon *daemon)
     reserve_give(&daemon->reserve);
     names_stop(daemon->names);
     translation_stop(daemon->translation);
-    bool keeps_host = daemon->stage == STAGE_ORPHANED;
+    bool keeps_host = stage_keeps_host(daemon->stage);
     if (daemon->has_dns && !keeps_host)
         host_dns_undo(daemon);
     wg_sockets_close(daemon);
@@ -396,10 +396,7 @@ static void tell_failure(struct daemon *daemon, int result)
     if (daemon->has_replaced)
         text_append(
             &daemon->why,
-            "; the network that it should replace has ended, and what keeps its destinations "
-            "from leaving another way stands: `hopwire up %s` tries again, `hopwire down "
-            "%s` puts the host back",
-            name, name);
+            "; the network that it should replace has ended, and " CRASHED_STANDS, name, name);
     log_warn(&daemon->log, daemon->reason);
 }
 
@@ -428,5 +425,5 @@ int daemon_run(const struct daemon_options *options)
     undo(&daemon);
     own_hooks_post_down(&daemon);
     log_close(&daemon.log);
-    return result == 0 && daemon.stage != STAGE_FAILED ? 0 : 1;
+    return result == 0 && !stage_has_failed(daemon.stage) ? 0 : 1;
 }

@@ -12,6 +12,11 @@ int own_hooks_pre_up(struct daemon *daemon)
     return attendant_pre_up(daemon->attendant, &daemon->why);
 }
 
+static enum stage_event failure(const struct daemon *daemon)
+{
+    return daemon->has_crashed ? STAGE_HOOKS_FAILED_AFTER_CRASH : STAGE_HOOKS_FAILED;
+}
+
 static void attendant_ready(void *context, uint32_t events)
 {
     struct daemon *daemon = context;
@@ -29,7 +34,7 @@ static void attendant_ready(void *context, uint32_t events)
         log_notice(&daemon->log, reason);
     /* It answers to PostUp and PreDown, and says that `up` has gone; that it ends is no answer. */
     if (heard >= 0 || daemon->stage != STAGE_UP)
-        daemon_state_step(daemon, heard == 1 ? STAGE_HOOKS_WELL : STAGE_HOOKS_FAILED);
+        daemon_state_step(daemon, heard == 1 ? STAGE_HOOKS_WELL : failure(daemon));
 }
 
 static int hear_attendant(struct daemon *daemon)
@@ -48,8 +53,11 @@ int own_hooks_post_up(struct daemon *daemon)
         daemon_state_step(daemon, STAGE_HOOKS_WELL);
         return 0;
     }
-    attendant_post_up(daemon->attendant);
-    return hear_attendant(daemon);
+    attendant_post_up(daemon->attendant, daemon->has_crashed);
+    int result = hear_attendant(daemon);
+    if (result != 0)
+        daemon_state_step(daemon, failure(daemon));
+    return result;
 }
 
 void own_hooks_take_attendant(struct daemon *daemon, int socket)
@@ -79,7 +87,7 @@ void own_hooks_post_down(struct daemon *daemon)
     char reason[WHY_BYTES];
     struct text why;
     text_init(&why, reason, sizeof(reason));
-    if (daemon->stage == STAGE_FAILED) /* also where the attendant was ended with us */
+    if (stage_has_failed(daemon->stage)) /* also where the attendant was ended with us */
         hooks_record_drop(daemon->config->name);
     if (daemon->stage == STAGE_SIGNALLED && daemon->attendant->socket >= 0 &&
         !attendant_post_down(daemon->attendant, &why))

@@ -13,15 +13,18 @@ static const struct {
     [STAGE_POST_UP] = {[STAGE_IS_REFUSED] = {true, STAGE_FAILED},
                        [STAGE_HOOKS_WELL] = {true, STAGE_UP},
                        [STAGE_HOOKS_FAILED] = {true, STAGE_FAILED},
+                       [STAGE_HOOKS_FAILED_AFTER_CRASH] = {true, STAGE_RELAPSED},
                        [STAGE_SIGNAL] = {true, STAGE_FAILED},
                        [STAGE_ASKED_DOWN] = {true, STAGE_DOWN},
                        [STAGE_ABANDONED] = {true, STAGE_ORPHANED}},
     [STAGE_UP] = {[STAGE_HOOKS_FAILED] = {true, STAGE_FAILED}, /* who called `up` has gone */
+                  [STAGE_HOOKS_FAILED_AFTER_CRASH] = {true, STAGE_RELAPSED},
                   [STAGE_SIGNAL] = {true, STAGE_PRE_DOWN},
                   [STAGE_ASKED_DOWN] = {true, STAGE_DOWN},
                   [STAGE_ABANDONED] = {true, STAGE_ORPHANED}},
     [STAGE_PRE_DOWN] = {[STAGE_HOOKS_WELL] = {true, STAGE_SIGNALLED},
                         [STAGE_HOOKS_FAILED] = {true, STAGE_SIGNALLED},
+                        [STAGE_HOOKS_FAILED_AFTER_CRASH] = {true, STAGE_SIGNALLED},
                         [STAGE_SIGNAL] = {true, STAGE_SIGNALLED}, /* a second one waits no longer */
                         [STAGE_ASKED_DOWN] = {true, STAGE_SIGNALLED},
                         [STAGE_ABANDONED] = {true, STAGE_ORPHANED}},
@@ -36,4 +39,14 @@ enum stage stage_after(enum stage stage, enum stage_event event)
 bool stage_is_end(enum stage stage)
 {
     return stage >= STAGE_REFUSED;
+}
+
+bool stage_has_failed(enum stage stage)
+{
+    return stage == STAGE_FAILED || stage == STAGE_RELAPSED;
+}
+
+bool stage_keeps_host(enum stage stage)
+{
+    return stage == STAGE_ORPHANED || stage == STAGE_RELAPSED;
 }

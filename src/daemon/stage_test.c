@@ -42,6 +42,17 @@ static void test_F2_what_nobody_asked_for_leaves_what_protects(void)
         const enum stage_event events[] = {STAGE_HAS_STARTED, STAGE_HOOKS_WELL, STAGE_SIGNAL};
         CHECK_EQUAL(stage_after(walk(events, i + 1), STAGE_ABANDONED), STAGE_ORPHANED);
     }
+    CHECK(stage_keeps_host(STAGE_ORPHANED));
+    CHECK(!stage_keeps_host(STAGE_FAILED));
+}
+
+static void test_A7_what_fails_after_a_crash_leaves_what_protects(void)
+{
+    CHECK_EQUAL(WALK(STAGE_HAS_STARTED, STAGE_HOOKS_FAILED_AFTER_CRASH), STAGE_RELAPSED);
+    CHECK_EQUAL(WALK(STAGE_HAS_STARTED, STAGE_HOOKS_WELL, STAGE_HOOKS_FAILED_AFTER_CRASH),
+                STAGE_RELAPSED);
+    CHECK(stage_keeps_host(STAGE_RELAPSED));
+    CHECK(stage_has_failed(STAGE_RELAPSED));
 }
 
 static void test_an_end_is_the_end(void)
@@ -59,6 +70,7 @@ int main(int argc, char **argv)
     TAP_RUN(argc, argv, test_a_life_leads_from_its_start_to_its_end);
     TAP_RUN(argc, argv, test_what_was_never_up_runs_no_hook_of_its_end);
     TAP_RUN(argc, argv, test_F2_what_nobody_asked_for_leaves_what_protects);
+    TAP_RUN(argc, argv, test_A7_what_fails_after_a_crash_leaves_what_protects);
     TAP_RUN(argc, argv, test_an_end_is_the_end);
     return tap_done();
 }

@@ -12,7 +12,7 @@ from hooking import (KINDS, WHOLE, all_kinds, forget, has_seals, network_text, r
 from lab import wait_until
 from peers import Hopwire, hopwire_binary, is_dead, parent_of, sections
 from scene import main, scene
-from world import OFFICE, wait_reachable
+from world import OFFICE, WORLD, wait_reachable
 
 
 @tap.test
@@ -82,6 +82,42 @@ def I1_a_PostUp_that_fails_undoes_the_start():
         wait_until(lambda: not hopwire.pids(), 10, "all processes to go")
         tap.equal(story(), ["PreUp1 gone", "PreUp2 gone", "first there"], "what ran")
         tap.equal(scene.client.network_state(), scene.before, "the host is as it was")
+
+
+def is_closed():
+    """Nothing leaves the host but what Hopwire lets out."""
+    return ("reject with" in scene.client.run("nft", "list", "ruleset").stdout
+            and "uplink" not in scene.client.ip("route", "get", WORLD, check=False))
+
+
+@tap.test
+def A7_a_PostUp_that_fails_after_a_crash_or_a_replacement_opens_nothing():
+    closed = {"KillSwitch": "on"}
+    hopwire, _ = up(network_text(network=closed))
+    for options in (["--replace"], []):
+        if not options:
+            hopwire.kill()
+        failing = network_text("PostUp = exit 7", "PostDown = " + tell("end"), network=closed)
+        result = hopwire.command("up", *options, hopwire.write(failing), check=False)
+        wait_until(lambda: not hopwire.pids(), 10, "the end")
+        tap.equal(result.returncode, 1, f"{options}: exit status")
+        tap.contains(result.stderr, "`hopwire down multihop` puts the host back", "the advice")
+        tap.check(is_closed(), f"{options}: the kill switch stands")
+        hopwire.command("up", hopwire.write(network_text(network=closed)))
+        wait_reachable(scene.client, WORLD)
+    hopwire.down()
+    tap.equal(story(), [], "what was never up has no end")
+
+
+@tap.test
+def I1_a_second_signal_lets_PostDown_end():
+    hopwire, _ = up(network_text("PreDown = " + tell("PreDown"), "PreDown = sleep 1",
+                                 "PostDown = sleep 0.5", "PostDown = " + tell("PostDown")))
+    pid = hopwire.pids()[0]
+    for seen in (1, 2):
+        os.kill(pid, signal.SIGTERM)
+        wait_until(lambda: len(story()) == seen, 10, f"{seen} of its end")
+    hopwire.is_up = False
 
 
 @tap.test
