@@ -26,8 +26,8 @@ int attendant_start_later(struct attendant *attendant, struct config *config,
 /* What an earlier run of the network's left, then PreUp. Waits; a signal ends the wait. 0, or
  * -errno and a sentence. */
 int attendant_pre_up(struct attendant *attendant, struct text *why);
-/* Asks for PostUp, or PreDown; attendant_hear tells of the end. `follows_crash`: if PostUp fails, what
- * a crashed or replaced run left stands, which is told. */
+/* Asks for PostUp, or PreDown; attendant_hear tells of the end. `follows_crash`: if PostUp fails,
+ * what a crashed or replaced run left stands, which is told. */
 void attendant_post_up(struct attendant *attendant, bool follows_crash);
 void attendant_pre_down(struct attendant *attendant);
 /* Waits for PostDown. False: it failed, and what it said stands on its standard error. */
