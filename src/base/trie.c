@@ -310,16 +310,27 @@ void *trie_match(const struct trie *trie, const struct address *address, unsigne
     return node->value;
 }
 
-void *trie_get(const struct trie *trie, const struct prefix *prefix)
+/* Of exactly this prefix, perhaps glue; or NULL. */
+static struct trie_node *find(const struct trie *trie, const struct prefix *prefix)
 {
     uint64_t key[2];
     load_key(prefix->address.family, prefix->address.bytes, key);
-    const struct trie_node *node =
-        prefix->address.family == FAMILY_IPV4 ? trie->ipv4 : trie->ipv6;
+    struct trie_node *node = prefix->address.family == FAMILY_IPV4 ? trie->ipv4 : trie->ipv6;
     while (node && node->len_bits < prefix->len_bits && node_contains(node, key))
         node = node->child[bit_at(key, node->len_bits)];
     bool found = node && node->len_bits == prefix->len_bits && node_contains(node, key);
-    return found ? node->value : NULL;
+    return found ? node : NULL;
+}
+
+void *trie_get(const struct trie *trie, const struct prefix *prefix)
+{
+    const struct trie_node *node = find(trie, prefix);
+    return node ? node->value : NULL;
+}
+
+struct list *trie_listed(const struct trie *trie, const struct prefix *prefix)
+{
+    return &find(trie, prefix)->listed;
 }
 
 static void visit_node(const struct trie_node *node,

@@ -25,7 +25,7 @@ void trie_wipe(struct trie *trie);
 /* Sets the value of a prefix (host bits zero), replacing an earlier one; false: no memory. */
 bool trie_insert(struct trie *trie, const struct prefix *prefix, void *value);
 /* The same, and the prefix is in the list of those that have this value, in the order of
- * insertion. */
+ * insertion; `listed` may be a member, too: then it stands in front of that one. */
 bool trie_insert_listed(struct trie *trie, const struct prefix *prefix, void *value,
                         struct list *listed);
 /* True when the prefix was there. */
@@ -34,8 +34,9 @@ bool trie_remove(struct trie *trie, const struct prefix *prefix);
 void trie_remove_inside(struct trie *trie, const struct prefix *prefix);
 /* Removes all that are in the list. */
 void trie_remove_listed(struct trie *trie, struct list *listed);
-/* A list's member. */
+/* A list's member, and the member of a prefix that is listed. */
 struct prefix trie_listed_prefix(const struct list *member);
+struct list *trie_listed(const struct trie *trie, const struct prefix *prefix);
 
 /* Makes room: so many inserts of new prefixes cannot fail. And until trie_settle whatever is
  * removed leaves its room: putting it back cannot fail. False: no memory; settle all the same. */

@@ -253,7 +253,7 @@ static bool behave_alike(const struct engine *a, const struct engine *b)
 
 static void check_against_a_new_one(const struct engine *engine, struct aead *aead)
 {
-    struct network_description described;
+    struct network_description described, again;
     struct pool *pool;
     char why[512] = "";
     if (!CHECK(engine_describe(engine, tap_memory(), &described)))
@@ -262,6 +262,9 @@ static void check_against_a_new_one(const struct engine *engine, struct aead *ae
     if (CHECK(fresh != NULL)) {
         set_root_mtus(fresh);
         CHECK(behave_alike(engine, fresh));
+        CHECK(engine_describe(fresh, tap_memory(), &again));
+        CHECK(living_are_equal(&described, &again));
+        describe_forget(tap_memory(), &again);
     } else {
         CHECK_TEXT(why, "");
     }

@@ -70,6 +70,20 @@ static void note(struct live *live, const struct live_step *step)
 
 /* ---- AllowedIPs ---- */
 
+/* While `before` has the prefix, or nobody. */
+static struct live_step handover(struct peer *before, struct node *node,
+                                 const struct prefix *prefix)
+{
+    struct live_step step = {
+        .kind = LIVE_ALLOWED_IP, .prefix = *prefix, .node = node, .peer = before};
+    if (before) {
+        const struct list *behind = trie_listed(&node->tunnel.allowed_ips, prefix)->prev;
+        if (behind != &before->allowed_ips)
+            step.behind_prefix = trie_listed_prefix(behind);
+    }
+    return step;
+}
+
 bool live_steps_allow(struct live *live, struct peer *peer, const struct prefix *prefix)
 {
     struct trie *allowed_ips = &peer->tunnel->allowed_ips;
@@ -78,9 +92,9 @@ bool live_steps_allow(struct live *live, struct peer *peer, const struct prefix 
         return true;
     if (!reserve_step(live) || !trie_reserve(allowed_ips, 1))
         return false;
+    const struct live_step step = handover(before, node_of(peer), prefix);
     tunnel_allow(peer, prefix);
-    note(live, &(struct live_step){.kind = LIVE_ALLOWED_IP, .prefix = *prefix,
-                                   .node = node_of(peer), .peer = before});
+    note(live, &step);
     return true;
 }
 
@@ -91,9 +105,9 @@ bool live_steps_disallow(struct live *live, struct peer *peer, const struct pref
         return true;
     if (!reserve_step(live) || !trie_reserve(allowed_ips, 0))
         return false;
+    const struct live_step step = handover(peer, node_of(peer), prefix);
     trie_remove(allowed_ips, prefix);
-    note(live, &(struct live_step){.kind = LIVE_ALLOWED_IP, .prefix = *prefix,
-                                   .node = node_of(peer), .peer = peer});
+    note(live, &step);
     return true;
 }
 
@@ -176,9 +190,14 @@ bool live_steps_remove_node(struct live *live, struct node *node)
 static void undo_allowed_ip(const struct live_step *step)
 {
     struct trie *allowed_ips = &step->node->tunnel.allowed_ips;
-    if (!step->peer)
+    if (!step->peer) {
         trie_remove(allowed_ips, &step->prefix);
-    else if (!tunnel_allow(step->peer, &step->prefix))
+        return;
+    }
+    struct list *behind = step->behind_prefix.address.family
+                              ? trie_listed(allowed_ips, &step->behind_prefix)
+                              : &step->peer->allowed_ips;
+    if (!trie_insert_listed(allowed_ips, &step->prefix, step->peer, behind->next))
         assert(!"what was removed left its room");
 }
 

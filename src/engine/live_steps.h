@@ -27,7 +27,10 @@ struct live_step {
     struct prefix prefix;
     struct node *node;
     struct peer *peer;   /* of LIVE_ALLOWED_IP: who had it before; NULL: nobody */
-    struct list *behind; /* where what was removed stood */
+    /* Where what was removed stood. A prefix: behind which other one of its peer's; of family
+     * FAMILY_NONE: first. */
+    struct list *behind;
+    struct prefix behind_prefix;
 };
 
 struct live {

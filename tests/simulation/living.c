@@ -35,17 +35,10 @@ void living_refuse(struct sim_host *host, const struct change *change, const cha
 
 /* ---- descriptions ---- */
 
-static bool have_equal_prefixes(const struct prefix *a, size_t a_count, const struct prefix *b,
-                                size_t b_count)
+static bool are_equal_lists(const void *a, size_t a_count, const void *b, size_t b_count,
+                            size_t bytes)
 {
-    bool are_equal = a_count == b_count;
-    for (size_t i = 0; are_equal && i < a_count; i++) {
-        bool is_there = false;
-        for (size_t j = 0; j < b_count; j++)
-            is_there |= prefix_is_equal(&a[i], &b[j]);
-        are_equal = is_there;
-    }
-    return are_equal;
+    return a_count == b_count && (a_count == 0 || memcmp(a, b, a_count * bytes) == 0);
 }
 
 static bool are_equal_peers(const struct peer_description *a, const struct peer_description *b)
@@ -58,14 +51,8 @@ static bool are_equal_peers(const struct peer_description *a, const struct peer_
            (!a->endpoint_name || (strcmp(a->endpoint_name, b->endpoint_name) == 0 &&
                                   a->endpoint.port == b->endpoint.port)) &&
            a->persistent_keepalive_s == b->persistent_keepalive_s &&
-           have_equal_prefixes(a->allowed_ips, a->allowed_ips_count, b->allowed_ips,
-                               b->allowed_ips_count);
-}
-
-static bool are_equal_lists(const void *a, size_t a_count, const void *b, size_t b_count,
-                            size_t bytes)
-{
-    return a_count == b_count && (a_count == 0 || memcmp(a, b, a_count * bytes) == 0);
+           are_equal_lists(a->allowed_ips, a->allowed_ips_count, b->allowed_ips,
+                           b->allowed_ips_count, sizeof(*a->allowed_ips));
 }
 
 static bool are_equal_tunnels(const struct tunnel_description *a,

@@ -13,7 +13,7 @@ void living_refuse(struct sim_host *host, const struct change *change, const cha
 
 /* To be given back with describe_forget and the tests' memory. */
 struct network_description living_describe(const struct sim_host *host);
-/* AllowedIPs of a peer in any order. */
+/* To the order of a peer's AllowedIPs. */
 bool living_are_equal(const struct network_description *a, const struct network_description *b);
 
 /* A packet from the office's client reaches the host, with this source. */
