@@ -29,7 +29,8 @@ static int check_mark(const struct daemon *daemon, const struct change *change, 
     bool is_carried = change->fields & CHANGE_CARRIER ? change->carrier != NULL
                                                       : status.carrier >= 0;
     if (mark && is_carried) {
-        text_append(why, "%s: a carried tunnel has no socket to mark", change->tunnel);
+        text_append(why, "%s: a carried tunnel has no socket to mark; leave its mark out",
+                    change->tunnel);
         return -EOPNOTSUPP;
     }
     if (is_known_to_rules(daemon, mark))
@@ -143,8 +144,10 @@ int changes_try(struct daemon *daemon, const struct changes *changes, struct tex
 int changes_take(struct daemon *daemon, const struct changes *changes, struct text *why)
 {
     int result = check_marks(daemon, changes, why);
-    if (result == 0 && !reserve_ways(daemon, changes))
+    if (result == 0 && !reserve_ways(daemon, changes)) {
+        text_append(why, "no memory; nothing was changed");
         result = -ENOMEM;
+    }
     if (result == 0)
         result = network_apply(daemon->network, changes, why);
     tell_who_may(result, why);

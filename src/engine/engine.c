@@ -405,13 +405,13 @@ int engine_find_tunnel(const struct engine *engine, const char *name)
 
 /* ---- changes ---- */
 
-bool engine_apply(struct engine *engine, const struct changes *changes, instant_ns now, char *why,
-                  size_t why_bytes)
+int engine_apply(struct engine *engine, const struct changes *changes, instant_ns now, char *why,
+                 size_t why_bytes)
 {
     return live_apply(engine, changes, now, why, why_bytes);
 }
 
-bool engine_try(struct engine *engine, const struct changes *changes, char *why, size_t why_bytes)
+int engine_try(struct engine *engine, const struct changes *changes, char *why, size_t why_bytes)
 {
     return live_try(engine, changes, why, why_bytes);
 }

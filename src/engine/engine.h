@@ -88,14 +88,15 @@ struct own_sockets *engine_own_sockets(struct engine *engine);
 
 /* ---- changes ---- */
 
-/* Applies the changes as one, between two turns, when all actions are performed. False: refused (or
- * no memory): `why` says where and what, and nothing has changed. What the changes do not touch
- * keeps sessions, counters, learnt endpoints and paths, and what waits. Then, as after engine_new,
- * roots' MTUs are the caller's to set; engine_deadline may be now. */
-bool engine_apply(struct engine *engine, const struct changes *changes, instant_ns now, char *why,
-                  size_t why_bytes);
+/* Applies the changes as one, between two turns, when all actions are performed. 0; or refused:
+ * `why` says where and what, and nothing has changed: -EADDRINUSE, two virtual sockets would have
+ * one port; -ENOMEM; -EINVAL, all else. What the changes do not touch keeps sessions, counters,
+ * learnt endpoints and paths, and what waits. Then, as after engine_new, roots' MTUs are the
+ * caller's to set; engine_deadline may be now. */
+int engine_apply(struct engine *engine, const struct changes *changes, instant_ns now, char *why,
+                 size_t why_bytes);
 /* What engine_apply would refuse now; changes nothing. */
-bool engine_try(struct engine *engine, const struct changes *changes, char *why, size_t why_bytes);
+int engine_try(struct engine *engine, const struct changes *changes, char *why, size_t why_bytes);
 /* What is configured now, in the caller's memory: engine_new would make the same network of it.
  * False: no memory, and nothing to give back. */
 bool engine_describe(const struct engine *engine, const struct memory *memory,

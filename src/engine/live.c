@@ -31,32 +31,32 @@ static bool are_any(const struct changes *changes)
     return changes->count > 0 || changes->has_nat;
 }
 
-bool live_apply(struct engine *engine, const struct changes *changes, instant_ns now, char *why,
-                size_t why_bytes)
+int live_apply(struct engine *engine, const struct changes *changes, instant_ns now, char *why,
+               size_t why_bytes)
 {
     struct live_parts parts;
     struct live live = begin(engine, changes, why, why_bytes);
     if (!are_any(changes))
-        return true;
+        return 0;
     bool is_fine = prepare(&live, &parts);
     if (is_fine)
         live_commit_run(&live, &parts, now);
     else
         live_steps_undo(&live);
     live_steps_wipe(&live);
-    return is_fine;
+    return is_fine ? 0 : live.error;
 }
 
-bool live_try(struct engine *engine, const struct changes *changes, char *why, size_t why_bytes)
+int live_try(struct engine *engine, const struct changes *changes, char *why, size_t why_bytes)
 {
     struct live_parts parts;
     struct live live = begin(engine, changes, why, why_bytes);
     if (!are_any(changes))
-        return true;
+        return 0;
     bool is_fine = prepare(&live, &parts);
     if (is_fine)
         live_commit_forgo(&live, &parts);
     live_steps_undo(&live);
     live_steps_wipe(&live);
-    return is_fine;
+    return is_fine ? 0 : live.error;
 }

@@ -101,7 +101,9 @@ static bool find_carrier(struct live *live, const struct change *change, struct 
     *carrier = change->carrier ? find_node(live->tree, change->carrier) : NULL;
     if (change->carrier && !*carrier)
         return live_steps_refuse(live, change->tunnel,
-                                 "there is no tunnel \"%s\" that could carry it", change->carrier);
+                                 "there is no tunnel \"%s\" that could carry it; name one that "
+                                 "there is",
+                                 change->carrier);
     return true;
 }
 
@@ -129,7 +131,8 @@ static bool take_tunnel_add(struct live *live, const struct change *change)
 {
     struct node *carrier;
     if (find_node(live->tree, change->tunnel))
-        return live_steps_refuse(live, change->tunnel, "there is one of that name already");
+        return live_steps_refuse(live, change->tunnel,
+                                 "there is one of that name already; choose another");
     if (!find_carrier(live, change, &carrier))
         return false;
     struct node *node =
@@ -180,7 +183,7 @@ bool live_changes_take(struct live *live, const struct change *change)
         return take_tunnel_add(live, change);
     struct node *node = find_node(live->tree, change->tunnel);
     if (!node)
-        return live_steps_refuse(live, change->tunnel, "there is none of that name");
+        return live_steps_refuse(live, change->tunnel, "there is none of that name; add it first");
     switch (change->kind) {
     case CHANGE_TUNNEL_REMOVE:
         return live_steps_remove_node(live, node) || live_steps_no_memory(live, node->name);

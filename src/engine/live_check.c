@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "engine/live_check.h"
 
+#include <errno.h>
+
 #include "engine/fellows.h"
 #include "engine/mtu.h"
 #include "engine/ways.h"
@@ -20,12 +22,15 @@ static bool check_port(struct live *live, const struct node *node)
     const struct configured *wanted = node_wanted(node);
     for (struct node *at = NULL; (at = tree_next(live->tree, at)) && at != node;) {
         const struct configured *other = node_wanted(at);
-        if (wanted->tunnel.listen_port && other->carrier == wanted->carrier &&
-            other->tunnel.listen_port == wanted->tunnel.listen_port)
-            return live_steps_refuse(live, node->name,
-                                     "port %u is \"%s\"'s already, beside which it stands; choose "
-                                     "another",
-                                     wanted->tunnel.listen_port, at->name);
+        if (!wanted->tunnel.listen_port || other->carrier != wanted->carrier ||
+            other->tunnel.listen_port != wanted->tunnel.listen_port)
+            continue;
+        const struct node *one = live_steps_changed(live, node, at);
+        live_steps_refuse(live, one->name,
+                          "port %u is \"%s\"'s already, beside which it stands; choose another",
+                          wanted->tunnel.listen_port, one == node ? at->name : node->name);
+        live->error = -EADDRINUSE;
+        return false;
     }
     return true;
 }
@@ -56,10 +61,12 @@ static bool check_tunnel(struct live *live, const struct node *node)
                            node->name);
     if (node_wanted_depth(node) == 0)
         return live_steps_refuse(live, node->name,
-                                 "it would ride inside itself, or deeper than %d tunnels",
+                                 "it would ride inside itself, or deeper than %d tunnels; "
+                                 "choose another carrier",
                                  NETWORK_DEPTH_MOST);
     if (wanted->carrier && wanted->tunnel.fwmark)
-        return live_steps_refuse(live, node->name, "a carried tunnel has no socket to mark");
+        return live_steps_refuse(live, node->name,
+                                 "a carried tunnel has no socket to mark; leave its mark out");
     return check_port(live, node) && check_mtu(live, node);
 }
 

@@ -62,16 +62,28 @@ static void wipe_routes(struct live *live, struct live_parts *parts)
     parts->has_routes = false;
 }
 
+static bool refuse_routes(struct live *live, const struct routes_conflict *conflict)
+{
+    char prefix[PREFIX_TEXT_BYTES];
+    if (conflict->tunnel < 0)
+        return live_steps_no_memory(live, live_steps_a_tunnel(live));
+    const struct node *a = live->tree->nodes[conflict->tunnel];
+    const struct node *b = live->tree->nodes[conflict->other];
+    const struct node *one = live_steps_changed(live, a, b);
+    return live_steps_refuse(live, one->name, TREE_ROUTES_TIE, one == a ? b->name : a->name,
+                             prefix_format(&conflict->prefix, prefix));
+}
+
 static bool prepare_patches(struct live *live, struct live_parts *parts)
 {
+    struct routes_conflict conflict;
     size_t prefixes = 0;
     for (size_t i = 0; i < live->count; i++) {
         if (!is_route(&live->steps[i]) || is_inside_another(live, i))
             continue;
         struct routes_patch *patch = &parts->patches[parts->patch_count];
-        if (!tree_routes_patch_init(patch, live->tree, &live->steps[i].prefix, live->why,
-                                    live->why_bytes))
-            return false;
+        if (!tree_routes_patch_init(patch, live->tree, &live->steps[i].prefix, &conflict))
+            return refuse_routes(live, &conflict);
         parts->patch_count++;
         prefixes += patch->count;
     }
@@ -83,12 +95,14 @@ static bool prepare_routes(struct live *live, struct live_parts *parts)
 {
     if (!needs_routes(live))
         return true;
+    struct routes_conflict conflict;
     bool is_done = false;
     if (can_patch(live))
         is_done = prepare_patches(live, parts);
     else
         is_done = parts->has_routes =
-            tree_routes_init(&parts->routes, live->tree, live->why, live->why_bytes);
+            tree_routes_init(&parts->routes, live->tree, &conflict) ||
+            refuse_routes(live, &conflict);
     if (!is_done)
         wipe_routes(live, parts);
     return is_done;

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A change that is refused, for whatever reason, has changed nothing. */
+#include <errno.h>
+
 #include "engine/describe.h"
 #include "engine/lanes.h"
 #include "simulation/living.h"
@@ -14,23 +16,17 @@ static void refusals_say_where_and_what(void)
     struct peer_description peer = living_peer(77);
     const struct change unknown = {.kind = CHANGE_PEER_SET, .tunnel = "nobody", .peer = &peer,
                                    .where = "office.conf:12"};
-    living_refuse(office.client, &unknown,
-                  "office.conf:12: tunnel nobody: there is none of that name");
+    living_refuse(office.client, &unknown, -EINVAL,
+                  "office.conf:12: tunnel nobody: there is none of that name; add it first");
     const struct change loop = {.kind = CHANGE_TUNNEL_SET, .tunnel = "entry",
                                 .fields = CHANGE_CARRIER, .carrier = "office"};
-    living_refuse(office.client, &loop,
-               "tunnel entry: it would ride inside itself, or deeper than 8 tunnels");
+    living_refuse(office.client, &loop, -EINVAL,
+                  "tunnel entry: it would ride inside itself, or deeper than 8 tunnels; choose "
+                  "another carrier");
     const struct change carrier = {.kind = CHANGE_TUNNEL_REMOVE, .tunnel = "entry"};
-    living_refuse(office.client, &carrier,
-               "tunnel entry: it still carries \"office\"; give that another carrier or remove it "
-               "first");
-    const struct change_allowed_ip tie[] = {{living_prefix("192.168.0.0/16"), false}};
-    const struct prefix tied[] = {tie[0].prefix};
-    const struct tunnel_description routes = {.routes = (struct prefix *)tied, .route_count = 1};
-    const struct change ties = {.kind = CHANGE_TUNNEL_SET, .tunnel = "lab",
-                                .fields = CHANGE_ROUTES, .description = &routes};
-    living_refuse(office.client, &ties,
-               "tunnels lab and home both route 192.168.0.0/16 and neither carries the other");
+    living_refuse(office.client, &carrier, -EINVAL,
+                  "tunnel entry: it still carries \"office\"; give that another carrier or remove "
+                  "it first");
     peer = living_peer(78);
     peer.has_endpoint = true;
     peer.endpoint = sample_endpoint("[2001:db8::9]:7");
@@ -40,7 +36,7 @@ static void refusals_say_where_and_what(void)
         {.kind = CHANGE_TUNNEL_SET, .tunnel = "lab", .fields = CHANGE_CARRIER, .carrier = "home"},
         {.kind = CHANGE_PEER_SET, .tunnel = "office", .peer = &peer}};
     char why[512];
-    CHECK(!living_apply(office.client, second, 2, why));
+    CHECK_EQUAL(living_apply(office.client, second, 2, why), -EINVAL);
     CHECK_TEXT(why, "tunnel lab: its peer's endpoint 203.0.113.3 is not in the AllowedIPs of its "
                     "carrier \"home\"; add it there or choose another carrier");
     after = living_describe(office.client);
@@ -49,6 +45,64 @@ static void refusals_say_where_and_what(void)
     describe_forget(tap_memory(), &after);
     living_talk(&office, "10.31.0.1", office.lab[0], "10.30.0.2", 3);
     CHECK(sim_is_undisturbed(office.client));
+    office_wipe(&office);
+}
+
+/* RULES A2. Whichever way routes are made, the place is that of the tunnel that was changed. */
+static void a_tie_says_where(void)
+{
+    struct office office;
+    office_init_connected(&office);
+    struct peer_description peer;
+    struct change_allowed_ip tie = {living_prefix("192.168.0.0/16"), false};
+    const struct tunnel_description routes = {.routes = &tie.prefix, .route_count = 1};
+    const struct change ties = {.kind = CHANGE_TUNNEL_SET, .tunnel = "lab",
+                                .fields = CHANGE_ROUTES, .description = &routes,
+                                .where = "office.conf:21"};
+    living_refuse(office.client, &ties, -EINVAL,
+                  "office.conf:21: tunnel lab: it and \"home\" both route 192.168.0.0/16, and "
+                  "neither carries the other; give one of them Routes without it");
+    peer = living_peer(79);
+    struct change patch = {.kind = CHANGE_PEER_SET, .tunnel = "office", .peer = &peer,
+                           .allowed_ips = &tie, .allowed_ips_count = 1,
+                           .where = "office.conf:13"};
+    living_refuse(office.client, &patch, -EINVAL,
+                  "office.conf:13: tunnel office: it and \"home\" both route 192.168.0.0/16, and "
+                  "neither carries the other; give one of them Routes without it");
+    patch.where = NULL; /* of `wg` */
+    living_refuse(office.client, &patch, -EINVAL,
+                  "tunnel office: it and \"home\" both route 192.168.0.0/16, and neither carries "
+                  "the other; give one of them Routes without it");
+    office_wipe(&office);
+}
+
+/* What a change of one tunnel does to another has the place of the change. */
+static void what_follows_elsewhere_says_where(void)
+{
+    struct office office;
+    office_init_connected(&office);
+    struct peer_description peer = living_peer(11);
+    const struct change narrower = {.kind = CHANGE_PEER_SET, .tunnel = "entry", .peer = &peer,
+                                    .fields = CHANGE_REPLACE_ALLOWED_IPS,
+                                    .where = "office.conf:5"};
+    living_refuse(office.client, &narrower, -EINVAL,
+                  "office.conf:5: tunnel office: its peer's endpoint 203.0.113.2 is not in the "
+                  "AllowedIPs of its carrier \"entry\"; add it there or choose another carrier");
+    struct tunnel_description port = {.listen_port = OFFICE_PORT};
+    const struct change same = {.kind = CHANGE_TUNNEL_SET, .tunnel = "lab",
+                                .fields = CHANGE_LISTEN_PORT, .description = &port,
+                                .where = "office.conf:22"};
+    living_refuse(office.client, &same, -EADDRINUSE,
+                  "office.conf:22: tunnel lab: port 61111 is \"office\"'s already, beside which it "
+                  "stands; choose another");
+    port.listen_port = 61222;
+    living_apply_one(office.client, &same);
+    const struct change back = {.kind = CHANGE_TUNNEL_SET, .tunnel = "office",
+                                .fields = CHANGE_LISTEN_PORT, .description = &port,
+                                .where = "office.conf:12"};
+    living_refuse(office.client, &back, -EADDRINUSE,
+                  "office.conf:12: tunnel office: port 61222 is \"lab\"'s already, beside which it "
+                  "stands; choose another");
     office_wipe(&office);
 }
 
@@ -149,13 +203,14 @@ static size_t apply_with_less_and_more(struct office *office, const struct chang
     size_t takes = 0;
     for (;; takes++) {
         scarce.left = takes;
-        bool would_be =
-            engine_try(office->client->engine, &changes, why, sizeof(why));
-        CHECK(would_be || strstr(why, "no memory"));
+        int would_be = engine_try(office->client->engine, &changes, why, sizeof(why));
+        CHECK(would_be == 0 || strstr(why, "no memory"));
         scarce.left = takes;
-        if (living_apply(office->client, list, count, why))
+        int error = living_apply(office->client, list, count, why);
+        if (error == 0)
             break;
         scarce.left = SIZE_MAX;
+        CHECK_EQUAL(error, -ENOMEM);
         CHECK(strstr(why, "no memory"));
         after = living_describe(office->client);
         bool are_equal = CHECK(living_are_equal(&before, &after)) &&
@@ -200,6 +255,8 @@ static void all_or_nothing_wherever_memory_ends(void)
 int main(int argc, char **argv)
 {
     TAP_RUN(argc, argv, refusals_say_where_and_what);
+    TAP_RUN(argc, argv, a_tie_says_where);
+    TAP_RUN(argc, argv, what_follows_elsewhere_says_where);
     TAP_RUN(argc, argv, all_or_nothing_wherever_memory_ends);
     return tap_done();
 }

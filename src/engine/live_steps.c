@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "engine/live_steps.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -8,16 +9,38 @@
 
 #define STEPS_LEAST 16
 
-/* Of the last change of this tunnel that has a place, or NULL. */
-static const char *where_of(const struct live *live, const char *tunnel)
+/* The tunnel's last change that was taken up; or NULL. `is_placed`: of those with a place. */
+static const struct change *find_change(const struct live *live, const char *tunnel,
+                                        bool is_placed)
 {
-    const char *where = NULL;
+    const struct change *found = NULL;
     for (size_t i = 0; i < live->taken && i < live->changes->count; i++) {
         const struct change *change = &live->changes->list[i];
-        if (change->where && strcmp(change->tunnel, tunnel) == 0)
-            where = change->where;
+        if ((change->where || !is_placed) && strcmp(change->tunnel, tunnel) == 0)
+            found = change;
     }
-    return where;
+    return found;
+}
+
+static const char *where_of(const struct live *live, const char *tunnel)
+{
+    const struct change *change = find_change(live, tunnel, true);
+    const struct node *node = NULL;
+    while ((node = tree_next(live->tree, node)) && strcmp(node->name, tunnel) != 0)
+        ;
+    for (unsigned depth = 0; node && !change && depth < NETWORK_DEPTH_MOST; depth++) {
+        change = find_change(live, node->name, true);
+        node = node_wanted(node)->carrier;
+    }
+    return change ? change->where : NULL;
+}
+
+const struct node *live_steps_changed(const struct live *live, const struct node *a,
+                                      const struct node *b)
+{
+    const struct change *of_a = find_change(live, a->name, false);
+    const struct change *of_b = find_change(live, b->name, false);
+    return !of_b || (of_a && of_a > of_b) ? a : b;
 }
 
 bool live_steps_refuse(struct live *live, const char *tunnel, const char *format, ...)
@@ -30,6 +53,7 @@ bool live_steps_refuse(struct live *live, const char *tunnel, const char *format
     const char *where = where_of(live, tunnel);
     snprintf(live->why, live->why_bytes, "%s%stunnel %s: %s", where ? where : "",
              where ? ": " : "", tunnel, sentence);
+    live->error = -EINVAL;
     return false;
 }
 
@@ -42,7 +66,9 @@ const char *live_steps_a_tunnel(const struct live *live)
 
 bool live_steps_no_memory(struct live *live, const char *tunnel)
 {
-    return live_steps_refuse(live, tunnel, "no memory; nothing was changed");
+    live_steps_refuse(live, tunnel, "no memory; nothing was changed");
+    live->error = -ENOMEM;
+    return false;
 }
 
 /* Room for one more. */

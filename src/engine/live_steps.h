@@ -41,6 +41,7 @@ struct live {
     size_t taken; /* of the changes */
     char *why;
     size_t why_bytes;
+    int error; /* of the refusal */
     struct live_step *steps;
     size_t count;
     size_t capacity;
@@ -48,11 +49,15 @@ struct live {
     bool is_structural; /* more than peers: all that follows is found anew */
 };
 
-/* Both return false: refused. */
+/* Both return false: refused. The place is that of the tunnel's last change that has one, or of
+ * one's that it rides on. */
 bool live_steps_refuse(struct live *live, const char *tunnel, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 /* One that is spoken of, where it is about all of them. */
 const char *live_steps_a_tunnel(const struct live *live);
+/* Of two that do not fit together the one that was changed last. */
+const struct node *live_steps_changed(const struct live *live, const struct node *a,
+                                      const struct node *b);
 bool live_steps_no_memory(struct live *live, const char *tunnel);
 
 /* Each notes its step. False: no memory, and nothing was done. */

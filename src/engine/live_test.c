@@ -192,7 +192,7 @@ static void i3_a_carrier_moves_and_sessions_stay(void)
     uint16_t old_port = lab.listen_port;
     office.home->forwards = true;
     sim_route(office.home, "172.16.0.2/32");
-    if (!CHECK(living_apply(office.client, away, 2, why)))
+    if (!CHECK_EQUAL(living_apply(office.client, away, 2, why), 0))
         CHECK_TEXT(why, "");
     sim_run(office.sim, SIM_S);
     struct status_peer at_lab;
@@ -264,7 +264,7 @@ static void i3_every_port_that_a_tunnel_leaves_is_shut(void)
          .carrier = "home", .description = &chosen},
     };
     char why[512];
-    CHECK(living_apply(office.client, away, 2, why));
+    CHECK_EQUAL(living_apply(office.client, away, 2, why), 0);
     expect_shut(&office, port);
     describe_forget(tap_memory(), &before);
     office_wipe(&office);
@@ -293,7 +293,7 @@ static void i3_a_deeper_tree_gets_deeper_buffers(void)
     office.sim->link.lose_permille = 1000;
     const struct sample waiting = office_sample("192.168.0.1", 1200, 9);
     sim_send(office.client, &waiting);
-    if (!CHECK(living_apply(office.client, deeper, 2, why)))
+    if (!CHECK_EQUAL(living_apply(office.client, deeper, 2, why), 0))
         CHECK_TEXT(why, "");
     CHECK(pool_shape(office.client->pool)->headroom_bytes >= 3 * 64);
     CHECK(pool_shape(office.client->pool)->headroom_bytes > headroom);

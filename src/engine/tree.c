@@ -277,6 +277,21 @@ static bool add_nodes(struct tree *tree, const struct network_description *netwo
     return true;
 }
 
+static bool init_routes(struct tree *tree, char *why, size_t why_bytes)
+{
+    struct routes_conflict conflict;
+    char prefix[PREFIX_TEXT_BYTES];
+    if (tree_routes_init(&tree->routes, tree, &conflict))
+        return true;
+    if (conflict.tunnel < 0)
+        snprintf(why, why_bytes, "no memory for the routes");
+    else
+        snprintf(why, why_bytes, "tunnel %s: " TREE_ROUTES_TIE,
+                 tree->nodes[conflict.other]->name, tree->nodes[conflict.tunnel]->name,
+                 prefix_format(&conflict.prefix, prefix));
+    return false;
+}
+
 bool tree_init(struct tree *tree, const struct memory *memory, const struct random_source *random,
                const struct network_description *network, uint32_t packet_most_bytes, char *why,
                size_t why_bytes)
@@ -305,7 +320,7 @@ bool tree_init(struct tree *tree, const struct memory *memory, const struct rand
     }
     if (built)
         tree_link(tree, &addresses);
-    built = built && tree_routes_init(&tree->routes, tree, why, why_bytes);
+    built = built && init_routes(tree, why, why_bytes);
     if (!built)
         tree_wipe(tree);
     return built;

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "engine/tree_routes.h"
 
-#include <stdio.h>
-
 /* The nodes' route lists in the shape that route/ takes, by slot: default routes are the
  * AllowedIPs, and each name server is a host route. Gathered into one array for all nodes. */
 struct route_lists {
@@ -154,30 +152,16 @@ bool tree_routes_walk_losses(const struct tree *tree,
     return done;
 }
 
-/* Refused, for one of two reasons. */
-static bool tell(const struct tree *tree, const struct routes_conflict *conflict, char *why,
-                 size_t why_bytes)
-{
-    char prefix[PREFIX_TEXT_BYTES];
-    if (conflict->tunnel < 0)
-        snprintf(why, why_bytes, "no memory for the routes");
-    else
-        snprintf(why, why_bytes, "tunnels %s and %s both route %s and neither carries the other",
-                 tree->nodes[conflict->tunnel]->name, tree->nodes[conflict->other]->name,
-                 prefix_format(&conflict->prefix, prefix));
-    return false;
-}
-
-bool tree_routes_init(struct routes *routes, const struct tree *tree, char *why, size_t why_bytes)
+bool tree_routes_init(struct routes *routes, const struct tree *tree,
+                      struct routes_conflict *conflict)
 {
     struct route_lists lists;
-    struct routes_conflict conflict = {.tunnel = -1};
-    bool fits = lists_init(&lists, tree);
-    if (fits) {
-        fits = routes_init(routes, tree->memory, lists.tunnels, lists.count, &conflict);
-        lists_wipe(&lists);
-    }
-    return fits || tell(tree, &conflict, why, why_bytes);
+    *conflict = (struct routes_conflict){.tunnel = -1};
+    if (!lists_init(&lists, tree))
+        return false;
+    bool fits = routes_init(routes, tree->memory, lists.tunnels, lists.count, conflict);
+    lists_wipe(&lists);
+    return fits;
 }
 
 /* ---- one region ---- */
@@ -236,11 +220,11 @@ static size_t gather_around(const struct node *node, const struct prefix *region
 }
 
 bool tree_routes_patch_init(struct routes_patch *patch, const struct tree *tree,
-                            const struct prefix *region, char *why, size_t why_bytes)
+                            const struct prefix *region, struct routes_conflict *conflict)
 {
     struct route_lists lists = {.memory = tree->memory, .count = tree->slots, .capacity = 1};
-    struct routes_conflict conflict = {.tunnel = -1};
     const struct node *node = NULL;
+    *conflict = (struct routes_conflict){.tunnel = -1};
     while ((node = tree_next(tree, node)))
         lists.capacity += gather_around(node, region, NULL);
     lists.tunnels = memory_take(tree->memory, lists.count * sizeof(*lists.tunnels));
@@ -251,7 +235,7 @@ bool tree_routes_patch_init(struct routes_patch *patch, const struct tree *tree,
     while (fits && (node = tree_next(tree, node)))
         gather_around(node, region, &lists);
     fits = fits && routes_patch_init(patch, &tree->routes, tree->memory, region, lists.tunnels,
-                                     lists.count, &conflict);
+                                     lists.count, conflict);
     lists_wipe(&lists);
-    return fits || tell(tree, &conflict, why, why_bytes);
+    return fits;
 }

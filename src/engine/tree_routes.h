@@ -7,11 +7,16 @@
 
 #include "engine/node.h"
 
-/* Winners are the nodes' slots. False: refused, `why` says what, and there is nothing to wipe. */
-bool tree_routes_init(struct routes *routes, const struct tree *tree, char *why, size_t why_bytes);
+/* Winners are the nodes' slots. False: `conflict` names the two that tie, or no memory (see
+ * routes_init), and there is nothing to wipe. */
+bool tree_routes_init(struct routes *routes, const struct tree *tree,
+                      struct routes_conflict *conflict);
 /* For a change of AllowedIPs at this prefix alone: what routes say there from then on. */
 bool tree_routes_patch_init(struct routes_patch *patch, const struct tree *tree,
-                            const struct prefix *region, char *why, size_t why_bytes);
+                            const struct prefix *region, struct routes_conflict *conflict);
+/* What a tie is, told of one of the two. */
+#define TREE_ROUTES_TIE \
+    "it and \"%s\" both route %s, and neither carries the other; give one of them Routes without it"
 /* Not where a name server lies in it: whether that is a route may change elsewhere, too. */
 bool tree_routes_can_be_patched(const struct tree *tree, const struct prefix *region);
 /* What each carrier loses to those it carries (RULES A3): see routes_walk_losses. */

@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-#include <errno.h>
-
 #include "io/network_roots.h"
 
 int network_apply(struct network *network, const struct changes *changes, struct text *why)
@@ -8,11 +6,10 @@ int network_apply(struct network *network, const struct changes *changes, struct
     struct network_roots roots;
     char reason[1024] = "";
     int result = network_roots_prepare(&roots, network, changes, why);
-    if (result == 0 && !engine_apply(network_engine(network), changes, loop_now(), reason,
-                                     sizeof(reason))) {
-        text_append(why, "%s", reason);
-        result = -EINVAL;
-    }
+    if (result == 0)
+        result = engine_apply(network_engine(network), changes, loop_now(), reason,
+                              sizeof(reason));
+    text_append(why, "%s", reason);
     if (result == 0)
         network_roots_take(&roots, network);
     else
@@ -25,10 +22,9 @@ int network_apply_try(struct network *network, const struct changes *changes, st
     struct network_roots roots;
     char reason[1024] = "";
     int result = network_roots_prepare(&roots, network, changes, why);
-    if (result == 0 && !engine_try(network_engine(network), changes, reason, sizeof(reason))) {
-        text_append(why, "%s", reason);
-        result = -EINVAL;
-    }
+    if (result == 0)
+        result = engine_try(network_engine(network), changes, reason, sizeof(reason));
+    text_append(why, "%s", reason);
     network_roots_drop(&roots, network);
     return result;
 }

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "engine/describe.h"
+#include "engine/lanes.h"
 #include "rigs/network_pair.h"
 #include "rigs/own_netns.h"
 #include "tap.h"
@@ -265,6 +266,40 @@ static void a_refusal_leaves_all_sockets_where_they_are(void)
     network_pair_close(&pair);
 }
 
+static void *take_nothing(void *context, size_t bytes)
+{
+    (void)context;
+    (void)bytes;
+    return NULL;
+}
+
+/* `wg set` shows nothing else of a refusal. */
+static void a_refusal_has_its_own_errno(void)
+{
+    struct network_pair pair;
+    if (!open_pair(&pair))
+        return;
+    struct network_description first = describe(&pair);
+    struct tunnel_description inner = bare("inner", OTHER_PORT), same = bare("same", OTHER_PORT);
+    inner.mtu_bytes = same.mtu_bytes = 0;
+    struct change add[] = {adding(&inner), adding(&same)};
+    add[0].carrier = add[1].carrier = first.tunnels[0].name;
+    CHECK_EQUAL(apply(&pair, add, 2), -EADDRINUSE); /* a virtual one is taken like any other */
+    apply_all(&pair, add, 1);
+    CHECK_EQUAL(apply(&pair, &add[1], 1), -EADDRINUSE);
+    same.listen_port = OTHER_PORT + 1;
+    struct core *core = &network_engine(near_of(&pair)->network)->core;
+    const struct memory *memory = core->memory, none = {.take = take_nothing};
+    core->memory = &none;
+    CHECK_EQUAL(apply(&pair, &add[1], 1), -ENOMEM);
+    core->memory = memory;
+    CHECK_EQUAL(apply(&pair, &add[0], 1), -EINVAL); /* it is there */
+    apply_all(&pair, &add[1], 1);
+    expect_traffic(&pair);
+    describe_forget(tap_memory(), &first);
+    network_pair_close(&pair);
+}
+
 int main(int argc, char **argv)
 {
     if (!own_netns_enter() || access("/dev/net/tun", R_OK | W_OK) < 0) {
@@ -277,5 +312,6 @@ int main(int argc, char **argv)
     TAP_RUN(argc, argv, a_renamed_root_keeps_its_port);
     TAP_RUN(argc, argv, the_port_of_one_that_is_carried_now_goes_to_an_added_one);
     TAP_RUN(argc, argv, a_refusal_leaves_all_sockets_where_they_are);
+    TAP_RUN(argc, argv, a_refusal_has_its_own_errno);
     return tap_done();
 }

@@ -147,8 +147,10 @@ int network_roots_prepare(struct network_roots *roots, struct network *network,
     *roots = (struct network_roots){.next = calloc(changes->count + 1, sizeof(*roots->next))};
     for (size_t i = 0; i < changes->count; i++)
         more += changes->list[i].kind == CHANGE_TUNNEL_ADD;
-    if (!roots->next || !network_reserve(network, more))
+    if (!roots->next || !network_reserve(network, more)) {
+        text_append(why, "no memory; nothing was changed");
         return -ENOMEM;
+    }
     for (size_t i = 0; i < changes->count; i++)
         take_change(roots, network, &changes->list[i]);
     return find_sockets(roots, network, why);

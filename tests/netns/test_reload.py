@@ -262,7 +262,7 @@ def I2_a_refusal_changes_nothing():
             ("a port that is taken", with_parts(stranger(), entry={"ListenPort": "5555"}), "5555"),
             ("a new root's port that is taken", with_parts(stranger(), *root(ListenPort="5555")), "5555"),
             ("what the file alone does not tell", with_parts(stranger(), *root(Routes="10.97.0.0/16")),
-             "tunnels office and other both route 10.97.0.0/16 and neither carries the other"),
+             "both route 10.97.0.0/16, and neither carries the other; give one of them Routes without it"),
             ("a port that is taken, and name servers",
              with_parts(stranger(), entry={"ListenPort": "5555", "DNS": "10.64.0.1"}), "5555"),
             ("a port that is taken, and a kill switch",

@@ -10,26 +10,27 @@ struct prefix living_prefix(const char *text)
     return parsed;
 }
 
-bool living_apply(struct sim_host *host, const struct change *list, size_t count, char why[512])
+int living_apply(struct sim_host *host, const struct change *list, size_t count, char why[512])
 {
     const struct changes changes = {.list = list, .count = count};
     why[0] = '\0';
-    bool is_done = engine_apply(host->engine, &changes, host->sim->now, why, 512);
+    int error = engine_apply(host->engine, &changes, host->sim->now, why, 512);
     host->is_dirty = true;
-    return is_done;
+    return error;
 }
 
 void living_apply_one(struct sim_host *host, const struct change *change)
 {
     char why[512];
-    if (!CHECK(living_apply(host, change, 1, why)))
-        CHECK_TEXT(why, "");
+    CHECK_EQUAL(living_apply(host, change, 1, why), 0);
+    CHECK_TEXT(why, "");
 }
 
-void living_refuse(struct sim_host *host, const struct change *change, const char *expected)
+void living_refuse(struct sim_host *host, const struct change *change, int error,
+                   const char *expected)
 {
     char why[512];
-    CHECK(!living_apply(host, change, 1, why));
+    CHECK_EQUAL(living_apply(host, change, 1, why), error);
     CHECK_TEXT(why, expected);
 }
 

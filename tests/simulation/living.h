@@ -6,10 +6,13 @@
 #include "simulation/office.h"
 
 struct prefix living_prefix(const char *text);
-bool living_apply(struct sim_host *host, const struct change *list, size_t count, char why[512]);
+/* As engine_apply. */
+int living_apply(struct sim_host *host, const struct change *list, size_t count, char why[512]);
 /* The change is accepted. */
 void living_apply_one(struct sim_host *host, const struct change *change);
-void living_refuse(struct sim_host *host, const struct change *change, const char *expected);
+/* With this error and sentence. */
+void living_refuse(struct sim_host *host, const struct change *change, int error,
+                   const char *expected);
 
 /* To be given back with describe_forget and the tests' memory. */
 struct network_description living_describe(const struct sim_host *host);
