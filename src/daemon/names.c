@@ -344,7 +344,8 @@ static void drop_all(struct names *names)
 }
 
 /* Those of the description as it is now: what is known of one that stays stays, new ones are asked
- * at once. -EPERM, -EINVAL: as things stand, a name will never be answered. */
+ * at once. -ENOMEM: some are missing, to be called again. -EPERM, -EINVAL: as things stand, a name
+ * will never be answered. */
 static int set_names(struct names *names, struct text *why)
 {
     const struct names_options *options = &names->options;
@@ -354,8 +355,12 @@ static int set_names(struct names *names, struct text *why)
     while (next_named(&at))
         most++;
     struct name **list = calloc(most + 1, sizeof(struct name *));
-    if (!list)
+    if (!list) { /* where those that there are stand is not known any more */
+        drop_all(names);
+        names->list = NULL;
+        names->count = 0;
         return -ENOMEM;
+    }
     for (at = described_all(options->network, options->engine); next_named(&at);) {
         struct name *known = take_known(names, &at, &from);
         struct name *name = known ? known : make_name(names, &at);

@@ -286,23 +286,34 @@ bool settle_describe(struct daemon *daemon)
     return true;
 }
 
-/* Those who look after endpoints hear of other ones. False: no memory to know them. */
+static int followed(struct daemon *daemon, int result, const char *reason)
+{
+    const char *line = reason[0] ? reason : "no memory to follow endpoints: trying again";
+    if (result != 0)
+        log_notice(&daemon->log, line);
+    return result;
+}
+
+/* Those who look after endpoints hear of other ones, a bit later where there is no memory for it.
+ * False: none to know them. */
 static bool follow_configured(struct daemon *daemon)
 {
     if (!settle_describe(daemon))
         return false;
     if (!daemon->is_unfollowed)
         return true;
-    daemon->is_unfollowed = false;
     const struct names_options options = settle_names_options(daemon);
     char reason[WHY_BYTES];
     struct text why;
     text_init(&why, reason, sizeof(reason));
-    if (names_follow(&daemon->names, &options, &why) != 0)
-        log_notice(&daemon->log, reason);
+    int of_names = followed(daemon, names_follow(&daemon->names, &options, &why), reason);
     text_init(&why, reason, sizeof(reason));
-    if (translation_follow(&daemon->translation, &options, &why) != 0)
-        log_notice(&daemon->log, reason);
+    int of_literals =
+        followed(daemon, translation_follow(&daemon->translation, &options, &why), reason);
+    daemon->is_unfollowed = of_names == -ENOMEM || of_literals == -ENOMEM;
+    instant_ns later = instant_add(loop_now(), NS_PER_S);
+    if (daemon->is_unfollowed && daemon->settle.deadline > later)
+        loop_set_timer(&daemon->settle, later);
     return true;
 }
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "engine/own_socket.h"
 
+#include <limits.h>
+
 #include "engine/reassemblies.h"
 #include "engine/mtu.h"
 #include "engine/outbound.h"
@@ -16,9 +18,24 @@ int own_socket_at(const struct own_sockets *sockets, const struct node *node, ui
         return -1;
     for (int i = 0; i < OWN_SOCKETS; i++) {
         if (sockets->items[i].port == port && sockets->items[i].node == node)
-            return i;
+            return sockets->items[i].number;
     }
     return -1;
+}
+
+/* NULL: its tunnel was removed, and another one may have its place. */
+static struct own_socket *find(struct own_sockets *sockets, int number)
+{
+    struct own_socket *own = &sockets->items[(unsigned)number % OWN_SOCKETS];
+    return own->node && own->number == number ? own : NULL;
+}
+
+/* Its place gets another owner, and so another number. */
+static void place(struct own_sockets *sockets, unsigned at, struct own_socket own)
+{
+    int owner = sockets->items[at].number / OWN_SOCKETS % (INT_MAX / OWN_SOCKETS - 1) + 1;
+    own.number = owner * OWN_SOCKETS + (int)at;
+    sockets->items[at] = own;
 }
 
 bool own_socket_has_port(const void *sockets, const struct node *node, uint16_t port)
@@ -38,34 +55,38 @@ static uint16_t choose_port(const struct own_sockets *sockets, const struct node
 int own_socket_open(struct own_sockets *sockets, uint32_t tunnel, own_socket_receive receive,
                     void *context)
 {
+    const struct tree *tree = &sockets->core->tree;
+    struct node *node = tunnel < tree->slots ? tree->nodes[tunnel] : NULL;
+    if (!node || !reassemblies_prepare(sockets->reassemblies, node))
+        return -1;
     for (unsigned i = 0; i < OWN_SOCKETS; i++) {
         /* In turn, so that the one that was closed last is taken last. */
-        unsigned number = sockets->next++ % OWN_SOCKETS;
-        struct own_socket *own = &sockets->items[number];
-        struct node *node = sockets->core->tree.nodes[tunnel];
-        if (own->receive)
+        unsigned at = sockets->next++ % OWN_SOCKETS;
+        if (sockets->items[at].receive)
             continue;
-        if (!reassemblies_prepare(sockets->reassemblies, node))
-            return -1;
-        *own = (struct own_socket){.node = node,
-                                   .port = choose_port(sockets, node),
-                                   .receive = receive,
-                                   .context = context};
-        return (int)number;
+        place(sockets, at, (struct own_socket){.node = node,
+                                               .port = choose_port(sockets, node),
+                                               .receive = receive,
+                                               .context = context});
+        return sockets->items[at].number;
     }
     return -1;
 }
 
 void own_socket_close(struct own_sockets *sockets, int number)
 {
-    sockets->items[number].receive = NULL;
+    struct own_socket *own = find(sockets, number);
+    if (own)
+        own->receive = NULL;
 }
 
 enum verdict own_socket_send(struct own_sockets *sockets, int number, const struct endpoint *to,
                              const uint8_t *bytes, size_t len)
 {
-    const struct own_socket *own = &sockets->items[number];
-    struct node *node = own->node;
+    const struct own_socket *own = find(sockets, number);
+    struct node *node = own ? own->node : NULL;
+    if (!node)
+        return VERDICT_MOVED;
     enum family family = (enum family)to->address.family;
     const struct address *source = node_address(node, family);
     struct peer *peer = trie_lookup(&node->tunnel.allowed_ips, &to->address);
@@ -111,9 +132,9 @@ static bool checksum_is_right(const struct node *node, const struct address *sou
 enum verdict own_socket_deliver(struct own_sockets *sockets, int number,
                                 const struct address *source, const uint8_t *udp, size_t len)
 {
-    if (number < 0)
+    const struct own_socket *own = number < 0 ? NULL : find(sockets, number);
+    if (!own)
         return VERDICT_NOT_ASKED;
-    const struct own_socket *own = &sockets->items[number];
     size_t udp_len = load_be16(udp + 4);
     if (udp_len < UDP_HEADER_BYTES || udp_len > len ||
         !checksum_is_right(own->node, source, udp, udp_len))
@@ -128,10 +149,10 @@ enum verdict own_socket_deliver(struct own_sockets *sockets, int number,
 void own_socket_shut(struct own_sockets *sockets, struct node *node, uint16_t port)
 {
     for (unsigned i = 0; i < OWN_SOCKETS; i++) {
-        struct own_socket *own = &sockets->items[sockets->next++ % OWN_SOCKETS];
-        if (own->receive)
+        unsigned at = sockets->next++ % OWN_SOCKETS;
+        if (sockets->items[at].receive)
             continue;
-        *own = (struct own_socket){.node = node, .port = port};
+        place(sockets, at, (struct own_socket){.node = node, .port = port});
         return;
     }
 }
@@ -139,7 +160,8 @@ void own_socket_shut(struct own_sockets *sockets, struct node *node, uint16_t po
 void own_socket_forget(struct own_sockets *sockets, const struct node *node)
 {
     for (unsigned i = 0; i < OWN_SOCKETS; i++) {
-        if (sockets->items[i].node == node)
-            sockets->items[i] = (struct own_socket){.node = NULL};
+        struct own_socket *own = &sockets->items[i];
+        if (own->node == node)
+            *own = (struct own_socket){.number = own->number};
     }
 }

@@ -27,7 +27,8 @@ typedef void (*own_socket_receive)(void *context, const struct endpoint *source,
 
 /* A virtual socket of the program's own. */
 struct own_socket {
-    struct node *node; /* NULL: never used */
+    struct node *node; /* NULL: never used, or it was removed */
+    int number;        /* never given twice; its remainder by OWN_SOCKETS is the place */
     uint16_t port;
     own_socket_receive receive; /* NULL: closed; the port stays taken */
     void *context;
@@ -42,15 +43,16 @@ struct own_sockets {
     unsigned next;
 };
 
-/* A socket at a random port outside the host's ephemeral range; its number, or -1: all are open, or
- * there is no memory. */
+/* A socket at a random port outside the host's ephemeral range; its number, or -1: all are open,
+ * there is no such tunnel, or no memory. */
 int own_socket_open(struct own_sockets *sockets, uint32_t tunnel, own_socket_receive receive,
                     void *context);
-/* The port stays taken until its place is needed, so a late answer reaches nobody else. */
+/* The port stays taken until its place is needed, so a late answer reaches nobody else. One whose
+ * tunnel was removed is closed already. */
 void own_socket_close(struct own_sockets *sockets, int number);
 /* Goes out with the next engine_tick or engine_flush, staged while there is no session like any
- * other packet. Not OK: refused and not sent (no_address, no_peer, too_big, pool_empty, or as
- * mtu_judge). */
+ * other packet. Not OK: refused and not sent (moved: its tunnel was removed; no_address, no_peer,
+ * too_big, pool_empty, or as mtu_judge). */
 enum verdict own_socket_send(struct own_sockets *sockets, int number, const struct endpoint *to,
                              const uint8_t *bytes, size_t len);
 

@@ -183,13 +183,17 @@ static void sockets_are_limited_and_closed_ones_are_taken_in_turn(void)
     struct answers answers = {0};
     office_init(&office);
     struct engine *engine = office.client->engine;
+    int numbers[OWN_SOCKETS];
     for (int i = 0; i < OWN_SOCKETS; i++)
-        CHECK_EQUAL(own_socket_open(engine_own_sockets(engine), OFFICE_OFFICE, keep, &answers), i);
+        numbers[i] = own_socket_open(engine_own_sockets(engine), OFFICE_OFFICE, keep, &answers);
     CHECK_EQUAL(own_socket_open(engine_own_sockets(engine), OFFICE_OFFICE, keep, &answers), -1);
-    own_socket_close(engine_own_sockets(engine), 7);
-    own_socket_close(engine_own_sockets(engine), 3);
-    CHECK_EQUAL(own_socket_open(engine_own_sockets(engine), OFFICE_OFFICE, keep, &answers), 3);
-    CHECK_EQUAL(own_socket_open(engine_own_sockets(engine), OFFICE_OFFICE, keep, &answers), 7);
+    own_socket_close(engine_own_sockets(engine), numbers[7]);
+    own_socket_close(engine_own_sockets(engine), numbers[3]);
+    for (int i = 3; i <= 7; i += 4) {
+        int again = own_socket_open(engine_own_sockets(engine), OFFICE_OFFICE, keep, &answers);
+        CHECK_EQUAL(again % OWN_SOCKETS, i);
+        CHECK(again != numbers[i]); /* whose holder may not know yet */
+    }
     office_wipe(&office);
 }
 
@@ -223,7 +227,48 @@ static void c1_a_tunnel_chooses_no_port_that_one_of_them_has(void)
     struct status_tunnel tunnel;
     status_read_tunnel(office.client->engine, OFFICE_OFFICE, &tunnel);
     CHECK(tunnel.listen_port >= 61000);
-    CHECK(own >= 0 && sockets->items[own].port != tunnel.listen_port);
+    CHECK(own >= 0 && sockets->items[own % OWN_SOCKETS].port != tunnel.listen_port);
+    office_wipe(&office);
+}
+
+/* RULES G1: what asks inside a tunnel asks nowhere else, also where it has not heard yet that the
+ * tunnel is gone, and another one has its number. */
+static void g1_nothing_is_asked_inside_another_tunnel(void)
+{
+    struct office office;
+    struct answers answers = {0};
+    office_init_connected(&office);
+    struct engine *engine = office.client->engine;
+    struct own_sockets *sockets = engine_own_sockets(engine);
+    int own = own_socket_open(sockets, OFFICE_LAB, keep, &answers);
+    const struct change remove = {.kind = CHANGE_TUNNEL_REMOVE, .tunnel = "lab"};
+    living_apply_one(office.client, &remove);
+    CHECK_EQUAL(own_socket_open(sockets, OFFICE_LAB, keep, &answers), -1);
+    CHECK_EQUAL(own_socket_open(sockets, 99, keep, &answers), -1);
+    CHECK_EQUAL(ask(&office, own, "10.31.0.53", 40), VERDICT_MOVED);
+    own_socket_close(sockets, own);
+    struct address address = sample_address("10.30.0.2");
+    struct prefix allowed = living_prefix("10.31.0.0/16");
+    struct peer_description peer = living_peer(13);
+    peer.has_endpoint = true;
+    peer.endpoint = sample_endpoint("203.0.113.3:51820");
+    peer.allowed_ips = &allowed;
+    peer.allowed_ips_count = 1;
+    struct tunnel_description other = {.name = "other", .addresses = &address,
+                                       .address_count = 1, .peers = &peer, .peer_count = 1,
+                                       .routes_are_default = true};
+    sim_private_key(3, other.private_key);
+    const struct change add = {.kind = CHANGE_TUNNEL_ADD, .tunnel = "other", .carrier = "entry",
+                               .description = &other};
+    living_apply_one(office.client, &add);
+    CHECK_EQUAL(engine_find_tunnel(engine, "other"), OFFICE_LAB);
+    for (int i = 0; i < OWN_SOCKETS; i++)
+        CHECK(own_socket_open(sockets, OFFICE_LAB, keep, &answers) >= 0);
+    CHECK_EQUAL(ask(&office, own, "10.31.0.53", 40), VERDICT_MOVED);
+    own_socket_close(sockets, own); /* is none of the new ones */
+    CHECK_EQUAL(own_socket_open(sockets, OFFICE_LAB, keep, &answers), -1);
+    sim_run(office.sim, SIM_S);
+    office_expect_nothing(office.lab[0]);
     office_wipe(&office);
 }
 
@@ -235,6 +280,7 @@ int main(int argc, char **argv)
     TAP_RUN(argc, argv, c1_an_application_may_not_use_the_port);
     TAP_RUN(argc, argv, c1_a_tunnel_chooses_no_port_that_one_of_them_has);
     TAP_RUN(argc, argv, what_cannot_be_sent_is_refused);
+    TAP_RUN(argc, argv, g1_nothing_is_asked_inside_another_tunnel);
     TAP_RUN(argc, argv, sockets_are_limited_and_closed_ones_are_taken_in_turn);
     return tap_done();
 }

@@ -235,7 +235,7 @@ static void send_answer(struct office *office, struct sim_host *server, const ch
                         uint8_t *bytes)
 {
     struct sample answer = from(source, destination, len);
-    answer.destination_port = office->client->engine->own_sockets.items[own].port;
+    answer.destination_port = office->client->engine->own_sockets.items[own % OWN_SOCKETS].port;
     cut(bytes, sample_write(&answer, bytes), 1300, 9, pieces);
     shuffle(pieces);
     for (size_t i = 0; i < pieces->count; i++)

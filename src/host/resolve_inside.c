@@ -31,8 +31,9 @@ struct inside_socket {
 };
 
 struct resolve_sockets {
+    const struct engine *engine;
     struct own_sockets *own;
-    uint32_t tunnel;
+    uint32_t tunnel, generation;
     bool was_cut_to_nothing;
     struct inside_socket items[SOCKETS_MOST];
 };
@@ -71,7 +72,11 @@ static ares_socket_t open_socket(int family, int type, int protocol, void *conte
         return ARES_SOCKET_BAD;
     }
     int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    int number = fd < 0 ? -1 : own_socket_open(sockets->own, sockets->tunnel, keep, socket);
+    bool is_gone =
+        engine_tunnel_generation(sockets->engine, sockets->tunnel) != sockets->generation;
+    int number = fd < 0 || is_gone
+                     ? -1
+                     : own_socket_open(sockets->own, sockets->tunnel, keep, socket);
     if (number < 0) {
         if (fd >= 0)
             close(fd);
@@ -174,7 +179,7 @@ static ares_ssize_t send_parts(ares_socket_t fd, const struct iovec *parts, int 
 }
 
 struct resolve_sockets *resolve_inside_use(ares_channel channel, struct engine *engine,
-                                           uint32_t tunnel)
+                                           uint32_t tunnel, uint32_t generation)
 {
     static const struct ares_socket_functions functions = {.asocket = open_socket,
                                                            .aclose = close_socket,
@@ -184,8 +189,10 @@ struct resolve_sockets *resolve_inside_use(ares_channel channel, struct engine *
     struct resolve_sockets *sockets = calloc(1, sizeof(*sockets));
     if (!sockets)
         return NULL;
+    sockets->engine = engine;
     sockets->own = engine_own_sockets(engine);
     sockets->tunnel = tunnel;
+    sockets->generation = generation;
     for (unsigned i = 0; i < SOCKETS_MOST; i++)
         sockets->items[i].fd = -1;
     ares_set_socket_functions(channel, &functions, sockets);
