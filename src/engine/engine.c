@@ -250,8 +250,27 @@ void engine_set_endpoint(struct engine *engine, uint32_t tunnel, uint32_t peer_i
         core_hurry(&engine->core, peer, &peer->timers.new_handshake, now);
 }
 
+/* For packets that are larger than any that there was room for. Where there is no memory for them,
+ * the buffers' size is the limit, until somebody says it again. */
+static void enlarge_slots(struct engine *engine, uint32_t mtu_bytes)
+{
+    struct core *core = &engine->core;
+    struct pool_shape shape = *pool_shape(core->pool);
+    if (mtu_bytes <= shape.payload_bytes)
+        return;
+    shape.payload_bytes = mtu_bytes;
+    struct pool_slab *slab = pool_prepare(core->pool, &shape);
+    if (!slab)
+        return;
+    plan_end_turn(&engine->plan);
+    pool_adopt(core->pool, slab);
+    core->tree.packet_most_bytes = core->tree.link_mtu_bytes = mtu_bytes;
+}
+
 void engine_set_root_mtu(struct engine *engine, uint32_t root, uint32_t mtu_bytes)
 {
+    mtu_bytes = mtu_bytes < NETWORK_MTU_MOST_BYTES ? mtu_bytes : NETWORK_MTU_MOST_BYTES;
+    enlarge_slots(engine, mtu_bytes);
     tree_set_root_mtu(&engine->core.tree, engine->core.tree.nodes[root], mtu_bytes);
 }
 

@@ -72,7 +72,7 @@ void engine_set_up(struct engine *engine, bool is_up, instant_ns now);
 void engine_set_endpoint(struct engine *engine, uint32_t tunnel, uint32_t peer,
                          const struct endpoint *endpoint, instant_ns now);
 /* A root's MTU (E1), computed by the caller from the route to its endpoints; carried tunnels
- * follow. */
+ * follow, and buffers grow where it is larger than any before. Between two turns. */
 void engine_set_root_mtu(struct engine *engine, uint32_t root, uint32_t mtu_bytes);
 /* What the host keeps for itself, besides loopback and the interface's own addresses, which need
  * not be told (F1). False: no memory, and what was told before holds. */

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Changes of a living network. */
+#include <stdio.h>
+
 #include "engine/describe.h"
 #include "simulation/living.h"
 
@@ -393,6 +395,46 @@ static void status_tells_since_when_a_preshared_key_is_set(void)
     office_wipe(&office);
 }
 
+/* RULES E1: on a link of 9000 bytes, of which nobody knew at the start. */
+static void e1_a_root_that_is_added_has_its_links_mtu(void)
+{
+    struct office office;
+    office_init_connected(&office);
+    struct engine *engine = office.client->engine;
+    struct network_description before = living_describe(office.client), after;
+    struct tunnel_description *wide = &before.tunnels[OFFICE_HOME];
+    snprintf(wide->name, sizeof(wide->name), "wide");
+    const struct change list[] = {{.kind = CHANGE_TUNNEL_REMOVE, .tunnel = "home"},
+                                  {.kind = CHANGE_TUNNEL_ADD, .tunnel = "wide",
+                                   .description = wide}};
+    char why[512];
+    CHECK_EQUAL(living_apply(office.client, list, 2, why), 0);
+    int tunnel = engine_find_tunnel(engine, "wide");
+    office.client->ports[tunnel] = 51829;
+    office.client->tunnel_count = (size_t)tunnel + 1;
+    office.client->link_mtu_bytes = office.home->link_mtu_bytes = 9000;
+    const struct sample waits = office_sample("192.168.0.1", 1400, 1);
+    engine_set_root_mtu(engine, (uint32_t)tunnel, 1440);
+    sim_send(office.client, &waits);
+    engine_set_root_mtu(engine, (uint32_t)tunnel, 8940);
+    engine_set_root_mtu(office.home->engine, 0, 8940);
+    CHECK_EQUAL(engine_mtu(engine, (uint32_t)tunnel), 8940);
+    const struct sample largest = office_sample("192.168.0.1", 8940, 2);
+    sim_send(office.client, &largest);
+    sim_run(office.sim, SIM_S);
+    office_expect(office.home, &waits, "172.16.0.2");
+    office_expect(office.home, &largest, "172.16.0.2");
+    living_talk(&office, "10.20.0.1", office.office, "10.9.0.2", 3);
+    CHECK(sim_is_undisturbed(office.client));
+    after = living_describe(office.client);
+    CHECK_EQUAL(after.link_mtu_bytes, 8940); /* a network started so has room for it */
+    engine_set_root_mtu(engine, (uint32_t)tunnel, 100000);
+    CHECK_EQUAL(engine_mtu(engine, (uint32_t)tunnel), NETWORK_MTU_MOST_BYTES);
+    describe_forget(tap_memory(), &before);
+    describe_forget(tap_memory(), &after);
+    office_wipe(&office);
+}
+
 int main(int argc, char **argv)
 {
     TAP_RUN(argc, argv, description_and_engine_are_made_from_each_other);
@@ -402,6 +444,7 @@ int main(int argc, char **argv)
     TAP_RUN(argc, argv, i3_a_carrier_moves_and_sessions_stay);
     TAP_RUN(argc, argv, i3_every_port_that_a_tunnel_leaves_is_shut);
     TAP_RUN(argc, argv, i3_a_deeper_tree_gets_deeper_buffers);
+    TAP_RUN(argc, argv, e1_a_root_that_is_added_has_its_links_mtu);
     TAP_RUN(argc, argv, rotations_of_the_preshared_key_cost_nothing);
     TAP_RUN(argc, argv, status_tells_since_when_a_preshared_key_is_set);
     return tap_done();
