@@ -305,35 +305,52 @@ static void remove_tunnels(struct finding *finding)
     }
 }
 
-/* The first of the tunnels that stay which will be a root; NOWHERE: none. */
-static size_t first_that_stays(const struct network_description *running,
-                               const struct network_description *after)
+/* Whether the tunnel at this place of the file is the named one, where the engine has that next. */
+static bool is_next(const struct network_description *network, size_t *place, const char *name)
 {
-    for (size_t i = 0; i < running->tunnel_count; i++) {
-        size_t place = find_tunnel(after, running->tunnels[i].name);
-        if (place != NOWHERE && after->tunnels[place].carrier == TUNNEL_NO_CARRIER)
-            return place;
-    }
-    return NOWHERE;
+    return *place < network->tunnel_count &&
+           strcmp(network->tunnels[(*place)++].name, name) == 0;
 }
 
-/* The tunnels keep their order, and what is added comes behind: so the first root may be another
- * one than the file's, which has no NAT and the first socket of `wg` (RULES A6, B2, I4). */
-static bool keeps_first_root(const struct config *after,
-                             const struct network_description *running, const char *file,
-                             struct config_messages *messages)
+/* What stays keeps its order, and what is added comes behind it. */
+static bool comes_by_itself(const struct finding *finding)
 {
-    size_t wanted = description_first_root(&after->network);
-    size_t first = first_that_stays(running, &after->network);
-    if (first == NOWHERE || first == wanted)
-        return true;
-    config_messages_add(messages, CONFIG_ERROR, &after->tunnels[wanted].place,
-                        "\"%s\" would become the first root in place of \"%s\", which cannot "
-                        "change while the network runs; write it behind, or run: hopwire up "
-                        "--replace %.200s",
-                        after->network.tunnels[wanted].name, after->network.tunnels[first].name,
-                        file);
-    return false;
+    const struct network_description *after = &finding->after->network;
+    const struct changes *changes = &finding->list.difference->changes;
+    size_t place = 0;
+    bool is_same = true;
+    for (size_t i = 0; i < finding->running->tunnel_count && is_same; i++) {
+        const char *name = finding->running->tunnels[i].name;
+        is_same = find_tunnel(after, name) == NOWHERE || is_next(after, &place, name);
+    }
+    for (size_t i = 0; i < changes->count && is_same; i++)
+        is_same = changes->list[i].kind != CHANGE_TUNNEL_ADD ||
+                  is_next(after, &place, changes->list[i].tunnel);
+    return is_same;
+}
+
+/* The file's order decides who is the first root, and whose name server's route holds (RULES A6,
+ * B2, G3). */
+static void find_order(struct finding *finding)
+{
+    const struct network_description *network = &finding->after->network;
+    struct changes *changes = &finding->list.difference->changes;
+    char names[VALUE_BYTES];
+    struct text text;
+    if (comes_by_itself(finding))
+        return;
+    const char **order =
+        arena_take(finding->list.arena, network->tunnel_count * sizeof(*order));
+    if (!order)
+        return;
+    text_init(&text, names, sizeof(names));
+    for (size_t i = 0; i < network->tunnel_count; i++) {
+        order[i] = network->tunnels[i].name;
+        text_append(&text, "%s%s", i ? ", " : "", order[i]);
+    }
+    changes->order = order;
+    changes->order_count = network->tunnel_count;
+    difference_list_tell(&finding->list, "network: the tunnels' order → %s", names);
 }
 
 bool difference_find(struct difference *difference, struct arena *arena,
@@ -346,14 +363,13 @@ bool difference_find(struct difference *difference, struct arena *arena,
                               .before = before,
                               .after = after,
                               .running = running};
-    bool is_possible = difference_network_stays(before, after, file, messages);
-    is_possible &= keeps_first_root(after, running, file, messages);
-    if (!is_possible)
+    if (!difference_network_stays(before, after, file, messages))
         return false;
     difference_network_find(&finding.list, before, after);
     find_tunnels(&finding);
     find_peers(&finding);
     remove_tunnels(&finding);
+    find_order(&finding);
     if (!arena->is_exhausted)
         return true;
     config_messages_add(messages, CONFIG_ERROR, NULL, "out of memory");

@@ -311,12 +311,13 @@ static void apply(struct model *model, const struct change *change)
     }
 }
 
-static int first_root(const struct model *model)
+static void set_order(struct model *model, const struct changes *changes)
 {
-    for (size_t i = 0; i < model->count; i++)
-        if (model->tunnels[model->order[i]].carrier == NONE)
-            return model->order[i];
-    return NONE;
+    if (changes->order_count == 0)
+        return;
+    CHECK_EQUAL(changes->order_count, model->count);
+    for (size_t i = 0; i < changes->order_count; i++)
+        model->order[i] = name_of(changes->order[i]);
 }
 
 /* True: it was applied. */
@@ -328,7 +329,7 @@ static bool try_pair(struct arena *arena)
     struct model model = model_of(&before->network), wanted = model_of(&after->network);
     config_messages_init(&messages, tap_memory());
     CHECK(difference_find(&nothing, arena, after, after, &after->network, "x.conf", &messages));
-    CHECK(nothing.changes.count == 0 && !nothing.changes.has_nat && !nothing.has_hooks &&
+    CHECK(!changes_are_any(&nothing.changes) && !nothing.has_hooks &&
           nothing.line_count == 0);
     bool is_possible = difference_find(&difference, arena, before, after, &before->network,
                                        "x.conf", &messages);
@@ -340,7 +341,9 @@ static bool try_pair(struct arena *arena)
             model.nat_ipv4 = difference.changes.nat_ipv4.bytes[3];
         CHECK(memcmp(model.tunnels, wanted.tunnels, sizeof(model.tunnels)) == 0);
         CHECK_EQUAL(model.nat_ipv4, wanted.nat_ipv4);
-        CHECK_EQUAL(first_root(&model), first_root(&wanted));
+        set_order(&model, &difference.changes);
+        CHECK_EQUAL(model.count, wanted.count);
+        CHECK(memcmp(model.order, wanted.order, wanted.count * sizeof(int)) == 0);
         CHECK(difference.line_count >= difference.changes.count);
     }
     config_messages_wipe(&messages);

@@ -189,7 +189,8 @@ static void test_i2_tunnels_come_behind_their_carriers_and_go_before_them(void)
     CHECK_TEXT(both.lines, "network: the interface's IPv4 address 10.64.0.2 → 10.3.0.2\n"
                            "tunnel outer: added, a root, with 2 peers\n"
                            "tunnel inner: added, inside outer, with 1 peer\n"
-                           "tunnel office: removed\ntunnel entry: removed\n");
+                           "tunnel office: removed\ntunnel entry: removed\n"
+                           "network: the tunnels' order → inner, outer\n");
     CHECK(both.difference.changes.has_nat);
     CHECK_TEXT(both.difference.changes.list[1].carrier, "outer");
     CHECK(!both.difference.changes.list[0].carrier);
@@ -212,6 +213,24 @@ static void test_i3_a_carrier_is_moved(void)
     CHECK_EQUAL(both.difference.changes.list[1].fields,
                 CHANGE_CARRIER | CHANGE_MTU | CHANGE_ROUTES);
     CHECK_TEXT(both.difference.changes.list[1].carrier, "third");
+    end(&both);
+}
+
+/* RULES A6, B2, G3: by the order of the file. */
+static void test_i2_the_tunnels_order_is_the_files(void)
+{
+    struct both both;
+    begin(&both, NETWORK ENTRY RELAY "192.0.2.1:1\n",
+          NETWORK OFFICE DESK ENTRY RELAY "192.0.2.1:1\n");
+    CHECK_TEXT(both.lines, "network: the interface's IPv4 address 10.64.0.2 → 10.2.0.2\n"
+                           "tunnel office: added, a root, with 1 peer\n"
+                           "network: the tunnels' order → office, entry\n");
+    CHECK_EQUAL(both.difference.changes.order_count, 2);
+    CHECK_TEXT(both.difference.changes.order[0], "office");
+    end(&both);
+    begin(&both, NETWORK ENTRY RELAY "192.0.2.1:1\n",
+          NETWORK ENTRY RELAY "192.0.2.1:1\n" OFFICE DESK);
+    CHECK_EQUAL(both.difference.changes.order_count, 0); /* it comes behind by itself */
     end(&both);
 }
 
@@ -246,11 +265,6 @@ static void test_i2_what_cannot_change_is_refused(void)
                   "a.conf:3: Priority:" REPLACE);
     check_refusal(NETWORK ENTRY DESK, NETWORK "Table = 99\nFwMark = 0x99\n" ENTRY DESK,
                   "a.conf:3: Table:" REPLACE "a.conf:4: FwMark:" REPLACE);
-    check_refusal(NETWORK ENTRY RELAY "192.0.2.1:1\n",
-                  NETWORK OFFICE DESK ENTRY RELAY "192.0.2.1:1\n",
-                  "a.conf:3: \"office\" would become the first root in place of \"entry\", which "
-                  "cannot change while the network runs; write it behind, or run: hopwire up "
-                  "--replace a.conf\n");
 }
 
 static void test_no_memory_is_told(void)
@@ -274,6 +288,7 @@ int main(int argc, char **argv)
     TAP_RUN(argc, argv, test_i2_allowed_ips_one_by_one);
     TAP_RUN(argc, argv, test_i2_tunnels_come_behind_their_carriers_and_go_before_them);
     TAP_RUN(argc, argv, test_i3_a_carrier_is_moved);
+    TAP_RUN(argc, argv, test_i2_the_tunnels_order_is_the_files);
     TAP_RUN(argc, argv, test_i2_what_the_host_has_to_follow);
     TAP_RUN(argc, argv, test_i2_what_cannot_change_is_refused);
     TAP_RUN(argc, argv, test_no_memory_is_told);

@@ -179,7 +179,7 @@ static int take_over(struct switching *switching)
     daemon->living = living;
     if (switching->changes_dns) /* what is held goes with what the changes lay */
         daemon->guard.hold = (struct guard_hold){0};
-    if (changes->count || changes->has_nat)
+    if (changes_are_any(changes))
         result = changes_take(daemon, changes, &switching->why);
     if (result == 0) {
         follow(switching);

@@ -8,7 +8,8 @@
 #include "engine/description.h"
 
 enum change_kind {
-    CHANGE_TUNNEL_ADD,    /* `tunnel` whole, with its peers; in front of what it carries */
+    CHANGE_TUNNEL_ADD,    /* `tunnel` whole, with its peers, as the last one; in front of what it
+                           * carries in the list */
     CHANGE_TUNNEL_REMOVE, /* nothing may be left that it carries */
     CHANGE_TUNNEL_SET,    /* the `fields` of `tunnel` */
     CHANGE_PEER_SET,     /* the `fields` of `peer`; one that is not known yet is added, the tunnel's
@@ -63,10 +64,19 @@ struct change {
 struct changes {
     const struct change *list; /* applied as one: all or nothing */
     size_t count;
+    /* The tunnels' names in file order after it (the first root, ties of DNS); NULL: those that
+     * stay as they stood, then those that are added. */
+    const char *const *order;
+    size_t order_count;
     /* The interface's NAT addresses (RULES B1) after it; `has_nat` false: as they are. */
     bool has_nat;
     struct address nat_ipv4;
     struct address nat_ipv6;
 };
+
+static inline bool changes_are_any(const struct changes *changes)
+{
+    return changes->count > 0 || changes->has_nat || changes->order_count > 0;
+}
 
 #endif

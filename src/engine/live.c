@@ -12,7 +12,7 @@ static bool prepare(struct live *live, struct live_parts *parts)
     for (size_t i = 0; i < changes->count; i++)
         if (!live_changes_take(live, &changes->list[i]))
             return false;
-    return live_check(live) && live_commit_prepare(live, parts);
+    return live_changes_take_order(live) && live_check(live) && live_commit_prepare(live, parts);
 }
 
 static struct live begin(struct engine *engine, const struct changes *changes, char *why,
@@ -26,17 +26,12 @@ static struct live begin(struct engine *engine, const struct changes *changes, c
                          .why_bytes = why_bytes};
 }
 
-static bool are_any(const struct changes *changes)
-{
-    return changes->count > 0 || changes->has_nat;
-}
-
 int live_apply(struct engine *engine, const struct changes *changes, instant_ns now, char *why,
                size_t why_bytes)
 {
     struct live_parts parts;
     struct live live = begin(engine, changes, why, why_bytes);
-    if (!are_any(changes))
+    if (!changes_are_any(changes))
         return 0;
     bool is_fine = prepare(&live, &parts);
     if (is_fine)
@@ -51,7 +46,7 @@ int live_try(struct engine *engine, const struct changes *changes, char *why, si
 {
     struct live_parts parts;
     struct live live = begin(engine, changes, why, why_bytes);
-    if (!are_any(changes))
+    if (!changes_are_any(changes))
         return 0;
     bool is_fine = prepare(&live, &parts);
     if (is_fine)

@@ -200,3 +200,21 @@ bool live_changes_take(struct live *live, const struct change *change)
     }
     return false;
 }
+
+bool live_changes_take_order(struct live *live)
+{
+    const struct changes *changes = live->changes;
+    struct node *node = tree_next(live->tree, NULL);
+    size_t same = 0;
+    for (; node && same < changes->order_count && strcmp(node->name, changes->order[same]) == 0;
+         node = tree_next(live->tree, node))
+        same++;
+    if (same == changes->order_count && (!node || same == 0))
+        return true; /* they stand so, or it does not matter */
+    for (size_t i = 0; i < changes->order_count; i++) {
+        node = find_node(live->tree, changes->order[i]);
+        if (node && !live_steps_move_node(live, node))
+            return live_steps_no_memory(live, node->name);
+    }
+    return true;
+}

@@ -7,5 +7,6 @@
 
 /* False: refused. */
 bool live_changes_take(struct live *live, const struct change *change);
+bool live_changes_take_order(struct live *live);
 
 #endif

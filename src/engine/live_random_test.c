@@ -125,6 +125,16 @@ static void random_change(struct change *change, struct pieces *pieces)
         change->fields &= ~(unsigned)CHANGE_CARRIER;
 }
 
+/* Of all names, those of no tunnel, too. */
+static void random_order(const char *order[NAMES])
+{
+    for (size_t i = 0; i < NAMES; i++) {
+        size_t other = tap_random_below(i + 1);
+        order[i] = order[other];
+        order[other] = names[i];
+    }
+}
+
 /* ---- what two engines have in common ---- */
 
 static struct engine *start(const struct network_description *network, struct pool **pool,
@@ -286,13 +296,16 @@ static void a_network_that_changed_is_as_one_started_so(void)
     char why[512], foreseen[512];
     struct engine *engine = start(&network.description, &pool, aead, why);
     engine_set_up(engine, true, SIM_START_NS);
-    for (unsigned step = 0; step < 3000; step++) {
+    for (unsigned step = 0; step < 1500; step++) {
         struct change list[4];
+        const char *order[NAMES];
         size_t count = 1 + tap_random_below(4);
         struct network_description before, after;
         for (size_t i = 0; i < count; i++)
             random_change(&list[i], &pieces[i]);
-        const struct changes changes = {.list = list, .count = count,
+        random_order(order);
+        const struct changes changes = {.list = list, .count = count, .order = order,
+                                        .order_count = tap_random_below(4) ? 0 : NAMES,
                                         .has_nat = tap_random_below(8) == 0,
                                         .nat_ipv4 = sample_address("10.0.0.3")};
         CHECK(engine_describe(engine, tap_memory(), &before));
@@ -312,7 +325,7 @@ static void a_network_that_changed_is_as_one_started_so(void)
         check_against_a_new_one(engine, aead);
     }
     printf("# %u applied, %u refused\n", applied, refused);
-    CHECK(applied > 300 && refused > 300);
+    CHECK(applied > 100 && refused > 100);
     engine_free(engine);
     pool_free(pool);
     aead_free(aead);

@@ -199,16 +199,30 @@ bool live_steps_add_node(struct live *live, struct node *node)
     return true;
 }
 
-bool live_steps_remove_node(struct live *live, struct node *node)
+static bool take_out(struct live *live, struct node *node, enum live_step_kind kind)
 {
     if (!reserve_step(live))
         return false;
     struct list *behind = node->in_tree.prev;
     list_remove(&node->in_tree);
-    live->tree->count--;
     live->is_structural = true;
-    note(live, &(struct live_step){.kind = LIVE_NODE_REMOVED, .node = node, .behind = behind});
+    note(live, &(struct live_step){.kind = kind, .node = node, .behind = behind});
     return true;
+}
+
+bool live_steps_remove_node(struct live *live, struct node *node)
+{
+    bool is_done = take_out(live, node, LIVE_NODE_REMOVED);
+    live->tree->count -= is_done;
+    return is_done;
+}
+
+bool live_steps_move_node(struct live *live, struct node *node)
+{
+    bool is_done = take_out(live, node, LIVE_NODE_MOVED);
+    if (is_done)
+        list_append(&live->tree->order, &node->in_tree);
+    return is_done;
 }
 
 /* ---- the end ---- */
@@ -246,8 +260,10 @@ static void undo(struct live *live, const struct live_step *step)
         node_free(live->memory, step->node);
         break;
     case LIVE_NODE_REMOVED:
+    case LIVE_NODE_MOVED:
+        list_remove(&step->node->in_tree);
         list_append(step->behind->next, &step->node->in_tree);
-        live->tree->count++;
+        live->tree->count += step->kind == LIVE_NODE_REMOVED;
         break;
     }
 }

@@ -20,6 +20,7 @@ enum live_step_kind {
     LIVE_PEER_REMOVED, /* out of its tunnel, with its slot and sessions */
     LIVE_NODE_ADDED,
     LIVE_NODE_REMOVED, /* out of the order, with its slot */
+    LIVE_NODE_MOVED,   /* to the end of the order */
 };
 
 struct live_step {
@@ -71,6 +72,7 @@ struct peer *live_steps_add_peer(struct live *live, struct node *node,
 /* Takes the node, whether it succeeds or not. */
 bool live_steps_add_node(struct live *live, struct node *node);
 bool live_steps_remove_node(struct live *live, struct node *node);
+bool live_steps_move_node(struct live *live, struct node *node);
 /* The peer's pending fields; NULL: no memory. */
 struct hop_pending *live_steps_pending(struct live *live, struct peer *peer);
 

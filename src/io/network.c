@@ -132,15 +132,12 @@ int network_prepare_root(struct network *network, uint16_t port, uint32_t mark,
     return 0;
 }
 
-/* Whose counters take what is nobody's. */
-static void find_first_root(struct network *network)
+uint32_t network_first_root(const struct network *network)
 {
-    for (int i = -1; (i = engine_next_tunnel(network->engine, i)) >= 0;) {
-        if (!network->roots[i])
-            continue;
-        network->first_root = (uint32_t)i;
-        return;
-    }
+    int tunnel = engine_next_tunnel(network->engine, -1), next;
+    while (!network->roots[tunnel] && (next = engine_next_tunnel(network->engine, tunnel)) >= 0)
+        tunnel = next;
+    return (uint32_t)tunnel;
 }
 
 void network_add_root(struct network *network, struct root *prepared, uint32_t tunnel)
@@ -148,7 +145,6 @@ void network_add_root(struct network *network, struct root *prepared, uint32_t t
     assert(tunnel < network->tunnel_count && !network->roots[tunnel]);
     prepared->tunnel = tunnel;
     network->roots[tunnel] = prepared;
-    find_first_root(network);
 }
 
 static int add_described_root(struct network *network,
@@ -188,7 +184,7 @@ void network_drop_root(struct network *network, struct root *prepared)
 {
     if (!prepared)
         return;
-    prepared->tunnel = network->first_root; /* what it still held is counted there */
+    prepared->tunnel = network_first_root(network); /* what it still held is counted there */
     leave_loop(prepared);
     free_root(prepared);
 }
@@ -197,7 +193,6 @@ struct root *network_take_root(struct network *network, uint32_t tunnel)
 {
     struct root *root = network->roots[tunnel];
     network->roots[tunnel] = NULL;
-    find_first_root(network);
     return root;
 }
 

@@ -47,7 +47,6 @@ struct network {
     bool is_gone;       /* the interface */
     bool is_in_loop;
     instant_ns last_log;
-    uint32_t first_root;
     size_t tunnel_count; /* for which `roots` has room */
     struct root **roots; /* by tunnel; NULL: it is carried, or there is none */
     struct network_counters counters;
@@ -59,6 +58,8 @@ struct network {
 
 /* Out of the loop for good; twice does nothing. */
 void network_leave_loop(struct network *network);
+/* Whose counters take what is nobody's. */
+uint32_t network_first_root(const struct network *network);
 
 /* The loop's callbacks: `context` is the network; of tun_ready the tun_source, of socket_ready the
  * socket_source. */

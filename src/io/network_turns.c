@@ -45,7 +45,7 @@ static void write_frame(struct network *network, const struct tun_frame *frame)
     if (!error)
         return;
     network->counters.tun_errors++;
-    engine_count(network->engine, network->first_root, VERDICT_TUN_ERROR, frame->packets);
+    engine_count(network->engine, network_first_root(network), VERDICT_TUN_ERROR, frame->packets);
     if (error == -EBADFD)
         network->is_gone = true;
     else if (error != -EIO) /* the link is down: every packet would say so */
@@ -121,7 +121,7 @@ static bool read_queue(struct network *network, unsigned index)
     if (len == -EAGAIN)
         return false;
     network->counters.tun_errors++;
-    engine_count(network->engine, network->first_root, VERDICT_TUN_ERROR, 1);
+    engine_count(network->engine, network_first_root(network), VERDICT_TUN_ERROR, 1);
     if (len == -EBADFD) { /* and nothing else ends the network (RULES H5) */
         network->is_gone = true;
     } else {

@@ -7,7 +7,7 @@ from lab import wait_until
 from peers import Interface, Key, at, sections
 from reloading import Pings, reload, said, sessions, up, with_parts
 from scene import main, scene
-from world import EXIT, OFFICE, OFFICE_NET, OFFICE_NET6, WORLD, wait_reachable
+from world import ENTRY, EXIT, OFFICE, OFFICE_NET, OFFICE_NET6, WORLD, wait_reachable
 
 
 def third(**changes):
@@ -170,6 +170,33 @@ def I2_a_tree_gets_deeper_and_flat_again():
     relay.down()
     tap.equal(sessions(hopwire), before, "the entry's session")
     pings.stop()
+
+
+@tap.test
+def A6_B2_the_first_root_is_the_files():
+    """One that comes in front has no NAT, the interface's address, and `wg`'s socket by its name;
+    the other has NAT until that one is gone again, and nobody's session ends."""
+    client = scene.client
+    hopwire = up()
+    parts, before = scene.world.client_parts(), sessions(hopwire)
+    key = Key()
+    zero = [("Tunnel zero", {"PrivateKey": key.private, "Address": "10.88.0.1/32", "Routes": "none"}),
+            ("Peer", {"PublicKey": Key().public, "AllowedIPs": "10.99.0.0/16"})]
+    said(reload(hopwire, sections(parts[0], *zero, *parts[1:])),
+         "network: the interface's IPv4 address 10.64.0.2 → 10.88.0.1",
+         "tunnel zero: added, a root, with 1 peer", "network: the tunnels' order → zero, entry, office")
+    tap.equal(names(hopwire), ["zero", "entry", "office"], "the tunnels")
+    tap.equal(client.run("wg", "show", "hop0", "public-key").stdout.strip(), key.public, "wg's hop0")
+    tap.contains(client.run("wg", "show", "hop0.entry", "endpoints").stdout, ENTRY, "wg's hop0.entry")
+    tap.contains(client.ip("route", "get", OFFICE), "src 10.88.0.1", "the source")
+    for address in OFFICE, WORLD:
+        wait_reachable(client, address)
+    said(reload(hopwire, sections(*parts)),
+         "network: the interface's IPv4 address 10.88.0.1 → 10.64.0.2", "tunnel zero: removed")
+    tap.contains(client.run("wg", "show", "hop0", "endpoints").stdout, ENTRY, "wg's hop0 again")
+    for address in OFFICE, WORLD:
+        wait_reachable(client, address)
+    tap.equal(sessions(hopwire), before, "the sessions")
 
 
 @tap.test
