@@ -71,6 +71,11 @@ bool tap_check_text(const char *actual, const char *expected, const char *what, 
     return false;
 }
 
+bool tap_has_failed(void)
+{
+    return test_failed;
+}
+
 void tap_skip(const char *why)
 {
     skip_reason = why;

@@ -48,6 +48,8 @@ bool tap_check_bytes(const void *actual, const void *expected, size_t len, const
 bool tap_check_text(const char *actual, const char *expected, const char *what, const char *file,
                     int line);
 void tap_run(int argc, char **argv, const char *name, void (*test)(void));
+/* A check of the running test was wrong: for those who go on from many. */
+bool tap_has_failed(void);
 /* Skips the rest of the running test's meaning: prints "# SKIP why". */
 void tap_skip(const char *why);
 /* Prints the plan; the program's exit status. */

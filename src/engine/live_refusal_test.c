@@ -4,7 +4,10 @@
 
 #include "engine/describe.h"
 #include "engine/lanes.h"
+#include "simulation/alike.h"
 #include "simulation/living.h"
+#include "simulation/questions.h"
+#include "simulation/scarce.h"
 
 /* ---- refusals: nothing changes ---- */
 
@@ -108,25 +111,7 @@ static void what_follows_elsewhere_says_where(void)
 
 /* ---- memory ends anywhere ---- */
 
-static struct {
-    const struct memory *memory;
-    size_t left; /* takes until one fails; SIZE_MAX: none does */
-} scarce;
-
-static void *take_scarce(void *context, size_t bytes)
-{
-    (void)context;
-    if (scarce.left == 0)
-        return NULL;
-    scarce.left -= scarce.left != SIZE_MAX;
-    return memory_take(scarce.memory, bytes);
-}
-
-static void give_scarce(void *context, void *pointer, size_t bytes)
-{
-    (void)context;
-    memory_give(scarce.memory, pointer, bytes);
-}
+static struct scarce scarce;
 
 /* Every kind at once, in two tunnels of the office's. */
 static size_t all_kinds(struct change *list)
@@ -231,16 +216,7 @@ static void all_or_nothing_wherever_memory_ends(void)
     struct office office;
     struct change list[8];
     office_init_connected(&office);
-    struct core *core = &office.client->engine->core;
-    scarce.memory = core->memory;
-    scarce.left = SIZE_MAX;
-    const struct memory memory = {.take = take_scarce, .give = give_scarce};
-    /* All that takes memory of the engine's from now on. */
-    core->memory = core->tree.memory = core->tree.routes.trie.memory = &memory;
-    core->deadlines.memory = core->tree.riding_hash.memory = &memory;
-    for (struct node *node = NULL; (node = tree_next(&core->tree, node));)
-        node->tunnel.memory = node->tunnel.allowed_ips.memory = node->tunnel.indices.memory =
-            &memory;
+    scarce_init(&scarce, office.client->engine);
     CHECK(apply_with_less_and_more(&office, list, peer_kinds(list)) > 15);
     const struct change forget = {.kind = CHANGE_PEER_REMOVE, .tunnel = "office",
                                   .peer = list[0].peer};
@@ -252,11 +228,129 @@ static void all_or_nothing_wherever_memory_ends(void)
     office_wipe(&office);
 }
 
+/* ---- any change, with traffic ---- */
+
+#define CHANGES 30
+#define PEERS_MOST 64
+
+/* Sessions, counters, endpoints and what waits. */
+struct state {
+    struct network_description description;
+    struct status_tunnel tunnels[SIM_TUNNELS_MOST];
+    struct status_peer peers[PEERS_MOST];
+    size_t peer_count;
+    size_t memory_bytes;
+};
+
+static void take_state(const struct everywhere *living, struct state *state)
+{
+    const struct engine *engine = living->host->engine;
+    memset(state, 0, sizeof(*state));
+    state->memory_bytes = tap_memory_balance_bytes();
+    state->description = living_describe(living->host);
+    for (int t = -1; (t = engine_next_tunnel(engine, t)) >= 0;) {
+        status_read_tunnel(engine, (uint32_t)t, &state->tunnels[t]);
+        for (int p = -1; (p = engine_next_peer(engine, (uint32_t)t, p)) >= 0;) {
+            if (CHECK(state->peer_count < PEERS_MOST))
+                status_read_peer(engine, (uint32_t)t, (uint32_t)p, living->sim->now,
+                                 &state->peers[state->peer_count++]);
+        }
+    }
+}
+
+static void forget_state(struct state *state)
+{
+    describe_forget(tap_memory(), &state->description);
+}
+
+static bool is_in_state(const struct everywhere *living, const struct state *state)
+{
+    static struct state now;
+    take_state(living, &now);
+    bool is = living_are_equal(&now.description, &state->description) &&
+              memcmp(now.tunnels, state->tunnels, sizeof(now.tunnels)) == 0 &&
+              memcmp(now.peers, state->peers, sizeof(now.peers)) == 0;
+    forget_state(&now);
+    return is;
+}
+
+/* Rooms that were made stay for the next time: a second refusal takes nothing. */
+static void refuse_again(struct everywhere *living, const struct changes *changes, size_t takes)
+{
+    char why[512];
+    for (unsigned i = 0; i < 3; i++) {
+        size_t memory_bytes = tap_memory_balance_bytes();
+        scarce.left = takes;
+        engine_try(living->host->engine, changes, why, sizeof(why));
+        scarce.left = SIZE_MAX;
+        CHECK(i < 2 || tap_memory_balance_bytes() == memory_bytes);
+    }
+}
+
+/* It was refused for good, or is made. */
+static void apply_at_last(struct everywhere *living, const struct changes *changes)
+{
+    static struct state before;
+    char why[512] = "";
+    struct engine *engine = living->host->engine;
+    int error = -ENOMEM;
+    take_state(living, &before);
+    for (size_t takes = 0; error == -ENOMEM; takes++) {
+        scarce.left = takes;
+        error = engine_apply(engine, changes, living->sim->now, why, sizeof(why));
+        scarce.left = SIZE_MAX;
+        if (error == 0)
+            break;
+        CHECK(error != -ENOMEM || strstr(why, "no memory; nothing was changed"));
+        if (!CHECK(is_in_state(living, &before)))
+            break;
+        if (takes % 8 == 0)
+            refuse_again(living, changes, takes);
+    }
+    forget_state(&before);
+}
+
+static void check_behaviour(struct everywhere *living)
+{
+    static struct everywhere fresh;
+    struct network_description described = living_describe(living->host);
+    everywhere_init(&fresh, &described, tap_random_source());
+    alike_set_root_mtus(fresh.host->engine);
+    CHECK(alike_engines(living->host->engine, fresh.host->engine, tap_random_source()));
+    CHECK(questions_find_them_alike(living, &fresh, tap_random_source(), 20));
+    everywhere_wipe(&fresh);
+    describe_forget(tap_memory(), &described);
+}
+
+static void wherever_memory_ends_a_refusal_leaves_no_trace(void)
+{
+    static struct sim_network network;
+    static struct everywhere living;
+    static struct changing changing;
+    changing_init_network(&network);
+    everywhere_init(&living, &network.description, tap_random_source());
+    alike_set_root_mtus(living.host->engine);
+    scarce_init(&scarce, living.host->engine);
+    check_behaviour(&living);
+    for (unsigned i = 0; i < CHANGES; i++) {
+        changing_draw(&changing, tap_random_source(), true);
+        apply_at_last(&living, &changing.changes);
+        living.host->is_dirty = true;
+        alike_set_root_mtus(living.host->engine);
+        everywhere_follow(&living);
+        if (i % 6 == 5)
+            check_behaviour(&living);
+    }
+    everywhere_wipe(&living);
+    CHECK_EQUAL(tap_memory_balance_bytes(), 0);
+}
+
 int main(int argc, char **argv)
 {
     TAP_RUN(argc, argv, refusals_say_where_and_what);
     TAP_RUN(argc, argv, a_tie_says_where);
     TAP_RUN(argc, argv, what_follows_elsewhere_says_where);
     TAP_RUN(argc, argv, all_or_nothing_wherever_memory_ends);
+    TAP_RUN(argc, argv, wherever_memory_ends_a_refusal_leaves_no_trace);
     return tap_done();
 }

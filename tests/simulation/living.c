@@ -19,6 +19,28 @@ int living_apply(struct sim_host *host, const struct change *list, size_t count,
     return error;
 }
 
+int living_try_and_apply(struct engine *engine, const struct changes *changes, instant_ns now)
+{
+    char why[512], foreseen[512] = "";
+    struct network_description before, after;
+    CHECK(engine_describe(engine, tap_memory(), &before));
+    int would_be = engine_try(engine, changes, foreseen, sizeof(foreseen));
+    CHECK(engine_describe(engine, tap_memory(), &after));
+    CHECK(living_are_equal(&before, &after));
+    describe_forget(tap_memory(), &after);
+    int error = engine_apply(engine, changes, now, why, sizeof(why));
+    CHECK_EQUAL(error, would_be);
+    if (error != 0) {
+        CHECK(engine_describe(engine, tap_memory(), &after));
+        CHECK(living_are_equal(&before, &after));
+        CHECK_TEXT(why, foreseen);
+        CHECK(why[0]);
+        describe_forget(tap_memory(), &after);
+    }
+    describe_forget(tap_memory(), &before);
+    return error;
+}
+
 void living_apply_one(struct sim_host *host, const struct change *change)
 {
     char why[512];

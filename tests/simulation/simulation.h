@@ -117,6 +117,7 @@ struct sim {
     struct aead *aead;
     const struct random_source *random; /* the engines': before they are added */
     bool is_fed_rubbish;                /* what comes out of a TUN need not have right checksums */
+    bool is_one_of_many; /* others have memory, too, when it is freed */
     /* Sees every datagram as it leaves; false: lost. May change the bytes. */
     bool (*hook)(void *context, struct sim_datagram *datagram);
     void *hook_context;

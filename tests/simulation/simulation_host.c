@@ -168,7 +168,7 @@ void sim_free(struct sim *sim)
                 staged += peer.staged_packets;
             }
         }
-        CHECK_EQUAL(pool_free_slots(host->pool) + staged, SLOTS);
+        CHECK(pool_free_slots(host->pool) + staged >= SLOTS); /* more: of slots of another shape */
         CHECK_EQUAL(pool_free_blocks(host->pool), BLOCKS);
         engine_free(host->engine);
         CHECK_EQUAL(pool_free_slots(host->pool), SLOTS);
@@ -177,6 +177,8 @@ void sim_free(struct sim *sim)
         sim_forget_inbox(host);
     }
     aead_free(sim->aead);
+    bool is_one_of_many = sim->is_one_of_many;
     free(sim);
-    CHECK_EQUAL(tap_memory_balance_bytes(), 0);
+    if (!is_one_of_many)
+        CHECK_EQUAL(tap_memory_balance_bytes(), 0);
 }
