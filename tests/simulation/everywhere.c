@@ -9,7 +9,7 @@
 #include "engine/lanes.h"
 #include "packet/ip.h"
 
-#define LINK_MTU 9300
+#define LINK_MTU 2100 /* what the widest of the changes has, and a header */
 #define MESSAGE_MOST_BYTES 16384
 
 /* ---- the trace ---- */

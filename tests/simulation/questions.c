@@ -43,14 +43,14 @@ static void draw_question(const struct everywhere *everywhere, const struct rand
     char of_near[ADDRESS_TEXT_BYTES], of_far[ADDRESS_TEXT_BYTES];
     address_format(&near, of_near);
     address_format(&far, of_far);
-    const struct sample sample = {.source = is_in ? of_far : of_near,
-                                  .destination = is_in ? of_near : of_far,
-                                  .protocol = protocols[changing_below(random, 3)],
-                                  .tcp_flags = 0x10,
-                                  .may_fragment = changing_below(random, 2),
-                                  .source_port = 4000,
-                                  .destination_port = 53,
-                                  .len_bytes = lens[changing_below(random, 10)]};
+    struct sample sample = {.source = is_in ? of_far : of_near,
+                            .destination = is_in ? of_near : of_far,
+                            .tcp_flags = 0x10,
+                            .source_port = 4000,
+                            .destination_port = 53};
+    sample.protocol = protocols[changing_below(random, 3)];
+    sample.may_fragment = changing_below(random, 2);
+    sample.len_bytes = lens[changing_below(random, 10)];
     question->len = sample_write(&sample, question->bytes);
 }
 
