@@ -337,6 +337,9 @@ static void follow_peer(struct everywhere *everywhere, const struct peer *peer)
 void everywhere_follow(struct everywhere *everywhere)
 {
     struct sim_host *host = everywhere->host;
+    struct sim *sim = everywhere->sim;
+    while (sim->flying_count) /* an answer from where a peer was before would move it back */
+        free(sim->flying[--sim->flying_count]);
     const struct tree *tree = &host->engine->core.tree;
     memset(host->ports, 0, sizeof(host->ports));
     host->tunnel_count = SIM_TUNNELS_MOST;

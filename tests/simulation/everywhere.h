@@ -38,7 +38,8 @@ struct everywhere {
 void everywhere_init(struct everywhere *everywhere, const struct network_description *network,
                      const struct random_source *random);
 void everywhere_wipe(struct everywhere *everywhere);
-/* The host's tunnels are others: their sockets, and what keys they share. */
+/* The host's tunnels are others: their sockets, and what keys they share. What was under way is
+ * lost. */
 void everywhere_follow(struct everywhere *everywhere);
 /* No data came. */
 void everywhere_forget_ways(struct everywhere *everywhere);

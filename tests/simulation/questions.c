@@ -6,7 +6,7 @@
 #include "engine/lanes.h"
 
 #define QUESTIONS_MOST 64
-#define SESSIONS_NS (6 * SIM_S) /* also where an initiation was just sent */
+#define SESSIONS_NS (12 * SIM_S) /* also where an initiation was just lost */
 #define ANSWER_NS (20 * NS_PER_MS)
 
 struct question {
