@@ -57,7 +57,7 @@ static void a_network_that_changed_is_as_one_started_so(void)
     char why[512];
     struct engine *engine = start(&network.description, &pool, aead, why);
     engine_set_up(engine, true, SIM_START_NS);
-    for (unsigned step = 0; step < 1500; step++) {
+    for (unsigned step = 0; step < 700; step++) {
         changing_draw(&changing, tap_random_source(), false);
         int error = living_try_and_apply(engine, &changing.changes, SIM_START_NS + step);
         *(error == 0 ? &applied : &refused) += 1;
@@ -65,14 +65,14 @@ static void a_network_that_changed_is_as_one_started_so(void)
         check_against_a_new_one(engine, aead);
     }
     printf("# %u applied, %u refused\n", applied, refused);
-    CHECK(applied > 100 && refused > 100);
+    CHECK(applied > 50 && refused > 50);
     engine_free(engine);
     pool_free(pool);
     aead_free(aead);
     CHECK_EQUAL(tap_memory_balance_bytes(), 0);
 }
 
-#define LIVES 6
+#define LIVES 4
 #define ROUNDS 6
 #define CHANGES_A_ROUND 3
 #define QUESTIONS 30
