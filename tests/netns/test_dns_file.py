@@ -323,7 +323,9 @@ def I6_PID_1_of_a_container_leaves_nothing():
         path = hopwire.write(scene.world.client_text(entry={"DNS": A_DNS}))
         box = scene.client.start("unshare", "--pid", "--fork", "--mount-proc", hopwire.binary, "up", "-f",
                                  path, name="boxed")
-        wait_until(lambda: file.servers() == [A_DNS] or not box.runs(), 20, "the name servers")
+        wait_until(lambda: hopwire.command("status", "boxed", check=False).returncode == 0
+                   or not box.runs(), 20, "the network to be up")
+        tap.equal(file.servers(), [A_DNS], "the name servers")
         inside = [pid for pid in hopwire.pids()]
         first = next(pid for pid in inside if " 1\n" in status_of(pid, "NSpid"))
         os.kill(first, signal.SIGTERM)
