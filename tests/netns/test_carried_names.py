@@ -118,8 +118,8 @@ def G2_the_record_moves_and_the_old_exit_dies():
 def G2_status_says_within_5_s_whose_answer_is_missing():
     if NameServer.running:
         NameServer.running.stop()  # of a test that failed
-    began = time.monotonic()
     hopwire = scene.up(**{**NAMED, "entry": {"DNS": f"{SERVER}, {SERVER6}"}})
+    began = time.monotonic()
 
     def cause():
         return hopwire.status()["tunnels"][1]["peers"][0]["endpoint_error"]
