@@ -245,7 +245,7 @@ int kernel_route_list(struct netlink *netlink, uint32_t table, struct kernel_rou
         struct rtmsg *body = mnl_nlmsg_put_extra_header(request, sizeof(*body));
         body->rtm_family = netlink_family(list.family);
         mnl_attr_put_u32(request, RTA_TABLE, table);
-        int result = netlink_ask(netlink, request, keep_route, &list);
+        int result = netlink_list(netlink, request, keep_route, &list, &list.count);
         if (result == -ENOENT || result == -EAFNOSUPPORT || result == -EOPNOTSUPP)
             continue;
         if (result < 0) {

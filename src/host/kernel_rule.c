@@ -276,7 +276,7 @@ int kernel_rule_list(struct netlink *netlink, enum family family, struct kernel_
     struct nlmsghdr *request = netlink_request(bytes, RTM_GETRULE, NLM_F_DUMP);
     struct fib_rule_hdr *body = mnl_nlmsg_put_extra_header(request, sizeof(*body));
     body->family = netlink_family(family);
-    int result = netlink_ask(netlink, request, keep_rule, &list);
+    int result = netlink_list(netlink, request, keep_rule, &list, &list.count);
     if (result < 0 && result != -EAFNOSUPPORT && result != -EOPNOTSUPP) {
         text_append(why, "cannot list the IPv%d routing rules: %s", family, netlink->reason);
         free(list.rules);

@@ -12,6 +12,7 @@
 
 #define ANSWER_BYTES 65536
 #define WAIT_S 10
+#define LIST_TRIES 8
 
 static int open_bus(struct netlink *netlink, int bus, struct text *why)
 {
@@ -139,6 +140,7 @@ int netlink_ask(struct netlink *netlink, struct nlmsghdr *request, netlink_answe
     if (!is_dump)
         request->nlmsg_flags |= NLM_F_ACK;
     request->nlmsg_seq = ++netlink->sequence;
+    netlink->is_torn = false;
     int result = send_all(netlink, request, request->nlmsg_len);
     if (result < 0)
         return result;
@@ -154,6 +156,7 @@ int netlink_ask(struct netlink *netlink, struct nlmsghdr *request, netlink_answe
              message = mnl_nlmsg_next(message, &len)) {
             if (message->nlmsg_seq != netlink->sequence)
                 continue; /* the late end of a request that timed out */
+            netlink->is_torn |= is_dump && (message->nlmsg_flags & NLM_F_DUMP_INTR);
             if (is_error_message(message)) {
                 if (error_of(message) < 0)
                     keep_reason(netlink, -error_of(message), message);
@@ -170,6 +173,26 @@ int netlink_ask(struct netlink *netlink, struct nlmsghdr *request, netlink_answe
             }
         }
     }
+}
+
+int netlink_list(struct netlink *netlink, struct nlmsghdr *request, netlink_answer answer,
+                 void *context, size_t *count)
+{
+    const size_t before = *count;
+    for (unsigned i = 0; i < LIST_TRIES; i++) {
+        *count = before;
+        int result = netlink_ask(netlink, request, answer, context);
+        if (result < 0 || !netlink->is_torn)
+            return result;
+    }
+    keep_reason(netlink, EINTR, NULL);
+    return -EINTR;
+}
+
+bool netlink_is_passing(int error)
+{
+    return error == -ENOMEM || error == -ENOBUFS || error == -EBUSY || error == -EINTR ||
+           error == -ETIMEDOUT;
 }
 
 /* Numbers the requests and asks for one acknowledgement, at the end: a refusal speaks up by itself.

@@ -24,6 +24,7 @@ struct netlink {
     struct mnl_socket *socket;
     uint32_t sequence;
     char reason[224]; /* why the last request was refused; borrowed until the next */
+    bool is_torn; /* the last dump: what it lists changed meanwhile */
 };
 
 /* A dump's or a query's answer, one message a call; 0 to go on or -errno to end with. */
@@ -42,6 +43,12 @@ struct nlmsghdr *netlink_request(void *bytes, uint16_t type, uint16_t flags);
  * 0 or -errno; then netlink->reason says why, as the end of a sentence. `answer` may be NULL. */
 int netlink_ask(struct netlink *netlink, struct nlmsghdr *request, netlink_answer answer,
                 void *context);
+/* The same of a dump that shall be whole: where the list changes while it is read it is read anew,
+ * and *count, of what `answer` keeps, goes back to what it was. -EINTR: it never held still. */
+int netlink_list(struct netlink *netlink, struct nlmsghdr *request, netlink_answer answer,
+                 void *context, size_t *count);
+/* A refusal of the moment: the same may be asked again. */
+bool netlink_is_passing(int error);
 /* Sends `count` requests (1 to NETLINK_BATCH_MOST) that lie one after another, each padded to 4
  * bytes, in one system call. `tolerated` is an -errno that counts as success (0: none). All are
  * tried; the first refusal is returned and *failed is its place. */
