@@ -93,6 +93,18 @@ static void print_changes(const json_t *changes)
     fflush(stdout); /* before what the hooks say */
 }
 
+/* False: it was told that the host does not stand as the file says. */
+static bool print_behind(const char *network, const json_t *answer)
+{
+    const char *behind = ask_text(answer, "behind", NULL);
+    if (behind)
+        fprintf(stderr,
+                "hopwire: %s: the file is in use, but this host does not stand as it says: %s; "
+                "tried again until it is done\n",
+                network, behind);
+    return !behind;
+}
+
 static void print_notes(const char *network, const json_t *notes)
 {
     for (size_t i = 0; i < json_array_size(notes); i++)
@@ -183,6 +195,8 @@ static int reload(char **files, int count, bool is_dry)
         if (!is_dry)
             note_sources(config->name);
         result = is_dry ? COMMAND_DONE : follow_hooks(config, answer);
+        if (!print_behind(config->name, answer))
+            result = COMMAND_REFUSED;
     }
     json_decref(answer);
     load_free(config);

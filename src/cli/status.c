@@ -119,6 +119,9 @@ static void print_network(const json_t *status)
     if (ask_number(status, "lost_log_lines"))
         printf("  log: %lld lines were lost, syslog or standard error did not take them\n",
                ask_number(status, "lost_log_lines"));
+    if (ask_text(status, "behind", NULL))
+        printf("  this host is behind: %s; tried again until it is done\n",
+               ask_text(status, "behind", NULL));
     print_rules(json_object_get(status, "rules_in_front"));
     print_drops(json_object_get(status, "drops"), "  ");
     json_array_foreach(json_object_get(status, "tunnels"), index, tunnel)

@@ -308,6 +308,7 @@ static void undo(struct daemon *daemon)
     ports_release(&daemon->ports);
     guard_wipe(&daemon->guard);
     beside_wipe(&daemon->beside);
+    free(daemon->leaving.addresses);
     network_stop(daemon->network);
     tun_close(&daemon->tun);
     aead_free(daemon->aead);
@@ -342,7 +343,7 @@ static int start_alone(struct daemon *daemon)
     if (result == 0)
         result = start_network(daemon);
     if (result == 0) {
-        settle_roots(daemon, true);
+        settle_roots(daemon, true, TEXT_UNHEARD);
         result = lay(daemon);
     }
     close(lock);

@@ -4,8 +4,10 @@
 #define DAEMON_DAEMON_STATE_H
 
 #include "config/config.h"
+#include "daemon/behind.h"
 #include "daemon/beside.h"
 #include "daemon/guard.h"
+#include "daemon/interface.h"
 #include "daemon/keeper.h"
 #include "daemon/log.h"
 #include "daemon/names.h"
@@ -54,6 +56,8 @@ struct daemon {
     struct ports ports;
     struct guard guard;
     struct beside beside;
+    struct behind behind;
+    struct interface_leaving leaving;
     struct control_socket *control;
     struct uapi *uapi;
     bool is_file_missing;   /* the socket's or the state's, when they were looked for last */

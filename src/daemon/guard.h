@@ -12,9 +12,11 @@
 #include "host/netlink.h"
 #include "host/state.h"
 
-/* What a reload holds until the name servers that it brings are shown, and routed. */
+/* What a reload holds until it is over; the rest of it until the name servers that it brings are
+ * shown, and routed. */
 #define GUARD_SERVERS_MOST 16 /* as many as a configuration names */
 struct guard_hold {
+    bool has_kill_switch;
     bool has_dns_guard;
     struct prefix servers[GUARD_SERVERS_MOST]; /* in tunnels that have no route there yet */
     size_t server_count;

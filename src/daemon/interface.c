@@ -82,23 +82,42 @@ static bool has_address(const struct config *config, const struct address *addre
     return has;
 }
 
-int interface_leave(struct netlink *netlink, int index, const struct config *before,
-                    const struct config *after, struct text *why)
+bool interface_note_leaving(struct interface_leaving *leaving, const struct config *config)
 {
-    const struct network_description *network = &before->network;
-    const struct address *const nat[] = {&network->nat_ipv4, &network->nat_ipv6};
-    int result = 0, error; /* the first one; what follows goes all the same */
-    for (size_t i = 0; i < 2; i++)
-        if (nat[i]->family && !has_address(after, nat[i]) &&
-            (error = link_remove_address(netlink, index, nat[i], why)) != 0)
-            result = result ? result : error;
+    const struct network_description *network = &config->network;
+    const struct address nat[] = {network->nat_ipv4, network->nat_ipv6};
+    size_t most = leaving->count + 2;
     for (size_t i = 0; i < network->tunnel_count; i++)
-        for (size_t a = 0; a < network->tunnels[i].address_count; a++) {
-            const struct address *address = &network->tunnels[i].addresses[a];
-            if (has_address(before, address) && !has_address(after, address) &&
-                (error = link_remove_address(netlink, index, address, why)) != 0)
-                result = result ? result : error;
-        }
+        most += network->tunnels[i].address_count;
+    struct address *addresses = realloc(leaving->addresses, most * sizeof(*addresses));
+    if (!addresses)
+        return false;
+    leaving->addresses = addresses;
+    for (size_t i = 0; i < 2; i++)
+        if (nat[i].family)
+            addresses[leaving->count++] = nat[i];
+    for (size_t i = 0; i < network->tunnel_count; i++)
+        for (size_t a = 0; a < network->tunnels[i].address_count; a++)
+            if (has_address(config, &network->tunnels[i].addresses[a]))
+                addresses[leaving->count++] = network->tunnels[i].addresses[a];
+    return true;
+}
+
+int interface_leave(struct netlink *netlink, int index, const struct config *config,
+                    struct interface_leaving *leaving, struct text *why)
+{
+    const size_t count = leaving->count;
+    int result = 0, error; /* the first one; what follows goes all the same */
+    leaving->count = 0;
+    for (size_t i = 0; i < count; i++) {
+        const struct address address = leaving->addresses[i];
+        if (has_address(config, &address))
+            continue;
+        error = link_remove_address(netlink, index, &address, result ? TEXT_UNHEARD : why);
+        if (error != 0)
+            leaving->addresses[leaving->count++] = address;
+        result = result ? result : error;
+    }
     return result;
 }
 

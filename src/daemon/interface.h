@@ -18,10 +18,18 @@ int interface_configure(struct netlink *netlink, int index, const struct config 
 int interface_update(struct netlink *netlink, int index, const struct config *config,
                      const struct engine *engine, enum sysctl_ipv6 ipv6, struct text *why);
 
-/* Takes away the addresses that the network had and has not any more, each in the configuration of
- * its time. After the routes: the kernel removes those that have one for their source. */
-int interface_leave(struct netlink *netlink, int index, const struct config *before,
-                    const struct config *after, struct text *why);
+/* Addresses that a configuration gave the interface, and the next one may take away. Zeroed: none;
+ * the array is malloc's, the caller frees it. */
+struct interface_leaving {
+    struct address *addresses;
+    size_t count;
+};
+/* Those of a configuration are added. False: no memory. */
+bool interface_note_leaving(struct interface_leaving *leaving, const struct config *config);
+/* Takes away those that the configuration has not; what cannot be taken stays noted. After the
+ * routes: the kernel removes those that have one for their source. 0, or -errno and a sentence. */
+int interface_leave(struct netlink *netlink, int index, const struct config *config,
+                    struct interface_leaving *leaving, struct text *why);
 
 /* What goes the host's own way, past the tunnels; borrowed. */
 struct interface_exceptions {

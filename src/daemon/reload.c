@@ -298,6 +298,8 @@ static void end_switch(struct reload *reload)
         return;
     }
     note_servers(reload);
+    if (*reload->daemon->behind.said)
+        json_object_set_new(reload->described, "behind", line_of(reload->daemon->behind.said));
     note_done(reload);
 }
 

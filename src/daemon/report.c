@@ -237,6 +237,8 @@ char *report_status(const struct report *report, instant_ns now)
     json_object_set_new(object, "aead", json_string(report->aead_name));
     json_object_set_new(object, "fwmark", json_integer(report->mark));
     json_object_set_new(object, "lost_log_lines", json_integer((json_int_t)report->log_lost));
+    json_object_set_new(object, "behind",
+                        *report->behind ? json_string(report->behind) : json_null());
     json_object_set_new(object, "rules_in_front", in_front_json(report->beside));
     json_object_set_new(object, "drops", drops_json(drops));
     json_object_set_new(object, "tunnels", tunnels);

@@ -22,6 +22,7 @@ struct report {
     const struct names *names; /* NULL: no endpoint is one */
     const struct translation *translation; /* NULL: no root's endpoint is a literal IPv4 one */
     const struct beside *beside;
+    const char *behind; /* "": it is not */
     const struct uapi *uapi;
     uint64_t log_lost; /* lines */
     instant_ns started;

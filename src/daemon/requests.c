@@ -38,6 +38,7 @@ static void answer_request(void *context, char *line, struct control_answer *to)
                             .names = daemon->names,
                             .translation = daemon->translation,
                             .beside = &daemon->beside,
+                            .behind = daemon->behind.said,
                             .uapi = daemon->uapi,
                             .log_lost = daemon->log.lost,
                             .started = daemon->started};

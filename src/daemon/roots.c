@@ -42,7 +42,11 @@ struct root_way roots_find(struct netlink *netlink, uint32_t mark,
         if (family == FAMILY_NONE)
             continue;
         text_init(&why, reason, sizeof(reason));
-        if (kernel_route_towards(netlink, &endpoints[i].address, mark, &way, &why) != 0)
+        int result = kernel_route_towards(netlink, &endpoints[i].address, mark, &way, &why);
+        if (netlink_is_passing(result))
+            return (struct root_way){.error = result,
+                                     .mtu_bytes = tunnel_mtu(COMMON_MTU_BYTES, FAMILY_IPV6)};
+        if (result != 0)
             continue;
         uint32_t link = way.is_local || way.mtu_bytes >= LOOPBACK_MTU_LEAST_BYTES
                             ? default_mtu(netlink, mark)

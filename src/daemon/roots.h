@@ -13,13 +13,14 @@ struct root_way {
     enum family family;      /* of the endpoint at its end */
     int interface_index;
     struct address source;
+    int error; /* -errno: the kernel could not say just now */
 };
 
 /* Where the socket of the root sends to now, or those of all roots (-1); not what leaves inside a
  * fellow (RULES A8). *endpoints is malloc's; NULL: no memory. */
 size_t roots_endpoints(const struct engine *engine, int root, struct endpoint **endpoints);
 /* The way of one root by its peers' endpoints: the smallest MTU counts. `endpoints` of
- * FAMILY_NONE are unknown yet. Never fails: without a route, the Internet's common MTU stands. */
+ * FAMILY_NONE are unknown yet. Without a route the Internet's common MTU stands. */
 struct root_way roots_find(struct netlink *netlink, uint32_t mark,
                            const struct endpoint *endpoints, size_t count);
 

@@ -51,7 +51,7 @@ static void forget_ways(struct daemon *daemon, size_t from, size_t end)
         daemon->ways[i] = (struct root_way){0};
 }
 
-bool settle_roots(struct daemon *daemon, bool is_first)
+bool settle_roots(struct daemon *daemon, bool is_first, struct text *failed)
 {
     struct engine *engine = network_engine(daemon->network);
     bool any_moved = false;
@@ -70,6 +70,10 @@ bool settle_roots(struct daemon *daemon, bool is_first)
             roots_find(&daemon->netlink, daemon->state.routing.mark, endpoints, count);
         free(endpoints);
         struct root_way *last = &daemon->ways[i];
+        if (way.error != 0 && !is_first) { /* it stays as it was */
+            behind_add(failed, way.error, daemon->netlink.reason);
+            continue;
+        }
         bool moved = way.interface_index != last->interface_index ||
                      !address_is_equal(&way.source, &last->source);
         tell_excess(daemon, place, last, &way, is_first);
@@ -217,18 +221,31 @@ static int settle_interface(struct daemon *daemon)
                             daemon->state.routing.ipv6, &daemon->why);
 }
 
-static void log_failure(struct daemon *daemon, int (*step)(struct daemon *))
+static int settle_leaving(struct daemon *daemon)
+{
+    return interface_leave(&daemon->netlink, daemon->state.routing.interface_index,
+                           daemon->config, &daemon->leaving, &daemon->why);
+}
+
+static void try_step(struct daemon *daemon, int (*step)(struct daemon *), struct text *failed)
 {
     text_init(&daemon->why, daemon->reason, sizeof(daemon->reason));
-    if (step(daemon) != 0)
-        log_notice(&daemon->log, daemon->reason);
+    int result = step(daemon);
+    if (result != 0)
+        behind_add(failed, result, daemon->reason);
+}
+
+static void settle_within(struct daemon *daemon, duration_ns time_ns)
+{
+    instant_ns deadline = instant_add(loop_now(), time_ns);
+    if (daemon->settle.deadline > deadline)
+        loop_set_timer(&daemon->settle, deadline);
 }
 
 void settle_soon(struct daemon *daemon)
 {
     daemon->has_event = true;
-    if (daemon->settle.deadline == INSTANT_NEVER)
-        loop_set_timer(&daemon->settle, instant_add(loop_now(), SETTLE_NS));
+    settle_within(daemon, SETTLE_NS);
 }
 
 void settle_now(struct daemon *daemon)
@@ -253,7 +270,9 @@ void settle_losses(struct daemon *daemon)
     }
     daemon->restorings++;
     look_for_ipv6(daemon);
-    log_failure(daemon, settle_routes);
+    text_init(&daemon->why, daemon->reason, sizeof(daemon->reason));
+    if (settle_routes(daemon) != 0)
+        settle_within(daemon, SETTLE_NS); /* which tells what it cannot do either */
 }
 
 static void look_at_own_link(struct daemon *daemon)
@@ -311,25 +330,65 @@ static bool follow_configured(struct daemon *daemon)
     int of_literals =
         followed(daemon, translation_follow(&daemon->translation, &options, &why), reason);
     daemon->is_unfollowed = of_names == -ENOMEM || of_literals == -ENOMEM;
-    instant_ns later = instant_add(loop_now(), NS_PER_S);
-    if (daemon->is_unfollowed && daemon->settle.deadline > later)
-        loop_set_timer(&daemon->settle, later);
+    if (daemon->is_unfollowed)
+        settle_within(daemon, NS_PER_S);
     return true;
+}
+
+/* Once no reload needs it: the table and the rules follow, and when they stand the state. */
+static bool opens_kill_switch(struct daemon *daemon)
+{
+    bool opens = daemon->state.has_kill_switch && !daemon->config->has_kill_switch &&
+                 !daemon->guard.hold.has_kill_switch;
+    if (opens)
+        daemon->guard.has_kill_switch = daemon->state.routing.has_kill_switch = false;
+    return opens;
+}
+
+static int note_open(struct daemon *daemon)
+{
+    daemon->state.has_kill_switch = false;
+    return state_write(daemon->config->name, &daemon->state, &daemon->why);
+}
+
+static void end_round(struct daemon *daemon, const struct text *failed)
+{
+    duration_ns pause_ns = behind_end(&daemon->behind, failed, &daemon->log);
+    if (pause_ns)
+        settle_within(daemon, pause_ns);
+}
+
+static void lay_host(struct daemon *daemon, bool is_event, bool has_moved, struct text *failed)
+{
+    look_for_ipv6(daemon);
+    try_step(daemon, settle_interface, failed);
+    try_step(daemon, settle_firewall, failed);
+    if (is_event) /* whose question the table lets out by now */
+        translation_routes_changed(daemon->translation, has_moved);
+    try_step(daemon, settle_routes, failed);
+    try_step(daemon, settle_leaving, failed);
+    settle_switches(daemon);
 }
 
 static void settle(void *context, instant_ns now)
 {
     struct daemon *daemon = context;
     bool is_event = daemon->has_event;
+    char said[BEHIND_BYTES];
+    struct text failed;
+    text_init(&failed, said, sizeof(said));
     if (!follow_configured(daemon)) { /* what is configured is not known: all stays as it is */
-        loop_set_timer(&daemon->settle, instant_add(now, NS_PER_S));
+        behind_add(&failed, -ENOMEM, "no memory to follow what is configured now");
+        end_round(daemon, &failed);
         return;
     }
+    if (daemon->is_unfollowed)
+        behind_add(&failed, -ENOMEM, "no memory to follow endpoints");
     daemon->has_event = false;
     look_at_own_link(daemon);
     /* Only when the host's network moved (F8): an endpoint that follows from an answer moves too,
      * and asking again then would never end. */
-    bool has_moved = settle_roots(daemon, false);
+    bool has_moved = settle_roots(daemon, false, &failed);
     if (has_moved && is_event)
         names_ask_again(daemon->names);
     if (is_event) {
@@ -337,16 +396,14 @@ static void settle(void *context, instant_ns now)
         own_link_tell_host(daemon);
     }
     daemon->has_woken = false;
-    look_for_ipv6(daemon);
-    log_failure(daemon, settle_interface);
-    log_failure(daemon, settle_firewall);
-    if (is_event) /* whose question the table lets out by now */
-        translation_routes_changed(daemon->translation, has_moved);
-    log_failure(daemon, settle_routes);
-    settle_switches(daemon);
+    bool opens = opens_kill_switch(daemon);
+    lay_host(daemon, is_event, has_moved, &failed);
+    if (opens && failed.len == 0)
+        try_step(daemon, note_open, &failed);
     daemon->mtu_changes = engine_mtu_changes(network_engine(daemon->network));
     duration_ns took = instant_since(now, loop_now());
     daemon->settle_again = instant_add(loop_now(), SETTLE_PART * took);
+    end_round(daemon, &failed);
 }
 
 static void follow_endpoints(struct daemon *daemon)
@@ -424,6 +481,11 @@ void settle_configured(struct daemon *daemon, bool concerns_host, bool is_urgent
         settle(daemon, now);
     else if (concerns_host && daemon->settle.deadline > daemon->settle_again)
         loop_set_timer(&daemon->settle, daemon->settle_again);
+}
+
+void settle_at_once(struct daemon *daemon)
+{
+    settle(daemon, loop_now());
 }
 
 void settle_start(struct daemon *daemon)

@@ -38,31 +38,26 @@ static bool make_living(const struct switching *switching, struct config *living
 
 /* ---- the kill switch ---- */
 
-/* What the table and the rules hold, in the state before in the kernel. 0, or -errno and a
- * sentence. */
-static int set_kill_switch(struct daemon *daemon, bool is_on, struct text *why)
+/* Nobody else takes it away until end(): settle.h does, where the configuration has none. */
+static int lay_kill_switch(struct daemon *daemon, struct text *why)
 {
     struct state *state = &daemon->state;
     const struct state before = *state;
-    bool was_on = daemon->guard.has_kill_switch;
-    state->has_kill_switch = state->routing.has_kill_switch = is_on;
-    state->has_firewall |= is_on;
-    daemon->guard.has_kill_switch = is_on;
+    state->has_kill_switch = state->routing.has_kill_switch = state->has_firewall = true;
+    daemon->guard.has_kill_switch = true;
     guard_find_lan(&daemon->guard, daemon->ways, daemon->way_count);
-    int result = is_on ? state_write(daemon->config->name, state, why) : 0;
+    int result = state_write(daemon->config->name, state, why);
     if (result == 0)
         result = guard_lay(&daemon->guard, why);
-    if (result == 0 && settle_routes(daemon) != 0) {
+    if (result == 0 && (result = settle_routes(daemon)) != 0)
         text_append(why, "%s", daemon->reason);
-        result = -EIO;
-    }
     /* Where there was no table at the start nobody watches it yet. */
-    if (result == 0 && is_on && daemon->table_source.fd <= 0)
+    if (result == 0 && daemon->table_source.fd <= 0)
         result = restore_start(daemon);
     if (result == 0)
-        return is_on ? 0 : state_write(daemon->config->name, state, why);
+        return 0;
     *state = before;
-    daemon->guard.has_kill_switch = was_on;
+    daemon->guard.has_kill_switch = false;
     char reason[WHY_BYTES];
     struct text again;
     text_init(&again, reason, sizeof(reason));
@@ -115,7 +110,7 @@ static void release(struct daemon *daemon)
 {
     struct guard_hold *hold = &daemon->guard.hold;
     bool has_guard = hold->has_dns_guard, has_servers = hold->server_count > 0;
-    *hold = (struct guard_hold){0};
+    *hold = (struct guard_hold){.has_kill_switch = true};
     text_init(&daemon->why, daemon->reason, sizeof(daemon->reason));
     if ((has_guard && daemon->state.has_firewall &&
          guard_lay(&daemon->guard, &daemon->why) != 0) |
@@ -128,7 +123,8 @@ static int hold(struct switching *switching)
 {
     struct daemon *daemon = switching->daemon;
     struct guard *guard = &daemon->guard;
-    struct guard_hold wanted = {.has_dns_guard =
+    struct guard_hold wanted = {.has_kill_switch = true,
+                                .has_dns_guard =
                                     guard_wants_dns_guard(guard, daemon->config) ||
                                     guard_wants_dns_guard(guard, switching->to)};
     int result = hold_servers(switching, &wanted);
@@ -153,17 +149,11 @@ static int hold(struct switching *switching)
 static void follow(struct switching *switching)
 {
     struct daemon *daemon = switching->daemon;
-    char reason[WHY_BYTES];
-    struct text why;
-    text_init(&why, reason, sizeof(reason));
     struct config living;
     if (settle_describe(daemon) && make_living(switching, &living))
         daemon->living.tunnels = living.tunnels;
     changes_follow(daemon, switching->changes);
     wg_sockets_follow(daemon);
-    if (interface_leave(&daemon->netlink, daemon->state.routing.interface_index, daemon->file,
-                        daemon->config, &why) != 0)
-        log_notice(&daemon->log, reason);
 }
 
 static int take_over(struct switching *switching)
@@ -174,11 +164,12 @@ static int take_over(struct switching *switching)
     const struct guard_hold held = daemon->guard.hold;
     struct config living;
     int result = 0;
-    if (!settle_describe(daemon) || !make_living(switching, &living))
+    if (!settle_describe(daemon) || !make_living(switching, &living) ||
+        !interface_note_leaving(&daemon->leaving, daemon->config))
         return -ENOMEM;
     daemon->living = living;
     if (switching->changes_dns) /* what is held goes with what the changes lay */
-        daemon->guard.hold = (struct guard_hold){0};
+        daemon->guard.hold = (struct guard_hold){.has_kill_switch = true};
     if (changes_are_any(changes))
         result = changes_take(daemon, changes, &switching->why);
     if (result == 0) {
@@ -201,16 +192,13 @@ static bool is_dns_unknown(const struct switching *switching)
 static bool end(struct switching *switching)
 {
     struct daemon *daemon = switching->daemon;
-    bool is_done = switching->result == 0;
-    bool goes = is_done ? switching->had_kill_switch && !switching->to->has_kill_switch
-                        : switching->lays_kill_switch;
-    char reason[WHY_BYTES];
-    struct text left;
-    text_init(&left, reason, sizeof(reason));
-    if (!is_done && switching->changes_dns && !is_dns_unknown(switching))
+    if (is_dns_unknown(switching))
+        return false;
+    if (switching->result != 0 && switching->changes_dns)
         release(daemon);
-    if (goes && !is_dns_unknown(switching) && set_kill_switch(daemon, false, &left) != 0)
-        log_notice(&daemon->log, reason);
+    daemon->guard.hold.has_kill_switch = false;
+    if (daemon->state.has_kill_switch && !daemon->config->has_kill_switch)
+        settle_at_once(daemon);
     return false;
 }
 
@@ -230,14 +218,12 @@ bool switching_begin(struct switching *switching)
     int result = 0;
     text_init(&switching->why, switching->reason, sizeof(switching->reason));
     text_init(&daemon->why, daemon->reason, sizeof(daemon->reason));
-    switching->had_kill_switch = daemon->living.has_kill_switch;
+    daemon->guard.hold.has_kill_switch = true;
     /* What is refused is refused before any server changes. */
     if (switching->changes_dns)
         result = changes_try(daemon, switching->changes, &switching->why);
-    if (result == 0 && switching->to->has_kill_switch && !switching->had_kill_switch) {
-        result = set_kill_switch(daemon, true, &switching->why);
-        switching->lays_kill_switch = result == 0;
-    }
+    if (result == 0 && switching->to->has_kill_switch && !daemon->guard.has_kill_switch)
+        result = lay_kill_switch(daemon, &switching->why);
     if (result == 0 && switching->changes_dns)
         result = hold(switching);
     if (result == 0 && !switching->changes_dns)

@@ -15,7 +15,6 @@ struct switching {
     bool changes_dns; /* of the system */
 
     /* Its own. */
-    bool had_kill_switch, lays_kill_switch;
     bool goes_back; /* refused, once the keeper has put the servers of before back */
     int result;     /* at the end: 0, or -errno and a sentence */
     char reason[WHY_BYTES];
