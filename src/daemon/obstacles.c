@@ -9,12 +9,12 @@
 
 #include "crypto/aead.h"
 #include "daemon/crashed.h"
+#include "daemon/host_dns.h"
 #include "daemon/interface.h"
 #include "daemon/ports.h"
 #include "daemon/reserve.h"
-#include "daemon/system_dns.h"
-#include "host/dns.h"
 #include "host/firewall.h"
+#include "host/uplink_dns.h"
 #include "io/io_memory.h"
 #include "io/tun_linux.h"
 
@@ -77,12 +77,10 @@ static void look_at_ports(struct search *search, const struct network_descriptio
     }
 }
 
-static void look_at_kernel(struct search *search, const struct config *config)
+static void look_at_firewall(struct search *search, const struct config *config)
 {
     char reason[512];
     struct text why;
-    text_init(&why, reason, sizeof(reason));
-    note(search, tun_look(&why), &why);
     text_init(&why, reason, sizeof(reason));
     const struct firewall_laid laid = {0};
     int stands = config->has_kill_switch ? firewall_look(config->name, &laid, &why) : 0;
@@ -90,6 +88,43 @@ static void look_at_kernel(struct search *search, const struct config *config)
         text_append(&why, "; without it there is no kill switch: remove KillSwitch = on, or "
                           "use a kernel that has it");
     note(search, stands, &why);
+}
+
+static void look_at_kernel(struct search *search)
+{
+    char reason[512];
+    struct text why;
+    text_init(&why, reason, sizeof(reason));
+    note(search, tun_look(&why), &why);
+}
+
+/* A root's name that only a resolver on this host would be asked for (RULES G1). */
+static void look_at_names(struct search *search, const struct network_description *network)
+{
+    char reason[512];
+    struct text why;
+    struct uplink_dns servers = {0};
+    bool has_any = false;
+    for (size_t i = 0; i < network->tunnel_count; i++)
+        for (size_t p = 0; p < network->tunnels[i].peer_count; p++)
+            has_any |= network->tunnels[i].carrier == TUNNEL_NO_CARRIER &&
+                       network->tunnels[i].peers[p].endpoint_name;
+    text_init(&why, reason, sizeof(reason));
+    if (has_any && uplink_dns_find(&(struct uplink_dns_files){0}, &servers, &why) == -EPERM)
+        note(search, -EINVAL, &why);
+}
+
+/* The entries as they would be, in the tables that the routing has. */
+static int look_at_entries(const struct config *config, struct netlink *netlink,
+                           const struct routing *routing, struct text *why)
+{
+    struct routing_entry *entries;
+    size_t count;
+    if (interface_routes_ahead(config, io_memory_plain(), &entries, &count) != 0)
+        return 0; /* the configuration is refused for another reason */
+    int result = routing_look(netlink, routing, entries, count, why);
+    free(entries);
+    return result;
 }
 
 /* Any number of an interface will do where there is none yet: that of loopback has no route of
@@ -102,8 +137,6 @@ static void look_at_routes(struct search *search, const struct config *config, i
     struct state_numbers taken;
     struct state state;
     struct routing routing = {0};
-    struct routing_entry *entries = NULL;
-    size_t count = 0;
     text_init(&why, reason, sizeof(reason));
     bool stands = state_read(config->name, &state, &why) == 0; /* its rules have their place */
     text_init(&why, reason, sizeof(reason));
@@ -114,11 +147,9 @@ static void look_at_routes(struct search *search, const struct config *config, i
     if (result == 0)
         result = routing_choose(&netlink, &choice, &routing, &why);
     routing.has_kill_switch = config->has_kill_switch;
-    if (result == 0 && (choice.mode == ROUTING_TABLE || !stands) &&
-        interface_routes_ahead(config, io_memory_plain(), &entries, &count) == 0)
-        result = routing_look(&netlink, &routing, entries, count, &why);
+    if (result == 0 && (choice.mode == ROUTING_TABLE || !stands))
+        result = look_at_entries(config, &netlink, &routing, &why);
     note(search, result, &why);
-    free(entries);
     netlink_close(&netlink);
 }
 
@@ -126,16 +157,8 @@ static void look_at_dns(struct search *search, const struct config *config)
 {
     char reason[512];
     struct text why;
-    struct system_dns dns = system_dns_choose(config);
-    struct dns_wish wish = {.network = config->name,
-                            .interface = config->interface_name,
-                            .servers = dns.servers,
-                            .server_count = dns.server_count,
-                            .domains = dns.domains,
-                            .domain_count = dns.domain_count};
     text_init(&why, reason, sizeof(reason));
-    if (dns.server_count)
-        note(search, dns_look(&wish, &why), &why);
+    note(search, host_dns_look(config, &why), &why);
 }
 
 void obstacles_tell_aead(const char *backend, struct text *why)
@@ -171,11 +194,29 @@ bool obstacles_beside(const struct config *config, const char *aead_backend,
 {
     struct search search = {.text = text};
     look_at_aead(&search, aead_backend);
-    look_at_kernel(&search, config);
+    look_at_kernel(&search);
+    look_at_firewall(&search, config);
     look_at_interface(&search, config, held->interface_index);
     look_at_ports(&search, &config->network, held);
     look_at_routes(&search, config, held->interface_index);
     look_at_dns(&search, config);
+    look_at_names(&search, &config->network);
+    return !search.has_found;
+}
+
+bool obstacles_inside(const struct config *config, bool changes_dns, struct netlink *netlink,
+                      const struct routing *laid, struct text *text)
+{
+    struct search search = {.text = text};
+    char reason[512];
+    struct text why;
+    text_init(&why, reason, sizeof(reason));
+    look_at_firewall(&search, config);
+    if (laid->mode == ROUTING_TABLE)
+        note(&search, look_at_entries(config, netlink, laid, &why), &why);
+    if (changes_dns)
+        look_at_dns(&search, config);
+    look_at_names(&search, &config->network);
     return !search.has_found;
 }
 

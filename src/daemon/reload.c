@@ -17,6 +17,7 @@
 #include "daemon/changes.h"
 #include "daemon/host_dns.h"
 #include "daemon/json_answer.h"
+#include "daemon/obstacles.h"
 #include "daemon/settle.h"
 #include "daemon/switching.h"
 #include "daemon/system_dns.h"
@@ -160,6 +161,20 @@ static void note_done(struct reload *reload)
     log_notice(&daemon->log, line);
 }
 
+/* What `up` would be refused on this host is refused before anything changes. */
+static bool foresee(struct reload *reload)
+{
+    struct daemon *daemon = reload->daemon;
+    char lines[4 * WHY_BYTES], *rest = lines;
+    struct text text;
+    text_init(&text, lines, sizeof(lines));
+    bool is_free = obstacles_inside(reload->config, reload->switching.changes_dns,
+                                    &daemon->netlink, &daemon->state.routing, &text);
+    for (char *line; !is_free && (line = strsep(&rest, "\n")) && *line;)
+        refuse(reload, line);
+    return is_free;
+}
+
 static void refuse_with(struct reload *reload, const char *sentence, int result)
 {
     refuse(reload, *sentence ? sentence : strerror(-result));
@@ -173,8 +188,6 @@ static void try(struct reload *reload)
     struct text why;
     text_init(&why, reason, sizeof(reason));
     int result = changes_try(daemon, &reload->difference.changes, &why);
-    if (result == 0 && reload->switching.changes_dns)
-        result = host_dns_look(reload->config, &why);
     if (result != 0)
         refuse_with(reload, reason, result);
 }
@@ -309,7 +322,7 @@ static bool begin(struct reload *reload)
     struct switching *switching = &reload->switching;
     if (!take_recording(reload, reload->passed))
         refuse(reload, "no configuration came with the request, or no memory is left for it");
-    else if (may_begin(reload) && parse(reload) && find_difference(reload))
+    else if (may_begin(reload) && parse(reload) && find_difference(reload) && foresee(reload))
         reload->described = describe(reload);
     if (!reload->described)
         return false;
