@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,7 @@
 #include "cli/ask.h"
 #include "cli/command.h"
 #include "cli/load.h"
+#include "config/naming.h"
 #include "daemon/attendant.h"
 #include "daemon/hooks_record.h"
 #include "daemon/sources.h"
@@ -24,6 +26,44 @@
 /* A daemon that settles a large change answers behind it; so does one that waits for a resolvconf,
  * none of which has more time than this in all. */
 #define TIMEOUT_MS 100000
+
+/* While it goes on nobody else reloads the network, and no signal comes between what the daemon
+ * does and what is written down of it. */
+struct turn {
+    int lock;
+    bool holds_signals;
+    sigset_t before;
+};
+
+/* Where it cannot be had the network is not up, or it is nobody's who has no right to it: which the
+ * daemon's socket tells. */
+static void take_turn(struct turn *turn, const char *file)
+{
+    char name[TUNNEL_NAME_BYTES];
+    naming_network(file, name);
+    turn->lock = life_take_turn(name, TEXT_UNHEARD);
+}
+
+static void hold_signals(struct turn *turn)
+{
+    sigset_t ending;
+    sigemptyset(&ending);
+    sigaddset(&ending, SIGHUP);
+    sigaddset(&ending, SIGINT);
+    sigaddset(&ending, SIGQUIT);
+    sigaddset(&ending, SIGTERM);
+    turn->holds_signals = sigprocmask(SIG_BLOCK, &ending, &turn->before) == 0;
+}
+
+static void end_turn(struct turn *turn)
+{
+    if (turn->lock >= 0)
+        close(turn->lock);
+    turn->lock = -1;
+    if (turn->holds_signals)
+        sigprocmask(SIG_SETMASK, &turn->before, NULL);
+    turn->holds_signals = false;
+}
 
 /* Memory that the daemon can read as a file, with the bytes; it is locked where that is allowed,
  * and wiped by drop_shared. */
@@ -143,8 +183,23 @@ static bool give_attendant(struct config *config, struct text *why)
     return answer != NULL;
 }
 
-/* `down` runs the new file's PreDown and PostDown; of PostUp what is new runs now. */
-static int follow_hooks(struct config *config, const json_t *answer)
+/* What `down` will run, in place of what it would have run. */
+static bool record_hooks(struct config *config, const struct hooks *hooks, struct text *why)
+{
+    bool is_sealed = true;
+    bool is_well = (!hooks_record_is_needed(hooks) || give_attendant(config, why)) &&
+                   hooks_record_replace(hooks, &is_sealed, why) == 0;
+    if (is_well && !is_sealed)
+        fprintf(stderr,
+                "hopwire: %s: its hooks stand without a seal, which takes the right CAP_SYS_ADMIN: "
+                "a `hopwire down` with that right will not run them\n",
+                config->name);
+    return is_well;
+}
+
+/* `down` runs the new file's PreDown and PostDown; of PostUp what is new runs now, with the signals
+ * as they were. */
+static int follow_hooks(struct config *config, const json_t *answer, struct turn *turn)
 {
     char reason[1024];
     struct hooks hooks;
@@ -156,8 +211,8 @@ static int follow_hooks(struct config *config, const json_t *answer)
     if (!is_well) {
         text_append(&why, "no memory for its hooks");
     } else {
-        is_well = !hooks_record_is_needed(&hooks) || give_attendant(config, &why);
-        is_well = is_well && hooks_record_replace(&hooks, &why) == 0;
+        is_well = record_hooks(config, &hooks, &why);
+        end_turn(turn);
         is_well = is_well && hooks_run(&hooks, HOOK_POST_UP, NULL, &why);
         hooks_wipe(&hooks);
     }
@@ -180,12 +235,15 @@ static void note_sources(const char *network)
         sources_remove(network);
 }
 
-static int reload(char **files, int count, bool is_dry)
+/* From reading the files until the hooks are written down. */
+static int reload_in_turn(char **files, int count, bool is_dry, struct turn *turn)
 {
     struct recording recording = {0};
     struct config *config = load_recorded(files, count, &recording);
     if (!config)
         return COMMAND_REFUSED;
+    if (!is_dry)
+        hold_signals(turn);
     json_t *answer = hand_over(config->name, &recording, is_dry);
     recording_wipe(&recording);
     int result = COMMAND_REFUSED;
@@ -194,12 +252,22 @@ static int reload(char **files, int count, bool is_dry)
         print_notes(config->name, json_object_get(answer, "notes"));
         if (!is_dry)
             note_sources(config->name);
-        result = is_dry ? COMMAND_DONE : follow_hooks(config, answer);
+        result = is_dry ? COMMAND_DONE : follow_hooks(config, answer, turn);
         if (!print_behind(config->name, answer))
             result = COMMAND_REFUSED;
     }
     json_decref(answer);
     load_free(config);
+    return result;
+}
+
+static int reload(char **files, int count, bool is_dry)
+{
+    struct turn turn = {.lock = -1};
+    if (!is_dry)
+        take_turn(&turn, files[count - 1]);
+    int result = reload_in_turn(files, count, is_dry, &turn);
+    end_turn(&turn);
     return result;
 }
 

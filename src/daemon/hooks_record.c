@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Strings, each with its NUL: the interface, the configuration's file, the file to be saved or "",
- * and of each command its kind, its line and itself. It is changed in place, under its lock, as
- * replacing the file would leave the other one with a file that is no more. */
+ * and of each command its kind, its line and itself. Under its lock another file takes its place,
+ * locked as well, so that it is whole whatever happens; who waited for the lock of a file that is
+ * no more opens anew. */
 #include "daemon/hooks_record.h"
 
 #include <errno.h>
@@ -78,18 +79,44 @@ static size_t print(const struct hooks *hooks, char *bytes)
     return len;
 }
 
-/* Into a record that we have. 0 or -errno. */
+/* malloc's, to be wiped and freed; NULL: no memory. */
+static char *bytes_of(const struct hooks *hooks, size_t *len)
+{
+    *len = hooks_record_is_needed(hooks) ? print(hooks, NULL) : 0;
+    char *bytes = malloc(*len + 1);
+    if (bytes && *len)
+        print(hooks, bytes);
+    return bytes;
+}
+
+static void drop(char *bytes, size_t len)
+{
+    if (bytes)
+        bytes_wipe(bytes, len);
+    free(bytes);
+}
+
+/* Into a record that we have, an empty one. 0 or -errno. */
 static int write_record(int record, const struct hooks *hooks)
 {
-    size_t len = hooks_record_is_needed(hooks) ? print(hooks, NULL) : 0;
-    char *bytes = malloc(len + 1);
-    if (!bytes)
-        return -ENOMEM;
-    if (len)
-        print(hooks, bytes);
-    int result = seal_write(record, hooks->network, bytes, len);
-    bytes_wipe(bytes, len);
-    free(bytes);
+    size_t len;
+    char *bytes = bytes_of(hooks, &len);
+    int result = bytes ? seal_write(record, hooks->network, bytes, len) : -ENOMEM;
+    drop(bytes, len);
+    return result;
+}
+
+/* In the place of one that we have, which becomes the new one. 0 or -errno, and it is as it was. */
+static int replace_record(int record, const char *path, const struct hooks *hooks, bool *is_sealed)
+{
+    size_t len;
+    char *bytes = bytes_of(hooks, &len);
+    int next = bytes ? seal_replace(path, hooks->network, bytes, len, is_sealed) : -ENOMEM;
+    drop(bytes, len);
+    if (next < 0)
+        return next;
+    int result = dup3(next, record, O_CLOEXEC) < 0 ? -errno : 0;
+    close(next);
     return result;
 }
 
@@ -224,26 +251,30 @@ static int open_for_down(const char *path)
     }
 }
 
-static int replace(int record, const char *path, const struct hooks *hooks)
+static int replace(int record, const char *path, const struct hooks *hooks, bool *is_sealed)
 {
     if (!life_goes_on(hooks->network)) { /* what a crash left is whoever's next */
         if (is_empty(record))
             unlink(path);
         return -ESTALE;
     }
-    if (hooks_record_is_needed(hooks))
-        return write_record(record, hooks);
-    return unlink(path) < 0 ? -errno : 0;
+    if (!hooks_record_is_needed(hooks))
+        return unlink(path) < 0 ? -errno : 0;
+    int result = replace_record(record, path, hooks, is_sealed);
+    if (result != 0 && is_empty(record)) /* made a moment ago */
+        unlink(path);
+    return result;
 }
 
-int hooks_record_replace(const struct hooks *hooks, struct text *why)
+int hooks_record_replace(const struct hooks *hooks, bool *is_sealed, struct text *why)
 {
     char path[STATE_PATH_BYTES];
+    *is_sealed = true;
     int result = record_path(hooks->network, path, why);
     if (result != 0)
         return result;
     int record = open_locked(path, hooks_record_is_needed(hooks) ? O_CREAT : 0, LOCK_EX);
-    result = record >= 0         ? replace(record, path, hooks)
+    result = record >= 0         ? replace(record, path, hooks, is_sealed)
              : record == -ENOENT ? (life_goes_on(hooks->network) ? 0 : -ESTALE)
                                  : record;
     if (record >= 0)
@@ -308,6 +339,15 @@ static void forget_saved(struct hooks *hooks)
     hooks->saved = NULL;
 }
 
+/* None stays none: others may have it too. */
+static int rewrite(int record, const char *path, const struct hooks *hooks)
+{
+    bool is_sealed;
+    if (!stands(record, path) || (is_empty(record) && !hooks_record_is_needed(hooks)))
+        return 0;
+    return replace_record(record, path, hooks, &is_sealed);
+}
+
 int hooks_record_forget(int record, struct hooks *hooks, enum config_hook_kind kind,
                         struct text *why)
 {
@@ -319,7 +359,7 @@ int hooks_record_forget(int record, struct hooks *hooks, enum config_hook_kind k
     if (result == 0 && kind == HOOK_POST_DOWN)
         result = stands(record, path) && unlink(path) < 0 ? -errno : 0;
     else if (result == 0)
-        result = write_record(record, hooks);
+        result = rewrite(record, path, hooks);
     if (result != 0)
         text_append(why, "cannot write %s: %s", path, strerror(-result));
     return result;

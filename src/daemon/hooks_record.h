@@ -15,9 +15,10 @@ bool hooks_record_is_needed(const struct hooks *hooks);
 
 /* 0, or -errno and a sentence. */
 int hooks_record_write(const struct hooks *hooks, struct text *why);
-/* Those of another file take their place while the network runs. 0, or -errno and a sentence;
- * -ESTALE: it has ended meanwhile, and nothing is written. */
-int hooks_record_replace(const struct hooks *hooks, struct text *why);
+/* Those of another file take their place while the network runs, or they stay. 0, or -errno and a
+ * sentence; -ESTALE: it has ended meanwhile, and nothing is written. *is_sealed: false where this
+ * process could not seal them, so that one with all of root's rights will not run them. */
+int hooks_record_replace(const struct hooks *hooks, bool *is_sealed, struct text *why);
 
 enum hooks_taker {
     HOOKS_TAKER_DOWN,    /* waits for who runs it, and makes it where it is missing */

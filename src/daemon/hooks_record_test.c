@@ -3,9 +3,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <sys/xattr.h>
@@ -18,6 +20,7 @@
 
 static char directory[200], sentence[512], path[STATE_PATH_BYTES];
 static struct text why;
+static bool is_sealed;
 
 static void start(void)
 {
@@ -170,8 +173,8 @@ static void test_bytes_that_are_no_record_are_told(void)
         struct config_hook list[] = {hook(HOOK_PRE_DOWN, "true")};
         const struct hooks hooks = hooks_of(list, 1, NULL);
         CHECK_EQUAL(hooks_record_write(&hooks, &why), 0);
-        int file = open(path, O_RDWR);
-        CHECK_EQUAL(seal_write(file, "one", records[i].bytes, records[i].len), 0);
+        int file = seal_replace(path, "one", records[i].bytes, records[i].len, &is_sealed);
+        CHECK(file >= 0);
         close(file);
         check_not_taken(-EBADMSG, "is damaged");
     }
@@ -186,7 +189,7 @@ static pid_t replace_elsewhere(const struct hooks *hooks, int life, int record)
     if (child == 0) {
         close(life);
         close(record);
-        _exit(-hooks_record_replace(hooks, &why));
+        _exit(-hooks_record_replace(hooks, &is_sealed, &why));
     }
     return child;
 }
@@ -231,21 +234,45 @@ static void test_I2_hooks_take_the_others_place_while_the_network_runs(void)
                        none = hooks_of(list, 0, NULL);
     start();
     int life = life_begin("one", &why);
-    CHECK_EQUAL(hooks_record_replace(&none, &why), 0);
+    CHECK_EQUAL(hooks_record_replace(&none, &is_sealed, &why), 0);
     CHECK(!stands());
-    CHECK_EQUAL(hooks_record_replace(&before, &why), 0);
+    CHECK_EQUAL(hooks_record_replace(&before, &is_sealed, &why), 0);
     check_pre_down("old");
-    CHECK_EQUAL(hooks_record_replace(&hooks, &why), 0);
+    CHECK_EQUAL(hooks_record_replace(&hooks, &is_sealed, &why), 0);
     check_pre_down("new");
-    CHECK_EQUAL(hooks_record_replace(&none, &why), 0);
+    CHECK_EQUAL(hooks_record_replace(&none, &is_sealed, &why), 0);
     CHECK(!stands());
     /* After a crash those that were in use when it crashed are the ones to run. */
-    CHECK_EQUAL(hooks_record_replace(&before, &why), 0);
+    CHECK_EQUAL(hooks_record_replace(&before, &is_sealed, &why), 0);
     close(life);
-    CHECK_EQUAL(hooks_record_replace(&hooks, &why), -ESTALE);
+    CHECK_EQUAL(hooks_record_replace(&hooks, &is_sealed, &why), -ESTALE);
     check_pre_down("old");
-    CHECK_EQUAL(hooks_record_replace(&none, &why), -ESTALE);
+    CHECK_EQUAL(hooks_record_replace(&none, &is_sealed, &why), -ESTALE);
     check_pre_down("old");
+}
+
+/* As where the file system has no room for all of them. */
+static void test_I2_hooks_that_cannot_be_written_leave_those_of_before(void)
+{
+    struct config_hook list[] = {hook(HOOK_PRE_DOWN, "new")}, old[] = {hook(HOOK_PRE_DOWN, "old")};
+    const struct hooks hooks = hooks_of(list, 1, NULL), before = hooks_of(old, 1, NULL);
+    const struct rlimit one_byte = {1, RLIM_INFINITY}, all = {RLIM_INFINITY, RLIM_INFINITY};
+    signal(SIGXFSZ, SIG_IGN);
+    for (unsigned had_hooks = 0; had_hooks < 2; had_hooks++) {
+        start();
+        int life = life_begin("one", &why);
+        if (had_hooks)
+            CHECK_EQUAL(hooks_record_replace(&before, &is_sealed, &why), 0);
+        setrlimit(RLIMIT_FSIZE, &one_byte);
+        int result = hooks_record_replace(&hooks, &is_sealed, &why);
+        setrlimit(RLIMIT_FSIZE, &all);
+        CHECK(result < 0);
+        CHECK(strstr(sentence, "cannot write "));
+        CHECK_EQUAL(stands(), had_hooks);
+        if (had_hooks)
+            check_pre_down("old");
+        close(life);
+    }
 }
 
 static void test_F7_two_downs_without_hooks_do_not_wait_for_each_other(void)
@@ -288,6 +315,7 @@ static void test_I1_a_signal_waits_for_a_reload_and_not_for_a_down(void)
 
 int main(int argc, char **argv)
 {
+    TAP_RUN(argc, argv, test_I2_hooks_that_cannot_be_written_leave_those_of_before);
     TAP_RUN(argc, argv, test_what_is_written_is_read_also_what_is_no_text);
     TAP_RUN(argc, argv, test_I5_what_others_of_roots_user_wrote_is_not_run);
     TAP_RUN(argc, argv, test_bytes_that_are_no_record_are_told);

@@ -16,37 +16,29 @@ static int sources_path(const char *network, char path[STATE_PATH_BYTES], struct
     return state_path(network, ".files", path, why);
 }
 
-static int write_strings(int file, const char *network, const char *const *strings, size_t count)
-{
-    size_t len = 0;
-    for (size_t i = 0; i < count; i++)
-        len += strlen(strings[i]) + 1;
-    char *bytes = malloc(len + 1);
-    if (!bytes)
-        return -ENOMEM;
-    char *end = bytes;
-    for (size_t i = 0; i < count; i++)
-        end = stpcpy(end, strings[i]) + 1;
-    int result = seal_write(file, network, bytes, len);
-    free(bytes);
-    return result;
-}
-
 int sources_write(const char *network, const char *const *paths, size_t count, struct text *why)
 {
     char path[STATE_PATH_BYTES];
+    bool is_sealed;
+    size_t len = 0;
     int result = sources_path(network, path, why);
     if (result != 0)
         return result;
-    int file = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    result = file < 0 || flock(file, LOCK_EX) < 0 ? -errno
-                                                  : write_strings(file, network, paths, count);
-    if (file >= 0)
-        close(file);
-    if (result != 0)
+    for (size_t i = 0; i < count; i++)
+        len += strlen(paths[i]) + 1;
+    char *bytes = malloc(len + 1);
+    char *end = bytes;
+    for (size_t i = 0; bytes && i < count; i++)
+        end = stpcpy(end, paths[i]) + 1;
+    int file = bytes ? seal_replace(path, network, bytes, len, &is_sealed) : -ENOMEM;
+    free(bytes);
+    if (file < 0) {
         text_append(why, "cannot write %s, so `hopwire reload` needs the file's name: %s", path,
-                    strerror(-result));
-    return result;
+                    strerror(-file));
+        return file;
+    }
+    close(file);
+    return 0;
 }
 
 int sources_read(const char *network, const char **paths, size_t most, size_t *count, char **bytes,

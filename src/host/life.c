@@ -71,6 +71,26 @@ int life_begin(const char *network, struct text *why)
     return result;
 }
 
+int life_take_turn(const char *network, struct text *why)
+{
+    char path[STATE_PATH_BYTES];
+    struct flock place = place_of(network);
+    int result = lock_path(network, path, why);
+    if (result != 0)
+        return result;
+    place.l_start++; /* beside the life's: that one is odd */
+    int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+    do
+        result = fd < 0 || fcntl(fd, F_OFD_SETLKW, &place) < 0 ? -errno : 0;
+    while (result == -EINTR);
+    if (result == 0)
+        return fd;
+    if (fd >= 0)
+        close(fd);
+    text_append(why, "cannot lock %s: %s", path, strerror(-result));
+    return result;
+}
+
 static bool is_locked(const char *network, struct text *why)
 {
     char path[STATE_PATH_BYTES];

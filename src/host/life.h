@@ -15,4 +15,8 @@ int life_begin(const char *network, struct text *why);
  * the lock's file). False as well where it cannot be found out. */
 bool life_goes_on(const char *network);
 
+/* Waits until nobody else changes the network: a descriptor, to be closed. Or -errno and a
+ * sentence. */
+int life_take_turn(const char *network, struct text *why);
+
 #endif

@@ -2,9 +2,12 @@
 #include "host/seal.h"
 
 #include <errno.h>
-#include <stdbool.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -36,7 +39,7 @@ static int set(int file, const uint8_t hash[BLAKE2S_HASH_BYTES])
     return fsetxattr(file, ATTRIBUTE, hash, BLAKE2S_HASH_BYTES, 0) < 0 ? -errno : 0;
 }
 
-int seal_write(int file, const char *name, const char *bytes, size_t len)
+static int write_whole(int file, const char *name, const char *bytes, size_t len, bool *is_sealed)
 {
     uint8_t hash[BLAKE2S_HASH_BYTES];
     ssize_t written = -1;
@@ -46,7 +49,35 @@ int seal_write(int file, const char *name, const char *bytes, size_t len)
         return written < 0 ? -errno : -ENOSPC;
     hash_of(name, bytes, len, hash);
     int result = set(file, hash);
+    *is_sealed = result == 0;
     return is_without(-result) ? 0 : result;
+}
+
+int seal_write(int file, const char *name, const char *bytes, size_t len)
+{
+    bool is_sealed;
+    return write_whole(file, name, bytes, len, &is_sealed);
+}
+
+int seal_replace(const char *path, const char *name, const char *bytes, size_t len,
+                 bool *is_sealed)
+{
+    char beside[PATH_MAX];
+    if (snprintf(beside, sizeof(beside), "%s.new", path) >= (int)sizeof(beside))
+        return -ENAMETOOLONG;
+    unlink(beside); /* of one that was killed while it wrote */
+    int file = open(beside, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (file < 0)
+        return -errno;
+    int result = flock(file, LOCK_EX) < 0 ? -errno
+                                          : write_whole(file, name, bytes, len, is_sealed);
+    if (result == 0 && rename(beside, path) < 0)
+        result = -errno;
+    if (result == 0)
+        return file;
+    unlink(beside);
+    close(file);
+    return result;
 }
 
 /* One without a hash is from before it could be set here, or from somebody who could not. */

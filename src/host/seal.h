@@ -6,6 +6,7 @@
 #ifndef HOST_SEAL_H
 #define HOST_SEAL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #define SEAL_FILE_BYTES_MOST (1u << 20)
@@ -13,6 +14,11 @@
 /* The file is these bytes from now on. `name`: what it is about, so that another's does not fit.
  * 0 or -errno. */
 int seal_write(int file, const char *name, const char *bytes, size_t len);
+/* The same of the file at a path, or it stays what it was: a new one beside it takes its place once
+ * it is whole. A descriptor of that, locked (flock(2)) before anybody can open it; or -errno.
+ * *is_sealed: this process could set the hash. */
+int seal_replace(const char *path, const char *name, const char *bytes, size_t len,
+                 bool *is_sealed);
 /* Its bytes, with a NUL behind, to be wiped and freed; 0 or -errno. -EPERM: others than root with
  * all its rights wrote it. */
 int seal_read(int file, const char *name, char **bytes, size_t *len);
