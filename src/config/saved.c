@@ -27,7 +27,7 @@ struct section {
 
 struct saver {
     struct arena arena;
-    struct section *sections; /* by public key */
+    struct section *sections; /* by public key, those of one peer in file order */
     size_t section_count;
     char *answer; /* what is left of it */
     char *key, *value; /* the line that was read last; NULL: the answer is over */
@@ -96,7 +96,27 @@ static bool add_section(struct saver *saver, const struct section *section)
 static int compare_sections(const void *left, const void *right)
 {
     const struct section *a = left, *b = right;
-    return memcmp(a->public_key, b->public_key, KEY_BYTES);
+    int order = memcmp(a->public_key, b->public_key, KEY_BYTES);
+    return order ? order : a->header < b->header ? -1 : a->header > b->header;
+}
+
+/* The peer's sections, `count` of them from the one that is returned; NULL: it has none. */
+static const struct section *find_sections(const struct saver *saver, const uint8_t *public_key,
+                                           size_t *count)
+{
+    size_t first = 0, end = saver->section_count;
+    while (first < end) {
+        size_t middle = first + (end - first) / 2;
+        if (memcmp(saver->sections[middle].public_key, public_key, KEY_BYTES) < 0)
+            first = middle + 1;
+        else
+            end = middle;
+    }
+    for (end = first; end < saver->section_count &&
+                      memcmp(saver->sections[end].public_key, public_key, KEY_BYTES) == 0;)
+        end++;
+    *count = end - first;
+    return *count ? &saver->sections[first] : NULL;
 }
 
 /* Where a section's own text ends: before the comments that belong to the next header. */
@@ -239,26 +259,30 @@ static void append_endpoint(struct saver *saver, struct line *old)
         text_append(saver->text, "%s\n", saver->value);
 }
 
+/* What stands in front of the peer's keys; `endpoint`: the text that counts, as they are joined. */
+static bool write_peer_head(struct saver *saver, struct line *endpoint)
+{
+    uint8_t public_key[KEY_BYTES];
+    size_t count;
+    if (!keytext_parse_hex(saver->value, strlen(saver->value), public_key))
+        return false;
+    const struct section *sections = find_sections(saver, public_key, &count);
+    text_append(saver->text, "\n");
+    for (size_t i = 0; i < count; i++)
+        copy_comments(saver, sections[i].comments, sections[i].header);
+    text_append(saver->text, "[Peer]\n");
+    for (size_t i = 0; i < count; i++) {
+        copy_comments(saver, sections[i].header, sections[i].end);
+        find_value(sections[i].header, sections[i].end, "Endpoint", endpoint);
+    }
+    return append_key(saver, "PublicKey", false);
+}
+
 /* One peer, whose public key was read last; what follows it is then. */
 static bool write_peer(struct saver *saver)
 {
-    struct section wanted = {0};
-    if (!keytext_parse_hex(saver->value, strlen(saver->value), wanted.public_key))
-        return false;
-    const struct section *section =
-        saver->section_count ? bsearch(&wanted, saver->sections, saver->section_count,
-                                       sizeof(wanted), compare_sections)
-                             : NULL;
-    text_append(saver->text, "\n");
-    if (section)
-        copy_comments(saver, section->comments, section->header);
-    text_append(saver->text, "[Peer]\n");
-    if (section)
-        copy_comments(saver, section->header, section->end);
-    bool is_well = append_key(saver, "PublicKey", false), has_prefix = false;
-    struct line endpoint = {0};
-    if (section) /* until its name is resolved the answer has none */
-        find_value(section->header, section->end, "Endpoint", &endpoint);
+    struct line endpoint = {0}; /* until its name is resolved the answer has none */
+    bool is_well = write_peer_head(saver, &endpoint), has_prefix = false;
     while (is_well && (is_well = read_answer(saver)) && saver->key && !is_peers_end(saver->key)) {
         bool is_prefix = strcmp(saver->key, "allowed_ip") == 0;
         if (has_prefix && !is_prefix)
@@ -276,7 +300,7 @@ static bool write_peer(struct saver *saver)
     }
     if (has_prefix)
         text_append(saver->text, "\n");
-    if (endpoint.bytes)
+    if (endpoint.len)
         text_append(saver->text, "Endpoint = %.*s\n", (int)endpoint.len, endpoint.bytes);
     return is_well;
 }

@@ -114,6 +114,24 @@ static void test_I1_no_comment_is_lost(void)
            "[Interface]\nMTU = 1300\n\n# the end\n");
 }
 
+/* As `wg setconf` joins them: the later section's endpoint counts. */
+static void test_I1_a_peer_in_two_sections_keeps_the_comments_of_both(void)
+{
+    const char answer[] = "private_key=" HEX("01") "\npublic_key=" HEX("02") "\nerrno=0\n\n";
+    expect("[Interface]\n\n# Client: phone\n[Peer]\nPublicKey = " TWOS "\n# by night\n"
+           "Endpoint = a.example:1\n\n# Client: laptop\n[Peer]\nPublicKey = " THREES "\n\n"
+           "# its new relay\n[Peer] # second\nPublicKey = " TWOS "\n"
+           "Endpoint = b.example:2 # by day\n\n# from home\n[Peer]\nPublicKey = " TWOS "\n",
+           answer,
+           "[Interface]\nPrivateKey = " ONES "\n\n"
+           "# Client: phone\n# its new relay\n# from home\n[Peer]\n# by night\n# second\n"
+           "# by day\nPublicKey = " TWOS "\nEndpoint = b.example:2\n");
+    expect("[Interface]\n[Peer]\nPublicKey = " TWOS "\nEndpoint = a.example:1\n"
+           "[Peer]\nPublicKey = " TWOS "\nEndpoint =\n",
+           answer,
+           "[Interface]\nPrivateKey = " ONES "\n\n[Peer]\nPublicKey = " TWOS "\n");
+}
+
 static void test_I1_a_mark_stays_where_the_file_has_one(void)
 {
     expect("[interface]\nfwmark=0x1\n[ Peer ]\npublickey=" TWOS "\n[Interface]\nMTU = 1300",
@@ -167,6 +185,7 @@ int main(int argc, char **argv)
     TAP_RUN(argc, argv, test_I1_a_file_keeps_what_is_not_wgs);
     TAP_RUN(argc, argv, test_I1_what_has_not_changed_is_written_as_it_was_but_for_order);
     TAP_RUN(argc, argv, test_I1_no_comment_is_lost);
+    TAP_RUN(argc, argv, test_I1_a_peer_in_two_sections_keeps_the_comments_of_both);
     TAP_RUN(argc, argv, test_I1_a_mark_stays_where_the_file_has_one);
     TAP_RUN(argc, argv, test_I1_an_endpoint_whose_name_has_no_answer_stays);
     TAP_RUN(argc, argv, test_I1_a_key_that_is_cut_off_is_none);
