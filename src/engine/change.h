@@ -24,7 +24,7 @@ enum change_tunnel_fields {
     CHANGE_PRIVATE_KEY = 1 << 0,
     CHANGE_LISTEN_PORT = 1 << 1, /* 0: chosen anew */
     CHANGE_FWMARK = 1 << 2,      /* roots only */
-    CHANGE_CARRIER = 1 << 3,     /* `carrier` */
+    CHANGE_CARRIER = 1 << 3,     /* `carrier`; a root's mark goes where there is one */
     CHANGE_ADDRESSES = 1 << 4,
     CHANGE_DNS = 1 << 5,
     CHANGE_MTU = 1 << 6,         /* with mtu_is_upper_bound */

@@ -43,6 +43,8 @@ struct configured *configured_with(const struct memory *memory, const struct con
                                    struct node *carrier)
 {
     struct tunnel_description tunnel = before->tunnel;
+    if (fields & CHANGE_CARRIER && carrier)
+        tunnel.fwmark = 0; /* its sockets', which it gives up */
     if (fields & CHANGE_LISTEN_PORT)
         tunnel.listen_port = from->listen_port;
     if (fields & CHANGE_FWMARK)

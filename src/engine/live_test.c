@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Changes of a living network. */
+#include <errno.h>
 #include <stdio.h>
 
 #include "engine/describe.h"
@@ -272,6 +273,43 @@ static void i3_every_port_that_a_tunnel_leaves_is_shut(void)
     office_wipe(&office);
 }
 
+/* It was the socket's: a tunnel that is carried has none, and nobody has to take it away first. */
+static void i3_a_mark_goes_with_the_socket_that_had_it(void)
+{
+    struct office office;
+    office_init_connected(&office);
+    struct network_description before = living_describe(office.client);
+    struct tunnel_description marked = {.fwmark = 0x48000007};
+    const struct change_allowed_ip wide[] = {{living_prefix("203.0.113.0/24"), false}};
+    const struct change changes[] = {
+        {.kind = CHANGE_TUNNEL_SET, .tunnel = "home", .fields = CHANGE_FWMARK,
+         .description = &marked},
+        {.kind = CHANGE_PEER_SET, .tunnel = "office", .allowed_ips = wide, .allowed_ips_count = 1,
+         .peer = &before.tunnels[OFFICE_OFFICE].peers[0]},
+    };
+    const struct change away = {.kind = CHANGE_TUNNEL_SET, .tunnel = "home",
+                                .fields = CHANGE_CARRIER, .carrier = "office"};
+    const struct change back = {.kind = CHANGE_TUNNEL_SET, .tunnel = "home",
+                                .fields = CHANGE_CARRIER};
+    const struct change marked_away = {.kind = CHANGE_TUNNEL_SET, .tunnel = "home",
+                                       .fields = CHANGE_CARRIER | CHANGE_FWMARK,
+                                       .carrier = "office",
+                                       .description = &marked};
+    char why[512];
+    CHECK_EQUAL(living_apply(office.client, changes, 2, why), 0);
+    living_refuse(office.client, &marked_away, -EINVAL,
+                  "tunnel home: a carried tunnel has no socket to mark; leave its mark out");
+    for (int i = 0; i < 2; i++) {
+        living_apply_one(office.client, i ? &back : &away);
+        sim_run(office.sim, SIM_S);
+        struct network_description after = living_describe(office.client);
+        CHECK_EQUAL(after.tunnels[OFFICE_HOME].fwmark, 0);
+        describe_forget(tap_memory(), &after);
+    }
+    describe_forget(tap_memory(), &before);
+    office_wipe(&office);
+}
+
 /* The tree gets deeper than its buffers were made for: those of before are good for the ways of
  * before. */
 static void i3_a_deeper_tree_gets_deeper_buffers(void)
@@ -443,6 +481,7 @@ int main(int argc, char **argv)
     TAP_RUN(argc, argv, what_waits_for_a_removed_peer_goes_with_it);
     TAP_RUN(argc, argv, i3_a_carrier_moves_and_sessions_stay);
     TAP_RUN(argc, argv, i3_every_port_that_a_tunnel_leaves_is_shut);
+    TAP_RUN(argc, argv, i3_a_mark_goes_with_the_socket_that_had_it);
     TAP_RUN(argc, argv, i3_a_deeper_tree_gets_deeper_buffers);
     TAP_RUN(argc, argv, e1_a_root_that_is_added_has_its_links_mtu);
     TAP_RUN(argc, argv, rotations_of_the_preshared_key_cost_nothing);

@@ -136,8 +136,10 @@ def I3_a_tunnel_moves_out_of_its_carrier_and_back():
          "tunnel office: Via entry → none")
     pings.more(20)
     tap.equal(hopwire.status()["tunnels"][1].get("carrier"), None, "its carrier")
+    client.run("wg", "set", "hop0.office", "fwmark", "0x480000aa")  # goes with its sockets
     said(reload(hopwire, scene.world.client_text(network=network)), "tunnel office: Via none → entry")
     pings.more(20)
+    tap.equal(client.run("wg", "show", "hop0.office", "fwmark").stdout, "off\n", "its mark")
     tap.equal(sessions(hopwire), before, "the sessions")
     pings.stop(most_lost=20)
     leaks = [p for p in scene.leaks(capture.stop()) if EXIT not in (p.src, p.dst)]
