@@ -6,8 +6,10 @@ import glob
 import io
 import os
 import re
+import shutil
 import subprocess
 import sys
+import tempfile
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path[:0] = [os.path.join(ROOT, "tests", "netns"), os.path.join(ROOT, "scripts")]
@@ -34,6 +36,22 @@ def counted(text, status=0):
         count.tap("program", text, status)
         count.report()
     return told.getvalue().splitlines()
+
+
+@tap.test
+def without_a_build_the_floors_are_checked_as_far_as_the_sources_show_them():
+    with tempfile.TemporaryDirectory() as tree:
+        for folder in ("src", "include", "tools"):
+            shutil.copytree(os.path.join(ROOT, folder), os.path.join(tree, folder))
+        with open(os.path.join(tree, "src/base/list.h"), "a") as file:
+            file.write("int list_middle(int);" + " " * 100 + "\n")
+        result = subprocess.run([sys.executable, "tools/check_floors.py"], cwd=tree,
+                                capture_output=True, text=True)
+    found = [line for line in result.stdout.splitlines() if line.startswith("not ok")]
+    tap.equal(result.stdout.count(" # SKIP there is no "), 5, "what only a build shows")
+    tap.equal([line.split(" - ")[1] for line in found],
+              ["no line over 100 columns"], "what the sources show")
+    tap.equal(result.returncode, 1, "a finding")
 
 
 @tap.test
