@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* What the reassembly's tests share: fragments written by hand, and books on what became of
- * them. */
+/* What the reassembly's tests share: a datagram's fragments, and books on what became of them. */
 #ifndef TESTS_RIGS_REASSEMBLER_H
 #define TESTS_RIGS_REASSEMBLER_H
 
 #include <stdlib.h>
 
-#include "base/bytes.h"
+#include "rigs/recipe.h"
+#include "rigs/sample.h"
 #include "route/reassembly.h"
 #include "tap.h"
 
@@ -25,7 +25,7 @@ struct cut {
     uint32_t at;
     uint32_t len;
     bool has_more;
-    size_t padding; /* options: 0 or 8 */
+    size_t padding; /* options, or an extension header: 0 or 8 */
     const uint8_t *bytes;
 };
 
@@ -61,36 +61,25 @@ static inline void reassembler_wipe(struct reassembler *rig)
 /* A heap buffer of exactly its size. */
 static inline uint8_t *reassembler_write(const struct cut *cut, size_t *len)
 {
-    size_t header = (cut->is_ipv6 ? 48 : 20) + cut->padding;
-    uint8_t *bytes = calloc(1, header + cut->len + 1);
-    *len = header + cut->len;
-    if (cut->is_ipv6) {
-        store_be32(bytes, 6u << 28 | (uint32_t)cut->tos << 20);
-        store_be16(bytes + 4, (uint16_t)(*len - 40));
-        bytes[6] = cut->padding ? IP_PROTOCOL_DSTOPTS : IP_PROTOCOL_FRAGMENT;
-        bytes[7] = 60;
-        bytes[8] = 0x20, bytes[23] = cut->source;
-        bytes[24] = 0xfc, bytes[39] = 2;
-        if (cut->padding)
-            memcpy(bytes + 40, (uint8_t[]){IP_PROTOCOL_FRAGMENT, 0, 1, 4, 0, 0, 0, 0}, 8);
-        uint8_t *fragment = bytes + header - 8;
-        fragment[0] = cut->protocol;
-        store_be16(fragment + 2, (uint16_t)(cut->at | cut->has_more));
-        store_be32(fragment + 4, cut->id);
-    } else {
-        bytes[0] = (uint8_t)(0x40 | header / 4);
-        bytes[1] = cut->tos;
-        store_be16(bytes + 2, (uint16_t)*len);
-        store_be16(bytes + 4, (uint16_t)cut->id);
-        store_be16(bytes + 6, (uint16_t)(cut->at / 8 | cut->has_more << 13));
-        bytes[8] = 60;
-        bytes[9] = cut->protocol;
-        memcpy(bytes + 12, (uint8_t[]){203, 0, 113, cut->source, 10, 64, 0, 2}, 8);
-        memset(bytes + 20, 1, cut->padding);
-    }
+    struct recipe recipe = {
+        .family = cut->is_ipv6 ? FAMILY_IPV6 : FAMILY_IPV4,
+        .protocol = cut->protocol,
+        .source = sample_address(cut->is_ipv6 ? "2000::" : "203.0.113.0"),
+        .destination = sample_address(cut->is_ipv6 ? "fc00::2" : "10.64.0.2"),
+        .tos = cut->tos,
+        .fragment = RECIPE_LATER,
+        .id = cut->id,
+        .fragment_at = cut->at,
+        .is_last = !cut->has_more,
+        .options_len = cut->padding,
+        .has_hop_by_hop = cut->padding,
+        .payload_len = cut->len,
+    };
+    recipe.source.bytes[family_bytes(recipe.family) - 1] = cut->source;
+    memset(recipe.options, 1, cut->padding); /* NOP */
     if (cut->len)
-        memcpy(bytes + header, cut->bytes, cut->len);
-    return bytes;
+        memcpy(recipe.payload, cut->bytes, cut->len);
+    return recipe_write_new(&recipe, len);
 }
 
 /* Hands the fragment in and keeps the books; what is released is checked to be packets again. */

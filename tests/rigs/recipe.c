@@ -19,16 +19,27 @@ static size_t write_extension(uint8_t *out, uint8_t next, size_t len)
     return len;
 }
 
+/* In bytes; IPv4 writes an eighth of it. */
+static uint32_t fragment_place(const struct recipe *recipe)
+{
+    return recipe->fragment == RECIPE_LATER ? recipe->fragment_at : 0;
+}
+
+static bool is_followed(const struct recipe *recipe)
+{
+    return recipe->fragment != RECIPE_WHOLE && !recipe->is_last;
+}
+
 static size_t write_ipv4_header(const struct recipe *recipe, uint8_t *out)
 {
     size_t len = IPV4_HEADER_BYTES + recipe->options_len;
     memset(out, 0, IPV4_HEADER_BYTES);
     out[0] = (uint8_t)(0x40 | len / 4);
-    store_be16(out + 4, 0xbeef);
+    out[1] = recipe->tos;
+    store_be16(out + 4, (uint16_t)recipe->id);
+    store_be16(out + 6, (uint16_t)(fragment_place(recipe) / 8 | is_followed(recipe) << 13));
     out[8] = 63;
     out[9] = recipe->protocol;
-    if (recipe->fragment != RECIPE_WHOLE)
-        store_be16(out + 6, 0x2000 | (recipe->fragment == RECIPE_LATER ? 37 : 0));
     memcpy(out + 12, recipe->source.bytes, 4);
     memcpy(out + 16, recipe->destination.bytes, 4);
     memcpy(out + 20, recipe->options, recipe->options_len);
@@ -46,7 +57,7 @@ static size_t write_ipv6_header(const struct recipe *recipe, uint8_t *out)
                                  : recipe->protocol;
     size_t len = IPV6_HEADER_BYTES;
     memset(out, 0, IPV6_HEADER_BYTES);
-    out[0] = 0x60;
+    store_be32(out, 6u << 28 | (uint32_t)recipe->tos << 20);
     out[6] = recipe->has_hop_by_hop ? IP_PROTOCOL_HOPOPTS : after_hop;
     out[7] = 63;
     memcpy(out + 8, recipe->source.bytes, 16);
@@ -56,7 +67,8 @@ static size_t write_ipv6_header(const struct recipe *recipe, uint8_t *out)
     if (is_fragment) {
         memset(out + len, 0, 8);
         out[len] = after_fragment;
-        store_be16(out + len + 2, (recipe->fragment == RECIPE_LATER ? 37 << 3 : 0) | 1);
+        store_be16(out + len + 2, (uint16_t)(fragment_place(recipe) | is_followed(recipe)));
+        store_be32(out + len + 4, recipe->id);
         len += 8;
     }
     if (recipe->has_destination_options && recipe->fragment != RECIPE_LATER)
@@ -176,6 +188,8 @@ void recipe_random(struct recipe *recipe, enum family family)
         .source = recipe_address(family),
         .destination = recipe_address(family),
         .fragment = tap_random_below(4) ? RECIPE_WHOLE : tap_random_below(2) + RECIPE_FIRST,
+        .id = 0xbeef,
+        .fragment_at = 37 * 8,
         .options_len = tap_random_below(3) ? 0 : 4 * tap_random_below(11),
         .has_hop_by_hop = tap_random_below(4) == 0,
         .has_destination_options = tap_random_below(4) == 0,

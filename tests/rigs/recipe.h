@@ -8,14 +8,22 @@
 
 #define RECIPE_MOST_BYTES 2600
 
-enum recipe_fragment { RECIPE_WHOLE, RECIPE_FIRST, RECIPE_LATER };
+enum recipe_fragment {
+    RECIPE_WHOLE,
+    RECIPE_FIRST,
+    RECIPE_LATER, /* no transport header: its payload is what stands at `fragment_at` */
+};
 
 struct recipe {
     enum family family;
     uint8_t protocol;
     struct address source;
     struct address destination;
+    uint8_t tos;
     enum recipe_fragment fragment;
+    uint32_t id;          /* of the fragments, in IPv4 its 16 bits of every packet */
+    uint32_t fragment_at; /* of a later one, in bytes */
+    bool is_last;         /* of a later one */
     uint8_t options[40]; /* IPv4 */
     size_t options_len;  /* a multiple of 4 */
     bool has_hop_by_hop; /* IPv6 */
@@ -28,7 +36,7 @@ struct recipe {
     uint8_t icmp_type; /* of an error when `quoted` is set */
     const struct recipe *quoted;
     size_t quote_most; /* the quote is cut to this */
-    uint8_t payload[1500];
+    uint8_t payload[1600];
     size_t payload_len;
 };
 
