@@ -6,7 +6,7 @@
  * New routes come in the order throw, unreachable, tunnel; old ones go in the order tunnel, then
  * the rest: at no time is a tunnel's prefix without a route of ours. A throw stands in both tables:
  * out of the first it must not end in the second's default route. The rules that end the search for
- * a link's own prefix (rule_order.h) stand before its throw and go after it. */
+ * a link's own prefix (rule_keeping.h) stand before its throw and go after it. */
 #include "host/routing.h"
 
 #include <errno.h>
@@ -14,7 +14,7 @@
 #include <string.h>
 
 #include "host/kernel_route.h"
-#include "host/rule_order.h"
+#include "host/rule_keeping.h"
 #include "host/table_names.h"
 
 struct route_set {
@@ -342,7 +342,7 @@ static int keep_rules(struct netlink *netlink, const struct routing *routing, co
     order.lan = lan->prefixes;
     order.lan_count = lan->count;
     order.keeps_lan = keeps;
-    return routing->mode == ROUTING_AUTO ? rule_order_keep(netlink, &order, why) : 0;
+    return routing->mode == ROUTING_AUTO ? rule_keeping_keep(netlink, &order, why) : 0;
 }
 
 static int lay_routes(struct netlink *netlink, const struct routing *routing,
@@ -409,7 +409,7 @@ int routing_look(struct netlink *netlink, const struct routing *routing,
     if (result < 0)
         return result;
     const struct rule_plan_network order = order_of(&tried);
-    result = tried.mode == ROUTING_AUTO ? rule_order_foresee(netlink, &order, why)
+    result = tried.mode == ROUTING_AUTO ? rule_keeping_foresee(netlink, &order, why)
                                         : leave_others(netlink, &tried, &wanted, why);
     free(wanted.routes);
     return result;
@@ -461,13 +461,13 @@ int routing_lay(struct netlink *netlink, struct routing *routing,
                 const struct routing_entry *entries, size_t count, struct text *why)
 {
     struct rule_plan_network order = order_of(routing);
-    int result = routing->mode == ROUTING_AUTO ? rule_order_claim(netlink, &order, why) : 0;
+    int result = routing->mode == ROUTING_AUTO ? rule_keeping_claim(netlink, &order, why) : 0;
     if (result == -EEXIST) /* all of them are another network's */
         return result;
     if (result == 0)
         result = routing_update(netlink, routing, entries, count, why);
     if (result == 0 && routing->mode == ROUTING_AUTO)
-        result = rule_order_look(netlink, &order, why);
+        result = rule_keeping_look(netlink, &order, why);
     if (result < 0) {
         routing_undo(netlink, routing, TEXT_UNHEARD);
     }
@@ -477,7 +477,7 @@ int routing_lay(struct netlink *netlink, struct routing *routing,
 int routing_undo(struct netlink *netlink, const struct routing *routing, struct text *why)
 {
     struct rule_plan_network order = order_of(routing);
-    int first = routing->mode == ROUTING_AUTO ? rule_order_remove(netlink, &order, why) : 0;
+    int first = routing->mode == ROUTING_AUTO ? rule_keeping_remove(netlink, &order, why) : 0;
     if (routing->mode == ROUTING_OFF)
         return first;
     struct route_set nothing = {.routes = &(struct kernel_route){.metric = 0}};

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* RULES F1: others' rules at the priority of local's own. */
-#include "host/rule_order.h"
+#include "host/rule_keeping.h"
 
 #include <errno.h>
 #include <stdio.h>

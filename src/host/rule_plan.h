@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Which rules should stand, of all networks, in one family: rule_order.h's order as a list. */
+/* Which rules should stand, of all networks, in one family: rule_keeping.h's order as a list. */
 #ifndef HOST_RULE_PLAN_H
 #define HOST_RULE_PLAN_H
 

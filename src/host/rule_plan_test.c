@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Which rules are wanted at which priorities, without a kernel: what they do there is rule_order's
+/* Which rules are wanted at which priorities, without a kernel: what they do there is rule_keeping's
  * and rule_priorities' test. */
 #include "host/rule_plan.h"
 

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "host/rule_order.h"
+#include "host/rule_keeping.h"
 #include "rigs/host.h"
 
 #define RULES_BYTES 4096
@@ -70,7 +70,7 @@ static inline void keep_one(struct networks *networks, size_t i)
         .has_ipv6 = routing->ipv6 != SYSCTL_IPV6_ABSENT,
         .keeps_lan = true,
     };
-    CHECK_EQUAL(rule_order_keep(&networks->host.netlink, &order, &networks->host.why), 0);
+    CHECK_EQUAL(rule_keeping_keep(&networks->host.netlink, &order, &networks->host.why), 0);
 }
 
 /* Each in turn. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "host/rule_order.h"
+#include "host/rule_keeping.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -266,7 +266,7 @@ static int keep_family(struct netlink *netlink, const struct rule_plan_network *
     return result;
 }
 
-int rule_order_keep(struct netlink *netlink, const struct rule_plan_network *network,
+int rule_keeping_keep(struct netlink *netlink, const struct rule_plan_network *network,
                     struct text *why)
 {
     int result = keep_family(netlink, network, FAMILY_IPV4, why);
@@ -275,7 +275,7 @@ int rule_order_keep(struct netlink *netlink, const struct rule_plan_network *net
     return result;
 }
 
-int rule_order_claim(struct netlink *netlink, const struct rule_plan_network *network,
+int rule_keeping_claim(struct netlink *netlink, const struct rule_plan_network *network,
                      struct text *why)
 {
     struct order order;
@@ -371,7 +371,7 @@ static int foresee_family(struct netlink *netlink, const struct rule_plan_networ
     return result;
 }
 
-int rule_order_foresee(struct netlink *netlink, const struct rule_plan_network *network,
+int rule_keeping_foresee(struct netlink *netlink, const struct rule_plan_network *network,
                        struct text *why)
 {
     int result = foresee_family(netlink, network, FAMILY_IPV4, why);
@@ -379,7 +379,7 @@ int rule_order_foresee(struct netlink *netlink, const struct rule_plan_network *
                                         : foresee_family(netlink, network, FAMILY_IPV6, why);
 }
 
-int rule_order_look(struct netlink *netlink, const struct rule_plan_network *network,
+int rule_keeping_look(struct netlink *netlink, const struct rule_plan_network *network,
                     struct text *why)
 {
     int result = look_at_family(netlink, network, FAMILY_IPV4, why);
@@ -449,7 +449,7 @@ static int remove_family(struct netlink *netlink, const struct rule_plan_network
     return result;
 }
 
-int rule_order_remove(struct netlink *netlink, const struct rule_plan_network *network,
+int rule_keeping_remove(struct netlink *netlink, const struct rule_plan_network *network,
                       struct text *why)
 {
     int first = remove_family(netlink, network, FAMILY_IPV4, why);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "host/rule_order.h"
+#include "host/rule_keeping.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -56,30 +56,30 @@
  * behind ours and taken away in front; the kernel's own are not. Where one of those came between
  * ours, or any at a priority of the user's choice, what stands in front of it stays there, and what
  * is missing is added behind. */
-#ifndef HOST_RULE_ORDER_H
-#define HOST_RULE_ORDER_H
+#ifndef HOST_RULE_KEEPING_H
+#define HOST_RULE_KEEPING_H
 
 #include "host/rule_plan.h"
 
 /* All: 0, or -errno and a sentence; between processes that share a host one at a time: the caller's
  * lock. */
 
-/* Before the first rule_order_keep. -EEXIST: another network has these tables, and nothing
+/* Before the first rule_keeping_keep. -EEXIST: another network has these tables, and nothing
  * changed. */
-int rule_order_claim(struct netlink *netlink, const struct rule_plan_network *network,
+int rule_keeping_claim(struct netlink *netlink, const struct rule_plan_network *network,
                      struct text *why);
 /* Adds what is missing and moves what does not stand where it should, of other networks too. */
-int rule_order_keep(struct netlink *netlink, const struct rule_plan_network *network,
+int rule_keeping_keep(struct netlink *netlink, const struct rule_plan_network *network,
                     struct text *why);
 /* 0, or -EBUSY and a sentence: another network that takes everything is asked before this one's
  * longer prefixes, since a rule of others stands between that nothing can be put in front of. */
-int rule_order_look(struct netlink *netlink, const struct rule_plan_network *network,
+int rule_keeping_look(struct netlink *netlink, const struct rule_plan_network *network,
                     struct text *why);
 /* The same of one whose rules do not stand yet. */
-int rule_order_foresee(struct netlink *netlink, const struct rule_plan_network *network,
+int rule_keeping_foresee(struct netlink *netlink, const struct rule_plan_network *network,
                        struct text *why);
 /* Removes ours, and what no other network needs. */
-int rule_order_remove(struct netlink *netlink, const struct rule_plan_network *network,
+int rule_keeping_remove(struct netlink *netlink, const struct rule_plan_network *network,
                       struct text *why);
 
 #endif
