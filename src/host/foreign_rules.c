@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "host/rule_plan.h"
+#include "host/rule_order.h"
 
 struct place {
     const struct kernel_rule *rules;
@@ -32,19 +32,19 @@ static int last_of_ours(const struct place *place)
 
 static bool is_in_front(const struct place *place, size_t at)
 {
-    int local = rule_plan_local(place->rules, place->count), ours = last_of_ours(place);
+    int local = rule_order_local(place->rules, place->count), ours = last_of_ours(place);
     uint32_t behind = local < 0 ? 0 : place->rules[local].priority;
     if (ours >= 0)
         return (int)at < ours;
     if (place->priority <= behind && (int)at > local &&
-        rule_plan_gives_way(&(struct rule_plan){.priority = behind}, &place->rules[at]))
+        rule_order_gives_way(&(struct rule_order){.priority = behind}, &place->rules[at]))
         return false;
     if (place->priority > behind)
         behind = place->priority;
     for (size_t i = 0; i < place->count; i++) { /* it would be lifted up to another's /0 */
         const struct kernel_rule *rule = &place->rules[i];
-        if (rule_plan_is_hopwires(rule) && rule_plan_class(rule) != CLASS_FIRST &&
-            rule_plan_class(rule) != CLASS_OWN && rule->priority < behind)
+        if (rule_order_is_hopwires(rule) && rule_order_class(rule) != CLASS_FIRST &&
+            rule_order_class(rule) != CLASS_OWN && rule->priority < behind)
             behind = rule->priority;
     }
     return (int)at < local || place->rules[at].priority <= behind;
@@ -66,7 +66,7 @@ static int add_family(struct netlink *netlink, enum family family, struct place 
     }
     *found = more;
     for (size_t i = 0; i < place->count; i++)
-        if (rule_plan_is_foreign(&rules[i]))
+        if (rule_order_is_foreign(&rules[i]))
             more[(*count)++] = (struct foreign_rule){rules[i], is_in_front(place, i)};
     free(rules);
     return 0;

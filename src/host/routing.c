@@ -6,7 +6,7 @@
  * New routes come in the order throw, unreachable, tunnel; old ones go in the order tunnel, then
  * the rest: at no time is a tunnel's prefix without a route of ours. A throw stands in both tables:
  * out of the first it must not end in the second's default route. The rules that end the search for
- * a link's own prefix (rule_keeping.h) stand before its throw and go after it. */
+ * a link's own prefix (rule_order.h) stand before its throw and go after it. */
 #include "host/routing.h"
 
 #include <errno.h>
@@ -316,9 +316,9 @@ static int refuse_throw_in_main(const struct routing *routing, const struct rout
     return 0;
 }
 
-static struct rule_plan_network order_of(const struct routing *routing)
+static struct rule_order_network order_of(const struct routing *routing)
 {
-    return (struct rule_plan_network){
+    return (struct rule_order_network){
         .mark = routing->mark,
         .mask = routing->mask,
         .tables = {routing->tables[0], routing->tables[1]},
@@ -338,7 +338,7 @@ struct lan {
 static int keep_rules(struct netlink *netlink, const struct routing *routing, const struct lan *lan,
                       bool keeps, struct text *why)
 {
-    struct rule_plan_network order = order_of(routing);
+    struct rule_order_network order = order_of(routing);
     order.lan = lan->prefixes;
     order.lan_count = lan->count;
     order.keeps_lan = keeps;
@@ -408,7 +408,7 @@ int routing_look(struct netlink *netlink, const struct routing *routing,
         result = want_all(&tried, entries, count, &wanted, why);
     if (result < 0)
         return result;
-    const struct rule_plan_network order = order_of(&tried);
+    const struct rule_order_network order = order_of(&tried);
     result = tried.mode == ROUTING_AUTO ? rule_keeping_foresee(netlink, &order, why)
                                         : leave_others(netlink, &tried, &wanted, why);
     free(wanted.routes);
@@ -460,7 +460,7 @@ int routing_update(struct netlink *netlink, struct routing *routing,
 int routing_lay(struct netlink *netlink, struct routing *routing,
                 const struct routing_entry *entries, size_t count, struct text *why)
 {
-    struct rule_plan_network order = order_of(routing);
+    struct rule_order_network order = order_of(routing);
     int result = routing->mode == ROUTING_AUTO ? rule_keeping_claim(netlink, &order, why) : 0;
     if (result == -EEXIST) /* all of them are another network's */
         return result;
@@ -476,7 +476,7 @@ int routing_lay(struct netlink *netlink, struct routing *routing,
 
 int routing_undo(struct netlink *netlink, const struct routing *routing, struct text *why)
 {
-    struct rule_plan_network order = order_of(routing);
+    struct rule_order_network order = order_of(routing);
     int first = routing->mode == ROUTING_AUTO ? rule_keeping_remove(netlink, &order, why) : 0;
     if (routing->mode == ROUTING_OFF)
         return first;

@@ -2,7 +2,7 @@
 /* The plan that brings the host's traffic to the TUN and lets nothing past it: RULES F1, F2, F3.
  * In this order a packet without a mark of ours asks: the first table (prefixes longer than /0),
  * main without its default route, the second table (/0, or its two halves). Where these rules stand
- * among others' is rule_keeping.h's. Every prefix has an `unreachable` twin of the last metric, so
+ * among others' is rule_order.h's. Every prefix has an `unreachable` twin of the last metric, so
  * the TUN may go and nothing leaks until routing_undo. */
 #ifndef HOST_ROUTING_H
 #define HOST_ROUTING_H

@@ -155,7 +155,7 @@ static void test_f1_the_rules_of_a_0_come_and_go_with_it(void)
 static void test_f1_a_second_network_goes_before_no_kill_switch(void)
 {
     static const struct {
-        bool first, second; /* kill switches */
+        bool first, second;          /* kill switches */
         const char *const *prefixes; /* the second one's */
         const char *order;
     } cases[] = {
@@ -186,9 +186,8 @@ static void test_f1_a_second_network_goes_before_no_kill_switch(void)
         CHECK_TEXT(host_way_of(&networks.host, "198.51.100.1", 0), has_closed ? "hop0" : "up0");
         /* Whichever ends first, the other's stay. */
         size_t ends = i % 2;
-        CHECK_EQUAL(routing_undo(&networks.host.netlink, &networks.routing[ends],
-                                 &networks.host.why),
-                    0);
+        CHECK_EQUAL(
+            routing_undo(&networks.host.netlink, &networks.routing[ends], &networks.host.why), 0);
         networks_keep(&networks);
         CHECK_TEXT(host_way_of(&networks.host, "10.20.0.80", 0),
                    is_split || has_closed ? "hop0" : "up0");
@@ -212,8 +211,9 @@ static void test_f1_networks_do_not_work_against_each_other(void)
     networks_add(&networks, 0, false, networks_whole);
     for (unsigned round = 0; round < 60; round++) {
         char command[160];
-        snprintf(command, sizeof(command), "ip rule del pref 0 table %u; ip rule del pref 0 fwmark "
-                                           "0x%x table main",
+        snprintf(command, sizeof(command),
+                 "ip rule del pref 0 table %u; ip rule del pref 0 fwmark "
+                 "0x%x table main",
                  ROUTING_TABLE_FIRST + (unsigned)tap_random_below(6),
                  ROUTING_MARK_FIRST + (unsigned)tap_random_below(3));
         own_netns_run(rested, sizeof(rested), command);
@@ -363,8 +363,10 @@ static void test_f3_a_mark_of_the_users_is_undone_exactly(void)
         return;
     struct host *host = &networks.host;
     struct routing *routing = &networks.routing[networks.count++];
-    struct routing_choice choice = {.interface_name = "hop0", .interface_index = host->tun_index,
-                                    .mark = 0x51, .mask = UINT32_MAX};
+    struct routing_choice choice = {.interface_name = "hop0",
+                                    .interface_index = host->tun_index,
+                                    .mark = 0x51,
+                                    .mask = UINT32_MAX};
     const struct routing_entry entries[] = {host_entry("0.0.0.0/0", ROUTING_TUNNEL),
                                             host_entry("::/0", ROUTING_TUNNEL)};
     CHECK_EQUAL(routing_choose(&host->netlink, &choice, routing, &host->why), 0);
@@ -400,10 +402,13 @@ static void test_f7_rules_of_the_earlier_kind_are_undone(void)
             "%u; done; ip route add unreachable default table %u proto 202 metric 4294967295",
             priority, table, priority + 1, priority + 2, table + 1, table + 1);
         networks_run(&networks, command);
-        networks.routing[networks.count++] =
-            (struct routing){.mode = ROUTING_AUTO, .mark = table, .mask = NETWORK_OLD_MARK_MASK,
-                             .tables = {table, table + 1}, .twin_metric = UINT32_MAX,
-                             .interface_index = 77, .interface_name = "gone"};
+        networks.routing[networks.count++] = (struct routing){.mode = ROUTING_AUTO,
+                                                              .mark = table,
+                                                              .mask = NETWORK_OLD_MARK_MASK,
+                                                              .tables = {table, table + 1},
+                                                              .twin_metric = UINT32_MAX,
+                                                              .interface_index = 77,
+                                                              .interface_name = "gone"};
     }
     struct routing *first = &networks.routing[0];
     CHECK_EQUAL(routing_undo(&networks.host.netlink, first, &networks.host.why), 0);

@@ -60,7 +60,7 @@ static const char *const networks_whole[2] = {"0.0.0.0/0", "::/0"};
 static inline void keep_one(struct networks *networks, size_t i)
 {
     const struct routing *routing = &networks->routing[i];
-    const struct rule_plan_network order = {
+    const struct rule_order_network order = {
         .mark = routing->mark,
         .mask = routing->mask,
         .tables = {routing->tables[0], routing->tables[1]},

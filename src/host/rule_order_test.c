@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Which rules are wanted at which priorities, without a kernel: what they do there is rule_keeping's
- * and rule_priorities' test. */
-#include "host/rule_plan.h"
+/* Which rules are wanted at which priorities, without a kernel: what they do there is
+ * rule_keeping's and rule_priorities' test. */
+#include "host/rule_order.h"
 
 #include <stdio.h>
 
@@ -19,16 +19,16 @@ struct list {
     size_t wanted_count;
 };
 
-static struct rule_plan_network network_of(unsigned number, uint32_t priority, bool is_closed,
-                                           bool has_default)
+static struct rule_order_network network_of(unsigned number, uint32_t priority, bool is_closed,
+                                            bool has_default)
 {
-    return (struct rule_plan_network){.mark = NETWORK_MARK | (number + 1),
-                                      .mask = NETWORK_MARK_MASK,
-                                      .tables = {51820 + 2 * number, 51821 + 2 * number},
-                                      .priority = priority,
-                                      .is_closed = is_closed,
-                                      .has_default = {has_default, has_default},
-                                      .has_ipv6 = true};
+    return (struct rule_order_network){.mark = NETWORK_MARK | (number + 1),
+                                       .mask = NETWORK_MARK_MASK,
+                                       .tables = {51820 + 2 * number, 51821 + 2 * number},
+                                       .priority = priority,
+                                       .is_closed = is_closed,
+                                       .has_default = {has_default, has_default},
+                                       .has_ipv6 = true};
 }
 
 static void stand(struct list *list, struct kernel_rule rule)
@@ -44,18 +44,18 @@ static void stand_local(struct list *list, uint32_t priority)
     stand(list, (struct kernel_rule){.priority = priority, .table = KERNEL_RULE_TABLE_LOCAL});
 }
 
-static void want(struct list *list, const struct rule_plan_network *network)
+static void want(struct list *list, const struct rule_order_network *network)
 {
-    struct rule_plan plan = {.network = network,
-                             .family = FAMILY_IPV4,
-                             .rules = list->standing,
-                             .count = list->count,
-                             .wanted = list->wanted};
-    plan.local = rule_plan_local(list->standing, list->count);
-    plan.priority = plan.local < 0 ? 0 : list->standing[plan.local].priority;
-    CHECK(RULE_PLAN_ROOM(list->count, network->lan_count) <= RULES_MOST);
-    rule_plan_want(&plan);
-    list->wanted_count = plan.wanted_count;
+    struct rule_order order = {.network = network,
+                               .family = FAMILY_IPV4,
+                               .rules = list->standing,
+                               .count = list->count,
+                               .wanted = list->wanted};
+    order.local = rule_order_local(list->standing, list->count);
+    order.priority = order.local < 0 ? 0 : list->standing[order.local].priority;
+    CHECK(RULE_ORDER_ROOM(list->count, network->lan_count) <= RULES_MOST);
+    rule_order_want(&order);
+    list->wanted_count = order.wanted_count;
 }
 
 static int by_priority(const struct kernel_rule *a, const struct kernel_rule *b)
@@ -68,13 +68,13 @@ static void lay(struct list *list)
 {
     struct kernel_rule after[RULES_MOST];
     size_t count = 0;
-    int local = rule_plan_local(list->standing, list->count);
+    int local = rule_order_local(list->standing, list->count);
     after[count++] = list->standing[local];
     for (size_t i = 0; i < list->wanted_count; i++)
         if (list->wanted[i].priority == after[0].priority)
             after[count++] = list->wanted[i];
     for (size_t i = 0; i < list->count; i++)
-        if ((int)i != local && !rule_plan_is_hopwires(&list->standing[i]))
+        if ((int)i != local && !rule_order_is_hopwires(&list->standing[i]))
             after[count++] = list->standing[i];
     for (size_t i = 0; i < list->wanted_count; i++)
         if (list->wanted[i].priority != after[0].priority)
@@ -101,7 +101,7 @@ static void check_wanted(const struct list *list, const char *expected)
         const struct kernel_rule *rule = &list->wanted[i];
         char letter = (char)('A' + (rule->table - 51820) / 2);
         text_append(&text, "%s%u:", i ? " " : "", rule->priority);
-        switch (rule_plan_class(rule)) {
+        switch (rule_order_class(rule)) {
         case CLASS_FIRST:
             text_append(&text, "%c1", letter);
             break;
@@ -116,10 +116,10 @@ static void check_wanted(const struct list *list, const char *expected)
             break;
         default:
             text_append(&text, "%s",
-                        rule_plan_class(rule) == CLASS_LAN       ? "l"
-                        : rule_plan_class(rule) == CLASS_LAN_END ? "x"
-                        : rule_plan_class(rule) == CLASS_MAIN    ? "m"
-                                                                 : "o");
+                        rule_order_class(rule) == CLASS_LAN       ? "l"
+                        : rule_order_class(rule) == CLASS_LAN_END ? "x"
+                        : rule_order_class(rule) == CLASS_MAIN    ? "m"
+                                                                  : "o");
         }
     }
     CHECK_TEXT(bytes, expected);
@@ -129,7 +129,7 @@ static void check_own(uint32_t local, uint32_t priority, bool is_closed, bool ha
                       const char *expected)
 {
     static struct list list;
-    struct rule_plan_network network = network_of(0, priority, is_closed, has_default);
+    struct rule_order_network network = network_of(0, priority, is_closed, has_default);
     stand_local(&list, local);
     want(&list, &network);
     check_wanted(&list, expected);
@@ -154,18 +154,15 @@ static void test_f1_a_priority_of_the_users_choice(void)
     check_own(100, 101, false, true, "101:A1 102:m 103:A2 103:o");
 }
 
-static const struct kernel_rule wg_quick = {.priority = 300,
-                                            .table = 60000,
-                                            .mark = 60000,
-                                            .mask = UINT32_MAX,
-                                            .is_inverted = true};
+static const struct kernel_rule wg_quick = {
+    .priority = 300, .table = 60000, .mark = 60000, .mask = UINT32_MAX, .is_inverted = true};
 static const struct kernel_rule steering = {.priority = 200, .table = 52};
 
 /* A full tunnel beside would take ours in, and ours its: for ever. */
 static void test_f1_our_own_datagrams_pass_a_full_tunnel(void)
 {
     static struct list list;
-    struct rule_plan_network network = network_of(0, 500, false, true);
+    struct rule_order_network network = network_of(0, 500, false, true);
     stand_local(&list, 0);
     stand(&list, wg_quick);
     want(&list, &network);
@@ -182,7 +179,7 @@ static void test_f1_our_own_datagrams_pass_a_full_tunnel(void)
 static void test_f1_what_steers_our_own_datagrams_is_asked_first(void)
 {
     static struct list list;
-    struct rule_plan_network network = network_of(0, 500, false, true);
+    struct rule_order_network network = network_of(0, 500, false, true);
     stand_local(&list, 0);
     stand(&list, steering);
     stand(&list, wg_quick);
@@ -202,9 +199,9 @@ static void test_f1_what_steers_our_own_datagrams_is_asked_first(void)
 static void test_f1_networks_are_one_order(void)
 {
     static struct list list;
-    struct rule_plan_network open = network_of(0, 0, false, true);
-    struct rule_plan_network closed = network_of(1, 0, true, true);
-    struct rule_plan_network split = network_of(2, 0, false, false);
+    struct rule_order_network open = network_of(0, 0, false, true);
+    struct rule_order_network closed = network_of(1, 0, true, true);
+    struct rule_order_network split = network_of(2, 0, false, false);
     stand_local(&list, 0);
     want(&list, &open);
     lay(&list);
@@ -219,9 +216,9 @@ static void test_f1_networks_are_one_order(void)
 static void test_f1_who_stands_behind_a_default_is_lifted(void)
 {
     static struct list list;
-    struct rule_plan_network open = network_of(0, 0, false, true);
-    struct rule_plan_network late = network_of(1, 500, false, false);
-    struct rule_plan_network late_open = network_of(0, 300, false, true);
+    struct rule_order_network open = network_of(0, 0, false, true);
+    struct rule_order_network late = network_of(1, 500, false, false);
+    struct rule_order_network late_open = network_of(0, 300, false, true);
     stand_local(&list, 0);
     want(&list, &open);
     lay(&list);
@@ -243,7 +240,7 @@ static void test_f1_links_own_prefixes_go_before_a_kill_switchs_end(void)
     static struct list list;
     struct prefix lan[2];
     CHECK(prefix_parse("192.168.1.0/24", &lan[0]) && prefix_parse("fd00:1::/64", &lan[1]));
-    struct rule_plan_network network = network_of(0, 0, false, true);
+    struct rule_order_network network = network_of(0, 0, false, true);
     network.lan = lan;
     network.lan_count = 2;
     stand_local(&list, 0);
@@ -265,9 +262,9 @@ static bool is_as_laid(const struct list *list)
 {
     size_t at = 0;
     for (size_t i = 0; i < list->count; i++)
-        if (rule_plan_is_hopwires(&list->standing[i])) {
+        if (rule_order_is_hopwires(&list->standing[i])) {
             if (at == list->wanted_count ||
-                !rule_plan_is_same(&list->standing[i], &list->wanted[at]))
+                !rule_order_is_same(&list->standing[i], &list->wanted[at]))
                 return false;
             at++;
         }
@@ -280,7 +277,7 @@ static void test_f1_daemons_agree(void)
 {
     for (unsigned round = 0; round < 2000; round++) {
         static struct list list;
-        struct rule_plan_network networks[3];
+        struct rule_order_network networks[3];
         static const uint32_t priorities[] = {0, 250, 500, 32000};
         unsigned count = 1 + (unsigned)tap_random_below(3);
         stand_local(&list, tap_random_below(3) ? 0 : 100);
