@@ -201,6 +201,18 @@ class Host:
         self.lab.processes.append(process)
         return process
 
+    def hold_port(self, port, address="::"):
+        """Another program that has the UDP port; returns once it does."""
+        family = "AF_INET6" if ":" in address else "AF_INET"
+        process = self.start("python3", "-c", f"""if True:
+            from socket import *
+            held = socket({family}, SOCK_DGRAM)
+            held.bind(("{address}", {port}))
+            print("bound", flush=True)
+            held.recv(1)""", name=f"holds{port}")
+        process.wait_output("bound")
+        return process
+
     def ip(self, *argv, check=True):
         """iproute2 needs no mounts: it looks into the namespace from outside."""
         argv = ["ip", "-n", self.ns, *[str(argument) for argument in argv]]

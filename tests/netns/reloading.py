@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the scenarios of `hopwire reload` share."""
+"""What scenarios share that change a network while it runs."""
 
 import re
 import signal

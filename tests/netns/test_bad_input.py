@@ -322,20 +322,10 @@ def a_disk_that_is_full_for_the_state_file():
 
 @tap.test
 def a_listen_port_that_is_taken():
-    holder = scene.client.start("python3", "-c", "import socket, time\n"
-                                "s = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)\n"
-                                "s.bind(('::', 51777)); print('bound', flush=True)\n"
-                                "time.sleep(100)", name="holder")
-    holder.wait_output("bound")
-    what_up_and_check_say(changed(entry={"ListenPort": 51777}), "51777")
-    holder.stop()
-    holder = scene.client.start("python3", "-c", "import socket, time\n"
-                                "s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n"
-                                "s.bind(('192.0.2.2', 51777)); print('bound', flush=True)\n"
-                                "time.sleep(100)", name="holder4")
-    holder.wait_output("bound")
-    what_up_and_check_say(changed(entry={"ListenPort": 51777}), "51777")
-    holder.stop()
+    for address in ("::", "192.0.2.2"):
+        holder = scene.client.hold_port(51777, address)
+        what_up_and_check_say(changed(entry={"ListenPort": 51777}), "51777")
+        holder.stop()
 
 
 @tap.test

@@ -213,11 +213,7 @@ def I1_a_kill_switch_of_hooks_knows_our_mark():
 @tap.test
 def I1_a_replacement_that_is_refused_runs_none():
     hopwire, _ = up(network_text(*all_kinds("old")))
-    holder = scene.client.start("python3", "-c", "import socket, time\n"
-                                "taken = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)\n"
-                                "taken.bind(('::', 4999)); print('bound', flush=True)\n"
-                                "time.sleep(60)", name="holder")
-    holder.wait_output("bound")
+    holder = scene.client.hold_port(4999)
     before = story()
     path = hopwire.write(network_text(*all_kinds("new"), entry={"ListenPort": 4999}), "other")
     with open(path) as file:

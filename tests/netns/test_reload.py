@@ -246,13 +246,7 @@ def I2_a_refusal_changes_nothing():
                f"{OFFICE_NET},{OFFICE_NET6},10.97.0.0/16")
     wait_until(lambda: "10.97.0.0/16" in client.ip("route", "show", "table", "all"), what="its route")
     before, standing = sessions(hopwire), client.network_state()
-    taken = client.start("python3", "-c", """if True:
-        from socket import *
-        s = socket(AF_INET, SOCK_DGRAM)
-        s.bind(("", 5555))
-        print("bound", flush=True)
-        s.recv(1)""", name="taken")
-    taken.wait_output("bound")
+    taken = client.hold_port(5555)
     pings = Pings()
     for what, text, sentence in (
             ("no configuration", "nonsense\n", "error"),

@@ -157,13 +157,7 @@ def a_refusal_changes_nothing():
     wait_reachable(client, WORLD)
     pids, standing = hopwire.pids(), client.network_state()
     client.ip("link", "add", "theirs", "type", "veth", "peer", "name", "far")
-    taken = client.start("python3", "-c", """if True:
-        from socket import *
-        s = socket(AF_INET, SOCK_DGRAM)
-        s.bind(("", 5555))
-        print("bound", flush=True)
-        s.recv(1)""", name="taken")
-    taken.wait_output("bound")
+    taken = client.hold_port(5555)
     flood = Flood()
     try:
         for what, text, said in (

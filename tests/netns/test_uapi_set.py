@@ -4,12 +4,12 @@ I7, TRAPS 26, 29)."""
 
 import base64
 import re
-import signal
 import socket
 
 import tap
 from lab import wait_until
 from peers import Hopwire, Key, at, preshared_key
+from reloading import Pings, sessions, up
 from scene import main, scene
 from world import (ENTRY, ENTRY6, EVERYTHING, EXIT, OFFICE, OFFICE_NET, OFFICE_NET6, WORLD,
                    wait_reachable)
@@ -23,36 +23,6 @@ def wg(*argv, check=True, host=None, input=None):
 
 def file_with(text, host=None):
     return (host or scene.client).write("value", text + "\n")
-
-
-class Pings:
-    """A stream to the office; stop() checks that none of its questions was lost."""
-
-    def __init__(self, destination=OFFICE):
-        self.process = scene.client.start("ping", "-n", "-i", "0.02", "-W", "3", destination,
-                                          name="ping")
-        self.more(10)
-
-    def seen(self):
-        return self.process.output().count("icmp_seq=")
-
-    def more(self, count):
-        wanted = self.seen() + count
-        wait_until(lambda: self.seen() >= wanted, 20, "pings to be answered")
-        return self
-
-    def stop(self, most_lost=0):
-        self.more(10)
-        self.process.stop(signal.SIGINT)
-        answered = set(map(int, re.findall(r"icmp_seq=(\d+) ", self.process.output())))
-        lost = set(range(1, max(answered))) - answered
-        tap.check(len(lost) <= most_lost, f"{len(lost)} of {max(answered)} pings were lost")
-
-
-def up(**changes):
-    hopwire = scene.up(**changes)
-    wait_reachable(scene.client, OFFICE)
-    return hopwire
 
 
 def peer_of(name):
@@ -69,12 +39,6 @@ def relay_of(name):
 
 def handshake(name):
     return int(wg("show", name, "latest-handshakes").stdout.split()[1])
-
-
-def sessions(hopwire):
-    """(tunnel, since when) of each peer: a new session is another one."""
-    return [(tunnel["name"], peer["latest_handshake"]) for tunnel in hopwire.status()["tunnels"]
-            for peer in tunnel["peers"]]
 
 
 @tap.test
@@ -259,9 +223,7 @@ def ports_move_and_the_traffic_goes_on():
         host, client = relay_of(name)
         wait_until(lambda: wg("show", "wg0", "endpoints", host=host).stdout.strip()
                    .endswith(f":{port}"), 10, "the relay to see the new port")
-    holder = scene.client.start("python3", "-c", "import socket, time; s = socket.socket(2, 2); "
-                                "s.bind(('', 4243)); print('bound', flush=True); time.sleep(60)")
-    holder.wait_output("bound")
+    holder = scene.client.hold_port(4243)
     refused = wg("set", ROOT, "listen-port", "4243", check=False)
     tap.contains(refused.stderr, "Address already in use", "a port that is taken")
     tap.equal(wg("show", ROOT, "listen-port").stdout.strip(), "4242", "the old one stays")
