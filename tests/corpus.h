@@ -22,8 +22,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
  * there are at least `least` of them. */
 void corpus_replay(struct corpus *corpus, const char *folder, size_t most_bytes, size_t least);
 
-/* Changes an input of `len` bytes in place: another byte, a cut, a piece moved inside or taken from
- * another one. The new length, at most `most_bytes`. */
-size_t corpus_mutate(const struct corpus *corpus, uint8_t *bytes, size_t len, size_t most_bytes);
+/* Gives `rounds` of its inputs to the target, each changed up to five times: another byte, a cut, a
+ * piece taken from another one. */
+void corpus_mutate(const struct corpus *corpus, unsigned rounds);
 
 #endif
