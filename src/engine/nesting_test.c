@@ -5,17 +5,6 @@
 
 #include <stdlib.h>
 
-static struct sample to_world(bool is_ipv6, size_t len, uint32_t serial)
-{
-    return (struct sample){.source = is_ipv6 ? "fd00:100::2" : "10.100.0.2",
-                           .destination = is_ipv6 ? "2001:db8:aaaa::9" : "198.51.100.9",
-                           .protocol = IP_PROTOCOL_UDP,
-                           .source_port = 4000,
-                           .destination_port = 53,
-                           .len_bytes = len,
-                           .serial = serial};
-}
-
 /* One packet out, its answer back; both exactly as sent but for the translated address. */
 static void round_trip(struct chain *chain, const struct sample *out)
 {
@@ -52,7 +41,7 @@ static void try_chain(unsigned depth, unsigned families, uint32_t link_mtu)
     for (unsigned i = 0; i < depth; i++)
         cost += families >> i & 1 ? 80 : 60;
     CHECK_EQUAL(mtu, link_mtu - cost);
-    struct sample small = to_world(false, 61, 1), full = to_world(false, mtu, 2);
+    struct sample small = chain_to_world(false, 61, 1), full = chain_to_world(false, mtu, 2);
     round_trip(&chain, &small);
     round_trip(&chain, &full);
     CHECK_EQUAL(chain.client->datagram_most_bytes, link_mtu);
@@ -61,7 +50,7 @@ static void try_chain(unsigned depth, unsigned families, uint32_t link_mtu)
         CHECK_EQUAL(chain.relays[i - 1]->forwarded_most_bytes,
                     engine_mtu(chain.client->engine, i - 1));
     if (mtu >= 1280) {
-        struct sample full6 = to_world(true, mtu, 3);
+        struct sample full6 = chain_to_world(true, mtu, 3);
         round_trip(&chain, &full6);
         CHECK_EQUAL(chain.client->datagram_most_bytes, link_mtu);
     }
@@ -85,7 +74,7 @@ static void try_any_packets(unsigned depth)
     for (uint32_t i = 0; i < 60; i++) {
         bool is_super = tap_random_below(3) == 0;
         size_t most = tap_random_below(2) ? mtu + 40 : 12000;
-        struct sample sample = to_world(tap_random_below(2), 100 + tap_random_below(most), i);
+        struct sample sample = chain_to_world(tap_random_below(2), 100 + tap_random_below(most), i);
         sample.protocol = tap_random_below(2) ? IP_PROTOCOL_TCP : IP_PROTOCOL_UDP;
         sample.may_fragment = tap_random_below(2);
         sample.tcp_flags = 0x10;
@@ -149,7 +138,7 @@ static void e4_no_datagrams_over_ipv6_on_a_narrow_path(void)
     CHECK_EQUAL(engine_mtu(chain.client->engine, 2), 1500 - 3 * 80);
     CHECK_EQUAL(engine_mtu(chain.client->engine, 3), 0);
     CHECK_EQUAL(engine_mtu(chain.client->engine, 4), 0);
-    const struct sample sample = to_world(false, 60, 0);
+    const struct sample sample = chain_to_world(false, 60, 0);
     sim_send(chain.client, &sample);
     CHECK_EQUAL(sim_drops(chain.client, VERDICT_UNROUTABLE), 1);
     CHECK_EQUAL(chain.client->datagrams_sent, 0);
@@ -163,7 +152,7 @@ static void every_length_survives_padding(void)
     const struct chain_shape shape = {.depth = 3, .families = 2, .link_mtu_bytes = 1500};
     chain_init(&chain, &shape);
     uint32_t mtu = engine_mtu(chain.client->engine, 2);
-    struct sample sample = to_world(false, 28, 0);
+    struct sample sample = chain_to_world(false, 28, 0);
     round_trip(&chain, &sample);
     for (size_t len = 28; len <= mtu; len += len < 80 || len > mtu - 40 ? 1 : 97) {
         sample.len_bytes = len;
@@ -185,7 +174,7 @@ static void every_protocol_passes_two_hops(void)
     const struct chain_shape shape = {.depth = 2, .link_mtu_bytes = 1500};
     chain_init(&chain, &shape);
     for (unsigned i = 0; i < 6; i++) {
-        struct sample sample = to_world(i % 2, 333, i);
+        struct sample sample = chain_to_world(i % 2, 333, i);
         sample.protocol = protocols[i / 2];
         sample.tcp_flags = 0x10;
         round_trip(&chain, &sample);
@@ -210,7 +199,7 @@ static void order_is_kept_through_three_hops(void)
     const struct chain_shape shape = {.depth = 3, .link_mtu_bytes = 1500};
     chain_init(&chain, &shape);
     static uint8_t bytes[SAMPLE_MOST_BYTES];
-    struct sample sample = to_world(false, 0, 0);
+    struct sample sample = chain_to_world(false, 0, 0);
     sample.protocol = IP_PROTOCOL_ICMP; /* is not merged */
     sim_send(chain.client, &sample);
     sim_run(chain.sim, 3 * SIM_S);

@@ -11,21 +11,6 @@
 #include "simulation/way.h"
 #include "wireguard/message.h"
 
-
-
-
-
-static struct sample to_world(bool is_ipv6, size_t len, uint32_t serial)
-{
-    return (struct sample){.source = is_ipv6 ? "fd00:100::2" : "10.100.0.2",
-                           .destination = is_ipv6 ? "2001:db8:aaaa::9" : "198.51.100.9",
-                           .protocol = IP_PROTOCOL_UDP,
-                           .source_port = 4000,
-                           .destination_port = 53,
-                           .serial = serial,
-                           .len_bytes = len};
-}
-
 static size_t inside(const struct chain *chain)
 {
     return engine_mtu(chain->client->engine, chain->depth - 1);
@@ -40,7 +25,7 @@ static unsigned send_largest(struct chain *chain, bool is_ipv6, unsigned count)
     sim_forget_inbox(chain->client);
     sim_forget_inbox(chain->exit);
     for (unsigned i = 0; i < count; i++) {
-        const struct sample sample = to_world(is_ipv6, inside(chain), i);
+        const struct sample sample = chain_to_world(is_ipv6, inside(chain), i);
         sim_send(chain->client, &sample);
         sim_run(chain->sim, SIM_S);
     }
@@ -67,7 +52,7 @@ static void pass_the_narrow_way(const struct narrow_case *narrow)
     chain_init(&chain, &shape);
     struct sim_host *router = chain.relays[narrow->narrow_at];
     bool carries_ipv6 = inside(&chain) >= 1280;
-    const struct sample hello = to_world(false, 100, 0);
+    const struct sample hello = chain_to_world(false, 100, 0);
     sim_send(chain.client, &hello);
     sim_run(chain.sim, 2 * SIM_S);
     CHECK_EQUAL(chain.exit->inbox_count, 1);
@@ -148,7 +133,7 @@ static bool keep(void *context, struct sim_datagram *datagram)
 
 static void say_hello(struct theatre *theatre)
 {
-    const struct sample hello = to_world(false, 1200, 0);
+    const struct sample hello = chain_to_world(false, 1200, 0);
     sim_send(theatre->client, &hello);
     sim_run(theatre->sim, 2 * SIM_S);
 }
@@ -256,7 +241,7 @@ static void expect_all_arrives(struct theatre *theatre)
 {
     sim_forget_inbox(theatre->exit);
     for (unsigned i = 0; i < 10; i++) {
-        const struct sample sample = to_world(i & 1, inside_of(theatre), i);
+        const struct sample sample = chain_to_world(i & 1, inside_of(theatre), i);
         sim_send(theatre->client, &sample);
         sim_run(theatre->sim, SIM_S / 10);
     }
@@ -360,7 +345,7 @@ static void c6_super_packets_leave_in_fragments_in_order(void)
     theatre_init(&theatre, true);
     claim(&theatre, 1280);
     CHECK_EQUAL(inside_of(&theatre), 1280);
-    struct sample sample = to_world(true, 60 + 1220 * 45, 1);
+    struct sample sample = chain_to_world(true, 60 + 1220 * 45, 1);
     sample.protocol = IP_PROTOCOL_TCP;
     sample.tcp_flags = 0x10;
     size_t len = sample_write(&sample, super), at = 60;

@@ -80,6 +80,17 @@ void chain_wipe(struct chain *chain)
     sim_free(chain->sim);
 }
 
+struct sample chain_to_world(bool is_ipv6, size_t len_bytes, uint32_t serial)
+{
+    return (struct sample){.source = is_ipv6 ? "fd00:100::2" : "10.100.0.2",
+                           .destination = is_ipv6 ? "2001:db8:aaaa::9" : "198.51.100.9",
+                           .protocol = IP_PROTOCOL_UDP,
+                           .source_port = 4000,
+                           .destination_port = 53,
+                           .len_bytes = len_bytes,
+                           .serial = serial};
+}
+
 void chain_expect(struct sim_host *host, const struct sample *sample, const char *source,
                   const char *destination)
 {

@@ -30,6 +30,8 @@ void chain_wipe(struct chain *chain);
 /* "10.(100+level).0.HOST" or "fd00:(100+level)::HOST" */
 const char *chain_address(bool is_ipv6, unsigned level, unsigned host, char text[48]);
 
+/* A UDP packet from the client to a host beyond the exit. */
+struct sample chain_to_world(bool is_ipv6, size_t len_bytes, uint32_t serial);
 /* Takes what arrived at `host` and checks that it is the sample with this source and destination.
  */
 void chain_expect(struct sim_host *host, const struct sample *sample, const char *source,
