@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
-#include "config/settings.h"
+#include "config/prefix_value.h"
 #include "crypto/x25519.h"
 
 /* One section, for sorting those of a key together in file order. */
@@ -47,9 +47,8 @@ static void join_allowed_ips(struct loader *loader, struct peer_description *pee
     for (size_t i = 0; i < later_notes->withdrawn_count; i++)
         peers_withdraw(peer, notes, &later_notes->withdrawn[i]);
     for (size_t i = 0; i < later->allowed_ips_count; i++)
-        settings_append_prefix(loader, &later->allowed_ips[i], later_notes->allowed_ip_lines[i],
-                               &peer->allowed_ips, &notes->allowed_ip_lines,
-                               &peer->allowed_ips_count);
+        prefix_value_append(loader, &later->allowed_ips[i], later_notes->allowed_ip_lines[i],
+                            &peer->allowed_ips, &notes->allowed_ip_lines, &peer->allowed_ips_count);
 }
 
 static void join(struct loader *loader, struct peer_description *peer, struct config_peer *notes,

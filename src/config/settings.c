@@ -8,46 +8,12 @@
 #include "config/endpoint_value.h"
 #include "config/keytext.h"
 #include "config/name_servers.h"
+#include "config/prefix_value.h"
 #include "config/syntax.h"
 
 #define ADDRESSES_MOST 64
 #define LOCAL_TABLE 255
 #define PRIORITY_MOST 32763 /* of the first of three rules; main's is 32766 */
-
-bool settings_append_prefix(struct loader *loader, const struct prefix *prefix, unsigned line,
-                            struct prefix **prefixes, unsigned **lines, size_t *count)
-{
-    struct arena *arena = &loader->config->arena;
-    struct prefix *more = arena_extend(arena, *prefixes, *count, sizeof(*more));
-    unsigned *more_lines = arena_extend(arena, *lines, *count, sizeof(*more_lines));
-    if (!more || !more_lines)
-        return false;
-    more[*count] = *prefix;
-    more_lines[*count] = line;
-    *prefixes = more;
-    *lines = more_lines;
-    (*count)++;
-    return true;
-}
-
-bool settings_read_prefix(struct loader *loader, const struct config_place *place, const char *text,
-                          struct prefix *prefix)
-{
-    if (!prefix_parse(text, prefix)) {
-        config_messages_add(loader->messages, CONFIG_ERROR, place,
-                            "not a prefix: \"%.60s\"; write ADDRESS/LENGTH, with a length of at "
-                            "most 32 (IPv4) or 128 (IPv6)",
-                            text);
-        return false;
-    }
-    if (prefix_mask(prefix)) {
-        char masked[PREFIX_TEXT_BYTES];
-        config_messages_add(loader->messages, CONFIG_WARNING, place,
-                            "%.60s has host bits; taken as %s", text,
-                            prefix_format(prefix, masked));
-    }
-    return true;
-}
 
 void settings_read_key(struct loader *loader, const struct config_place *place,
                        enum keyword keyword, char *value, uint8_t key[32])
@@ -363,15 +329,15 @@ static void read_routes(struct loader *loader, const struct config_place *place,
             item = syntax_item(&rest); /* "! PREFIX", or nothing behind it */
         else if (is_exception)
             item++;
-        if (!settings_read_prefix(loader, place, item ? item : "!", &prefix))
+        if (!prefix_value_read(loader, place, item ? item : "!", &prefix))
             continue;
         if (is_exception) {
-            settings_append_prefix(loader, &prefix, place->line, &tunnel->route_exceptions,
-                          &draft->notes.exception_lines, &tunnel->route_exception_count);
+            prefix_value_append(loader, &prefix, place->line, &tunnel->route_exceptions,
+                                &draft->notes.exception_lines, &tunnel->route_exception_count);
         } else {
             tunnel->routes_are_default = false;
-            settings_append_prefix(loader, &prefix, place->line, &tunnel->routes,
-                                   &draft->notes.route_lines, &tunnel->route_count);
+            prefix_value_append(loader, &prefix, place->line, &tunnel->routes,
+                                &draft->notes.route_lines, &tunnel->route_count);
         }
     }
 }

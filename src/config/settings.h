@@ -19,13 +19,7 @@ void settings_peer(struct loader *loader, const struct config_place *place, enum
 /* AllowLAN: off, or a list of prefixes and on. In settings_lan.c. */
 void settings_lan(struct loader *loader, const struct config_place *place, char *rest);
 
-/* For these files. A prefix with host bits is masked, with a warning; false: it was told. */
-bool settings_read_prefix(struct loader *loader, const struct config_place *place, const char *text,
-                          struct prefix *prefix);
-/* Lengthens two arrays in the arena that stand beside each other; false: no memory. */
-bool settings_append_prefix(struct loader *loader, const struct prefix *prefix, unsigned line,
-                            struct prefix **prefixes, unsigned **lines, size_t *count);
-/* The key itself, or the one in the file that a …File names. */
+/* For these files: the key itself, or the one in the file that a …File names. */
 void settings_read_key(struct loader *loader, const struct config_place *place,
                        enum keyword keyword, char *value, uint8_t key[32]);
 

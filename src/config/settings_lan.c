@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "config/prefix_value.h"
 #include "config/settings.h"
 #include "config/syntax.h"
 
@@ -27,7 +28,7 @@ void settings_lan(struct loader *loader, const struct config_place *place, char 
                                 item);
             continue;
         }
-        settings_read_prefix(loader, place, item, &prefix); /* again, for its warning */
+        prefix_value_read(loader, place, item, &prefix); /* again, for its warning */
         if (prefix.len_bits == 0) {
             config_messages_add(loader->messages, CONFIG_ERROR, place,
                                 "%.60s would let everything pass the tunnels by; write the LAN's "

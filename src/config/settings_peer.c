@@ -4,6 +4,7 @@
 
 #include "config/endpoint_value.h"
 #include "config/peers.h"
+#include "config/prefix_value.h"
 #include "config/settings.h"
 #include "config/syntax.h"
 
@@ -27,13 +28,13 @@ static void read_allowed_ip(struct loader *loader, const struct config_place *pl
     struct prefix prefix;
     bool is_withdrawn = item[0] == '-', is_added = item[0] == '+';
     notes->changes_allowed_ips |= is_withdrawn || is_added;
-    if (!settings_read_prefix(loader, place, item + (is_withdrawn || is_added), &prefix))
+    if (!prefix_value_read(loader, place, item + (is_withdrawn || is_added), &prefix))
         return;
     if (is_withdrawn)
         withdraw(loader, &prefix, peer, notes);
     else
-        settings_append_prefix(loader, &prefix, place->line, &peer->allowed_ips,
-                               &notes->allowed_ip_lines, &peer->allowed_ips_count);
+        prefix_value_append(loader, &prefix, place->line, &peer->allowed_ips,
+                            &notes->allowed_ip_lines, &peer->allowed_ips_count);
 }
 
 /* To `wg` blanks are nothing: "10.0.0.0 /8" is a prefix. What is none that way, like
