@@ -31,7 +31,6 @@ FLOORS = {"base": 0, "packet": 1, "crypto": 1, "wireguard": 2, "route": 2, "engi
 # Where a file's functions have another prefix than the file's name, and why.
 OTHER_PREFIXES = {
     "src/base/address.c": "endpoint_",       # an endpoint is an address and a port
-    "src/cli/main.c": "command_",            # what all commands share
     "src/host/control_socket.c": "control_",  # and the answers that go through it
     "src/io/udp_send_linux.c": "udp_",       # the sending half of udp_linux.c
 }

@@ -2,7 +2,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -70,26 +69,6 @@ static int print_version(void)
     printf("hopwire %s (AEAD: %s)\n", HOPWIRE_VERSION, aead ? aead_name(aead) : "none works");
     aead_free(aead);
     return COMMAND_DONE;
-}
-
-int command_misused(const char *usage, const char *format, ...)
-{
-    char what[256];
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(what, sizeof(what), format, arguments);
-    va_end(arguments);
-    fprintf(stderr, "hopwire: %s; usage: hopwire %s\n", what, usage);
-    return COMMAND_USAGE;
-}
-
-int command_miscounted(const char *usage, int argc, char **argv, int wanted,
-                       const char *const *names)
-{
-    if (argc - 1 < wanted)
-        return command_misused(usage, "%s: %s is missing", argv[0], names[argc - 1]);
-    return command_misused(usage, "%s: \"%.100s\" is one argument too many", argv[0],
-                           argv[wanted + 1]);
 }
 
 /* The one that a slip of the hand made this of, or NULL. */
