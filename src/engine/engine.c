@@ -414,6 +414,12 @@ int engine_next_peer(const struct engine *engine, uint32_t tunnel, int after)
     return peer ? (int)peer->index : -1;
 }
 
+int engine_first_root(const struct engine *engine)
+{
+    const struct node *node = tree_first_root(&engine->core.tree);
+    return node ? (int)node->index : -1;
+}
+
 int engine_find_tunnel(const struct engine *engine, const char *name)
 {
     const struct node *node = tree_next(&engine->core.tree, NULL);

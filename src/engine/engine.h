@@ -110,6 +110,8 @@ uint32_t engine_peer_generation(const struct engine *engine, uint32_t tunnel, ui
  * or the first behind -1; -1: that was the last. */
 int engine_next_tunnel(const struct engine *engine, int after);
 int engine_next_peer(const struct engine *engine, uint32_t tunnel, int after);
+/* The first root (description_first_root); -1: there is no tunnel. */
+int engine_first_root(const struct engine *engine);
 /* The tunnel of that name, or -1. */
 int engine_find_tunnel(const struct engine *engine, const char *name);
 

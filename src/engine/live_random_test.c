@@ -35,6 +35,9 @@ static void check_against_a_new_one(const struct engine *engine, struct aead *ae
     if (CHECK(fresh != NULL)) {
         alike_set_root_mtus(fresh);
         CHECK(alike_engines(engine, fresh, tap_random_source()));
+        size_t first = description_first_root(&described);
+        CHECK_EQUAL(engine_first_root(engine),
+                    engine_find_tunnel(engine, described.tunnels[first].name));
         CHECK(engine_describe(fresh, tap_memory(), &again));
         CHECK(living_are_equal(&described, &again));
         describe_forget(tap_memory(), &again);

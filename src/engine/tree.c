@@ -102,13 +102,18 @@ void tree_remove_node(struct tree *tree, struct node *node)
 
 /* ---- what follows from what is configured ---- */
 
+struct node *tree_first_root(const struct tree *tree)
+{
+    struct node *node = tree_next(tree, NULL);
+    while (node && node_wanted(node)->carrier)
+        node = tree_next(tree, node);
+    return node;
+}
+
 /* RULES B2: `NAT = off` and the first root have none. */
 static bool nat_is_on(const struct tree *tree, const struct node *node)
 {
-    const struct node *first_root = tree_next(tree, NULL);
-    while (first_root && node_wanted(first_root)->carrier)
-        first_root = tree_next(tree, first_root);
-    return node != first_root && !node_wanted(node)->tunnel.nat_is_off;
+    return node != tree_first_root(tree) && !node_wanted(node)->tunnel.nat_is_off;
 }
 
 static bool add_addresses(const struct tree *tree, const struct node *node,

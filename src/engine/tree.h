@@ -27,6 +27,8 @@ bool tree_reserve_nodes(struct tree *tree, uint32_t more);
 void tree_add_node(struct tree *tree, struct node *node);
 /* The opposite; the node is the caller's then. */
 void tree_remove_node(struct tree *tree, struct node *node);
+/* As description_first_root has it of a description, here of what is wanted; NULL: no tunnel. */
+struct node *tree_first_root(const struct tree *tree);
 /* Of all nodes as they are wanted. False: no memory, and nothing to wipe. */
 bool tree_addresses_init(struct tree_addresses *addresses, const struct tree *tree,
                          const struct address *nat_ipv4, const struct address *nat_ipv6);

@@ -132,14 +132,6 @@ int network_prepare_root(struct network *network, uint16_t port, uint32_t mark,
     return 0;
 }
 
-uint32_t network_first_root(const struct network *network)
-{
-    int tunnel = engine_next_tunnel(network->engine, -1), next;
-    while (!network->roots[tunnel] && (next = engine_next_tunnel(network->engine, tunnel)) >= 0)
-        tunnel = next;
-    return (uint32_t)tunnel;
-}
-
 void network_add_root(struct network *network, struct root *prepared, uint32_t tunnel)
 {
     assert(tunnel < network->tunnel_count && !network->roots[tunnel]);
@@ -184,7 +176,8 @@ void network_drop_root(struct network *network, struct root *prepared)
 {
     if (!prepared)
         return;
-    prepared->tunnel = network_first_root(network); /* what it still held is counted there */
+    /* What it still held is counted there. */
+    prepared->tunnel = (uint32_t)engine_first_root(network->engine);
     leave_loop(prepared);
     free_root(prepared);
 }

@@ -58,8 +58,6 @@ struct network {
 
 /* Out of the loop for good; twice does nothing. */
 void network_leave_loop(struct network *network);
-/* Whose counters take what is nobody's. */
-uint32_t network_first_root(const struct network *network);
 
 /* The loop's callbacks: `context` is the network; of tun_ready the tun_source, of socket_ready the
  * socket_source. */

@@ -37,6 +37,14 @@ static void watch_socket(struct socket_source *socket)
         log_error(socket->root->network, "a UDP socket cannot be watched", error);
 }
 
+/* Nobody's packets: the first root's counters take them. */
+static void count_tun_error(struct network *network, uint64_t packets)
+{
+    network->counters.tun_errors++;
+    engine_count(network->engine, (uint32_t)engine_first_root(network->engine), VERDICT_TUN_ERROR,
+                 packets);
+}
+
 static void write_frame(struct network *network, const struct tun_frame *frame)
 {
     int error = tun_write(network->options.tun, frame);
@@ -44,8 +52,7 @@ static void write_frame(struct network *network, const struct tun_frame *frame)
     pool_give_queue(network->pool, &packets);
     if (!error)
         return;
-    network->counters.tun_errors++;
-    engine_count(network->engine, network_first_root(network), VERDICT_TUN_ERROR, frame->packets);
+    count_tun_error(network, frame->packets);
     if (error == -EBADFD)
         network->is_gone = true;
     else if (error != -EIO) /* the link is down: every packet would say so */
@@ -120,8 +127,7 @@ static bool read_queue(struct network *network, unsigned index)
     queue->is_ready = false;
     if (len == -EAGAIN)
         return false;
-    network->counters.tun_errors++;
-    engine_count(network->engine, network_first_root(network), VERDICT_TUN_ERROR, 1);
+    count_tun_error(network, 1);
     if (len == -EBADFD) { /* and nothing else ends the network (RULES H5) */
         network->is_gone = true;
     } else {
