@@ -16,8 +16,8 @@ void poly1305_init(struct poly1305 *state, const uint8_t key[POLY1305_KEY_BYTES]
     };
 }
 
-/* Whole blocks of 16 bytes; `top` is the bit 2^128 of each. */
-static void absorb(struct poly1305 *state, const uint8_t *bytes, size_t blocks, uint64_t top)
+/* Whole blocks of 16 bytes, each with its bit 2^128. */
+static void absorb(struct poly1305 *state, const uint8_t *bytes, size_t blocks)
 {
     const uint64_t r0 = state->r[0], r1 = state->r[1], r1_folded = r1 + (r1 >> 2);
     uint64_t h0 = state->h[0], h1 = state->h[1], h2 = state->h[2];
@@ -26,7 +26,7 @@ static void absorb(struct poly1305 *state, const uint8_t *bytes, size_t blocks, 
         h0 = (uint64_t)sum;
         sum = (wide)h1 + load_le64(bytes + 8) + (uint64_t)(sum >> 64);
         h1 = (uint64_t)sum;
-        h2 += (uint64_t)(sum >> 64) + top;
+        h2 += (uint64_t)(sum >> 64) + 1;
 
         wide d0 = (wide)h0 * r0 + (wide)h1 * r1_folded;
         wide d1 = (wide)h0 * r1 + (wide)h1 * r0 + h2 * r1_folded + (uint64_t)(d0 >> 64);
@@ -45,20 +45,12 @@ static void absorb(struct poly1305 *state, const uint8_t *bytes, size_t blocks, 
 
 void poly1305_update_padded(struct poly1305 *state, const uint8_t *bytes, size_t len)
 {
-    absorb(state, bytes, len / 16, 1);
+    absorb(state, bytes, len / 16);
     if (len % 16) {
         uint8_t block[16] = {0};
         memcpy(block, bytes + len - len % 16, len % 16);
-        absorb(state, block, 1, 1);
+        absorb(state, block, 1);
     }
-}
-
-void poly1305_update_last(struct poly1305 *state, const uint8_t *bytes, size_t len)
-{
-    uint8_t block[16] = {0};
-    memcpy(block, bytes, len);
-    block[len] = 1;
-    absorb(state, block, 1, 0);
 }
 
 void poly1305_final(struct poly1305 *state, uint8_t tag[POLY1305_TAG_BYTES])

@@ -19,8 +19,6 @@ struct poly1305 {
 void poly1305_init(struct poly1305 *state, const uint8_t key[POLY1305_KEY_BYTES]);
 /* Absorbs bytes as RFC 8439 2.8 does: a last block short of 16 bytes is filled with zeros. */
 void poly1305_update_padded(struct poly1305 *state, const uint8_t *bytes, size_t len);
-/* Absorbs a last block of less than 16 bytes as RFC 8439 2.5.1 does: a 1 ends it. */
-void poly1305_update_last(struct poly1305 *state, const uint8_t *bytes, size_t len);
 void poly1305_final(struct poly1305 *state, uint8_t tag[POLY1305_TAG_BYTES]);
 
 #endif
