@@ -3,7 +3,6 @@
 
 #include <arpa/inet.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "base/bytes.h"
 
@@ -79,50 +78,6 @@ char *address_format(const struct address *address, char text[ADDRESS_TEXT_BYTES
     else
         inet_ntop(family, address->bytes, text, ADDRESS_TEXT_BYTES);
     return text;
-}
-
-static bool parse_number(const char *text, unsigned long most, unsigned long *number)
-{
-    size_t digits = strspn(text, "0123456789");
-    if (digits == 0 || digits > 10 || text[digits])
-        return false;
-    *number = strtoul(text, NULL, 10);
-    return *number <= most;
-}
-
-bool endpoint_parse(const char *text, struct endpoint *endpoint)
-{
-    char host[ENDPOINT_TEXT_BYTES];
-    const char *colon = strrchr(text, ':');
-    if (!colon || (size_t)(colon - text) >= sizeof(host))
-        return false;
-    size_t len = (size_t)(colon - text);
-    memcpy(host, text, len);
-    host[len] = '\0';
-
-    struct endpoint parsed = {0};
-    unsigned long port, scope = 0;
-    char *name = host;
-    if (host[0] == '[') {
-        if (host[len - 1] != ']')
-            return false;
-        host[len - 1] = '\0';
-        name = host + 1;
-        char *percent = strchr(name, '%');
-        if (percent) {
-            *percent = '\0';
-            if (!parse_number(percent + 1, UINT32_MAX, &scope))
-                return false;
-        }
-    }
-    if (!address_parse(name, &parsed.address) || !parse_number(colon + 1, UINT16_MAX, &port))
-        return false;
-    if ((parsed.address.family == FAMILY_IPV6) != (host[0] == '['))
-        return false;
-    parsed.port = (uint16_t)port;
-    parsed.scope_id = (uint32_t)scope;
-    *endpoint = parsed;
-    return true;
 }
 
 char *endpoint_format(const struct endpoint *endpoint, char text[ENDPOINT_TEXT_BYTES])

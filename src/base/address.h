@@ -85,8 +85,7 @@ bool address_parse(const char *text, struct address *address);
 /* Writes the canonical text (RFC 5952 for IPv6) and returns `text`. */
 char *address_format(const struct address *address, char text[ADDRESS_TEXT_BYTES]);
 
-/* "192.0.2.1:51820" or "[2001:db8::1]:51820"; false leaves `endpoint` as it is. */
-bool endpoint_parse(const char *text, struct endpoint *endpoint);
+/* "192.0.2.1:51820", "[2001:db8::1]:51820" or "[fe80::1%3]:51820"; returns `text`. */
 char *endpoint_format(const struct endpoint *endpoint, char text[ENDPOINT_TEXT_BYTES]);
 
 #endif

@@ -25,26 +25,16 @@ static void test_what_is_no_address_is_refused(void)
     }
 }
 
-static void test_endpoints_round_trip(void)
+static void test_endpoints_as_text(void)
 {
-    static const char *const texts[] = {"192.0.2.1:51820", "[2001:db8::1]:0", "[fe80::1%3]:65535"};
-    for (unsigned i = 0; i < sizeof(texts) / sizeof(*texts); i++) {
-        struct endpoint endpoint;
-        char text[ENDPOINT_TEXT_BYTES];
-        CHECK(endpoint_parse(texts[i], &endpoint));
-        CHECK_TEXT(endpoint_format(&endpoint, text), texts[i]);
-    }
-}
-
-static void test_what_is_no_endpoint_is_refused(void)
-{
-    static const char *const texts[] = {"", ":", "192.0.2.1", "192.0.2.1:", "192.0.2.1:65536",
-                                        "192.0.2.1:-1", "192.0.2.1: 1", "2001:db8::1:51820",
-                                        "[192.0.2.1]:1", "[2001:db8::1]", "[::1", "]:1"};
-    for (unsigned i = 0; i < sizeof(texts) / sizeof(*texts); i++) {
-        struct endpoint endpoint;
-        CHECK(!endpoint_parse(texts[i], &endpoint));
-    }
+    struct endpoint endpoint = {.port = 51820};
+    char text[ENDPOINT_TEXT_BYTES];
+    CHECK(address_parse("192.0.2.1", &endpoint.address));
+    CHECK_TEXT(endpoint_format(&endpoint, text), "192.0.2.1:51820");
+    CHECK(address_parse("fe80::1", &endpoint.address));
+    CHECK_TEXT(endpoint_format(&endpoint, text), "[fe80::1]:51820");
+    endpoint.scope_id = 3;
+    CHECK_TEXT(endpoint_format(&endpoint, text), "[fe80::1%3]:51820");
 }
 
 static void test_kinds_of_addresses(void)
@@ -87,8 +77,7 @@ int main(int argc, char **argv)
 {
     TAP_RUN(argc, argv, test_addresses_round_trip);
     TAP_RUN(argc, argv, test_what_is_no_address_is_refused);
-    TAP_RUN(argc, argv, test_endpoints_round_trip);
-    TAP_RUN(argc, argv, test_what_is_no_endpoint_is_refused);
+    TAP_RUN(argc, argv, test_endpoints_as_text);
     TAP_RUN(argc, argv, test_kinds_of_addresses);
     TAP_RUN(argc, argv, test_a_mapped_address_is_the_ipv4_one);
     return tap_done();

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "rigs/sample.h"
 #include "tap.h"
 
 #define WHOLE_BYTES 65536
@@ -46,7 +47,7 @@ static void test_all_lines_of_a_tunnel(void)
     CHECK(prefix_parse("10.0.0.0/8", &prefixes[0]) && prefix_parse("2001:db8::/32", &prefixes[1]));
     peers[0].allowed_ips = prefixes;
     peers[0].allowed_ips_count = 2;
-    CHECK(endpoint_parse("[fe80::1%3]:51820", &status[0].endpoint));
+    status[0].endpoint = sample_endpoint("[fe80::1%3]:51820");
     print(&tunnel, status, 4242, 4096, whole);
     CHECK_TEXT(whole,
                "private_key=abababababababababababababababababababababababababababababababab\n"

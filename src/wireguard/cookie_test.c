@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "wireguard/cookie.h"
 
+#include "rigs/sample.h"
 #include "tap.h"
 
 #define START (1000 * NS_PER_S)
@@ -10,13 +11,6 @@ struct ends {
     struct cookie_jar jar;
     uint8_t message[MESSAGE_INITIATION_BYTES];
 };
-
-static struct endpoint endpoint(const char *text)
-{
-    struct endpoint parsed = {0};
-    CHECK(endpoint_parse(text, &parsed));
-    return parsed;
-}
 
 static void init(struct ends *ends)
 {
@@ -66,7 +60,7 @@ static void test_mac1_covers_every_bit_before_it(void)
 static void test_cookie_makes_mac2_right(void)
 {
     struct ends ends;
-    struct endpoint source = endpoint("192.0.2.1:1000");
+    struct endpoint source = sample_endpoint("192.0.2.1:1000");
     init(&ends);
     CHECK(!mac2_is_right(&ends, &source, START));
     struct message_cookie_reply reply = reply_to(&ends, &source, START);
@@ -90,14 +84,14 @@ static void test_cookie_is_bound_to_address_and_port(void)
         "[c000:201::]:1000", "[::ffff:192.0.2.1]:1000",
     };
     struct ends ends;
-    struct endpoint source = endpoint("192.0.2.1:1000");
+    struct endpoint source = sample_endpoint("192.0.2.1:1000");
     init(&ends);
     struct message_cookie_reply reply = reply_to(&ends, &source, START);
     CHECK(cookie_consume_reply(&ends.jar, &reply, START));
     add_macs(&ends, START);
     CHECK(mac2_is_right(&ends, &source, START));
     for (unsigned i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
-        struct endpoint other = endpoint(others[i]);
+        struct endpoint other = sample_endpoint(others[i]);
         CHECK(!mac2_is_right(&ends, &other, START));
     }
 }
@@ -105,7 +99,7 @@ static void test_cookie_is_bound_to_address_and_port(void)
 static void test_secret_lives_120_s(void)
 {
     struct ends ends;
-    struct endpoint source = endpoint("[2001:db8::1]:51820");
+    struct endpoint source = sample_endpoint("[2001:db8::1]:51820");
     init(&ends);
     struct message_cookie_reply reply = reply_to(&ends, &source, START);
     CHECK(cookie_consume_reply(&ends.jar, &reply, START + 50 * NS_PER_S));
@@ -128,7 +122,7 @@ static void test_secret_lives_120_s(void)
 static void test_jar_keeps_a_cookie_120_s(void)
 {
     struct ends ends;
-    struct endpoint source = endpoint("192.0.2.1:1000");
+    struct endpoint source = sample_endpoint("192.0.2.1:1000");
     init(&ends);
     struct message_cookie_reply reply = reply_to(&ends, &source, START);
     CHECK(cookie_consume_reply(&ends.jar, &reply, START));
@@ -142,7 +136,7 @@ static void test_jar_keeps_a_cookie_120_s(void)
 static void test_wrong_reply_changes_nothing(void)
 {
     struct ends ends;
-    struct endpoint source = endpoint("192.0.2.1:1000");
+    struct endpoint source = sample_endpoint("192.0.2.1:1000");
     init(&ends);
     struct message_cookie_reply reply = reply_to(&ends, &source, START);
     struct cookie_jar before = ends.jar;
@@ -160,7 +154,7 @@ static void test_wrong_reply_changes_nothing(void)
 static void test_reply_answers_the_last_message_only(void)
 {
     struct ends ends;
-    struct endpoint source = endpoint("192.0.2.1:1000");
+    struct endpoint source = sample_endpoint("192.0.2.1:1000");
     init(&ends);
     struct message_cookie_reply old = reply_to(&ends, &source, START);
     ends.message[8] ^= 1;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "rigs/sample.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/bytes.h"
@@ -18,7 +19,11 @@ struct address sample_address(const char *text)
 struct endpoint sample_endpoint(const char *text)
 {
     struct endpoint endpoint = {0};
-    CHECK(endpoint_parse(text, &endpoint));
+    char host[ENDPOINT_TEXT_BYTES] = "";
+    CHECK(sscanf(text, "%47[0-9.]:%hu", host, &endpoint.port) == 2 ||
+          sscanf(text, "[%47[^]%%]%%%u]:%hu", host, &endpoint.scope_id, &endpoint.port) == 3 ||
+          sscanf(text, "[%47[^]]]:%hu", host, &endpoint.port) == 2);
+    endpoint.address = sample_address(host);
     return endpoint;
 }
 

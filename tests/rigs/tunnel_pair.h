@@ -7,6 +7,7 @@
 #include "crypto/aead.h"
 #include "crypto/blake2s.h"
 #include "crypto/x25519.h"
+#include "rigs/sample.h"
 #include "tap.h"
 #include "wireguard/tunnel.h"
 
@@ -36,8 +37,8 @@ static inline void tunnel_pair_init(struct tunnel_pair *pair, bool has_preshared
     memset(pair, 0, sizeof(*pair));
     pair->now = 1000 * S;
     pair->a.wall_ns = pair->b.wall_ns = 1700000000 * S;
-    CHECK(endpoint_parse("192.0.2.1:51820", &pair->a.endpoint));
-    CHECK(endpoint_parse("[2001:db8::2]:51820", &pair->b.endpoint));
+    pair->a.endpoint = sample_endpoint("192.0.2.1:51820");
+    pair->b.endpoint = sample_endpoint("[2001:db8::2]:51820");
     tunnel_pair_random_private_key(key);
     CHECK(tunnel_init(&pair->a.tunnel, tap_memory(), tap_random_source(), key));
     tunnel_pair_random_private_key(key);
