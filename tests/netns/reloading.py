@@ -16,8 +16,8 @@ STRANGER = ("Peer", {"AllowedIPs": "10.99.0.0/16", "Endpoint": "192.0.2.77:51820
 class Pings:
     """A stream to the office; stop() checks that none of its questions was lost."""
 
-    def __init__(self, destination=OFFICE):
-        self.process = scene.client.start("ping", "-n", "-i", "0.02", "-W", "3", destination,
+    def __init__(self, destination=OFFICE, interval_s=0.02):
+        self.process = scene.client.start("ping", "-n", "-i", interval_s, "-W", "3", destination,
                                           name="ping")
         self.more(10)
 
