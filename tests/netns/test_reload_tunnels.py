@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """RULES I2, I3, I7, F4: tunnels come, go and move in a reload, and the others keep all they have."""
 
+import re
+
 import tap
 from hidden_name import NAME, NAMED, NameServer, expect_no_query, resolver_is_mute
 from lab import wait_until
@@ -144,6 +146,31 @@ def I3_a_tunnel_moves_out_of_its_carrier_and_back():
     pings.stop(most_lost=20)
     leaks = [p for p in scene.leaks(capture.stop()) if EXIT not in (p.src, p.dst)]
     tap.equal(leaks[:3], [], "on the uplink, but for what the file said")
+
+
+def way_to_office():
+    """What the kernel says of it: the interface, and how long a packet may be."""
+    return re.search(r" dev (\S+) .*mtu (\d+)", scene.client.ip("route", "get", OFFICE).replace("\n", " "))
+
+
+@tap.test
+def I3_route_MTUs_are_those_of_the_new_way_when_a_move_is_told():
+    """So nothing is ever sent that the engine had to refuse: programs hear it from their own kernel."""
+    client, hopwire = scene.client, up()
+    largest = lambda: int(way_to_office().group(2))
+    ping = lambda size: client.run("ping", "-n", "-c", "1", "-W", "3", "-M", "do", "-s", size - 28, OFFICE,
+                                   check=False)
+    carried = largest()
+    for turn in range(2):
+        reload(hopwire, scene.world.client_text(office={"Via": None}))
+        alone = largest()
+        tap.equal(alone, carried + 60, "a hop less")
+        wait_until(lambda: ping(alone).returncode == 0, 15, "the largest, straight")
+        reload(hopwire, scene.world.client_text())
+        tap.equal(largest(), carried, "a hop more")
+        wait_until(lambda: ping(carried).returncode == 0, 15, "the largest, inside")
+        tap.contains(ping(alone).stdout + ping(alone).stderr, f"mtu={carried}", "the kernel's word")
+    tap.equal(hopwire.verdict("too_big"), 0, "packets that the engine refused")
 
 
 @tap.test
