@@ -218,6 +218,28 @@ static void order_is_kept_through_three_hops(void)
     chain_wipe(&chain);
 }
 
+/* What waited at the exit's peer while nobody answered, of which each is longer: none is coalesced.
+ * The exit's initiation waited at the entry's, where it may meet the next one. */
+static void what_waited_through_an_outage_arrives_when_both_hops_come_back(void)
+{
+    for (unsigned round = 0; round < 60; round++) {
+        struct chain chain;
+        const struct chain_shape shape = {.depth = 2, .link_mtu_bytes = 1500};
+        chain_init(&chain, &shape);
+        chain.sim->link.lose_permille = 1000;
+        for (uint32_t serial = 0; serial < 20; serial++) {
+            const struct sample sample = to_world(false, 200 + serial, serial);
+            sim_send(chain.client, &sample);
+        }
+        sim_run(chain.sim, (1 + tap_random_below(15)) * SIM_S);
+        chain.sim->link.lose_permille = 0;
+        sim_run(chain.sim, 20 * SIM_S);
+        CHECK_EQUAL(chain.exit->inbox_count, 20);
+        sim_forget_inbox(chain.exit);
+        chain_wipe(&chain);
+    }
+}
+
 int main(int argc, char **argv)
 {
     TAP_RUN(argc, argv, nothing_emitted_exceeds_its_carrier_at_depth_1_to_8);
@@ -228,5 +250,6 @@ int main(int argc, char **argv)
     TAP_RUN(argc, argv, every_length_survives_padding);
     TAP_RUN(argc, argv, every_protocol_passes_two_hops);
     TAP_RUN(argc, argv, order_is_kept_through_three_hops);
+    TAP_RUN(argc, argv, what_waited_through_an_outage_arrives_when_both_hops_come_back);
     return tap_done();
 }

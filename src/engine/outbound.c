@@ -30,6 +30,27 @@ static void list_send(struct outbound *outbound, struct packet *packet, const st
     actions->sends[actions->send_count++] = (struct udp_send){.packet = packet, .path = path};
 }
 
+/* A carried peer's initiation waited for its carrier's session. The next one is due when this one's
+ * answer is late: right behind it, the other end would take that one's session and drop what we
+ * send in this one's. */
+static void leave_initiation(const struct core *core, const struct peer *carrier_peer,
+                             const struct packet *packet, instant_ns now)
+{
+    const struct node *carrier = node_of(carrier_peer);
+    size_t header = ip_outer_bytes(packet->data[0] >> 4 == 4 ? FAMILY_IPV4 : FAMILY_IPV6);
+    const struct message_initiation *message = (const void *)(packet->data + header);
+    if (message_type(packet->data + header, packet->len_bytes - header) != MESSAGE_INITIATION)
+        return;
+    for (struct node *node = NULL; (node = tree_next(&core->tree, node));) {
+        const struct index_entry *initiation = indices_find_initiation(
+            &node->tunnel.indices, load_le32(message->sender_index));
+        bool is_from_here = node == carrier || node->carrier == carrier; /* RULES A8 */
+        if (is_from_here && initiation &&
+            hop_of(initiation->peer)->carrier_peer == carrier_peer)
+            timers_initiation_leaves(&initiation->peer->timers, core->random, now);
+    }
+}
+
 /* Fills the batch, which is empty, with what waits for sessions that work. False: nothing does, or
  * the caller's list is full and the rest follows in another turn (engine_deadline). */
 static bool refill(struct outbound *outbound, instant_ns now, const struct actions *actions)
@@ -45,6 +66,8 @@ static bool refill(struct outbound *outbound, instant_ns now, const struct actio
         size_t pieces = (HOP_TURN_PACKETS + hop->turn_packets - 1) / hop->turn_packets;
         for (; has_session && stage->count && pieces <= room; room -= pieces) {
             struct packet *packet = staging_take(&outbound->staging, hop->peer);
+            if (packet->kind == PACKET_HANDSHAKE)
+                leave_initiation(outbound->core, hop->peer, packet, now);
             outbound_append(outbound, packet, hop->peer)->is_released = true;
         }
         if (has_session && stage->count)

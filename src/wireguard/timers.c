@@ -147,8 +147,14 @@ void timers_packet_staged(struct timers *timers)
 void timers_handshake_initiated(struct timers *timers, const struct random_source *random,
                                 instant_ns now)
 {
-    timers->last_initiation = now;
     timers->attempts++;
+    timers_initiation_leaves(timers, random, now);
+}
+
+void timers_initiation_leaves(struct timers *timers, const struct random_source *random,
+                              instant_ns now)
+{
+    timers->last_initiation = now;
     timers->retransmit = instant_add(now, REKEY_TIMEOUT_NS + draw_jitter(random));
 }
 

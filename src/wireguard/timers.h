@@ -54,6 +54,9 @@ void timers_packet_staged(struct timers *timers);
 /* An initiation left (or could not leave): the next comes after REKEY_TIMEOUT and jitter. */
 void timers_handshake_initiated(struct timers *timers, const struct random_source *random,
                                 instant_ns now);
+/* It had to wait: REKEY_TIMEOUT begins anew. */
+void timers_initiation_leaves(struct timers *timers, const struct random_source *random,
+                              instant_ns now);
 void timers_handshake_complete(struct timers *timers);
 void timers_session_derived(struct timers *timers, const struct random_source *random,
                             instant_ns now);
