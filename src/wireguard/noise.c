@@ -140,23 +140,30 @@ void noise_identity_wipe(struct noise_identity *identity)
     bytes_wipe(identity, sizeof(*identity));
 }
 
-void noise_remote_use_identity(struct noise_remote *remote, const struct noise_identity *identity)
+bool noise_remote_is_usable(struct noise_remote *remote, const struct noise_identity *identity)
+{
+    if (!remote->has_shared)
+        remote->is_usable =
+            !noise_identity_is_none(identity) &&
+            x25519(remote->static_shared, identity->private_key, remote->public_key);
+    remote->has_shared = true;
+    return remote->is_usable;
+}
+
+void noise_remote_forget_identity(struct noise_remote *remote)
 {
     bytes_wipe(remote->static_shared, 32);
-    remote->is_usable =
-        !noise_identity_is_none(identity) &&
-        x25519(remote->static_shared, identity->private_key, remote->public_key);
+    remote->has_shared = remote->is_usable = false;
     for (unsigned slot = 0; slot < NOISE_INITIATIONS; slot++)
         noise_forget_initiation(remote, slot);
 }
 
-void noise_remote_init(struct noise_remote *remote, const struct noise_identity *identity,
-                       const uint8_t public_key[32], const uint8_t preshared_key[32])
+void noise_remote_init(struct noise_remote *remote, const uint8_t public_key[32],
+                       const uint8_t preshared_key[32])
 {
     memset(remote, 0, sizeof(*remote));
     memcpy(remote->public_key, public_key, 32);
     memcpy(remote->preshared_key, preshared_key, 32);
-    noise_remote_use_identity(remote, identity);
 }
 
 void noise_forget_initiation(struct noise_remote *remote, unsigned slot)
@@ -170,7 +177,7 @@ enum verdict noise_create_initiation(struct noise_remote *remote,
                                      instant_ns now, uint64_t wall_ns,
                                      struct message_initiation *message)
 {
-    if (!remote->is_usable)
+    if (!noise_remote_is_usable(remote, identity))
         return VERDICT_NO_SESSION;
     struct transcript transcript;
     uint8_t ephemeral[32], key[32];
@@ -232,9 +239,10 @@ bool noise_consume_initiation_begin(const struct noise_identity *identity,
 }
 
 enum verdict noise_consume_initiation_accept(struct noise_remote *remote,
+                                             const struct noise_identity *identity,
                                              struct noise_caller *caller, instant_ns now)
 {
-    if (!remote->is_usable)
+    if (!noise_remote_is_usable(remote, identity))
         return VERDICT_HANDSHAKE_REFUSED;
     struct transcript transcript;
     uint8_t key[32];

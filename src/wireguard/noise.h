@@ -38,8 +38,9 @@ struct noise_initiation {
 struct noise_remote {
     uint8_t public_key[32];
     uint8_t preshared_key[32]; /* all zero: none */
-    uint8_t static_shared[32]; /* Diffie-Hellman of both static keys, precomputed */
-    bool is_usable;            /* we have a key, and static_shared is not all zero */
+    uint8_t static_shared[32]; /* Diffie-Hellman of both static keys, once one was needed: */
+    bool has_shared;           /* an idle remote costs none */
+    bool is_usable;            /* then: we have a key, and static_shared is not all zero */
     uint8_t latest_timestamp[NOISE_TIMESTAMP_BYTES]; /* of its accepted initiations */
     bool has_accepted;
     instant_ns last_accepted;
@@ -70,10 +71,13 @@ void noise_identity_init(struct noise_identity *identity, const uint8_t private_
 bool noise_identity_is_none(const struct noise_identity *identity);
 void noise_identity_wipe(struct noise_identity *identity);
 
-void noise_remote_init(struct noise_remote *remote, const struct noise_identity *identity,
-                       const uint8_t public_key[32], const uint8_t preshared_key[32]);
+/* A remote belongs to one identity, which the functions below are given each time. */
+void noise_remote_init(struct noise_remote *remote, const uint8_t public_key[32],
+                       const uint8_t preshared_key[32]);
 /* Our own static key has changed: initiations under way are forgotten. */
-void noise_remote_use_identity(struct noise_remote *remote, const struct noise_identity *identity);
+void noise_remote_forget_identity(struct noise_remote *remote);
+/* There can be a handshake: we have a key, and the remote's is one. */
+bool noise_remote_is_usable(struct noise_remote *remote, const struct noise_identity *identity);
 void noise_forget_initiation(struct noise_remote *remote, unsigned slot);
 
 /* The slot that the next initiation takes: the newest becomes the superseded one, and the one
@@ -100,6 +104,7 @@ bool noise_consume_initiation_begin(const struct noise_identity *identity,
 /* Second half: `remote` is the one with caller->static_key. HANDSHAKE_REFUSED: forged.
  * HANDSHAKE_REPLAYED: the timestamp is not newer than the last. RATE_LIMITED: too soon after it. */
 enum verdict noise_consume_initiation_accept(struct noise_remote *remote,
+                                             const struct noise_identity *identity,
                                              struct noise_caller *caller, instant_ns now);
 void noise_caller_wipe(struct noise_caller *caller);
 

@@ -97,7 +97,7 @@ struct peer *tunnel_add_peer(struct tunnel *tunnel, const uint8_t public_key[32]
     peer->deadline.deadline = INSTANT_NEVER;
     peer->last_received = INSTANT_NEVER;
     timers_init(&peer->timers);
-    noise_remote_init(&peer->noise, &tunnel->identity, public_key, preshared_key);
+    noise_remote_init(&peer->noise, public_key, preshared_key);
     cookie_jar_init(&peer->cookie, public_key);
     list_init(&peer->allowed_ips);
     list_init(&peer->in_tunnel);
@@ -140,11 +140,11 @@ void tunnel_remove_peer(struct tunnel *tunnel, struct peer *peer)
     tunnel_free_peer(peer);
 }
 
-static void adopt_identity(struct peer *peer, const struct noise_identity *identity)
+static void leave_identity(struct peer *peer)
 {
     for (unsigned slot = 0; slot < NOISE_INITIATIONS; slot++)
         peer_forget_initiation(peer, slot);
-    noise_remote_use_identity(&peer->noise, identity);
+    noise_remote_forget_identity(&peer->noise);
     struct session *const sessions[] = {peer->current, peer->next};
     for (unsigned i = 0; i < 2; i++) {
         if (sessions[i])
@@ -162,7 +162,7 @@ bool tunnel_set_private_key(struct tunnel *tunnel, const uint8_t private_key[32]
         tunnel->identity = identity;
         cookie_checker_init(&tunnel->checker, identity.public_key);
         for (struct list *node = tunnel->peers.next; node != &tunnel->peers; node = node->next)
-            adopt_identity(CONTAINER_OF(node, struct peer, in_tunnel), &identity);
+            leave_identity(CONTAINER_OF(node, struct peer, in_tunnel));
     }
     noise_identity_wipe(&identity);
     return is_free;
@@ -195,7 +195,7 @@ enum verdict tunnel_create_initiation(struct peer *peer, instant_ns now, uint64_
                                       uint8_t message[MESSAGE_INITIATION_BYTES])
 {
     struct tunnel *tunnel = peer->tunnel;
-    if (!peer->noise.is_usable)
+    if (!noise_remote_is_usable(&peer->noise, &tunnel->identity))
         return VERDICT_NO_SESSION;
     if (!timers_may_initiate(&peer->timers, now))
         return VERDICT_RATE_LIMITED;
@@ -221,7 +221,8 @@ static enum verdict answer_caller(struct tunnel *tunnel, struct noise_caller *ca
     struct peer *peer = tunnel_find_peer(tunnel, caller->static_key);
     if (!peer)
         return VERDICT_HANDSHAKE_REFUSED;
-    enum verdict verdict = noise_consume_initiation_accept(&peer->noise, caller, now);
+    enum verdict verdict =
+        noise_consume_initiation_accept(&peer->noise, &tunnel->identity, caller, now);
     if (verdict != VERDICT_OK)
         return verdict;
     struct message_response response;

@@ -19,6 +19,8 @@ static void remember(const struct tunnel_end *end, struct state *state)
 {
     const struct session *sessions[] = {end->peer->current, end->peer->previous, end->peer->next};
     memset(state, 0, sizeof(*state));
+    /* Of both ends' keys alone, whoever asks first. */
+    noise_remote_is_usable(&end->peer->noise, &end->tunnel.identity);
     memcpy(&state->tunnel, &end->tunnel, sizeof(state->tunnel));
     memcpy(&state->peer, end->peer, sizeof(state->peer));
     for (unsigned i = 0; i < 3; i++) {

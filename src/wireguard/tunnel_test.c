@@ -334,9 +334,9 @@ static void test_a_zero_private_key_is_none(void)
     struct tunnel silent;
     CHECK(tunnel_init(&silent, tap_memory(), tap_random_source(), none));
     struct peer *peer = tunnel_add_peer(&silent, key, none);
-    CHECK(peer && !peer->noise.is_usable);
+    CHECK(peer && !noise_remote_is_usable(&peer->noise, &silent.identity));
     CHECK(tunnel_set_private_key(&silent, key));
-    CHECK(peer->noise.is_usable);
+    CHECK(noise_remote_is_usable(&peer->noise, &silent.identity));
     tunnel_wipe(&silent);
 }
 
