@@ -89,6 +89,7 @@ struct hop {
     struct udp_path path;      /* these three: without a carrier */
     struct riding riding;
     struct hop *next_at_endpoint; /* in the tree's riding_hash */
+    struct list among_riders;     /* of its node, while it rides a fellow */
     bool is_listed;            /* is in there */
     bool is_awaiting_name;     /* described by a name that is not resolved yet */
     uint32_t generation;
@@ -122,6 +123,12 @@ static inline bool hop_wants_name(const struct hop *hop)
     bool is_new = hop->pending && hop->pending->fields & CHANGE_ENDPOINT;
     return (is_new ? hop->pending->endpoint_name : hop->endpoint_name) &&
            !hop_wanted_endpoint(hop)->address.family;
+}
+
+/* The same without the change that is under way. */
+static inline bool hop_has_name(const struct hop *hop)
+{
+    return hop->endpoint_name && !hop->configured_endpoint.address.family;
 }
 
 static inline struct hop *hop_of(const struct peer *peer)

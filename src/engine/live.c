@@ -4,6 +4,7 @@
 #include "engine/live_changes.h"
 #include "engine/live_check.h"
 #include "engine/live_commit.h"
+#include "engine/live_regions.h"
 
 /* Whether they may be, and all that they take. False: nothing to give back. */
 static bool prepare(struct live *live, struct live_parts *parts)
@@ -38,6 +39,7 @@ int live_apply(struct engine *engine, const struct changes *changes, instant_ns 
         live_commit_run(&live, &parts, now);
     else
         live_steps_undo(&live);
+    live_regions_wipe(&live);
     live_steps_wipe(&live);
     return is_fine ? 0 : live.error;
 }
@@ -52,6 +54,7 @@ int live_try(struct engine *engine, const struct changes *changes, char *why, si
     if (is_fine)
         live_commit_forgo(&live, &parts);
     live_steps_undo(&live);
+    live_regions_wipe(&live);
     live_steps_wipe(&live);
     return is_fine ? 0 : live.error;
 }

@@ -4,16 +4,9 @@
 #include <errno.h>
 
 #include "engine/fellows.h"
+#include "engine/live_regions.h"
 #include "engine/mtu.h"
 #include "engine/ways.h"
-
-bool live_check_is_wide(const struct live *live)
-{
-    bool are_many = live->is_structural || live->count > LIVE_FEW_PREFIXES;
-    for (size_t i = 0; i < live->count && !are_many; i++) /* halves count as /0 (RULES A1) */
-        are_many = live->steps[i].kind == LIVE_ALLOWED_IP && live->steps[i].prefix.len_bits <= 1;
-    return are_many;
-}
 
 /* ---- tunnels ---- */
 
@@ -124,17 +117,29 @@ static bool check_pending_endpoints(struct live *live, const struct node *node)
     return is_fine;
 }
 
+/* And those that are where AllowedIPs changed. */
+static bool check_endpoints_inside(struct live *live, const struct node *node)
+{
+    bool is_fine = true;
+    for (uint32_t slot = 0; slot < node->peer_slots && is_fine && live->region_count; slot++) {
+        if (node->peers[slot] && !list_is_empty(&node->peers[slot]->in_tunnel) &&
+            live_regions_have(live, &node->peer_addresses[slot]))
+            is_fine = check_endpoint(live, node, node->peers[slot]);
+    }
+    return is_fine;
+}
+
 static bool check_endpoints(struct live *live, const struct node *node)
 {
     const struct node *carrier = node_wanted(node)->carrier;
     if (!carrier)
         return true;
-    if (!live->is_structural && !carrier->is_touched && node->levels == 1)
-        return check_pending_endpoints(live, node);
+    if (!live->is_structural)
+        return (!node->is_touched || check_pending_endpoints(live, node)) &&
+               (!(node->is_touched || carrier->is_touched) ||
+                check_endpoints_inside(live, node));
     bool is_fine = true;
-    const struct peer *peer = NULL;
-    bool is_touched = live->is_structural || node->is_touched || carrier->is_touched;
-    while (is_touched && is_fine && (peer = node_next_peer(node, peer)))
+    for (const struct peer *peer = NULL; is_fine && (peer = node_next_peer(node, peer));)
         is_fine = check_endpoint(live, node, peer);
     return is_fine;
 }
@@ -149,37 +154,60 @@ static bool rides_fellow(const struct node *node, const struct peer *peer)
     return to->address.family && fellows_find(node, peer, &to->address, &fellow);
 }
 
-/* Whose endpoint is configured inside of the prefix, a peer rides a fellow, wherever it roamed. */
-static bool has_rider_inside(const struct node *node, const struct prefix *prefix)
+/* Whose endpoint is configured where AllowedIPs changed rides a fellow, wherever it roamed. */
+static bool has_rider_inside(const struct live *live, const struct node *node)
 {
     bool has = false;
-    for (uint32_t slot = 0; slot < node->peer_slots && !has; slot++) {
-        bool is_inside = prefix_contains(prefix, &node->peer_addresses[slot]);
-        const struct peer *peer = is_inside || node->has_roamed ? node->peers[slot] : NULL;
-        if (peer && !is_inside)
-            is_inside = prefix_contains(prefix, &hop_wanted_endpoint(hop_of(peer))->address);
-        has = peer && is_inside && rides_fellow(node, peer);
+    for (uint32_t slot = 0; slot < node->peer_slots && !has && live->region_count; slot++) {
+        const struct peer *peer = node->peers[slot];
+        bool is_inside = live_regions_have(live, &node->peer_addresses[slot]);
+        if (peer && !is_inside && node->has_roamed)
+            is_inside = live_regions_have(live, &hop_wanted_endpoint(hop_of(peer))->address);
+        has = peer && is_inside && !list_is_empty(&peer->in_tunnel) && rides_fellow(node, peer);
     }
     return has;
 }
 
-/* Nobody rode another before, and only those that the change touches can from now on. */
+/* No literal is inside a fellow, and only those that the change touches can be from now on. */
 static bool stays_flat(const struct live *live, const struct node *node)
 {
-    if (node->levels > 1 || node->names || live_check_is_wide(live))
+    if (!node->is_flat)
         return false;
     for (const struct hop_pending *at = live->pending; at; at = at->next) {
         bool is_here = node_of(at->peer) == node && at->fields & CHANGE_ENDPOINT;
-        if (is_here && (hop_wants_name(hop_of(at->peer)) || rides_fellow(node, at->peer)))
+        if (is_here && !list_is_empty(&at->peer->in_tunnel) && rides_fellow(node, at->peer))
             return false;
     }
+    return !has_rider_inside(live, node);
+}
+
+/* Its peers with a name for an endpoint, as they shall be. */
+static uint32_t count_names(const struct live *live, const struct node *node)
+{
+    uint32_t names = node->names;
     for (size_t i = 0; i < live->count; i++) {
         const struct live_step *step = &live->steps[i];
-        if (step->kind == LIVE_ALLOWED_IP && step->node == node &&
-            has_rider_inside(node, &step->prefix))
-            return false;
+        if (step->kind == LIVE_PEER_REMOVED && step->node == node)
+            names -= hop_has_name(hop_of(step->peer));
     }
-    return true;
+    for (const struct hop_pending *at = live->pending; at; at = at->next) {
+        const struct hop *hop = hop_of(at->peer);
+        if (node_of(at->peer) == node && !list_is_empty(&at->peer->in_tunnel))
+            names += (uint32_t)hop_wants_name(hop) - (uint32_t)hop_has_name(hop);
+    }
+    return names;
+}
+
+static void find_levels(const struct live *live, struct node *node)
+{
+    node->next_levels = node->levels;
+    node->next_is_flat = node->is_flat;
+    if (!live->is_structural && !node->is_touched)
+        return;
+    if (live->is_structural || !stays_flat(live, node))
+        node->next_levels = ways_levels(node, &node->next_is_flat);
+    else
+        node->next_levels = ways_levels_of_names(node, count_names(live, node));
 }
 
 bool live_check(struct live *live)
@@ -189,6 +217,8 @@ bool live_check(struct live *live)
         return live_steps_refuse(live, live_steps_a_tunnel(live),
                                  "it is the last one; a network has at least one, and ends with "
                                  "down");
+    if (!live->is_structural && !live_regions_find(live))
+        return live_steps_no_memory(live, live_steps_a_tunnel(live));
     while (live->is_structural && (node = tree_next(live->tree, node))) {
         if (!check_tunnel(live, node))
             return false;
@@ -196,8 +226,7 @@ bool live_check(struct live *live)
     for (node = NULL; (node = tree_next(live->tree, node));) {
         if (!check_endpoints(live, node))
             return false;
-        bool is_same = !live->is_structural && (!node->is_touched || stays_flat(live, node));
-        node->next_levels = is_same ? node->levels : ways_levels(node);
+        find_levels(live, node);
     }
     return true;
 }

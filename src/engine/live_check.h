@@ -6,9 +6,7 @@
 
 #include "engine/live_steps.h"
 
-/* False: refused. Sets next_levels of the nodes that are touched, or of all. */
+/* False: refused. Sets the regions, and next_levels of all nodes. */
 bool live_check(struct live *live);
-/* So many prefixes changed hands, or such, that looking at each peer costs less. */
-bool live_check_is_wide(const struct live *live);
 
 #endif

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* Theory of operation. First whatever is removed lets go of all that still points at it, then what
  * is pending is set, then all is found anew that follows: for changed tunnels everything
- * (tree_link), for changed peers alone the ways of those whom the change can concern. Removed
- * things are freed last. */
+ * (tree_link), for changed peers alone what the change can concern: routes and ways where
+ * AllowedIPs are others (live_regions.h), MTUs once for each tunnel. Removed things are freed
+ * last. */
 #include "engine/live_commit.h"
 
 #include "engine/reassemblies.h"
-#include "engine/live_check.h"
 #include "engine/live_letting_go.h"
+#include "engine/live_regions.h"
 #include "engine/mtu.h"
 #include "engine/tree.h"
 #include "engine/tree_routes.h"
@@ -15,47 +16,35 @@
 
 /* ---- routes ---- */
 
-/* Its prefix is a route, or may make one of a name server. */
-static bool is_route(const struct live_step *step)
+/* So many prefixes are looked at anew in the time that one region takes. */
+#define REGION_COSTS_PREFIXES 16
+
+static size_t count_route_regions(const struct live *live)
 {
-    const struct tunnel_description *tunnel = &step->node->configured->tunnel;
-    return step->kind == LIVE_ALLOWED_IP && (tunnel->routes_are_default || tunnel->dns_count);
+    size_t count = 0;
+    for (size_t i = 0; i < live->region_count; i++)
+        count += live->regions[i].is_route;
+    return count;
 }
 
-static bool needs_routes(const struct live *live)
+static bool can_patch(const struct live *live, size_t regions)
 {
-    bool needs = live->is_structural;
-    for (size_t i = 0; i < live->count && !needs; i++)
-        needs = is_route(&live->steps[i]);
-    return needs;
-}
-
-static bool can_patch(const struct live *live)
-{
-    bool can = !live_check_is_wide(live);
-    for (size_t i = 0; i < live->count && can; i++)
-        can = !is_route(&live->steps[i]) ||
-              tree_routes_can_be_patched(live->tree, &live->steps[i].prefix);
+    size_t prefixes = 0;
+    for (const struct node *node = NULL; (node = tree_next(live->tree, node));)
+        prefixes += node->tunnel.allowed_ips.prefixes + node->configured->tunnel.route_count;
+    bool can = !live->is_structural && regions * REGION_COSTS_PREFIXES <= prefixes;
+    for (size_t i = 0; i < live->region_count && can; i++)
+        can = !live->regions[i].is_route ||
+              tree_routes_can_be_patched(live->tree, &live->regions[i].prefix);
     return can;
-}
-
-/* Another step's region has this one's, or is the same and comes first. */
-static bool is_inside_another(const struct live *live, size_t step)
-{
-    const struct prefix *prefix = &live->steps[step].prefix;
-    for (size_t i = 0; i < live->count; i++) {
-        const struct prefix *other = &live->steps[i].prefix;
-        if (i != step && is_route(&live->steps[i]) && prefix_covers(other, prefix) &&
-            (i < step || !prefix_is_equal(other, prefix)))
-            return true;
-    }
-    return false;
 }
 
 static void wipe_routes(struct live *live, struct live_parts *parts)
 {
     while (parts->patch_count)
         routes_patch_wipe(&parts->patches[--parts->patch_count]);
+    memory_give(live->memory, parts->patches, parts->patch_capacity * sizeof(*parts->patches));
+    parts->patches = NULL;
     trie_settle(&live->tree->routes.trie);
     if (parts->has_routes)
         routes_wipe(&parts->routes);
@@ -74,15 +63,19 @@ static bool refuse_routes(struct live *live, const struct routes_conflict *confl
                              prefix_format(&conflict->prefix, prefix));
 }
 
-static bool prepare_patches(struct live *live, struct live_parts *parts)
+static bool prepare_patches(struct live *live, struct live_parts *parts, size_t regions)
 {
     struct routes_conflict conflict;
     size_t prefixes = 0;
-    for (size_t i = 0; i < live->count; i++) {
-        if (!is_route(&live->steps[i]) || is_inside_another(live, i))
-            continue;
+    parts->patches = memory_take(live->memory, regions * sizeof(*parts->patches));
+    parts->patch_capacity = regions;
+    if (!parts->patches)
+        return live_steps_no_memory(live, live_steps_a_tunnel(live));
+    for (size_t i = 0; i < live->region_count; i++) {
         struct routes_patch *patch = &parts->patches[parts->patch_count];
-        if (!tree_routes_patch_init(patch, live->tree, &live->steps[i].prefix, &conflict))
+        if (!live->regions[i].is_route)
+            continue;
+        if (!tree_routes_patch_init(patch, live->tree, &live->regions[i].prefix, &conflict))
             return refuse_routes(live, &conflict);
         parts->patch_count++;
         prefixes += patch->count;
@@ -93,12 +86,13 @@ static bool prepare_patches(struct live *live, struct live_parts *parts)
 
 static bool prepare_routes(struct live *live, struct live_parts *parts)
 {
-    if (!needs_routes(live))
+    size_t regions = count_route_regions(live);
+    if (!live->is_structural && regions == 0)
         return true;
     struct routes_conflict conflict;
     bool is_done = false;
-    if (can_patch(live))
-        is_done = prepare_patches(live, parts);
+    if (can_patch(live, regions))
+        is_done = prepare_patches(live, parts, regions);
     else
         is_done = parts->has_routes =
             tree_routes_init(&parts->routes, live->tree, &conflict) ||
@@ -224,7 +218,7 @@ static void set_endpoint(struct live *live, struct hop_pending *pending, instant
         pending->endpoint.address.family ? &pending->endpoint : &none;
     if (!endpoint_is_equal(&peer->endpoint, endpoint))
         peer->timers.last_initiation = INSTANT_NEVER;
-    ways_set_endpoint(live->tree, peer, endpoint);
+    node->mtu_is_stale |= ways_move(live->tree, peer, endpoint) || hop->carrier == node;
     if (endpoint->address.family && (peer->stage.count || peer->timers.persistent_interval))
         core_hurry(&live->engine->core, peer, &peer->timers.new_handshake, now);
 }
@@ -266,55 +260,60 @@ static void set_identities(struct live *live)
 
 /* ---- peers alone ---- */
 
-/* Those of the node whose endpoint lies in the prefix, or all, find their way again. True: one has
- * another. */
-static bool find_ways(struct live *live, struct node *node, const struct prefix *prefix)
+/* Those of the node whose endpoint lies where AllowedIPs changed find their way again. */
+static void find_ways_inside(struct live *live, struct node *node)
 {
-    bool is_another = false;
-    for (uint32_t slot = 0; slot < node->peer_slots; slot++) {
+    for (uint32_t slot = 0; slot < node->peer_slots && live->region_count; slot++) {
         struct peer *peer = node->peers[slot];
         if (peer && !list_is_empty(&peer->in_tunnel) &&
-            (!prefix || prefix_contains(prefix, &node->peer_addresses[slot])))
-            is_another |= ways_find(live->tree, peer);
-    }
-    return is_another;
-}
-
-static void find_ways_around(struct live *live, struct node *node, const struct prefix *prefix)
-{
-    bool is_another = find_ways(live, node, prefix);
-    if (node->levels > 1)
-        ways_find_riders(node);
-    if (is_another || node->levels > 1)
-        mtu_update(live->tree, node);
-    for (struct node *child = node->first_child; child; child = child->next_sibling) {
-        if (find_ways(live, child, prefix))
-            mtu_update(live->tree, child);
+            live_regions_have(live, &node->peer_addresses[slot]))
+            node->mtu_is_stale |= ways_find(live->tree, peer);
     }
 }
 
 static void find_peers_ways(struct live *live)
 {
-    bool are_many = live_check_is_wide(live);
     for (struct node *node = NULL; (node = tree_next(live->tree, node));) {
-        if (node->is_touched && node->next_levels != node->levels) {
-            node->levels = node->next_levels;
-            tree_choose_inner_port(live->tree, node);
-            find_ways_around(live, node, NULL);
-        } else if (node->is_touched && are_many) {
-            find_ways_around(live, node, NULL);
-        }
+        bool is_inside = node->is_touched || (node->carrier && node->carrier->is_touched);
+        if (is_inside)
+            find_ways_inside(live, node);
     }
     for (size_t i = 0; i < live->count; i++) {
         const struct live_step *step = &live->steps[i];
-        if (step->kind == LIVE_PEER_ADDED && !list_is_empty(&step->peer->in_tunnel)) {
+        if (step->kind == LIVE_PEER_ADDED && !list_is_empty(&step->peer->in_tunnel))
             ways_find(live->tree, step->peer);
-            mtu_update_peer(live->tree, step->node, step->peer);
-        } else if (step->kind == LIVE_PEER_REMOVED) {
-            mtu_remove_peer(live->tree, step->node, hop_of(step->peer)->mtu_bytes);
-        } else if (step->kind == LIVE_ALLOWED_IP && !are_many) {
-            find_ways_around(live, step->node, &step->prefix);
+    }
+    for (struct node *node = NULL; (node = tree_next(live->tree, node));) {
+        if (!node->is_touched)
+            continue;
+        node->is_flat = node->next_is_flat;
+        if (node->levels != node->next_levels) {
+            node->levels = node->next_levels;
+            tree_choose_inner_port(live->tree, node);
+            node->mtu_is_stale = true;
         }
+        node->mtu_is_stale |= ways_find_riders(node);
+    }
+}
+
+/* At the end, once for a tunnel: where only peers came or went their own tell what is new. */
+static void find_mtus(struct live *live)
+{
+    for (size_t i = 0; i < live->count; i++) {
+        const struct live_step *step = &live->steps[i];
+        if (step->kind == LIVE_PEER_ADDED && !list_is_empty(&step->peer->in_tunnel))
+            step->node->mtu_is_stale |= mtu_add_peer(live->tree, step->peer);
+    }
+    for (const struct hop_pending *at = live->pending; at; at = at->next) {
+        if (!list_is_empty(&at->peer->in_tunnel))
+            node_of(at->peer)->mtu_is_stale |= mtu_update_hop(live->tree, at->peer);
+    }
+    for (struct node *node = NULL; (node = tree_next(live->tree, node));) {
+        if (node->mtu_is_stale)
+            mtu_update(live->tree, node);
+        else if (node->is_touched)
+            mtu_remove_peers(live->tree, node);
+        node->mtu_is_stale = false;
     }
 }
 
@@ -441,6 +440,7 @@ void live_commit_run(struct live *live, struct live_parts *parts, instant_ns now
         find_peers_ways(live);
     shut_left_ports(live);
     set_pending(live, now);
+    find_mtus(live);
     set_routes(live, parts);
     if (live->is_structural || parts->slab)
         settle_moved(live);

@@ -9,8 +9,9 @@
 struct live_parts {
     bool has_routes;
     struct routes routes;
-    struct routes_patch patches[LIVE_FEW_PREFIXES]; /* or these */
+    struct routes_patch *patches; /* or these */
     size_t patch_count;
+    size_t patch_capacity;
     bool has_addresses;
     struct tree_addresses addresses;
     struct pool_slab *slab; /* for deeper paths or larger packets; NULL: those that there are do */

@@ -10,10 +10,6 @@
 
 #include "engine/lanes.h"
 
-/* Beyond so many prefixes all peers are looked at instead of those with an endpoint inside, and
- * routes are made anew. */
-#define LIVE_FEW_PREFIXES 16
-
 enum live_step_kind {
     LIVE_ALLOWED_IP,   /* a prefix changed hands */
     LIVE_PEER_ADDED,
@@ -34,6 +30,12 @@ struct live_step {
     struct prefix behind_prefix;
 };
 
+/* See live_regions.h. */
+struct live_region {
+    struct prefix prefix;
+    bool is_route; /* which tunnel is routed there may be another, too */
+};
+
 struct live {
     struct engine *engine;
     struct tree *tree;
@@ -47,6 +49,9 @@ struct live {
     size_t count;
     size_t capacity;
     struct hop_pending *pending;
+    struct live_region *regions; /* none where it is structural */
+    size_t region_count;
+    size_t region_capacity;
     bool is_structural; /* more than peers: all that follows is found anew */
 };
 

@@ -78,7 +78,9 @@ enum verdict mtu_judge(const struct peer *peer, enum family family)
     return hop->mtu_bytes < least ? VERDICT_NARROW_PATH : VERDICT_OK;
 }
 
-void mtu_update_cut(struct hop *hop)
+/* Its MTU was computed: into how many packets one may grow on the way to the root, and where it is
+ * cut. */
+static void update_cut(struct hop *hop)
 {
     const struct hop *carrier = hop->carrier_peer ? hop_of(hop->carrier_peer) : NULL;
     uint32_t way = hop->path_mtu.mtu_bytes;
@@ -101,6 +103,8 @@ static uint32_t carried_mtu_bytes(const struct node *node, const struct node *ca
     uint32_t path = hop && hop->carrier_peer ? hop_of(hop->carrier_peer)->mtu_bytes
                                              : carrier->mtu_bytes;
     enum family family = FAMILY_NONE;
+    if (carrier == node && !hop->carrier_peer)
+        return 0; /* no fellow leads out: it has no way, and what the others have is not its */
     if (hop)
         family = (enum family)hop->peer->endpoint.address.family;
     bool is_wide = path >= IPV6_LEAST_MTU_BYTES;
@@ -127,7 +131,8 @@ static uint32_t limit_mtu(const struct tree *tree, const struct node *node, bool
     return mtu < tree->packet_most_bytes ? mtu : tree->packet_most_bytes;
 }
 
-uint32_t mtu_of_hop(const struct tree *tree, const struct node *node, const struct hop *hop)
+/* By its endpoint and carrier; `hop` NULL: of a node without peers. */
+static uint32_t mtu_of_hop(const struct tree *tree, const struct node *node, const struct hop *hop)
 {
     const struct node *carrier = hop ? hop->carrier : node->carrier;
     return limit_mtu(tree, node, carrier != NULL,
@@ -135,7 +140,7 @@ uint32_t mtu_of_hop(const struct tree *tree, const struct node *node, const stru
 }
 
 /* The smallest of those that are known. */
-static void find_least_mtu(struct node *node)
+static void find_least_mtu(const struct tree *tree, struct node *node)
 {
     uint32_t least = 0;
     for (const struct peer *peer = NULL; (peer = node_next_peer(node, peer));) {
@@ -143,13 +148,32 @@ static void find_least_mtu(struct node *node)
         if (mtu && (!least || mtu < least))
             least = mtu;
     }
-    node->mtu_bytes = least;
+    node->mtu_bytes = node->tunnel.peer_count ? least : mtu_of_hop(tree, node, NULL);
 }
 
 static void update_hop_mtu(struct tree *tree, struct node *node, struct hop *hop)
 {
     hop->mtu_bytes = mtu_of_hop(tree, node, hop);
-    mtu_update_cut(hop);
+    update_cut(hop);
+}
+
+/* A fellow's is known before that of those which it carries (A8). */
+static void update_riders(struct tree *tree, struct node *node)
+{
+    const struct list *riders = &node->riders;
+    if (list_is_empty(riders))
+        return;
+    for (uint32_t level = 1; level < node->levels; level++) {
+        for (const struct list *at = riders->next; at != riders; at = at->next)
+            update_hop_mtu(tree, node, CONTAINER_OF(at, struct hop, among_riders));
+    }
+    find_least_mtu(tree, node);
+}
+
+static void update_children(struct tree *tree, struct node *node)
+{
+    for (struct node *child = node->first_child; child; child = child->next_sibling)
+        mtu_update(tree, child);
 }
 
 void mtu_update(struct tree *tree, struct node *node)
@@ -162,44 +186,48 @@ void mtu_update(struct tree *tree, struct node *node)
         else
             update_hop_mtu(tree, node, hop);
     }
-    find_least_mtu(node);
-    /* A fellow's is known before that of those which it carries (A8). */
-    for (uint32_t level = 1; level < node->levels; level++) {
-        for (struct peer *peer = NULL; (peer = node_next_peer(node, peer));) {
-            struct hop *hop = hop_of(peer);
-            if (hop->carrier == node)
-                update_hop_mtu(tree, node, hop);
-        }
-    }
-    find_least_mtu(node);
-    if (node->tunnel.peer_count == 0)
-        node->mtu_bytes = mtu_of_hop(tree, node, NULL);
+    find_least_mtu(tree, node);
+    update_riders(tree, node);
     tree->mtu_changes += node->mtu_bytes != before;
-    for (struct node *child = node->first_child; child; child = child->next_sibling)
-        mtu_update(tree, child);
+    update_children(tree, node);
 }
 
-void mtu_remove_peer(struct tree *tree, struct node *node, uint32_t its_mtu_bytes)
+bool mtu_update_hop(struct tree *tree, struct peer *peer)
 {
-    const struct peer *peer =
-        NULL; /* one of those that have the least, too: the first, as a rule */
-    while ((peer = node_next_peer(node, peer)) && hop_of(peer)->mtu_bytes != node->mtu_bytes)
-        ;
-    if (!peer || (its_mtu_bytes && its_mtu_bytes < node->mtu_bytes))
-        mtu_update(tree, node);
+    struct hop *hop = hop_of(peer);
+    uint32_t mtu = hop->mtu_bytes, turn_packets = hop->turn_packets;
+    update_hop_mtu(tree, node_of(peer), hop);
+    return hop->mtu_bytes != mtu || hop->turn_packets != turn_packets;
 }
 
-void mtu_update_peer(struct tree *tree, struct node *node, struct peer *peer)
+bool mtu_add_peer(struct tree *tree, struct peer *peer)
 {
-    uint32_t before = hop_of(peer)->mtu_bytes;
-    if (node->levels > 1 || node->first_child) { /* others may ride it */
-        mtu_update(tree, node);
-        return;
-    }
-    update_hop_mtu(tree, node, hop_of(peer));
+    struct node *node = node_of(peer);
+    mtu_update_hop(tree, peer);
     uint32_t mtu = hop_of(peer)->mtu_bytes;
-    if ((mtu && (mtu < node->mtu_bytes || node->mtu_bytes == 0)) || node->tunnel.peer_count == 1)
+    bool is_first = peer->in_tunnel.prev == &node->tunnel.peers;
+    return is_first || hop_of(peer)->carrier == node ||
+           (mtu && (mtu < node->mtu_bytes || node->mtu_bytes == 0));
+}
+
+void mtu_remove_peers(struct tree *tree, struct node *node)
+{
+    const struct peer *peer = NULL; /* one of those that have the least: the first, as a rule */
+    uint32_t before = node->mtu_bytes;
+    while ((peer = node_next_peer(node, peer)) && hop_of(peer)->mtu_bytes != before)
+        ;
+    if (peer)
+        return;
+    find_least_mtu(tree, node);
+    if (node->mtu_bytes == before)
+        return;
+    tree->mtu_changes++;
+    update_children(tree, node);
+}
+
+void mtu_update_peer(struct tree *tree, struct peer *peer)
+{
+    struct node *node = node_of(peer);
+    if (mtu_update_hop(tree, peer) || hop_of(peer)->carrier == node)
         mtu_update(tree, node);
-    else if (before && before != mtu)
-        mtu_remove_peer(tree, node, before);
 }

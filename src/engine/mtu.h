@@ -29,13 +29,18 @@ static inline uint32_t mtu_cost_bytes(enum family family)
 enum verdict mtu_judge(const struct peer *peer, enum family family);
 /* Computes the node's, and those of all that it carries. */
 void mtu_update(struct tree *tree, struct node *node);
-/* The same where only this peer's way is new, or it was taken out of the node. */
-void mtu_update_peer(struct tree *tree, struct node *node, struct peer *peer);
-void mtu_remove_peer(struct tree *tree, struct node *node, uint32_t its_mtu_bytes);
-/* What the hop's is by its endpoint and carrier; `hop` NULL: of a node without peers. */
-uint32_t mtu_of_hop(const struct tree *tree, const struct node *node, const struct hop *hop);
-/* Its MTU was computed: into how many packets one may grow on the way to the root, and where it is
- * cut. */
-void mtu_update_cut(struct hop *hop);
+/* The same where only this peer's way is another: all others are looked at only if they could
+ * tell. */
+void mtu_update_peer(struct tree *tree, struct peer *peer);
+
+/* ---- for live changes ---- */
+
+/* Computes the peer's, who rides no fellow, or as before. True: others follow from it, with
+ * mtu_update. */
+bool mtu_update_hop(struct tree *tree, struct peer *peer);
+/* The same of one that is new, whom nobody rides yet. */
+bool mtu_add_peer(struct tree *tree, struct peer *peer);
+/* Some were taken out of the node, none that is left rides them. */
+void mtu_remove_peers(struct tree *tree, struct node *node);
 
 #endif

@@ -35,8 +35,10 @@ struct node *node_new(const struct memory *memory, const struct random_source *r
     }
     node->tunnel.owner = node;
     list_init(&node->in_tree);
+    list_init(&node->riders);
     snprintf(node->name, sizeof(node->name), "%s", from->name);
     node->levels = 1;
+    node->is_flat = true;
     node->next_ip_id = (uint16_t)random_u32(random);
     node->next_fragment_id = random_u32(random);
     backlog_share_init(&node->backlog);
@@ -119,6 +121,7 @@ static struct hop *new_hop(const struct memory *memory, const struct peer_descri
     if (!hop)
         return NULL;
     hop->turn_packets = HOP_TURN_PACKETS;
+    list_init(&hop->among_riders);
     list_init(&hop->wanting);
     list_init(&hop->releasing);
     hop->is_awaiting_name = name_bytes && !from->has_endpoint;
@@ -170,7 +173,8 @@ struct peer *node_add_peer(struct tree *tree, struct node *node,
 void node_free_peer(struct tree *tree, struct node *node, struct peer *peer)
 {
     struct hop *hop = hop_of(peer);
-    assert(list_is_empty(&hop->wanting) && list_is_empty(&hop->releasing) && !hop->is_listed);
+    assert(list_is_empty(&hop->wanting) && list_is_empty(&hop->releasing) && !hop->is_listed &&
+           list_is_empty(&hop->among_riders));
     node->peers[peer->index] = NULL;
     node->peer_addresses[peer->index] = (struct address){0};
     node->names -= hop_wants_name(hop);

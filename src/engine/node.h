@@ -38,6 +38,8 @@ struct node {
     uint16_t listen_port; /* of the virtual socket (RULES C1); roots: as configured */
     uint16_t inner_port;  /* of the virtual socket on its own addresses (A8); 0: none */
     uint32_t levels;      /* hops that a path may have within this tunnel, 1 or more (A8) */
+    bool is_flat;         /* of the literals that are configured none is inside a fellow (A8) */
+    struct list riders;   /* hops whose carrier is this node: they are inside a fellow (A8) */
     uint16_t next_ip_id;  /* of the headers pushed for the carrier (C2) */
     uint32_t next_fragment_id; /* of what it carries in IPv6 fragments (C6) */
 
@@ -49,7 +51,9 @@ struct node {
     struct configured *previous; /* these three: of a change that takes effect just now */
     uint16_t previous_port, previous_inner_port;
     uint32_t next_levels;
+    bool next_is_flat;
     bool is_touched;
+    bool mtu_is_stale; /* what its paths take is computed anew at the end of the change */
 
     struct peer *
         *peers; /* by slot: their numbers outside; NULL: free. In their order: tunnel.peers */

@@ -242,7 +242,7 @@ void tree_link(struct tree *tree, struct tree_addresses *addresses)
     tree_take_addresses(tree, addresses);
     link_carriers(tree);
     while ((node = tree_next(tree, node))) {
-        node->levels = ways_levels(node);
+        node->levels = ways_levels(node, &node->is_flat);
         take_addresses(node);
     }
     choose_ports(tree);

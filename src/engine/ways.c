@@ -43,7 +43,14 @@ static uint32_t most_levels(const struct node *node)
     return most < NETWORK_LEVELS_MOST ? most : NETWORK_LEVELS_MOST;
 }
 
-uint32_t ways_levels(const struct node *node)
+static uint32_t limit_levels(const struct node *node, uint32_t levels)
+{
+    uint32_t most = levels > 1 ? most_levels(node) : 1;
+    levels = levels < most ? levels : most;
+    return levels ? levels : 1;
+}
+
+uint32_t ways_levels(const struct node *node, bool *is_flat)
 {
     uint32_t names = 0, deepest = 1;
     const struct peer *peer = NULL;
@@ -52,18 +59,27 @@ uint32_t ways_levels(const struct node *node)
         names += hop_wants_name(hop_of(peer));
         deepest = levels > deepest ? levels : deepest;
     }
-    uint32_t levels = names + deepest, most = levels > 1 ? most_levels(node) : 1;
-    levels = levels < most ? levels : most;
-    return levels ? levels : 1;
+    *is_flat = deepest == 1;
+    return limit_levels(node, names + deepest);
+}
+
+uint32_t ways_levels_of_names(const struct node *node, uint32_t names)
+{
+    return limit_levels(node, names + 1);
+}
+
+static struct hop *rider_at(const struct list *at)
+{
+    return CONTAINER_OF(at, struct hop, among_riders);
 }
 
 bool ways_hide(const struct node *node, const struct address *address)
 {
-    const struct peer *peer = node->levels > 1 ? node_next_peer(node, NULL) : NULL;
-    while (peer && !(hop_of(peer)->carrier == node &&
-                     address_is_equal(&peer->endpoint.address, address)))
-        peer = node_next_peer(node, peer);
-    return peer;
+    const struct list *at = node->riders.next;
+    while (at != &node->riders &&
+           !address_is_equal(&rider_at(at)->peer->endpoint.address, address))
+        at = at->next;
+    return at != &node->riders;
 }
 
 /* Another way begins: nothing is known of it. */
@@ -73,8 +89,8 @@ static void forget_learnt(struct hop *hop)
     hop->path_error = (struct path_error){0};
 }
 
-/* Through which peer of its carrier the hop's datagrams go. */
-static void find_carrier_peer(struct hop *hop)
+/* Through which peer of its carrier the hop's datagrams go. True: another than before. */
+static bool find_carrier_peer(struct hop *hop)
 {
     const struct peer *peer = hop->peer, *before = hop->carrier_peer;
     struct node *node = node_of(peer), *carrier = hop->carrier;
@@ -90,6 +106,7 @@ static void find_carrier_peer(struct hop *hop)
     }
     if (hop->carrier_peer != before)
         forget_learnt(hop);
+    return hop->carrier_peer != before;
 }
 
 static void unlist(struct tree *tree, struct hop *hop)
@@ -97,6 +114,7 @@ static void unlist(struct tree *tree, struct hop *hop)
     if (hop->is_listed)
         riding_hash_remove(&tree->riding_hash, hop);
     hop->is_listed = false;
+    list_remove(&hop->among_riders);
 }
 
 static void take_socket(struct tree *tree, struct hop *hop)
@@ -125,6 +143,8 @@ bool ways_find(struct tree *tree, struct peer *peer)
                         !address_is_equal(&hop->configured_endpoint.address,
                                           &peer->endpoint.address);
     hop->carrier = ways_carrier_for(peer, &peer->endpoint.address, &hop->fellow);
+    if (hop->carrier == node)
+        list_append(&node->riders, &hop->among_riders);
     if (hop->carrier)
         find_carrier_peer(hop);
     else
@@ -146,21 +166,17 @@ void ways_forget(struct tree *tree, struct peer *peer)
     forget_learnt(hop);
 }
 
-void ways_find_riders(struct node *node)
+bool ways_find_riders(struct node *node)
 {
-    struct peer *peer = node->levels > 1 ? node_next_peer(node, NULL) : NULL;
-    for (; peer; peer = node_next_peer(node, peer)) {
-        if (hop_of(peer)->carrier == node)
-            find_carrier_peer(hop_of(peer));
-    }
+    bool is_another = false;
+    for (struct list *at = node->riders.next; at != &node->riders; at = at->next)
+        is_another |= find_carrier_peer(rider_at(at));
+    return is_another;
 }
 
-void ways_set_endpoint(struct tree *tree, struct peer *peer, const struct endpoint *endpoint)
+bool ways_move(struct tree *tree, struct peer *peer, const struct endpoint *endpoint)
 {
-    struct node *node = node_of(peer);
     struct hop *hop = hop_of(peer);
-    bool was_narrow = hop->path_mtu.mtu_bytes;
-    uint32_t turn_packets = hop->turn_packets;
     unlist(tree, hop); /* by the old one */
     forget_learnt(hop);
     hop->path = (struct udp_path){0};
@@ -168,10 +184,13 @@ void ways_set_endpoint(struct tree *tree, struct peer *peer, const struct endpoi
     if (endpoint->address.family != FAMILY_NONE)
         hop->is_awaiting_name = false;
     ways_find(tree, peer);
-    ways_find_riders(node);
-    mtu_update_cut(hop);
-    if (node->levels > 1 || was_narrow || turn_packets != hop->turn_packets)
-        mtu_update(tree, node);
-    else if (hop->carrier && mtu_of_hop(tree, node, hop) != hop->mtu_bytes)
-        mtu_update_peer(tree, node, peer);
+    return ways_find_riders(node_of(peer));
+}
+
+void ways_set_endpoint(struct tree *tree, struct peer *peer, const struct endpoint *endpoint)
+{
+    if (ways_move(tree, peer, endpoint))
+        mtu_update(tree, node_of(peer));
+    else
+        mtu_update_peer(tree, peer);
 }
