@@ -361,8 +361,9 @@ static void shut_left_ports(struct live *live)
     }
 }
 
-/* What moved tells its other ends where it is now, and what waits must have room for the way. */
-static void settle_moved(struct live *live)
+/* What moved tells its other ends where it is now, in as many turns as it takes, and what waits
+ * must have room for the way. */
+static void settle_moved(struct live *live, instant_ns now)
 {
     for (struct node *node = NULL; (node = tree_next(live->tree, node));) {
         for (struct peer *peer = NULL; (peer = node_next_peer(node, peer));)
@@ -370,9 +371,8 @@ static void settle_moved(struct live *live)
         if (!node->previous || node->previous->carrier == node->configured->carrier)
             continue;
         for (struct peer *peer = NULL; (peer = node_next_peer(node, peer));) {
-            bool has_room = live->engine->outbound.count < OUTBOUND_MOST / 2;
-            if (peer->current && live->engine->core.is_up && has_room)
-                outbound_keepalive(&live->engine->outbound, peer);
+            if (peer->current && live->engine->core.is_up)
+                core_hurry(&live->engine->core, peer, &peer->timers.passive_keepalive, now);
         }
     }
 }
@@ -443,7 +443,7 @@ void live_commit_run(struct live *live, struct live_parts *parts, instant_ns now
     find_mtus(live);
     set_routes(live, parts);
     if (live->is_structural || parts->slab)
-        settle_moved(live);
+        settle_moved(live, now);
     live_steps_wipe_pending(live);
     free_removed(live);
     for (struct node *node = NULL; (node = tree_next(live->tree, node));) {
