@@ -73,6 +73,44 @@ struct configured *configured_with(const struct memory *memory, const struct con
     return configured_new(memory, &tunnel, fields & CHANGE_CARRIER ? carrier : before->carrier);
 }
 
+/* Two lists of members of so many bytes. */
+static bool are_same(const void *a, size_t a_count, const void *b, size_t b_count, size_t bytes)
+{
+    return a_count == b_count && (a_count == 0 || memcmp(a, b, a_count * bytes) == 0);
+}
+
+static bool are_same_routes(const struct tunnel_description *a, const struct tunnel_description *b)
+{
+    return a->routes_are_default == b->routes_are_default &&
+           are_same(a->routes, a->route_count, b->routes, b->route_count, sizeof(*a->routes)) &&
+           are_same(a->route_exceptions, a->route_exception_count, b->route_exceptions,
+                    b->route_exception_count, sizeof(*a->route_exceptions));
+}
+
+bool configured_is_so(const struct configured *configured, unsigned fields,
+                      const struct tunnel_description *from, const struct node *carrier)
+{
+    const struct tunnel_description *now = &configured->tunnel;
+    bool is_so = !(fields & CHANGE_CARRIER) || configured->carrier == carrier;
+    if (fields & CHANGE_LISTEN_PORT)
+        is_so &= now->listen_port == from->listen_port;
+    if (fields & CHANGE_FWMARK)
+        is_so &= now->fwmark == from->fwmark;
+    if (fields & CHANGE_ADDRESSES)
+        is_so &= are_same(now->addresses, now->address_count, from->addresses,
+                          from->address_count, sizeof(*now->addresses));
+    if (fields & CHANGE_DNS)
+        is_so &= are_same(now->dns, now->dns_count, from->dns, from->dns_count, sizeof(*now->dns));
+    if (fields & CHANGE_MTU)
+        is_so &= now->mtu_bytes == from->mtu_bytes &&
+                 now->mtu_is_upper_bound == from->mtu_is_upper_bound;
+    if (fields & CHANGE_NAT)
+        is_so &= now->nat_is_off == from->nat_is_off;
+    if (fields & CHANGE_ROUTES)
+        is_so &= are_same_routes(now, from);
+    return is_so;
+}
+
 void configured_free(const struct memory *memory, struct configured *configured)
 {
     if (configured)

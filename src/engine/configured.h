@@ -22,6 +22,9 @@ struct configured *configured_new(const struct memory *memory,
 struct configured *configured_with(const struct memory *memory, const struct configured *before,
                                    unsigned fields, const struct tunnel_description *from,
                                    struct node *carrier);
+/* It has these fields as they are in `from` already. */
+bool configured_is_so(const struct configured *configured, unsigned fields,
+                      const struct tunnel_description *from, const struct node *carrier);
 /* NULL does nothing. */
 void configured_free(const struct memory *memory, struct configured *configured);
 

@@ -164,7 +164,7 @@ static bool take_tunnel_set(struct live *live, struct node *node, const struct c
     if (change->fields & CHANGE_PRIVATE_KEY &&
         !set_private_key(live, node, change->description->private_key))
         return false;
-    if (fields == 0)
+    if (configured_is_so(node_wanted(node), fields, change->description, carrier))
         return true;
     struct configured *next =
         configured_with(live->memory, node_wanted(node), fields, change->description, carrier);

@@ -216,8 +216,9 @@ static void set_endpoint(struct live *live, struct hop_pending *pending, instant
     const struct endpoint none = {0};
     const struct endpoint *endpoint =
         pending->endpoint.address.family ? &pending->endpoint : &none;
-    if (!endpoint_is_equal(&peer->endpoint, endpoint))
-        peer->timers.last_initiation = INSTANT_NEVER;
+    if (endpoint_is_equal(&peer->endpoint, endpoint))
+        return; /* spoken to there already: what was learnt of the way is no other */
+    peer->timers.last_initiation = INSTANT_NEVER;
     node->mtu_is_stale |= ways_move(live->tree, peer, endpoint) || hop->carrier == node;
     if (endpoint->address.family && (peer->stage.count || peer->timers.persistent_interval))
         core_hurry(&live->engine->core, peer, &peer->timers.new_handshake, now);
