@@ -10,6 +10,8 @@
 static bool prepare(struct live *live, struct live_parts *parts)
 {
     const struct changes *changes = live->changes;
+    if (!live_changes_take_private_keys(live))
+        return false;
     for (size_t i = 0; i < changes->count; i++)
         if (!live_changes_take(live, &changes->list[i]))
             return false;

@@ -114,7 +114,7 @@ static bool add_described_peers(struct live *live, struct node *node,
         return live_steps_no_memory(live, node->name);
     for (size_t i = 0; i < from->peer_count; i++) {
         const uint8_t *key = from->peers[i].public_key;
-        if (memcmp(key, node->tunnel.identity.public_key, 32) == 0)
+        if (memcmp(key, node_wanted_public_key(node), 32) == 0)
             continue;
         if (tunnel_find_peer(&node->tunnel, key))
             return live_steps_refuse(live, node->name,
@@ -124,6 +124,42 @@ static bool add_described_peers(struct live *live, struct node *node,
             return live_steps_no_memory(live, node->name);
     }
     node_fit_limits(node);
+    return true;
+}
+
+static bool set_private_key(struct live *live, struct node *node, const uint8_t private_key[32])
+{
+    node->next_identity = memory_take(live->memory, sizeof(*node->next_identity));
+    if (!node->next_identity)
+        return live_steps_no_memory(live, node->name);
+    noise_identity_init(node->next_identity, private_key);
+    /* As the kernel does: nobody is a peer of itself. */
+    struct peer *itself = tunnel_find_peer(&node->tunnel, node->next_identity->public_key);
+    return !itself || live_steps_remove_peer(live, itself) ||
+           live_steps_no_memory(live, node->name);
+}
+
+/* Before all else from the change `first` on: who is a peer of itself follows from the key that the
+ * tunnel has in the end. */
+static bool take_private_key(struct live *live, struct node *node, size_t first)
+{
+    const struct change *last = NULL;
+    for (size_t i = first; i < live->changes->count; i++) {
+        const struct change *change = &live->changes->list[i];
+        if (change->kind == CHANGE_TUNNEL_SET && change->fields & CHANGE_PRIVATE_KEY &&
+            strcmp(change->tunnel, node->name) == 0)
+            last = change;
+    }
+    return !last || set_private_key(live, node, last->description->private_key);
+}
+
+bool live_changes_take_private_keys(struct live *live)
+{
+    struct node *node = NULL;
+    while ((node = tree_next(live->tree, node))) {
+        if (!take_private_key(live, node, 0))
+            return false;
+    }
     return true;
 }
 
@@ -139,20 +175,8 @@ static bool take_tunnel_add(struct live *live, const struct change *change)
         node_new(live->memory, live->tree->random, change->description, carrier);
     if (!node || !live_steps_add_node(live, node))
         return live_steps_no_memory(live, change->tunnel);
-    return add_described_peers(live, node, change->description);
-}
-
-static bool set_private_key(struct live *live, struct node *node, const uint8_t private_key[32])
-{
-    if (!node->next_identity)
-        node->next_identity = memory_take(live->memory, sizeof(*node->next_identity));
-    if (!node->next_identity)
-        return live_steps_no_memory(live, node->name);
-    noise_identity_init(node->next_identity, private_key);
-    /* As the kernel does: nobody is a peer of itself. */
-    struct peer *itself = tunnel_find_peer(&node->tunnel, node->next_identity->public_key);
-    return !itself || live_steps_remove_peer(live, itself) ||
-           live_steps_no_memory(live, node->name);
+    return take_private_key(live, node, live->taken) &&
+           add_described_peers(live, node, change->description);
 }
 
 static bool take_tunnel_set(struct live *live, struct node *node, const struct change *change)
@@ -160,9 +184,6 @@ static bool take_tunnel_set(struct live *live, struct node *node, const struct c
     unsigned fields = change->fields & ~(unsigned)CHANGE_PRIVATE_KEY;
     struct node *carrier = NULL;
     if (fields & CHANGE_CARRIER && !find_carrier(live, change, &carrier))
-        return false;
-    if (change->fields & CHANGE_PRIVATE_KEY &&
-        !set_private_key(live, node, change->description->private_key))
         return false;
     if (configured_is_so(node_wanted(node), fields, change->description, carrier))
         return true;

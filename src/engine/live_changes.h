@@ -5,7 +5,8 @@
 
 #include "engine/live_steps.h"
 
-/* False: refused. */
+/* Each false: refused. Private keys first, of all changes. */
+bool live_changes_take_private_keys(struct live *live);
 bool live_changes_take(struct live *live, const struct change *change);
 bool live_changes_take_order(struct live *live);
 

@@ -168,7 +168,7 @@ void node_free(const struct memory *memory, struct node *node);
 /* Room for so many more peers. False: no memory. */
 bool node_reserve_peers(const struct memory *memory, struct node *node, size_t more);
 /* Adds a peer with its AllowedIPs, endpoint (it has no way there yet) and all. NULL: no memory, or
- * its key is known or the tunnel's own. */
+ * its key is known. That it is not the tunnel's own is the caller's to see. */
 struct peer *node_add_peer(struct tree *tree, struct node *node,
                            const struct peer_description *from);
 /* Frees its slot and itself; it is out of its tunnel (tunnel_unlink_peer) and of all lists. */

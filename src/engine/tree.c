@@ -55,7 +55,8 @@ static bool add_peers(struct tree *tree, struct node *node, const struct tunnel_
     if (!node_reserve_peers(tree->memory, node, from->peer_count))
         return refuse(why, why_bytes, node->name, "no memory for its peers");
     for (size_t i = 0; i < from->peer_count; i++) {
-        if (!node_add_peer(tree, node, &from->peers[i]))
+        bool is_own = memcmp(from->peers[i].public_key, node->tunnel.identity.public_key, 32) == 0;
+        if (is_own || !node_add_peer(tree, node, &from->peers[i]))
             return refuse(why, why_bytes, node->name,
                           "no memory for a peer; or its PublicKey is given twice, or belongs to "
                           "the tunnel's own PrivateKey: write the key that the other end has");

@@ -79,8 +79,7 @@ struct peer *tunnel_find_peer(const struct tunnel *tunnel, const uint8_t public_
 struct peer *tunnel_add_peer(struct tunnel *tunnel, const uint8_t public_key[32],
                              const uint8_t preshared_key[32])
 {
-    if (memcmp(public_key, tunnel->identity.public_key, 32) == 0 ||
-        tunnel_find_peer(tunnel, public_key) ||
+    if (tunnel_find_peer(tunnel, public_key) ||
         !indices_reserve(&tunnel->indices, tunnel->peer_count + 1) ||
         (tunnel->peer_count == tunnel->peers_by_key_size &&
          !table_grow(tunnel, 2 * tunnel->peers_by_key_size)))

@@ -32,8 +32,8 @@ bool tunnel_init(struct tunnel *tunnel, const struct memory *memory,
                  const struct random_source *random, const uint8_t private_key[32]);
 void tunnel_wipe(struct tunnel *tunnel); /* frees all peers; their staged packets were given back */
 
-/* NULL: no memory, the key is known, or it is our own. A peer whose key yields an all-zero secret
- * is added but never causes a packet (TRAPS 21). */
+/* NULL: no memory, or the key is known; that it is not our own is the caller's to see. A peer whose
+ * key yields an all-zero secret is added but never causes a packet (TRAPS 21). */
 struct peer *tunnel_add_peer(struct tunnel *tunnel, const uint8_t public_key[32],
                              const uint8_t preshared_key[32]);
 struct peer *tunnel_find_peer(const struct tunnel *tunnel, const uint8_t public_key[32]);
