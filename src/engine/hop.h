@@ -86,19 +86,19 @@ struct hop {
         cut_bytes; /* carried over IPv6: IP packets above this leave as fragments (C6); else 0 */
     struct path_mtu path_mtu; /* these two: where there is a carrier */
     struct path_error path_error;
-    struct udp_path path;      /* these three: without a carrier */
-    struct riding riding;
+    struct riding riding;         /* these three: without a carrier */
     struct hop *next_at_endpoint; /* in the tree's riding_hash */
-    struct list among_riders;     /* of its node, while it rides a fellow */
-    bool is_listed;            /* is in there */
-    bool is_awaiting_name;     /* described by a name that is not resolved yet */
+    struct udp_path path;
     uint32_t generation;
+    struct list among_riders; /* of its node, while it rides a fellow */
+    bool is_listed;           /* in the riding_hash */
+    bool is_awaiting_name;    /* described by a name that is not resolved yet */
+    uint32_t attempts;        /* initiations since attempting_since */
     struct endpoint configured_endpoint; /* a literal; with a name: only the port; else zero */
     char *endpoint_name;                 /* of its own memory; NULL: none */
     struct hop_pending *pending;
     instant_ns preshared_key_since; /* its preshared key became another; 0: never */
     instant_ns attempting_since; /* the first initiation since the last session */
-    uint32_t attempts;           /* initiations since then */
     struct events events;
     struct list wanting;       /* in the engine's list of peers that want a handshake */
     struct list releasing; /* in the engine's list of peers with a session whose stage empties */

@@ -89,19 +89,20 @@ void cookie_create_reply(struct cookie_checker *checker, const struct random_sou
     bytes_wipe(cookie, sizeof(cookie));
 }
 
-void cookie_jar_init(struct cookie_jar *jar, const uint8_t remote_public_key[32])
+void cookie_jar_init(struct cookie_jar *jar)
 {
     memset(jar, 0, sizeof(*jar));
-    label_key(mac1_label, remote_public_key, jar->mac1_key);
-    label_key(cookie_label, remote_public_key, jar->cookie_key);
     jar->cookie_born = INSTANT_NEVER;
 }
 
-void cookie_add_macs(struct cookie_jar *jar, uint8_t *message, size_t len, instant_ns now)
+void cookie_add_macs(struct cookie_jar *jar, const uint8_t public_key[32], uint8_t *message,
+                     size_t len, instant_ns now)
 {
+    uint8_t key[32];
     assert(len > 2 * MAC_BYTES);
     uint8_t *mac1 = message + len - 2 * MAC_BYTES, *mac2 = mac1 + MAC_BYTES;
-    blake2s_mac(jar->mac1_key, sizeof(jar->mac1_key), message, (size_t)(mac1 - message), mac1);
+    label_key(mac1_label, public_key, key);
+    blake2s_mac(key, sizeof(key), message, (size_t)(mac1 - message), mac1);
     memcpy(jar->mac1_sent, mac1, MAC_BYTES);
     jar->waits_for_reply = true;
     if (jar->cookie_born != INSTANT_NEVER &&
@@ -111,12 +112,15 @@ void cookie_add_macs(struct cookie_jar *jar, uint8_t *message, size_t len, insta
         memset(mac2, 0, MAC_BYTES);
 }
 
-bool cookie_consume_reply(struct cookie_jar *jar, const struct message_cookie_reply *reply,
-                          instant_ns now)
+bool cookie_consume_reply(struct cookie_jar *jar, const uint8_t public_key[32],
+                          const struct message_cookie_reply *reply, instant_ns now)
 {
-    if (!jar->waits_for_reply ||
-        !xchacha_open(jar->cookie_key, reply->nonce, reply->encrypted_cookie,
-                      sizeof(reply->encrypted_cookie), jar->mac1_sent, MAC_BYTES, jar->cookie))
+    uint8_t key[32];
+    if (!jar->waits_for_reply)
+        return false;
+    label_key(cookie_label, public_key, key);
+    if (!xchacha_open(key, reply->nonce, reply->encrypted_cookie, sizeof(reply->encrypted_cookie),
+                      jar->mac1_sent, MAC_BYTES, jar->cookie))
         return false;
     jar->waits_for_reply = false;
     jar->cookie_born = now;

@@ -18,8 +18,6 @@ struct cookie_checker {
 };
 
 struct cookie_jar {
-    uint8_t mac1_key[32];   /* of the remote's public key */
-    uint8_t cookie_key[32]; /* opens its replies */
     uint8_t mac1_sent[16];  /* of our last message: its reply is bound to it */
     bool waits_for_reply;   /* mac1_sent is whole and not answered yet */
     uint8_t cookie[COOKIE_BYTES];
@@ -38,13 +36,15 @@ void cookie_create_reply(struct cookie_checker *checker, const struct random_sou
                          const uint8_t *message, size_t len, const struct endpoint *source,
                          instant_ns now, struct message_cookie_reply *reply);
 
-void cookie_jar_init(struct cookie_jar *jar, const uint8_t remote_public_key[32]);
+void cookie_jar_init(struct cookie_jar *jar);
 
 /* Writes mac1, and mac2 if the cookie is younger than COOKIE_LIFETIME (else zeros), at the end of
- * an initiation or a response. */
-void cookie_add_macs(struct cookie_jar *jar, uint8_t *message, size_t len, instant_ns now);
+ * an initiation or a response. `public_key` here and below is the remote's: the keys that follow
+ * from it cost a hash each, a peer that is idle keeps none. */
+void cookie_add_macs(struct cookie_jar *jar, const uint8_t public_key[32], uint8_t *message,
+                     size_t len, instant_ns now);
 /* False, and nothing changed: the reply answers no message of ours, or was answered before. */
-bool cookie_consume_reply(struct cookie_jar *jar, const struct message_cookie_reply *reply,
-                          instant_ns now);
+bool cookie_consume_reply(struct cookie_jar *jar, const uint8_t public_key[32],
+                          const struct message_cookie_reply *reply, instant_ns now);
 
 #endif

@@ -14,7 +14,7 @@ struct peer;
 struct index_entry {
     uint32_t local_index;
     bool is_listed; /* in the table */
-    unsigned slot;  /* of the peer's initiations */
+    uint8_t slot;   /* of the peer's initiations */
     struct peer *peer;
     struct index_entry *next_in_table;
 };

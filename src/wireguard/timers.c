@@ -8,7 +8,7 @@
 #define WIPE_AFTER_NS (3 * REJECT_AFTER_TIME_NS)
 
 /* Two ends that lost each other at one instant must not call again at one instant. */
-static duration_ns draw_jitter(const struct random_source *random)
+static uint32_t draw_jitter(const struct random_source *random)
 {
     return random_u32(random) % (uint32_t)(REKEY_JITTER_MOST_NS + 1);
 }
@@ -111,7 +111,7 @@ void timers_data_sent(struct timers *timers, instant_ns now)
 {
     if (timers->new_handshake == INSTANT_NEVER)
         timers->new_handshake = timers->silent =
-            instant_add(now, TIMERS_SILENT_NS + timers->jitter);
+            instant_add(now, TIMERS_SILENT_NS + timers->jitter_ns);
 }
 
 void timers_data_received(struct timers *timers, instant_ns now)
@@ -167,7 +167,7 @@ void timers_handshake_complete(struct timers *timers)
 void timers_session_derived(struct timers *timers, const struct random_source *random,
                             instant_ns now)
 {
-    timers->jitter = draw_jitter(random);
+    timers->jitter_ns = draw_jitter(random);
     timers->wipe = instant_add(now, WIPE_AFTER_NS);
 }
 

@@ -28,9 +28,9 @@ struct timers {
     instant_ns wipe;
     instant_ns persistent_keepalive;
     duration_ns persistent_interval; /* 0: off */
-    duration_ns jitter;         /* of new_handshake; drawn anew for each session, not each packet */
     instant_ns last_initiation; /* sent; INSTANT_NEVER: never */
-    uint32_t attempts;          /* initiations sent for the handshake under way */
+    uint32_t jitter_ns;         /* of new_handshake; drawn anew for each session, not each packet */
+    uint16_t attempts;          /* initiations sent for the handshake under way */
     bool wants_another_keepalive; /* data came while the passive one was pending */
 };
 

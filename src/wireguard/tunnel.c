@@ -91,13 +91,13 @@ struct peer *tunnel_add_peer(struct tunnel *tunnel, const uint8_t public_key[32]
     peer->identity = &tunnel->identity;
     peer->random = tunnel->random;
     peer->indices = &tunnel->indices;
-    for (unsigned slot = 0; slot < NOISE_INITIATIONS; slot++)
+    for (uint8_t slot = 0; slot < NOISE_INITIATIONS; slot++)
         peer->initiations[slot] = (struct index_entry){.slot = slot, .peer = peer};
     peer->deadline.deadline = INSTANT_NEVER;
     peer->last_received = INSTANT_NEVER;
     timers_init(&peer->timers);
     noise_remote_init(&peer->noise, public_key, preshared_key);
-    cookie_jar_init(&peer->cookie, public_key);
+    cookie_jar_init(&peer->cookie);
     list_init(&peer->allowed_ips);
     list_init(&peer->in_tunnel);
     tunnel_relink_peer(peer, tunnel->peers.prev);
@@ -208,7 +208,8 @@ enum verdict tunnel_create_initiation(struct peer *peer, instant_ns now, uint64_
         return verdict;
     indices_add_initiation(&tunnel->indices, &peer->initiations[slot], index);
     memcpy(message, &initiation, sizeof(initiation));
-    cookie_add_macs(&peer->cookie, message, MESSAGE_INITIATION_BYTES, now);
+    cookie_add_macs(&peer->cookie, peer->noise.public_key, message, MESSAGE_INITIATION_BYTES,
+                    now);
     message_leaves(peer, now);
     timers_handshake_initiated(&peer->timers, tunnel->random, now);
     return VERDICT_OK;
@@ -242,7 +243,7 @@ static enum verdict answer_caller(struct tunnel *tunnel, struct noise_caller *ca
         return VERDICT_POOL_EMPTY;
     memcpy(result->reply, &response, sizeof(response));
     result->reply_bytes = sizeof(response);
-    cookie_add_macs(&peer->cookie, result->reply, sizeof(response), now);
+    cookie_add_macs(&peer->cookie, peer->noise.public_key, result->reply, sizeof(response), now);
     message_leaves(peer, now);
     result->peer = peer;
     return VERDICT_OK;
@@ -317,7 +318,7 @@ static enum verdict consume_cookie_reply(struct tunnel *tunnel, const uint8_t *m
     const struct index_entry *entry = indices_find_initiation(&tunnel->indices, index);
     const struct session *session = indices_find_session(&tunnel->indices, index);
     struct peer *peer = entry ? entry->peer : session ? session->peer : NULL;
-    if (!peer || !cookie_consume_reply(&peer->cookie, &reply, now))
+    if (!peer || !cookie_consume_reply(&peer->cookie, peer->noise.public_key, &reply, now))
         return VERDICT_COOKIE_REFUSED;
     result->peer = peer;
     return VERDICT_OK;
