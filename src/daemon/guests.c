@@ -54,13 +54,11 @@ static void keep_guests(struct guests *guests, struct netlink *netlink, size_t f
         return;
     for (size_t i = 0; i < found; i++) {
         int index = guests->bridges[i].index;
-        size_t before = guests->prefix_count;
         if (is_one_of(uplinks, uplink_count, index) ||
             is_way_to_world(routes, route_count, index))
             continue;
         lan_walk_link(netlink, index, routes, route_count, add_prefix, guests);
-        if (guests->prefix_count > before)
-            guests->bridges[guests->bridge_count++] = guests->bridges[i];
+        guests->bridges[guests->bridge_count++] = guests->bridges[i];
     }
     free(routes);
 }

@@ -7,12 +7,10 @@
  * answer's way back is the uplink.
  *
  * No rule names an interface. The kernel gives a number that is free again to a link that is moved
- * here from another namespace, or asked for by whoever makes one: so the kill switch goes by the
- * group, which a new link has only if somebody sets it, and the number counts only together with
- * it.
+ * here, or asked for by whoever makes one: so the kill switch goes by the group, which a new link
+ * has only if somebody sets it, and the number counts only together with it.
  *
- * A change is the whole table again: "add, delete, add" is one transaction, and no packet sees a
- * state between. */
+ * A change is the whole table again, "add, delete, add" in one transaction. */
 #include "host/firewall.h"
 
 #include <errno.h>
@@ -254,6 +252,19 @@ static void put_to_guests(FILE *to, const struct firewall *firewall, const char 
     }
 }
 
+/* What a bridge switches is seen here where br_netfilter is loaded: neighbour discovery and other
+ * groups, and addresses of which the host has no network. What is routed has no group, and is for
+ * whom the host itself would send it to by that bridge. */
+static void put_among_guests(FILE *to, const struct firewall *firewall)
+{
+    put_to_guests(to, firewall, "iif", "", "");
+    for (size_t i = 0; i < firewall->bridge_count; i++) {
+        int n = firewall->bridges[i].index;
+        fprintf(to, "iif %d oif %d meta pkttype { broadcast, multicast } accept\n", n, n);
+        fprintf(to, "iif %d oif %d fib daddr oif != %d accept\n", n, n, n);
+    }
+}
+
 /* What guests are configured by, and answers to their link-local addresses. No other group: whoever
  * puts a cable into the bridge, with nobody there to hear of it, lets the host's names and searches
  * (mDNS, SSDP) out to all that are behind it. */
@@ -283,10 +294,8 @@ static void put_on_link(FILE *to, bool is_forwarded)
         if (is_forwarded)
             fprintf(to, "%s accept\n", way);
         else
-            fprintf(
-                to,
-                "%s oif . %s saddr . %s saddr @on_link%d accept\n%s ct direction reply accept\n",
-                way, ip, ip, family, way);
+            fprintf(to, "%s oif . %s saddr . %s saddr @on_link%d accept\n"
+                        "%s ct direction reply accept\n", way, ip, ip, family, way);
     }
 }
 
@@ -328,7 +337,7 @@ static void put_kill_switch(FILE *to, const struct firewall *firewall)
             "oif lo accept\niifgroup %u accept\noifgroup %u accept\n",
             FIREWALL_LINK_GROUP, FIREWALL_LINK_GROUP);
     put_lan(to, firewall, true);
-    put_to_guests(to, firewall, "iif", "", "");
+    put_among_guests(to, firewall);
     put_to_guests(to, firewall, NULL, "ip saddr @lan4 ", "ip6 saddr @lan6 ");
     put_to_guests(to, firewall, NULL, "iif . ip saddr . ip saddr @on_link4 ",
                   "iif . ip6 saddr . ip6 saddr @on_link6 ");
@@ -367,7 +376,7 @@ static void put_dns_guard(FILE *to, const struct firewall *firewall)
             "chain dns_forward { type filter hook forward priority filter; policy accept;\n"
             "iifgroup %u accept\noifgroup %u accept\n",
             FIREWALL_LINK_GROUP, FIREWALL_LINK_GROUP);
-    put_to_guests(to, firewall, "iif", "", "");
+    put_among_guests(to, firewall);
     put_queries_rejected(to);
 }
 

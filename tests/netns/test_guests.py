@@ -33,6 +33,7 @@ table ip docker {{
         oifname "docker0" ct state related,established accept
         oifname "docker0" ip daddr {DOCKER}.2 tcp dport 80 accept
         iifname "docker0" accept
+        iifname "alone" oifname "alone" accept
         oifname "virbr0" ip daddr {LIBVIRT}.0/24 ct state related,established accept
         iifname "virbr0" ip saddr {LIBVIRT}.0/24 accept
     }}
@@ -256,6 +257,41 @@ def F1_bridges_come_and_go():
     wait_until(lambda: "172.31.9.0/24" not in ruleset(), 5, "the prefix of a bridge that went")
     check_guests_keep("after bridges came and went")
     hopwire.down()
+
+
+@tap.test
+def F4_guests_of_one_bridge_talk_to_each_other_where_br_netfilter_shows_it():
+    """Docker loads it. Neighbour discovery goes to groups; of a bridge without an address of the host
+    nobody but its guests knows the networks."""
+    client = scene.client
+    if not os.path.exists("/proc/sys/net/bridge"):
+        raise tap.Skip("this kernel has no br_netfilter")
+    for family in ("", "6"):
+        client.write_sysctl(f"net.bridge.bridge-nf-call-ip{family}tables", 1)
+    add_bridge("alone")
+    guests = [add_guest(name, "alone", f"10.99.0.{n}/24", f"fd99::{n}/64")
+              for n, name in ((2, "one"), (3, "two"))]
+    guests.append(add_guest("next", "docker0", f"{DOCKER}.3/16", f"{DOCKER6}3/64"))
+    try:
+        guests[1].start("python3", os.path.join(HERE, "services.py"), "two", 80, 53,
+                        name="services").wait_output("ready")
+        for network in ({"KillSwitch": "on"}, {"DNS": "10.64.0.1"}):
+            hopwire = scene.up(network=network)
+            for guest in guests + [scene.container]:
+                guest.ip("neigh", "flush", "dev", "eth0")
+            for guest, place in ((guests[0], "10.99.0.3"), (guests[0], "fd99::3"),
+                                 (guests[2], f"{DOCKER}.2"), (guests[2], f"{DOCKER6}2")):
+                tap.check(guest.ping(place), f"{network}: {guest.name} to {place}")
+            for place in ("10.99.0.3", "fd99::3"):
+                tap.contains(scene.ask(place, 53, host=guests[0]), "two sees", f"{network}: {place}")
+            hopwire.down()
+    finally:
+        scene.networks, networks = [], scene.networks
+        for hopwire in networks:
+            hopwire.down(check=False)
+        client.ip("link", "del", "alone")
+        for name in ("vone", "vtwo", "vnext"):
+            client.ip("link", "del", name)
 
 
 @tap.test
