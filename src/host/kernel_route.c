@@ -52,9 +52,8 @@ static size_t put_route(uint8_t *bytes, enum kernel_route_change change,
     body->rtm_dst_len = route->prefix.len_bits;
     body->rtm_type = types[route->type];
     body->rtm_protocol = route->protocol;
-    body->rtm_scope = is_delete                             ? RT_SCOPE_NOWHERE
-                      : route->type == KERNEL_ROUTE_UNICAST ? RT_SCOPE_LINK
-                                                            : RT_SCOPE_UNIVERSE;
+    bool is_near = route->type == KERNEL_ROUTE_UNICAST && !route->is_far;
+    body->rtm_scope = is_delete ? RT_SCOPE_NOWHERE : is_near ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE;
     mnl_attr_put_u32(request, RTA_TABLE, route->table);
     netlink_put_address(request, RTA_DST, &route->prefix.address);
     if (metric_of(route))

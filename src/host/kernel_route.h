@@ -29,6 +29,7 @@ struct kernel_route {
     struct address source; /* family FAMILY_NONE: the kernel's choice */
     uint8_t protocol;
     bool has_gateway; /* read only; false: the prefix is on the link */
+    bool is_far;      /* of one to add, IPv4 unicast: no gateway is looked for by it */
 };
 
 enum kernel_route_change {

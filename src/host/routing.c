@@ -152,6 +152,10 @@ int routing_choose(struct netlink *netlink, const struct routing_choice *choice,
     return result;
 }
 
+/* In IPv4 the kernel asks the rules on which link a new route's gateway is ("default via
+ * 192.0.2.1", without the link), for routes that are on a link. Under a kill switch our /0 is asked
+ * before main: it must not be one, or main's own way, which the tunnels' datagrams take, would lead
+ * into them. */
 static void want(struct route_set *set, const struct routing *routing,
                  const struct routing_entry *entry, uint32_t table, enum kernel_route_type type)
 {
@@ -166,6 +170,7 @@ static void want(struct route_set *set, const struct routing *routing,
         .mtu_bytes = is_tunnel ? entry->mtu_bytes : 0,
         .source = is_tunnel ? entry->source : (struct address){0},
         .protocol = KERNEL_ROUTE_PROTOCOL,
+        .is_far = routing->mode == ROUTING_AUTO && table == routing->tables[1],
     };
 }
 

@@ -132,6 +132,21 @@ def F4_a_prefix_that_DHCP_pushed_stays_the_tunnels():
 
 
 @tap.test
+def F1_a_gateway_is_looked_for_on_the_links_and_not_in_the_tunnels():
+    """As every second script lays a route: without `dev`. So the way to the relay stays the uplink's."""
+    client = scene.client
+    up()
+    for prefix in ("0.0.0.0/1", "128.0.0.0/1", "default"):
+        client.route(prefix, "via", GATEWAY)
+    for prefix in ("0.0.0.0/1", "128.0.0.0/1", "default"):
+        tap.contains(client.ip("route", "show", prefix), "dev uplink", f"main's {prefix}")
+    for place in PLACES:
+        wait_reachable(client, place)
+    client.ip("route", "del", "0.0.0.0/1")
+    client.ip("route", "del", "128.0.0.0/1")
+
+
+@tap.test
 def F4_the_lan_is_reached_only_with_AllowLAN():
     for allowed, is_reached in ((None, False), ("off", False), ("192.0.2.128/25", False),
                                 ("192.0.2.0/25, fd99::/16", True), ("on", True)):
