@@ -45,10 +45,11 @@ static void tell_event(void *context, const struct watch_event *event)
         daemon->is_interface_down = !event->is_up;
     /* Our own interface's changes are our own doing, but for its name and what somebody took
      * away: its addresses, its routes, or, by setting it down, both (the kernel does not bring them
-     * back with it). */
+     * back with it). A route of the kernel's to it is all that tells that its IPv6, switched off
+     * meanwhile, is on again. */
     bool is_taken = event->kind == WATCH_LINK
                         ? (was_down && event->is_up) || own_link_is_changed(daemon, event)
-                        : event->is_gone;
+                        : event->is_gone || event->kind == WATCH_ROUTE;
     if (is_own && !is_taken)
         return;
     if (guests_have_bridge(&daemon->guard.guests, event->master_index))

@@ -64,6 +64,20 @@ def an_interface_that_was_set_down_and_up_works_again():
 
 
 @tap.test
+def I6_the_interface_s_own_IPv6_that_was_switched_off_and_on_works_again():
+    client = scene.client
+    scene.up()
+    address = lambda: "fc00:bbbb::2" in client.ip("-6", "address", "show", "hop0")
+    for _ in range(2):
+        wait_reachable(client, OFFICE6)
+        client.write_sysctl("net.ipv6.conf.hop0.disable_ipv6", 1)
+        tap.check(not address() and not client.ping(OFFICE6, wait=0.5), "unreachable meanwhile")
+        client.write_sysctl("net.ipv6.conf.hop0.disable_ipv6", 0)
+        wait_until(address, 5, "the address")
+    wait_reachable(client, OFFICE6)
+
+
+@tap.test
 def routes_that_were_flushed_come_back():
     scene.up()
     for family in ("-4", "-6"):
