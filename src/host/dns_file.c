@@ -203,6 +203,8 @@ static void tell_failure(int result, const char *done, struct text *why)
         advice = ": it lies on a read-only file system; mount a file of its own over it";
     else if (result == -EPERM || result == -EACCES)
         advice = ": where `lsattr -d /etc /etc/resolv.conf` shows an i, `chattr -i` takes it away";
+    else if (result == -EISDIR) /* some programs make one where a file to mount was missing */
+        advice = ": `rmdir` it";
     text_append(why, "cannot %s %s: %s%s", done, DNS_FILE, strerror(-result), advice);
 }
 
@@ -234,7 +236,7 @@ static int settle(const char *key, const struct found *now, const struct top *to
     size_t len = why->len;
     bool is_plain_file = is_plain(key);
     int result = 0;
-    if (!is_plain_file && !now->text)
+    if (!now->text && (!is_plain_file || (top->order && now->error == EISDIR)))
         result = -now->error;
     else if (!top->order)
         result =
@@ -258,12 +260,16 @@ int dns_file_look(struct text *why)
     char key[DNS_RECORD_KEY_BYTES];
     dns_file_key(key);
     bool is_plain_file = is_plain(key);
+    struct found now = look(is_plain_file);
     int result = 0;
-    if (faccessat(AT_FDCWD, is_plain_file ? "/etc" : DNS_FILE, W_OK, AT_EACCESS) < 0 &&
+    if (now.error == EISDIR)
+        result = -EISDIR;
+    else if (faccessat(AT_FDCWD, is_plain_file ? "/etc" : DNS_FILE, W_OK, AT_EACCESS) < 0 &&
         errno == EROFS)
         result = -EROFS;
     else if (is_immutable(DNS_FILE) || (is_plain_file && is_immutable("/etc")))
         result = -EPERM;
+    free(now.text);
     if (result < 0)
         tell_failure(result, "write", why);
     return result < 0 ? -EROFS : 0;

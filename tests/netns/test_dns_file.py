@@ -277,6 +277,29 @@ def G3_a_file_that_cannot_be_replaced_refuses_up_with_a_sentence():
 
 
 @tap.test
+def G3_a_directory_in_the_file_s_place_refuses_up_and_hinders_nobody_later():
+    """As container programs make one where what should be mounted was missing."""
+    file = File(True)
+    file.place(None)
+    os.mkdir(file.path)
+    hopwire = Hopwire(scene.client)
+    path = hopwire.write(scene.world.client_text(entry={"DNS": A_DNS}))
+    for command in "check", "up":
+        result = hopwire.command(command, path, check=False)
+        tap.equal(result.returncode, 1, f"the exit status of {command}")
+        tap.contains(result.stdout + result.stderr,
+                     "cannot write /etc/resolv.conf: Is a directory: `rmdir` it", command)
+    tap.equal(file.remains(), [], "files left")
+    os.rmdir(file.path)
+    file.place(BEFORE)
+    hopwire.up(path)
+    scene.networks.append(hopwire)
+    tap.equal(file.servers(), [A_DNS], "the name servers")
+    hopwire.down()
+    file.check_back()
+
+
+@tap.test
 def I5_the_keeper_ends_with_the_daemon_and_keeps_nothing_of_the_caller_s():
     file = File(True)
     hopwire = Hopwire(scene.client, "multihop")
