@@ -294,6 +294,8 @@ int udp_receive(struct udp *udp, enum family family, struct udp_train trains[UDP
                                     .len_bytes = room->headers[i].msg_len,
                                     .source = endpoint_from_name(&room->names[i])};
         read_control(header, train);
+        const struct endpoint own = {.address = train->destination};
+        udp_refusals_forget(&udp->lost_sources, &own); /* spoken to, it is there again */
         udp->counters.received_bytes += train->len_bytes;
         if (train->segment_bytes)
             socket->has_trains = true;

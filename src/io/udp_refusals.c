@@ -26,3 +26,10 @@ bool udp_refusals_has(const struct udp_refusals *refusals, const struct endpoint
             return true;
     return false;
 }
+
+void udp_refusals_forget(struct udp_refusals *refusals, const struct endpoint *endpoint)
+{
+    for (size_t i = 0; i < refusals->count; i++)
+        if (endpoint_is_equal(&refusals->entries[i].endpoint, endpoint))
+            refusals->entries[i].until = 0;
+}

@@ -23,5 +23,7 @@ void udp_refusals_add(struct udp_refusals *refusals, const struct endpoint *endp
                       instant_ns until);
 bool udp_refusals_has(const struct udp_refusals *refusals, const struct endpoint *endpoint,
                       instant_ns now);
+/* It is taken again. */
+void udp_refusals_forget(struct udp_refusals *refusals, const struct endpoint *endpoint);
 
 #endif

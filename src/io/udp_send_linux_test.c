@@ -122,6 +122,37 @@ static void test_traps_31_the_sticky_source_is_used_until_it_goes(void)
     udp_end_free(b);
 }
 
+static void test_traps_31_a_source_that_is_spoken_to_is_back(void)
+{
+    struct udp_end *a = udp_end_new(16, 2048, (struct udp_options){0});
+    struct udp_end *b = udp_end_new(16, 2048, (struct udp_options){0});
+    static const char *const own[] = {"127.0.0.77", "fd00::91"};
+    CHECK(own_netns_add_address("lo", "10.99.99.1", 32)); /* in the place of 127.0.0.1/8 */
+    for (int f = 0; f < 2; f++) {
+        struct udp_path path = udp_end_path(f ? "::1" : "10.99.99.1", udp_port(b->udp));
+        const struct udp_path to_own = udp_end_path(own[f], udp_port(a->udp));
+        path.source = to_own.destination.address;
+        path.source_interface = 1;
+        udp_end_send(a, &path, 300, 0, 1, NS_PER_S); /* remembered: it is not there */
+        udp_end_collect(b, families[f]);
+        CHECK(own_netns_add_address("lo", f ? own[f] : "127.0.0.1", f ? 128 : 8));
+        path.destination = udp_end_path(loopbacks[f], udp_port(b->udp)).destination;
+        for (int i = 0; i < 100; i++) { /* until duplicate detection has released it */
+            udp_end_send(b, &to_own, 300, 0, 1, NS_PER_S);
+            udp_end_collect(a, families[f]);
+            if (a->count > 0)
+                break;
+            usleep(50000);
+        }
+        udp_end_send(a, &path, 300, 1, 1, NS_PER_S + 1);
+        udp_end_collect(b, families[f]);
+        CHECK_EQUAL(b->count, 1);
+        CHECK(address_is_equal(&b->records[0].source.address, &path.source));
+    }
+    udp_end_free(a);
+    udp_end_free(b);
+}
+
 static void test_e5_segments_over_the_mtu_are_sent_singly_and_remembered(void)
 {
     struct udp_end *a = udp_end_new(256, 2048, (struct udp_options){0});
@@ -317,5 +348,6 @@ int main(int argc, char **argv)
     TAP_RUN(argc, argv, test_h3_without_memory_for_a_run_its_packets_are_tried_singly);
     TAP_RUN(argc, argv, test_h3_a_full_socket_keeps_a_bounded_queue_in_order);
     TAP_RUN(argc, argv, test_h3_all_that_may_be_staged_has_room_in_the_queue);
+    TAP_RUN(argc, argv, test_traps_31_a_source_that_is_spoken_to_is_back);
     return tap_done();
 }

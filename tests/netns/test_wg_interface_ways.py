@@ -147,6 +147,16 @@ def TRAP_31_answers_leave_from_where_they_were_asked():
         tap.equal(pair.endpoint(client), at(address), "the answer's source")
         tap.check(entry.ping(ENTRY_INNER, count=2, wait=3), "asked by the entry itself")
         tap.equal(pair.endpoint(client), at(address), "its source")
+    for address in more:
+        length = "/64" if ":" in address else "/24"
+        pair.set(client, "peer", "PEER", "endpoint", at(address))
+        tap.check(client.ping(RELAY, wait=3), f"to {address}")
+        entry.ip("address", "del", address + length, "dev", "public")
+        tap.check(entry.ping(ENTRY_INNER, wait=3), f"{address} went")
+        entry.address("public", address + length)
+        pair.set(client, "peer", "PEER", "endpoint", at(address))
+        tap.check(client.ping(RELAY, wait=3), f"{address} is back")
+        tap.equal(pair.endpoint(client), at(address), "and answers leave from it again")
     pair.down()
     for address in more:
         entry.ip("address", "del", address + ("/64" if ":" in address else "/24"), "dev", "public")
