@@ -20,6 +20,19 @@
 /* Room kept in the batch for the fragments of one packet. */
 #define FRAGMENTS_MOST 64
 
+/* A plain interface has no routes of its own: what no peer takes is its all the same. */
+static enum verdict judge_unrouted(const struct core *core, const struct address *address,
+                                   struct node **node)
+{
+    struct node *first = tree_next(&core->tree, NULL);
+    if (address_is_multicast(address) || scope_is_of_this_host(&core->tree, address))
+        return VERDICT_SCOPE;
+    if (!first || !first->configured->tunnel.is_plain)
+        return VERDICT_NO_ROUTE;
+    *node = first;
+    return VERDICT_NO_PEER;
+}
+
 enum verdict plan_destination(const struct core *core, enum family family,
                               const uint8_t *destination, struct node **node, struct peer **peer)
 {
@@ -28,9 +41,7 @@ enum verdict plan_destination(const struct core *core, enum family family,
     *peer = NULL;
     struct address address = address_from_bytes(family, destination);
     if (winner < 0)
-        return address_is_multicast(&address) || scope_is_of_this_host(&core->tree, &address)
-                   ? VERDICT_SCOPE
-                   : VERDICT_NO_ROUTE;
+        return judge_unrouted(core, &address, node);
     *node = core->tree.nodes[winner];
     if (scope_is_out(&core->tree, *node, &address))
         return VERDICT_SCOPE;

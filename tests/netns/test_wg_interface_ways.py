@@ -96,6 +96,20 @@ def TRAP_27_a_source_that_is_another_s_does_not_enter():
 
 
 @tap.test
+def what_no_peer_takes_is_told_as_the_kernel_s_tells_it():
+    """The host, not its net, is out of reach: a peer may come."""
+    pair, client = Pair(), scene.client
+    told = lambda address: client.run("ping", "-n", "-c", "1", "-W", "2", address, check=False).stdout
+    tap.contains(told("10.64.0.9"), "Destination Host Unreachable", "in nobody's AllowedIPs")
+    tap.contains(told("fc00:bbbb::9"), "Address unreachable", "in nobody's AllowedIPs, IPv6")
+    pair.set(client, "peer", "PEER", "remove")
+    tap.contains(told(RELAY), "Destination Host Unreachable", "without any peer")
+    pair.set(client, "peer", "PEER", "allowed-ips", RELAY + "/32")
+    tap.contains(told(RELAY), "Destination Host Unreachable", "without an endpoint")
+    pair.down()
+
+
+@tap.test
 def a_NAT_that_forgets_soon_is_kept_open():
     router, client, entry = scene.world.internet, scene.client, scene.world.entry
     router.masquerade("entry")
