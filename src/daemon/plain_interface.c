@@ -222,6 +222,11 @@ static int open_tun(struct plain_interface *plain)
     if (result == 0)
         result = tun_place_link(&plain->place, &plain->netlink, plain->tun.fds[0], &link,
                                 &plain->why);
+    if (result == 0 && link.has_packet_info) {
+        text_append(&plain->why, "%s has four bytes before each packet; open it with IFF_NO_PI",
+                    link.name);
+        result = -EINVAL;
+    }
     if (result == 0 && given < 0)
         result = link_make_quiet(&plain->netlink, link.index, &plain->why);
     if (result == 0 && given < 0)

@@ -89,6 +89,6 @@ int control_listener_check(int fd, struct text *why)
         is_listening && fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0 &&
         fcntl(fd, F_SETFD, FD_CLOEXEC) == 0)
         return 0;
-    text_append(why, "descriptor %d is no local socket that listens", fd);
+    text_append(why, "what was given is no local socket that listens");
     return -EINVAL;
 }

@@ -24,6 +24,30 @@ static struct nlmsghdr *link_request(struct request *space, uint16_t type, int i
     return request;
 }
 
+static const struct nlattr *find_nested(const struct nlattr *nest, uint16_t type)
+{
+    const struct nlattr *attribute, *found = NULL;
+    mnl_attr_for_each_nested(attribute, nest)
+    {
+        if (mnl_attr_get_type(attribute) == type)
+            found = attribute;
+    }
+    return found;
+}
+
+/* TUNGETIFF does not tell: its flag for this is also one for something else. */
+static bool has_packet_info(const struct nlattr *link_info)
+{
+    const struct nlattr *kind = find_nested(link_info, IFLA_INFO_KIND);
+    const struct nlattr *data = find_nested(link_info, IFLA_INFO_DATA);
+    if (!kind || mnl_attr_validate(kind, MNL_TYPE_STRING) < 0 || !data ||
+        strncmp(mnl_attr_get_str(kind), "tun", mnl_attr_get_payload_len(kind)) != 0)
+        return false;
+    const struct nlattr *packet_info = find_nested(data, IFLA_TUN_PI);
+    return packet_info && mnl_attr_validate(packet_info, MNL_TYPE_U8) >= 0 &&
+           mnl_attr_get_u8(packet_info) != 0;
+}
+
 static int keep_link(void *context, const struct nlmsghdr *message)
 {
     struct link *found = context;
@@ -45,6 +69,8 @@ static int keep_link(void *context, const struct nlmsghdr *message)
         if (mnl_attr_get_type(attribute) == IFLA_IFNAME &&
             mnl_attr_validate(attribute, MNL_TYPE_NUL_STRING) >= 0)
             strncpy(found->name, mnl_attr_get_str(attribute), sizeof(found->name) - 1);
+        if (mnl_attr_get_type(attribute) == IFLA_LINKINFO)
+            found->has_packet_info = has_packet_info(attribute);
     }
     return 0;
 }

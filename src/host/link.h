@@ -14,6 +14,7 @@ struct link {
     uint32_t group;
     bool is_up;
     bool is_loopback;
+    bool has_packet_info; /* a TUN without IFF_NO_PI */
 };
 
 /* -ENODEV: there is none. */

@@ -139,9 +139,8 @@ int tun_adopt(struct tun *tun, int fd, const struct tun_options *options, struct
         return refuse(why, -errno, "%s is not the descriptor of a TUN interface", "what was given");
     struct tun adopted = {.fds = {fd}, .queue_count = 1};
     memcpy(adopted.name, request.ifr_name, IF_NAMESIZE - 1);
-    if (!(request.ifr_flags & IFF_TUN) || !(request.ifr_flags & IFF_NO_PI))
-        return refuse(why, -EINVAL, "%s must be a TUN (not TAP) opened with IFF_NO_PI",
-                      adopted.name);
+    if (!(request.ifr_flags & IFF_TUN))
+        return refuse(why, -EINVAL, "%s must be a TUN, not a TAP", adopted.name);
     int flags = fcntl(fd, F_GETFL);
     if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
         return refuse(why, -errno, "%s cannot be made non-blocking", adopted.name);

@@ -53,7 +53,8 @@ int tun_look(struct text *why);
 int tun_open(struct tun *tun, const char *name, const struct tun_options *options,
              struct text *why);
 /* Takes a descriptor of an existing TUN (IFF_TUN, IFF_NO_PI, with or without IFF_VNET_HDR): made
- * non-blocking. On failure it stays the caller's. 0, or -errno and a sentence. */
+ * non-blocking. Whether it has IFF_NO_PI is the caller's to know: no descriptor tells. On failure
+ * it stays the caller's. 0, or -errno and a sentence. */
 int tun_adopt(struct tun *tun, int fd, const struct tun_options *options, struct text *why);
 void tun_close(struct tun *tun);
 

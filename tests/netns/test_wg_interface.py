@@ -280,7 +280,7 @@ def its_environment_is_as_the_others_read_it():
 HAND_OVER = """if True:
     import fcntl, os, socket, struct, sys
     tun = os.open("/dev/net/tun", os.O_RDWR)
-    fcntl.ioctl(tun, 0x400454ca, struct.pack("16sH14x", b"given", 0x5001))
+    fcntl.ioctl(tun, 0x400454ca, struct.pack("16sH14x", b"given", int(sys.argv[2], 16)))
     listener = socket.socket(socket.AF_UNIX)
     listener.bind("/run/wireguard/given.sock")
     listener.listen()
@@ -293,7 +293,12 @@ HAND_OVER = """if True:
 
 @tap.test
 def a_TUN_and_a_socket_may_be_handed_over():
-    client().run("python3", "-c", HAND_OVER, hopwire_binary())
+    for flags, said in (("5002", "given must be a TUN, not a TAP"), ("0001", "IFF_NO_PI")):
+        result = client().run("python3", "-c", HAND_OVER, hopwire_binary(), flags, check=False)
+        tap.equal(result.returncode, 1, "a kind that it does not speak")
+        tap.contains(result.stderr, said, "why")
+        os.unlink(sock("given"))
+    client().run("python3", "-c", HAND_OVER, hopwire_binary(), "5001")
     tap.equal(wg("show", "interfaces").split(), ["given"], "wg finds it")
     wg("set", "given", "listen-port", "4243")
     tap.equal(wg("show", "given", "listen-port").strip(), "4243", "and sets it")
