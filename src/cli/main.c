@@ -33,7 +33,7 @@ static const struct {
      "what the file says now, while the network runs", true},
     {"route", route_main, "NAME ADDRESS", "which path a destination takes",
      false},
-    {"save", save_main, "NAME", "write a plain wg-quick file back as the tunnel is now", true},
+    {"save", save_main, "NAME|FILE", "write a plain wg-quick file back as the tunnel is now", true},
 };
 
 #define COMMANDS (sizeof(commands) / sizeof(*commands))

@@ -15,6 +15,7 @@
 #include "cli/ask.h"
 #include "cli/command.h"
 #include "cli/load.h"
+#include "cli/running.h"
 #include "config/naming.h"
 #include "daemon/attendant.h"
 #include "daemon/hooks_record.h"
@@ -22,7 +23,6 @@
 #include "host/life.h"
 
 #define USAGE "reload [--dry-run] NAME|FILE..."
-#define PATHS_MOST 16
 /* A daemon that settles a large change answers behind it; so does one that waits for a resolvconf,
  * none of which has more time than this in all. */
 #define TIMEOUT_MS 100000
@@ -271,37 +271,14 @@ static int reload(char **files, int count, bool is_dry)
     return result;
 }
 
-/* Of a process that has ended, nobody finds it again. */
-static bool is_pipe(const char *path)
-{
-    return strncmp(path, "/dev/fd/", 8) == 0 || strncmp(path, "/proc/", 6) == 0;
-}
-
 /* The files that it runs from. */
 static int reload_named(const char *argument, bool is_dry)
 {
-    char name[TUNNEL_NAME_BYTES], reason[512], *bytes;
-    const char *files[PATHS_MOST];
-    size_t count;
-    int result = COMMAND_REFUSED;
-    struct text why;
-    text_init(&why, reason, sizeof(reason));
-    if (!load_network_name(argument, name))
+    struct running running;
+    if (!running_read(argument, "reload", &running))
         return COMMAND_REFUSED;
-    if (!life_goes_on(name)) {
-        ask_say_not_up(name);
-        return COMMAND_REFUSED;
-    }
-    int known = sources_read(name, files, PATHS_MOST, &count, &bytes, &why);
-    bool is_readable = known == 0 && count > 0;
-    for (size_t i = 0; i < count; i++)
-        is_readable &= !is_pipe(files[i]);
-    if (is_readable)
-        result = reload((char **)files, (int)count, is_dry);
-    else
-        fprintf(stderr, "hopwire: %s: %s; name the file: `hopwire reload FILE`\n", name,
-                why.len ? reason : "what it was read from cannot be read again");
-    free(bytes);
+    int result = reload((char **)running.files, (int)running.count, is_dry);
+    free(running.bytes);
     return result;
 }
 

@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "cli/command.h"
 #include "cli/load.h"
+#include "cli/running.h"
 #include "daemon/saving.h"
 
-int save_main(int argc, char **argv)
+static int save(char **files, int count)
 {
     char reason[1024];
     struct text why;
     text_init(&why, reason, sizeof(reason));
-    if (argc != 2)
-        return command_miscounted("save NAME", argc, argv, 1, (const char *[]){"NAME"});
-    struct config *config = load_configuration(argv + 1, 1, false);
+    struct config *config = load_configuration(files, count, false);
     if (!config)
         return COMMAND_REFUSED;
     const char *file = config->tunnels[0].place.file;
@@ -27,4 +27,18 @@ int save_main(int argc, char **argv)
         fprintf(stderr, "hopwire: %s: %s\n", config->name, reason);
     load_free(config);
     return result == 0 ? COMMAND_DONE : COMMAND_REFUSED;
+}
+
+int save_main(int argc, char **argv)
+{
+    struct running running;
+    if (argc != 2)
+        return command_miscounted("save NAME|FILE", argc, argv, 1, (const char *[]){"NAME"});
+    if (load_is_file(argv[1]))
+        return save(argv + 1, 1);
+    if (!running_read(argv[1], "save", &running))
+        return COMMAND_REFUSED;
+    int result = save((char **)running.files, (int)running.count);
+    free(running.bytes);
+    return result;
 }

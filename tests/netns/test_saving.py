@@ -59,6 +59,32 @@ def I1_SaveConfig_writes_the_file_back_behind_PreDown():
 
 
 @tap.test
+def I1_a_name_alone_saves_the_file_that_it_runs_from():
+    hopwire, _ = up(saved_parts())
+    path = os.path.join(scene.client.dir, "multihop.conf")
+    scene.client.run("wg", "set", "multihop", "peer", scene.world.keys["entry"].public,
+                     "persistent-keepalive", "23")
+    hopwire.command("save", "multihop")
+    tap.contains(read(path), "PersistentKeepalive = 23", "the file")
+    hopwire.down()
+    result = hopwire.command("save", "multihop", check=False)
+    tap.equal(result.returncode, 1, "one that is not up")
+    tap.contains(result.stderr, "multihop is not up", "the sentence")
+
+
+@tap.test
+def I1_who_saves_at_once_with_others_has_saved():
+    hopwire, _ = up(saved_parts())
+    path = os.path.join(scene.client.dir, "multihop.conf")
+    all_at_once = [scene.client.start(hopwire.binary, "save", path, name="save")
+                   for _ in range(12)]
+    for process in all_at_once:
+        tap.equal((process.wait(), process.output()), (0, ""), "each")
+    tap.equal(read(path).count("[Peer]"), 1, "the file is whole")
+    tap.equal([name for name in os.listdir(scene.client.dir) if "saving" in name], [], "left")
+
+
+@tap.test
 def I1_a_key_from_a_file_is_saved_where_its_owner_alone_reads_it():
     key = scene.world.keys["client"].private
     scene.client.write("own.key", key + "\n")
