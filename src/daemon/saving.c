@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -99,7 +100,22 @@ static int merge(const char *path, const struct stat *status, const char *old, c
     return result;
 }
 
-static int save(const char *path, char *answer, size_t answer_bytes)
+/* Held by its descriptor: two that save at once come one behind the other. Not the file itself,
+ * which is replaced. */
+static int lock_directory_of(const char *path)
+{
+    char directory[PATH_MAX];
+    int len = (int)(strrchr(path, '/') - path);
+    snprintf(directory, sizeof(directory), "%.*s", len ? len : 1, path);
+    int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int error = fd >= 0 && flock(fd, LOCK_EX) < 0 ? errno : 0;
+    if (!error)
+        return fd < 0 ? -errno : fd;
+    close(fd);
+    return -error;
+}
+
+static int save_locked(const char *path, char *answer, size_t answer_bytes)
 {
     struct stat status = {0};
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
@@ -108,6 +124,15 @@ static int save(const char *path, char *answer, size_t answer_bytes)
     forget(old, old ? strlen(old) : 0);
     if (fd >= 0)
         close(fd);
+    return result;
+}
+
+static int save(const char *path, char *answer, size_t answer_bytes)
+{
+    int lock = lock_directory_of(path);
+    int result = lock < 0 ? lock : save_locked(path, answer, answer_bytes);
+    if (lock >= 0)
+        close(lock);
     return result;
 }
 
