@@ -228,7 +228,7 @@ static void what_waited_through_an_outage_arrives_when_both_hops_come_back(void)
         chain_init(&chain, &shape);
         chain.sim->link.lose_permille = 1000;
         for (uint32_t serial = 0; serial < 20; serial++) {
-            const struct sample sample = to_world(false, 200 + serial, serial);
+            const struct sample sample = chain_to_world(false, 200 + serial, serial);
             sim_send(chain.client, &sample);
         }
         sim_run(chain.sim, (1 + tap_random_below(15)) * SIM_S);
