@@ -30,7 +30,7 @@ void corpus_replay(struct corpus *corpus, const char *folder, size_t most_bytes,
 }
 
 /* The new length. */
-static size_t change(const struct corpus *corpus, uint8_t bytes[CORPUS_INPUT_BYTES], size_t len)
+static size_t change(const struct corpus *corpus, uint8_t *bytes, size_t len, size_t most_bytes)
 {
     static const char interesting[] = "=[]#,!/:.%\r\n \t\0\x7f\xff"
                                       "09azAZ";
@@ -52,21 +52,22 @@ static size_t change(const struct corpus *corpus, uint8_t bytes[CORPUS_INPUT_BYT
         return len - piece;
     default:
         piece = piece < corpus->lens[other] - from ? piece : corpus->lens[other] - from;
-        piece = piece < CORPUS_INPUT_BYTES - len ? piece : CORPUS_INPUT_BYTES - len;
+        piece = piece < most_bytes - len ? piece : most_bytes - len;
         memmove(bytes + at + piece, bytes + at, len - at);
         memcpy(bytes + at, corpus->inputs[other] + from, piece);
         return len + piece;
     }
 }
 
-void corpus_mutate(const struct corpus *corpus, unsigned rounds)
+void corpus_mutate(const struct corpus *corpus, unsigned rounds, unsigned changes,
+                   size_t most_bytes)
 {
     for (unsigned round = 0; round < rounds && corpus->count; round++) {
         uint8_t bytes[CORPUS_INPUT_BYTES];
         size_t which = tap_random_below(corpus->count), len = corpus->lens[which];
         memcpy(bytes, corpus->inputs[which], len);
-        for (uint64_t changes = tap_random_below(6); changes-- > 0;)
-            len = change(corpus, bytes, len);
+        for (uint64_t left = tap_random_below(changes); left-- > 0;)
+            len = change(corpus, bytes, len, most_bytes);
         LLVMFuzzerTestOneInput(bytes, len);
     }
     CHECK(corpus->count > 0);

@@ -22,8 +22,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
  * there are at least `least` of them. */
 void corpus_replay(struct corpus *corpus, const char *folder, size_t most_bytes, size_t least);
 
-/* Gives `rounds` of its inputs to the target, each changed up to five times: another byte, a cut, a
- * piece taken from another one. */
-void corpus_mutate(const struct corpus *corpus, unsigned rounds);
+/* Gives `rounds` of its inputs to the target, each changed fewer than `changes` times: another
+ * byte, a cut, a piece taken from another one; at most `most_bytes` long, as they were read. */
+void corpus_mutate(const struct corpus *corpus, unsigned rounds, unsigned changes,
+                   size_t most_bytes);
 
 #endif

@@ -12,7 +12,7 @@ static void test_the_corpus_is_replayed(void)
 
 static void test_mutated_files_never_crash(void)
 {
-    corpus_mutate(&corpus, 1500);
+    corpus_mutate(&corpus, 1500, 6, CORPUS_INPUT_BYTES);
 }
 
 int main(int argc, char **argv)

@@ -12,7 +12,7 @@ static void test_the_corpus_is_replayed(void)
 
 static void test_mutated_requests_never_crash(void)
 {
-    corpus_mutate(&corpus, 3000);
+    corpus_mutate(&corpus, 3000, 6, CORPUS_INPUT_BYTES);
 }
 
 int main(int argc, char **argv)
