@@ -263,6 +263,8 @@ struct config *load_recorded(char **names, int count, struct recording *recordin
 
 void load_free(struct config *config)
 {
+    if (!arena)
+        return;
     config_free(config);
     io_memory_free(arena);
     arena = NULL;

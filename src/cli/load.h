@@ -10,7 +10,7 @@
  * directory); whatever has a '/' or ends in ".conf" is a file. Prints errors and warnings, and
  * notices where asked. NULL: refused, everything is said. Free with load_free. */
 struct config *load_configuration(char **names, int count, bool with_notices);
-void load_free(struct config *config);
+void load_free(struct config *config); /* again: does nothing */
 /* The same, and all that it was read from; the recording is the caller's to wipe, before
  * load_free. */
 struct config *load_recorded(char **names, int count, struct recording *recording);

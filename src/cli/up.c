@@ -136,7 +136,8 @@ int up_main(int argc, char **argv)
     struct start start = {.pipe_end = -1};
     struct order order = {.names = argv + optind,
                           .count = argc - optind,
-                          .options = {.aead_backend = getenv("HOPWIRE_AEAD"),
+                          .options = {.forget = load_free,
+                                      .aead_backend = getenv("HOPWIRE_AEAD"),
                                       .is_foreground = is_foreground,
                                       .replaces = replaces,
                                       .ready = tell_nobody,

@@ -413,7 +413,7 @@ int daemon_run(const struct daemon_options *options)
     text_init(&daemon.why, daemon.reason, sizeof(daemon.reason));
     daemon.started = loop_now();
     signals_hold(options->is_foreground);
-    log_open(&daemon.log, options->config->name, options->is_foreground, NULL);
+    log_open(&daemon.log, daemon.living.name, options->is_foreground, NULL);
     int result = start(&daemon);
     if (result == 0)
         result = announce(&daemon);

@@ -9,7 +9,9 @@ struct attendant;
 struct keeper;
 
 struct daemon_options {
-    const struct config *config; /* borrowed */
+    struct config *config; /* borrowed, at most until the network ends */
+    /* Gives it back, with its keys, once a reload's has taken its place. */
+    void (*forget)(struct config *config);
     const char *const *paths;    /* what it was read from, where another directory finds it too */
     size_t path_count;
     const char *aead_backend;    /* NULL: the best */

@@ -15,6 +15,7 @@
 #include "config/difference.h"
 #include "config/recording.h"
 #include "daemon/changes.h"
+#include "daemon/daemon.h"
 #include "daemon/host_dns.h"
 #include "daemon/json_answer.h"
 #include "daemon/obstacles.h"
@@ -156,7 +157,10 @@ static void note_done(struct reload *reload)
     struct config *old = daemon->reloaded;
     daemon->file = daemon->reloaded = reload->config;
     reload->config = NULL;
-    config_free(old);
+    if (old)
+        config_free(old);
+    else if (!daemon->is_description_old) /* of which the first one's could still be a part */
+        daemon->options->forget(daemon->options->config);
     snprintf(line, sizeof(line), "reloaded: %zu changes", reload->difference.line_count);
     log_notice(&daemon->log, line);
 }
