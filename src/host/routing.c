@@ -270,10 +270,10 @@ static int change_missing(struct netlink *netlink, enum kernel_route_change chan
         return -ENOMEM;
     }
     for (size_t i = 0; i < from->count; i++) {
+        if (from->routes[i].type != type)
+            continue;
         const struct kernel_route *twin = find(other, &from->routes[i]);
-        bool is_missing =
-            !twin || (change != KERNEL_ROUTE_DELETE && !is_same(twin, &from->routes[i]));
-        if (from->routes[i].type == type && is_missing)
+        if (!twin || (change != KERNEL_ROUTE_DELETE && !is_same(twin, &from->routes[i])))
             picked[count++] = from->routes[i];
     }
     int result = kernel_route_change(netlink, change, picked, count, why);
@@ -281,23 +281,32 @@ static int change_missing(struct netlink *netlink, enum kernel_route_change chan
     return result;
 }
 
-static int converge(struct netlink *netlink, const struct routing *routing,
-                    struct route_set *wanted, struct text *why)
+/* Sorts both. */
+static int change_all(struct netlink *netlink, struct route_set *standing, struct route_set *wanted,
+                      struct text *why)
 {
     static const enum kernel_route_type first_to_last[] = {
         KERNEL_ROUTE_THROW, KERNEL_ROUTE_UNREACHABLE, KERNEL_ROUTE_UNICAST};
+    int result = 0;
+    qsort(standing->routes, standing->count, sizeof(*standing->routes), kernel_route_compare);
+    qsort(wanted->routes, wanted->count, sizeof(*wanted->routes), kernel_route_compare);
+    for (unsigned i = 0; i < 3 && result == 0; i++)
+        result =
+            change_missing(netlink, KERNEL_ROUTE_REPLACE, first_to_last[i], wanted, standing, why);
+    for (unsigned i = 3; i-- > 0 && result == 0;)
+        result =
+            change_missing(netlink, KERNEL_ROUTE_DELETE, first_to_last[i], standing, wanted, why);
+    return result;
+}
+
+static int converge(struct netlink *netlink, const struct routing *routing,
+                    struct route_set *wanted, struct text *why)
+{
     struct route_set standing;
     int result = read_ours(netlink, routing, &standing, why);
     if (result < 0)
         return result;
-    qsort(standing.routes, standing.count, sizeof(*standing.routes), kernel_route_compare);
-    qsort(wanted->routes, wanted->count, sizeof(*wanted->routes), kernel_route_compare);
-    for (unsigned i = 0; i < 3 && result == 0; i++)
-        result =
-            change_missing(netlink, KERNEL_ROUTE_REPLACE, first_to_last[i], wanted, &standing, why);
-    for (unsigned i = 3; i-- > 0 && result == 0;)
-        result =
-            change_missing(netlink, KERNEL_ROUTE_DELETE, first_to_last[i], &standing, wanted, why);
+    result = change_all(netlink, &standing, wanted, why);
     free(standing.routes);
     return result;
 }
@@ -357,10 +366,9 @@ static int lay_routes(struct netlink *netlink, const struct routing *routing,
     int result = read_ours(netlink, routing, &before, why);
     if (result < 0)
         return result;
-    result = converge(netlink, routing, wanted, why);
-    if (result < 0) {
+    result = change_all(netlink, &before, wanted, why);
+    if (result < 0)
         converge(netlink, routing, &before, TEXT_UNHEARD);
-    }
     free(before.routes);
     return result;
 }
