@@ -88,6 +88,34 @@ def a_daemon_that_lives_without_its_socket_is_not_said_to_have_ended():
     tap.check("ended" not in result.stderr, result.stderr)
 
 
+def say(hopwire, line):
+    """What the network's socket answers, up to its end."""
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(10)
+        client.connect(scene.client.run_path("hopwire", hopwire.name + ".sock"))
+        client.sendall(line)
+        client.shutdown(socket.SHUT_WR)
+        return b"".join(iter(lambda: client.recv(65536), b"")).decode()
+
+
+@tap.test
+def I2_what_is_no_request_is_told_and_changes_nothing():
+    hopwire = small(1)
+    hopwire.up(path_of(hopwire))
+    standing = scene.client.network_state()
+    for line, sentence in (
+            (b"hello\n", "unknown request"), (b"\n", "unknown request"), (b"Down\n", "unknown request"),
+            (b"down now\n", "unknown request"), (b"route nowhere\n", "unknown request"),
+            (b"x" * 4096, "a line too long, or no text"),
+            (b"do\0wn\n", "a line too long, or no text"), (b"down", "a line too long, or no text"),
+            (b"reload\n", "no configuration came with the request"),
+            (b"reload dry-run\n", "no configuration came with the request")):
+        tap.contains(say(hopwire, line), sentence, repr(line[:20]))
+    tap.equal(say(hopwire, b"attendant\n").strip(), "{}", "nobody is handed over")
+    tap.same_lines(scene.client.network_state(), standing, "the network")
+    tap.equal(hopwire.status()["name"], "small1", "it answers")
+
+
 @tap.test
 def many_networks_started_at_once_share_no_table():
     networks = [small(number) for number in range(1, 6)]
