@@ -122,8 +122,8 @@ static bool check_endpoints_inside(struct live *live, const struct node *node)
 {
     bool is_fine = true;
     for (uint32_t slot = 0; slot < node->peer_slots && is_fine && live->region_count; slot++) {
-        if (node->peers[slot] && !list_is_empty(&node->peers[slot]->in_tunnel) &&
-            live_regions_have(live, &node->peer_addresses[slot]))
+        if (live_regions_have(live, &node->places[slot].address) &&
+            !list_is_empty(&node->peers[slot]->in_tunnel))
             is_fine = check_endpoint(live, node, node->peers[slot]);
     }
     return is_fine;
@@ -160,10 +160,10 @@ static bool has_rider_inside(const struct live *live, const struct node *node)
     bool has = false;
     for (uint32_t slot = 0; slot < node->peer_slots && !has && live->region_count; slot++) {
         const struct peer *peer = node->peers[slot];
-        bool is_inside = live_regions_have(live, &node->peer_addresses[slot]);
-        if (peer && !is_inside && node->has_roamed)
+        bool is_inside = live_regions_have(live, &node->places[slot].address);
+        if (!is_inside && node->places[slot].has_roamed)
             is_inside = live_regions_have(live, &hop_wanted_endpoint(hop_of(peer))->address);
-        has = peer && is_inside && !list_is_empty(&peer->in_tunnel) && rides_fellow(node, peer);
+        has = is_inside && !list_is_empty(&peer->in_tunnel) && rides_fellow(node, peer);
     }
     return has;
 }

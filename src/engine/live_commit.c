@@ -265,9 +265,10 @@ static void set_identities(struct live *live)
 static void find_ways_inside(struct live *live, struct node *node)
 {
     for (uint32_t slot = 0; slot < node->peer_slots && live->region_count; slot++) {
+        if (!live_regions_have(live, &node->places[slot].address))
+            continue;
         struct peer *peer = node->peers[slot];
-        if (peer && !list_is_empty(&peer->in_tunnel) &&
-            live_regions_have(live, &node->peer_addresses[slot]))
+        if (!list_is_empty(&peer->in_tunnel))
             node->mtu_is_stale |= ways_find(live->tree, peer);
     }
 }

@@ -126,7 +126,7 @@ static void check_peers(const struct node *a, const struct node *b)
         are_equal &= CHECK_EQUAL(list_is_empty(&there->among_riders),
                                  list_is_empty(&here->among_riders));
         are_equal &=
-            CHECK(address_is_equal(&a->peer_addresses[left->index], &left->endpoint.address));
+            CHECK(address_is_equal(&a->places[left->index].address, &left->endpoint.address));
     }
 }
 

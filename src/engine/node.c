@@ -68,8 +68,7 @@ void node_free(const struct memory *memory, struct node *node)
             free_hop(memory, hop_of(node->peers[i]));
     }
     memory_give(memory, node->peers, node->peer_capacity * sizeof(*node->peers));
-    memory_give(memory, node->peer_addresses,
-                node->peer_capacity * sizeof(*node->peer_addresses));
+    memory_give(memory, node->places, node->peer_capacity * sizeof(*node->places));
     reassembly_free(node->reassembly);
     tunnel_wipe(&node->tunnel);
     configured_free(memory, node->configured);
@@ -88,20 +87,20 @@ bool node_reserve_peers(const struct memory *memory, struct node *node, size_t m
     size_t capacity = node->peer_capacity + node->peer_capacity / 4;
     capacity = capacity > needed ? capacity : needed;
     struct peer **peers = memory_take(memory, capacity * sizeof(*peers));
-    struct address *addresses = memory_take(memory, capacity * sizeof(*addresses));
-    if (!peers || !addresses) {
+    struct peer_place *places = memory_take(memory, capacity * sizeof(*places));
+    if (!peers || !places) {
         memory_give(memory, peers, capacity * sizeof(*peers));
-        memory_give(memory, addresses, capacity * sizeof(*addresses));
+        memory_give(memory, places, capacity * sizeof(*places));
         return false;
     }
     if (node->peer_slots) {
         memcpy(peers, node->peers, node->peer_slots * sizeof(*peers));
-        memcpy(addresses, node->peer_addresses, node->peer_slots * sizeof(*addresses));
+        memcpy(places, node->places, node->peer_slots * sizeof(*places));
     }
     memory_give(memory, node->peers, node->peer_capacity * sizeof(*peers));
-    memory_give(memory, node->peer_addresses, node->peer_capacity * sizeof(*addresses));
+    memory_give(memory, node->places, node->peer_capacity * sizeof(*places));
     node->peers = peers;
-    node->peer_addresses = addresses;
+    node->places = places;
     node->peer_capacity = (uint32_t)capacity;
     return true;
 }
@@ -176,7 +175,7 @@ void node_free_peer(struct tree *tree, struct node *node, struct peer *peer)
     assert(list_is_empty(&hop->wanting) && list_is_empty(&hop->releasing) && !hop->is_listed &&
            list_is_empty(&hop->among_riders));
     node->peers[peer->index] = NULL;
-    node->peer_addresses[peer->index] = (struct address){0};
+    node->places[peer->index] = (struct peer_place){0};
     node->names -= hop_wants_name(hop);
     if (peer->index < node->peer_free)
         node->peer_free = peer->index;

@@ -21,6 +21,12 @@
 struct pool;
 struct reassembly;
 
+/* What is asked of all peers at once, beside which they themselves stay unread. */
+struct peer_place {
+    struct address address; /* its endpoint's */
+    bool has_roamed;        /* elsewhere than at the literal that is configured, or was */
+};
+
 struct node {
     struct tunnel tunnel; /* its owner is this node */
     struct node *carrier; /* NULL: a root */
@@ -58,12 +64,11 @@ struct node {
     struct peer *
         *peers; /* by slot: their numbers outside; NULL: free. In their order: tunnel.peers */
     /* Their endpoints' addresses once more, by slot: who changes AllowedIPs looks through all. */
-    struct address *peer_addresses;
+    struct peer_place *places;
     uint32_t peer_slots;
     uint32_t peer_capacity; /* of the two arrays */
     uint32_t peer_free;     /* no slot before this one is free */
     uint32_t names;         /* peers with a name for an endpoint */
-    bool has_roamed; /* some peer is, or was, elsewhere than at the literal that is configured */
 
     struct reassembly *reassembly;  /* where it has virtual sockets (RULES C5); or NULL */
     struct backlog_share backlog;   /* RULES H2 */

@@ -138,10 +138,11 @@ bool ways_find(struct tree *tree, struct peer *peer)
     const struct node *carrier = hop->carrier;
     const struct peer *carrier_peer = hop->carrier_peer;
     unlist(tree, hop);
-    node->peer_addresses[peer->index] = peer->endpoint.address;
-    node->has_roamed |= hop->configured_endpoint.address.family &&
-                        !address_is_equal(&hop->configured_endpoint.address,
-                                          &peer->endpoint.address);
+    const struct address *configured = &hop->configured_endpoint.address;
+    node->places[peer->index] = (struct peer_place){
+        .address = peer->endpoint.address,
+        .has_roamed =
+            configured->family && !address_is_equal(configured, &peer->endpoint.address)};
     hop->carrier = ways_carrier_for(peer, &peer->endpoint.address, &hop->fellow);
     if (hop->carrier == node)
         list_append(&node->riders, &hop->among_riders);
