@@ -68,7 +68,7 @@ static void choose_interface_name(struct loader *loader, const struct config_pla
         naming_interface(config->name, attempt, config->interface_name);
     config_messages_add(loader->messages, CONFIG_NOTICE, whole,
                         "the interface is called %s: an interface's name has at most %d letters, "
-                        "digits or _=+.-",
+                        "digits or _=+.-, and the kernel keeps lo, all and default for itself",
                         config->interface_name, INTERFACE_NAME_BYTES - 1);
 }
 

@@ -79,6 +79,8 @@ const char *keyword_home(enum keyword keyword, bool is_plain)
     unsigned sections = keywords[keyword].sections;
     if (sections & SECTION_PEER)
         return "[Peer]";
+    if (!is_plain && keyword == KEYWORD_SAVE_CONFIG)
+        return "[Interface] of a plain wg-quick file, the only one that is ever written back";
     if (is_plain && (sections & SECTION_INTERFACE))
         return "[Interface]";
     if (is_plain)

@@ -174,6 +174,9 @@ static const struct refusal words[] = {
 static const struct refusal saving[] = {
     {"[Tunnel a]\nSaveConfig = true\n",
      "n.conf:2: SaveConfig: only a plain wg-quick file is ever written back; remove the line"},
+    {"[Network]\nSaveConfig = true\n",
+     "n.conf:2: SaveConfig: has no place in this section; it belongs in [Interface] of a plain "
+     "wg-quick file, the only one that is ever written back"},
     {"[Interface]\nSaveConfig = maybe\n",
      "n.conf:2: SaveConfig: neither true nor false: \"maybe\"; write one of them"},
 };
