@@ -146,12 +146,17 @@ int down_main(int argc, char **argv)
         end_network(name);
         return COMMAND_REFUSED;
     }
+    if (hooks_record_is_needed(&hooks) && crashed_refuse_elsewhere(name, &why) != 0) {
+        hooks_wipe(&hooks);
+        close(record);
+        return refuse(name, &why, -EXDEV);
+    }
     bool is_well = run_hooks(record, &hooks, HOOK_PRE_DOWN);
     int result = end_network(name);
     if (result == COMMAND_DONE)
         is_well &= run_hooks(record, &hooks, HOOK_POST_DOWN);
     else if (!hooks_record_is_needed(&hooks))
-        hooks_record_drop(name); /* there is nothing for the next `down` */
+        hooks_record_drop(name, record); /* there is nothing for the next `down` */
     hooks_wipe(&hooks);
     close(record);
     return is_well ? result : COMMAND_REFUSED;

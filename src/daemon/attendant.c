@@ -18,8 +18,12 @@
 #define SOCKET_PLACE 3 /* the attendant's own, behind the standard ones */
 #define LOOK_FOR_SIGNALS_MS 100
 
+/* What the daemon asks for: the hooks of a kind (enum config_hook_kind), or those that come before
+ * the end of the run that is to be replaced. */
+enum { EARLIER_PRE_DOWN = HOOK_KINDS };
+
 struct message {
-    int kind; /* enum config_hook_kind */
+    int kind;
     bool follows_crash; /* also a run that was replaced: what that left stays if PostUp fails */
     bool is_well;
     char text[512];
@@ -30,16 +34,22 @@ struct message {
 struct attending {
     struct hooks hooks; /* as the configuration had them at the start */
     int told;
+    int written; /* what it wrote for the end, until the start is over; -1: nothing */
     int record; /* what it took of the end; below 0: nothing */
     struct hooks recorded;
 };
 
-/* Whoever ends the daemon, by its group or its terminal, ends it alone. */
-static void leave_group(void)
+/* Whoever ends the daemon, by its group or its terminal, ends that and the command that runs: we
+ * tell what became of it. */
+static void pass_signals_over(void)
 {
     sigset_t all;
     sigfillset(&all);
     sigprocmask(SIG_BLOCK, &all, NULL);
+}
+
+static void leave_group(void)
+{
     setsid();
     prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); /* what a command leaves does not go to PID 1 */
 }
@@ -57,6 +67,13 @@ static void leave_caller(void)
         close(null);
 }
 
+static void give_record(struct attending *attending)
+{
+    hooks_wipe(&attending->recorded);
+    close(attending->record);
+    attending->record = -1;
+}
+
 /* Nobody hears it any more: the network is not wanted. */
 static bool tell_caller(int told, struct text *why)
 {
@@ -66,17 +83,50 @@ static bool tell_caller(int told, struct text *why)
     return false;
 }
 
-/* What an earlier run left is over first: its failure is told, and keeps no new one from
- * starting. */
-static bool run_pre_up(const struct hooks *hooks, int told, struct text *why)
+/* The daemon and who called it: what is cut short, as one of them is gone, is still to be run. */
+static bool is_wanted(int told)
 {
-    const int wanted[] = {SOCKET_PLACE, told};
+    struct pollfd sources[] = {{.fd = SOCKET_PLACE, .events = POLLRDHUP}, {.fd = told}};
+    return poll(sources, 2, 0) == 0;
+}
+
+/* A failure is told, and keeps no new run from starting. */
+static void end_earlier(struct attending *attending, enum config_hook_kind last)
+{
+    const int wanted[] = {SOCKET_PLACE, attending->told};
+    const char *network = attending->hooks.network;
+    struct hooks *recorded = &attending->recorded;
     char reason[512];
-    struct text earlier;
-    text_init(&earlier, reason, sizeof(reason));
-    if (!hooks_record_end_crashed(hooks->network, wanted, &earlier))
-        fprintf(stderr, "hopwire: %s: of the run before this: %s\n", hooks->network, reason);
-    return hooks_run(hooks, HOOK_PRE_UP, wanted, why);
+    struct text why;
+    text_init(&why, reason, sizeof(reason));
+    if (attending->record < 0)
+        attending->record =
+            hooks_record_take(network, HOOKS_TAKER_NEXT_UP, recorded, &why);
+    for (enum config_hook_kind kind = HOOK_PRE_DOWN; attending->record >= 0 && kind <= last;
+         kind++) {
+        text_append(&why, "%s", why.len ? "; " : "");
+        hooks_run(recorded, kind, wanted, &why);
+        if (!is_wanted(attending->told))
+            _exit(0);
+        hooks_record_forget(attending->record, recorded, kind, &why);
+    }
+    if (why.len)
+        fprintf(stderr, "hopwire: %s: of the run before this: %s\n", network, reason);
+    if (attending->record >= 0 && last == HOOK_POST_DOWN)
+        give_record(attending);
+}
+
+/* What is left of an earlier run's end is over first. */
+static bool run_pre_up(struct attending *attending, struct text *why)
+{
+    const int wanted[] = {SOCKET_PLACE, attending->told};
+    const char *network = attending->hooks.network;
+    end_earlier(attending, HOOK_POST_DOWN);
+    bool is_well = hooks_run(&attending->hooks, HOOK_PRE_UP, wanted, why);
+    if (!is_well || !hooks_record_is_ended(network))
+        return is_well;
+    text_append(why, HOOKS_RECORD_ENDED, network);
+    return false;
 }
 
 static void tell_what_stands(const struct hooks *hooks, bool follows_crash, struct text *why)
@@ -85,18 +135,25 @@ static void tell_what_stands(const struct hooks *hooks, bool follows_crash, stru
         text_append(why, "; " CRASHED_STANDS, hooks->network, hooks->network);
 }
 
+static void drop_written(struct attending *attending)
+{
+    if (attending->written >= 0)
+        hooks_record_drop(attending->hooks.network, attending->written);
+}
+
 /* From here on there is something to undo, unless it fails: then the start is undone, without
  * hooks. */
-static bool run_post_up(const struct hooks *hooks, int told, bool follows_crash, struct text *why)
+static bool run_post_up(struct attending *attending, bool follows_crash, struct text *why)
 {
-    const int wanted[] = {SOCKET_PLACE, told};
-    bool is_well = hooks_record_write(hooks, why) == 0 &&
+    const struct hooks *hooks = &attending->hooks;
+    const int wanted[] = {SOCKET_PLACE, attending->told};
+    bool is_well = hooks_record_write(hooks, &attending->written, why) == 0 &&
                    hooks_run(hooks, HOOK_POST_UP, wanted, why);
     if (!is_well) {
-        hooks_record_drop(hooks->network);
+        drop_written(attending);
         tell_what_stands(hooks, follows_crash, why);
     }
-    if (told >= 0 && !is_well)
+    if (attending->told >= 0 && !is_well)
         fprintf(stderr, "hopwire: %s: %s\n", hooks->network, why->bytes);
     return is_well;
 }
@@ -107,11 +164,14 @@ static void end_start(struct attending *attending, struct message *message)
     struct text why;
     text_init(&why, message->text, sizeof(message->text));
     if (message->is_well && !tell_caller(attending->told, &why)) {
-        hooks_record_drop(attending->hooks.network);
+        drop_written(attending);
         tell_what_stands(&attending->hooks, message->follows_crash, &why);
         message->is_well = false;
         send(SOCKET_PLACE, message, sizeof(*message), MSG_NOSIGNAL);
     }
+    if (attending->written >= 0)
+        close(attending->written);
+    attending->written = -1;
     leave_group();
     if (attending->told >= 0)
         leave_caller();
@@ -139,19 +199,20 @@ static bool run_post_down(struct attending *attending, struct text *why)
     bool is_well = hooks_run(&attending->recorded, HOOK_POST_DOWN, wanted_by_daemon, why);
     is_well &= hooks_record_forget(attending->record, &attending->recorded, HOOK_POST_DOWN,
                                    why) == 0;
-    hooks_wipe(&attending->recorded);
-    close(attending->record);
-    attending->record = -1;
+    give_record(attending);
     return is_well;
 }
 
 static bool run(struct attending *attending, const struct message *message, struct text *why)
 {
     switch (message->kind) {
+    case EARLIER_PRE_DOWN:
+        end_earlier(attending, HOOK_PRE_DOWN);
+        return true;
     case HOOK_PRE_UP:
-        return run_pre_up(&attending->hooks, attending->told, why);
+        return run_pre_up(attending, why);
     case HOOK_POST_UP:
-        return run_post_up(&attending->hooks, attending->told, message->follows_crash, why);
+        return run_post_up(attending, message->follows_crash, why);
     case HOOK_PRE_DOWN:
         return run_pre_down(attending, why);
     default:
@@ -162,7 +223,7 @@ static bool run(struct attending *attending, const struct message *message, stru
 static _Noreturn void attend(struct attending *attending)
 {
     struct message message;
-    signal(SIGPIPE, SIG_IGN);
+    pass_signals_over();
     while (recv(SOCKET_PLACE, &message, sizeof(message), 0) == (ssize_t)sizeof(message)) {
         struct text why;
         text_init(&why, message.text, sizeof(message.text));
@@ -213,7 +274,7 @@ static pid_t divide(struct attendant *attendant, int *told, struct text *why)
 int attendant_start(struct attendant *attendant, struct config *config, int told,
                     void (*forget)(struct config *config), struct text *why)
 {
-    struct attending attending = {.told = told, .record = -1};
+    struct attending attending = {.told = told, .written = -1, .record = -1};
     *attendant = (struct attendant){.socket = -1};
     if (!hooks_record_is_wanted(config))
         return 0;
@@ -235,7 +296,7 @@ int attendant_start(struct attendant *attendant, struct config *config, int told
 int attendant_start_later(struct attendant *attendant, struct config *config,
                           void (*forget)(struct config *config), struct text *why)
 {
-    struct attending attending = {.told = -1, .record = -1};
+    struct attending attending = {.told = -1, .written = -1, .record = -1};
     pid_t process = divide(attendant, &attending.told, why);
     if (process != 0)
         return process < 0 ? process : 0;
@@ -248,9 +309,9 @@ int attendant_start_later(struct attendant *attendant, struct config *config,
     attend(&attending);
 }
 
-static bool ask(struct attendant *attendant, enum config_hook_kind kind, bool follows_crash)
+static bool ask(struct attendant *attendant, int kind, bool follows_crash)
 {
-    struct message message = {.kind = (int)kind, .follows_crash = follows_crash};
+    struct message message = {.kind = kind, .follows_crash = follows_crash};
     return send(attendant->socket, &message, sizeof(message), MSG_NOSIGNAL) > 0;
 }
 
@@ -284,22 +345,33 @@ int attendant_hear(struct attendant *attendant, struct text *why)
     return message.is_well;
 }
 
-int attendant_pre_up(struct attendant *attendant, struct text *why)
+/* Before the network is up: a signal ends the wait. 0, or -errno and a sentence. */
+static int ask_and_wait(struct attendant *attendant, int kind, struct text *why)
 {
     struct pollfd source = {.fd = attendant->socket, .events = POLLIN};
     if (attendant->socket < 0)
         return 0;
-    if (!ask(attendant, HOOK_PRE_UP, false)) {
+    if (!ask(attendant, kind, false)) {
         text_append(why, "the process that runs its hooks has ended");
         return -EPIPE;
     }
     while (poll(&source, 1, LOOK_FOR_SIGNALS_MS) == 0) {
         if (signals_have_come()) {
-            text_append(why, "a signal ended it while PreUp ran");
+            text_append(why, "a signal ended it while a hook ran");
             return -EINTR;
         }
     }
     return attendant_hear(attendant, why) == 1 ? 0 : -ECANCELED;
+}
+
+int attendant_end_earlier(struct attendant *attendant, struct text *why)
+{
+    return ask_and_wait(attendant, EARLIER_PRE_DOWN, why);
+}
+
+int attendant_pre_up(struct attendant *attendant, struct text *why)
+{
+    return ask_and_wait(attendant, HOOK_PRE_UP, why);
 }
 
 bool attendant_post_down(struct attendant *attendant, struct text *why)

@@ -23,8 +23,9 @@ int attendant_start(struct attendant *attendant, struct config *config, int told
 int attendant_start_later(struct attendant *attendant, struct config *config,
                           void (*forget)(struct config *config), struct text *why);
 
-/* What an earlier run of the network's left, then PreUp. Waits; a signal ends the wait. 0, or
- * -errno and a sentence. */
+/* PreDown of a run that is to be replaced, before that ends; and PreUp, behind what is left of an
+ * earlier run's end. Each waits; a signal ends the wait. 0, or -errno and a sentence. */
+int attendant_end_earlier(struct attendant *attendant, struct text *why);
 int attendant_pre_up(struct attendant *attendant, struct text *why);
 /* Asks for PostUp, or PreDown; attendant_hear tells of the end. `follows_crash`: if PostUp fails,
  * what a crashed or replaced run left stands, which is told. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/check.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +21,7 @@
 
 #define COMMON_ROOT_MTU_BYTES 1420
 #define BESIDE_BYTES 16384
+#define REFUSAL_BYTES 65536
 
 struct check {
     const struct tree *tree;
@@ -273,4 +275,19 @@ bool check_append(const struct config *config, struct text *text)
         text_append(text, "note: %s\n", notice);
     tree_wipe(&tree);
     return true;
+}
+
+int check_refuse(const struct config *config, const char *aead_backend,
+                 const struct obstacles_held *held, struct text *why)
+{
+    char *bytes = malloc(REFUSAL_BYTES);
+    struct text text;
+    if (!bytes)
+        return -ENOMEM;
+    text_init(&text, bytes, REFUSAL_BYTES);
+    bool is_fine = check_append(config, &text);
+    if (!is_fine)
+        text_append(why, "%.*s", (int)strcspn(bytes, "\n"), bytes);
+    free(bytes);
+    return is_fine ? obstacles_refuse(config, aead_backend, held, why) : -EINVAL;
 }

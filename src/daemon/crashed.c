@@ -12,6 +12,7 @@
 #include "daemon/sources.h"
 #include "daemon/uapi.h"
 #include "host/dns.h"
+#include "host/life.h"
 #include "host/netns.h"
 #include "host/routing.h"
 
@@ -25,6 +26,25 @@ static int refuse_elsewhere(const char *network, const struct state *state, stru
                      "--net=");
     text_append_word(why, path);
     text_append(why, " hopwire down %s` removes them", network);
+    return -EXDEV;
+}
+
+int crashed_refuse_elsewhere(const char *network, struct text *why)
+{
+    struct state state;
+    char path[NETNS_PATH_BYTES];
+    if (state_read(network, &state, TEXT_UNHEARD) != 0 || state_is_of_this_namespace(&state))
+        return 0;
+    if (!life_goes_on(network))
+        return refuse_elsewhere(network, &state, why);
+    text_append(why, "it is up in another network namespace, where its hooks belong: ");
+    if (netns_find(state.network_namespace, path)) {
+        text_append(why, "`nsenter --net=");
+        text_append_word(why, path);
+        text_append(why, " hopwire down %s` ends it", network);
+    } else {
+        text_append(why, "end it from there");
+    }
     return -EXDEV;
 }
 

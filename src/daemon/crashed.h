@@ -17,6 +17,10 @@
  * in another namespace that still is; -EBADMSG. */
 int crashed_read(const char *network, struct state *crashed, bool *has_crashed, struct text *why);
 
+/* Whether `down` may run the network's hooks here, whether it lives or crashed. 0, or -EXDEV and a
+ * sentence: what they undo lies in another network namespace, which still is. */
+int crashed_refuse_elsewhere(const char *network, struct text *why);
+
 /* Of a crashed run that came after another crash: the one that keeps the prefixes stays, the other
  * goes, so that there are never more than two. Under the lock, and before the next one's state is
  * written. 0, or -errno and a sentence. */

@@ -20,7 +20,6 @@
 #include "daemon/own_hooks.h"
 #include "daemon/own_link.h"
 #include "daemon/reload.h"
-#include "daemon/replace.h"
 #include "daemon/requests.h"
 #include "daemon/restore.h"
 #include "daemon/settle.h"
@@ -174,18 +173,6 @@ static int prepare(struct daemon *daemon)
     return 0;
 }
 
-/* What `check` would say: the first of it. */
-static int refuse_obstacles(struct daemon *daemon)
-{
-    char lines[WHY_BYTES];
-    struct text text;
-    text_init(&text, lines, sizeof(lines));
-    if (obstacles_beside(daemon->config, NULL, &(struct obstacles_held){0}, &text))
-        return 0;
-    text_append(&daemon->why, "%.*s", (int)strcspn(lines, "\n"), lines);
-    return -EINVAL;
-}
-
 /* What there is to undo from now on. */
 static void note_state(struct daemon *daemon)
 {
@@ -326,41 +313,49 @@ static void undo(struct daemon *daemon)
 }
 
 /* From the look for free numbers until ours are taken, no other network may look. */
-static int start_alone(struct daemon *daemon)
+static int alone(struct daemon *daemon, int (*step)(struct daemon *daemon))
 {
-    int result = reserve_take(&daemon->reserve, &daemon->why);
-    if (result == 0)
-        result = state_make_directory(&daemon->why);
-    int lock = result == 0 ? state_lock(&daemon->why) : -1;
+    int lock = state_lock(&daemon->why);
     if (lock < 0)
-        return result == 0 ? lock : result;
-    result = prepare(daemon);
-    if (result == 0)
-        result = succession_begin(daemon, daemon->options->aead_backend);
-    if (result == 0)
-        result = refuse_obstacles(daemon);
-    if (result == 0)
-        result = open_tun(daemon);
-    if (result == 0)
-        result = start_network(daemon);
-    if (result == 0) {
-        settle_roots(daemon, true, TEXT_UNHEARD);
-        result = lay(daemon);
-    }
+        return lock;
+    int result = step(daemon);
     close(lock);
     return result;
 }
 
+static int look(struct daemon *daemon)
+{
+    return succession_look(daemon, daemon->options->aead_backend);
+}
+
+static int start_alone(struct daemon *daemon)
+{
+    int result = succession_begin(daemon);
+    if (result == 0)
+        result = obstacles_refuse(daemon->config, NULL, &(struct obstacles_held){0}, &daemon->why);
+    if (result == 0)
+        result = open_tun(daemon);
+    if (result == 0)
+        result = start_network(daemon);
+    if (result != 0)
+        return result;
+    settle_roots(daemon, true, TEXT_UNHEARD);
+    return lay(daemon);
+}
+
 static int start(struct daemon *daemon)
 {
-    /* Also before the running network's PreDown and PostDown, not only under the lock. */
-    int result = daemon->replaces ? replace_check(daemon->config, daemon->options->aead_backend,
-                                                  &daemon->why)
-                                  : 0;
+    int result = reserve_take(&daemon->reserve, &daemon->why);
     if (result == 0)
-        result = own_hooks_pre_up(daemon);
+        result = state_make_directory(&daemon->why);
     if (result == 0)
-        result = start_alone(daemon);
+        result = prepare(daemon);
+    if (result == 0)
+        result = alone(daemon, look);
+    if (result == 0)
+        result = succession_take_over(daemon);
+    if (result == 0)
+        result = alone(daemon, start_alone);
     if (result == 0)
         result = ports_reserve(&daemon->ports, daemon->config, network_engine(daemon->network),
                                &daemon->log);
@@ -399,6 +394,8 @@ static void tell_failure(struct daemon *daemon, int result)
         text_append(
             &daemon->why,
             "; the network that it should replace has ended, and " CRASHED_STANDS, name, name);
+    else if (daemon->has_crashed)
+        text_append(&daemon->why, "; as after the crash, " CRASHED_STANDS, name, name);
     log_warn(&daemon->log, daemon->reason);
 }
 
@@ -406,6 +403,7 @@ int daemon_run(const struct daemon_options *options)
 {
     struct daemon daemon = {.options = options, .keeper = options->keeper,
                             .attendant = options->attendant, .replaces = options->replaces,
+                            .life = -1,
                             .config = &daemon.living,
                             .living = *options->config,
                             .file = options->config,

@@ -62,7 +62,7 @@ struct daemon {
     struct uapi *uapi;
     bool is_file_missing;   /* the socket's or the state's, when they were looked for last */
     struct reserve reserve;
-    int life; /* a lock, until the process ends */
+    int life; /* a lock, until the process ends; below 0: not yet */
     struct root_way *ways; /* by the engine's number; roots only */
     size_t way_count;
 

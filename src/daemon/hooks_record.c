@@ -184,25 +184,6 @@ static int read_record(int record, const char *network, struct hooks *hooks)
 
 /* ---- the file ---- */
 
-int hooks_record_write(const struct hooks *hooks, struct text *why)
-{
-    char path[STATE_PATH_BYTES];
-    if (!hooks_record_is_needed(hooks))
-        return 0;
-    int result = state_make_directory(why);
-    if (result == 0)
-        result = record_path(hooks->network, path, why);
-    if (result != 0)
-        return result;
-    int record = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    result = record < 0 ? -errno : write_record(record, hooks);
-    if (record >= 0)
-        close(record);
-    if (result != 0)
-        text_append(why, "cannot write %s: %s", path, strerror(-result));
-    return result;
-}
-
 /* It is the one at the path: who had it before may have removed it. */
 static bool stands(int record, const char *path)
 {
@@ -233,6 +214,61 @@ static bool is_empty(int record)
 {
     struct stat status;
     return fstat(record, &status) == 0 && status.st_size == 0;
+}
+
+/* Where a `down` waits for the end of what is only starting, it has an empty one, locked. One that
+ * nobody has is what could not be read. */
+static int create_locked(const char *path)
+{
+    for (;;) {
+        int record = open_locked(path, O_CREAT, LOCK_EX | LOCK_NB);
+        if (record < 0 || is_empty(record))
+            return record;
+        int result = unlink(path) < 0 ? -errno : 0;
+        close(record);
+        if (result != 0)
+            return result;
+    }
+}
+
+int hooks_record_write(const struct hooks *hooks, int *written, struct text *why)
+{
+    char path[STATE_PATH_BYTES];
+    *written = -1;
+    if (!hooks_record_is_needed(hooks))
+        return 0;
+    int result = state_make_directory(why);
+    if (result == 0)
+        result = record_path(hooks->network, path, why);
+    if (result != 0)
+        return result;
+    int record = create_locked(path);
+    result = record < 0 ? record : write_record(record, hooks);
+    if (result == 0) {
+        flock(record, LOCK_UN);
+        *written = record;
+        return 0;
+    }
+    if (record >= 0) {
+        unlink(path);
+        close(record);
+    }
+    if (result == -EWOULDBLOCK)
+        text_append(why, HOOKS_RECORD_ENDED, hooks->network);
+    else
+        text_append(why, "cannot write %s: %s", path, strerror(-result));
+    return result;
+}
+
+bool hooks_record_is_ended(const char *network)
+{
+    char path[STATE_PATH_BYTES];
+    if (record_path(network, path, TEXT_UNHEARD) != 0)
+        return false;
+    int record = open_locked(path, 0, LOCK_EX | LOCK_NB);
+    if (record >= 0)
+        close(record);
+    return record == -EWOULDBLOCK;
 }
 
 /* One of a network without hooks is shared: two `down` do not wait for each other, as a reload
@@ -307,6 +343,12 @@ static int open_for(const char *path, enum hooks_taker taker)
     return record >= 0 || is_there || record == -EWOULDBLOCK ? record : -ENOENT;
 }
 
+static void forget_saved(struct hooks *hooks)
+{
+    free(hooks->saved);
+    hooks->saved = NULL;
+}
+
 int hooks_record_take(const char *network, enum hooks_taker taker, struct hooks *hooks,
                       struct text *why)
 {
@@ -317,6 +359,8 @@ int hooks_record_take(const char *network, enum hooks_taker taker, struct hooks 
         return result;
     int record = open_for(path, taker);
     result = record < 0 ? record : read_record(record, network, hooks);
+    if (result == 0 && taker == HOOKS_TAKER_NEXT_UP)
+        forget_saved(hooks); /* the file is already what comes next */
     if (result == 0)
         return record;
     if (record >= 0)
@@ -331,12 +375,6 @@ int hooks_record_take(const char *network, enum hooks_taker taker, struct hooks 
     else if (result != -ENOENT && result != -EWOULDBLOCK)
         text_append(why, "cannot read %s: %s", path, strerror(-result));
     return result;
-}
-
-static void forget_saved(struct hooks *hooks)
-{
-    free(hooks->saved);
-    hooks->saved = NULL;
 }
 
 /* None stays none: others may have it too. */
@@ -365,28 +403,9 @@ int hooks_record_forget(int record, struct hooks *hooks, enum config_hook_kind k
     return result;
 }
 
-void hooks_record_drop(const char *network)
+void hooks_record_drop(const char *network, int record)
 {
     char path[STATE_PATH_BYTES];
-    if (record_path(network, path, TEXT_UNHEARD) == 0)
+    if (record_path(network, path, TEXT_UNHEARD) == 0 && (record < 0 || stands(record, path)))
         unlink(path);
-}
-
-bool hooks_record_end_crashed(const char *network, const int wanted[2], struct text *why)
-{
-    struct hooks hooks;
-    int record = hooks_record_take(network, HOOKS_TAKER_NEXT_UP, &hooks, why);
-    if (record < 0)
-        return record == -ENOENT;
-    bool is_well = true;
-    forget_saved(&hooks); /* the file is already what comes next */
-    for (enum config_hook_kind kind = HOOK_PRE_DOWN; kind < HOOK_KINDS; kind++) {
-        if (why->len)
-            text_append(why, "; ");
-        is_well &= hooks_run(&hooks, kind, wanted, why);
-        is_well &= hooks_record_forget(record, &hooks, kind, why) == 0;
-    }
-    hooks_wipe(&hooks);
-    close(record);
-    return is_well;
 }

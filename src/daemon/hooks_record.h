@@ -13,8 +13,14 @@ bool hooks_record_is_wanted(const struct config *config);
 /* There is something to do at the end. */
 bool hooks_record_is_needed(const struct hooks *hooks);
 
-/* 0, or -errno and a sentence. */
-int hooks_record_write(const struct hooks *hooks, struct text *why);
+#define HOOKS_RECORD_ENDED "`hopwire down %s` ended it while it started"
+
+/* Of a run that is about to be up. *written is a descriptor of it, the caller's to close; -1: there
+ * is nothing to do at the end, and none is written. 0, or -errno and a sentence; -EWOULDBLOCK: a
+ * `down` waits for the run's end already, and runs none of this. */
+int hooks_record_write(const struct hooks *hooks, int *written, struct text *why);
+/* A `down` waits for the end of a network that is starting. */
+bool hooks_record_is_ended(const char *network);
 /* Those of another file take their place while the network runs, or they stay. 0, or -errno and a
  * sentence; -ESTALE: it has ended meanwhile, and nothing is written. *is_sealed: false where this
  * process could not seal them, so that one with all of root's rights will not run them. */
@@ -23,7 +29,7 @@ int hooks_record_replace(const struct hooks *hooks, bool *is_sealed, struct text
 enum hooks_taker {
     HOOKS_TAKER_DOWN,    /* waits for who runs it, and makes it where it is missing */
     HOOKS_TAKER_SIGNAL,  /* the same, but a `down` that has it does all that there is to do */
-    HOOKS_TAKER_NEXT_UP, /* waits, but makes none */
+    HOOKS_TAKER_NEXT_UP, /* waits, but makes none, and no file is saved */
 };
 /* Takes it, so that nobody else runs them: a descriptor, to be closed, with *hooks to be wiped;
  * -ENOENT: there is none; -EWOULDBLOCK: a `down` has it; or -errno and a sentence. */
@@ -33,11 +39,8 @@ int hooks_record_take(const char *network, enum hooks_taker taker, struct hooks 
  * -errno and a sentence. */
 int hooks_record_forget(int record, struct hooks *hooks, enum config_hook_kind kind,
                         struct text *why);
-/* Of a start that is undone: nothing of it is to be run. */
-void hooks_record_drop(const char *network);
-/* What a run before it left, before another one starts: PreDown, then PostDown, whatever becomes of
- * them; `wanted` as hooks_run has it; what failed is told to `why`. True: they were well, or there
- * are none. */
-bool hooks_record_end_crashed(const char *network, const int wanted[2], struct text *why);
+/* Of a start that is undone: nothing of it is to be run. `record`: a descriptor of what goes,
+ * unless another has taken its place; -1: whichever stands, while the network's life is ours. */
+void hooks_record_drop(const char *network, int record);
 
 #endif

@@ -46,6 +46,15 @@ static struct config_hook hook(enum config_hook_kind kind, const char *command)
     return (struct config_hook){.kind = kind, .command = (char *)command, .place = {.line = 7}};
 }
 
+/* 0, or as hooks_record_write says. */
+static int write_record(const struct hooks *hooks)
+{
+    int written, result = hooks_record_write(hooks, &written, &why);
+    if (written >= 0)
+        close(written);
+    return result;
+}
+
 static bool stands(void)
 {
     return access(path, F_OK) == 0;
@@ -72,8 +81,8 @@ static void test_what_is_written_is_read_also_what_is_no_text(void)
                                  hook(HOOK_POST_DOWN, ""), hook(HOOK_PRE_DOWN, "echo %i")};
     const struct hooks hooks = hooks_of(list, 4, "/etc/caf\xe9.conf");
     struct hooks taken;
-    CHECK_EQUAL(hooks_record_write(&hooks, &why), 0);
-    int record = hooks_record_take("one", HOOKS_TAKER_NEXT_UP, &taken, &why);
+    CHECK_EQUAL(write_record(&hooks), 0);
+    int record = hooks_record_take("one", HOOKS_TAKER_DOWN, &taken, &why);
     CHECK(record >= 0);
     CHECK_TEXT(taken.interface, "hop0");
     CHECK_TEXT(taken.file, "/etc/hopwire/one.conf");
@@ -125,7 +134,7 @@ static void test_I5_what_others_of_roots_user_wrote_is_not_run(void)
         tap_skip("no right to set trusted attributes, or a file system without them");
         return;
     }
-    CHECK_EQUAL(hooks_record_write(&hooks, &why), 0);
+    CHECK_EQUAL(write_record(&hooks), 0);
     check_pre_down("true");
     int file = open(path, O_RDWR | O_TRUNC);
     CHECK_EQUAL(write(file, planted, sizeof(planted)), sizeof(planted));
@@ -139,14 +148,14 @@ static void test_I5_what_others_of_roots_user_wrote_is_not_run(void)
     CHECK_EQUAL(fgetxattr(file, "trusted.hopwire", NULL, 0), -1);
     close(file);
     /* Another network's, whole. */
-    CHECK_EQUAL(hooks_record_write(&hooks, &why), 0);
+    CHECK_EQUAL(write_record(&hooks), 0);
     CHECK_EQUAL(state_path("two", ".hooks", aside, &why), 0);
     CHECK_EQUAL(rename(path, aside), 0);
     struct hooks taken;
     CHECK_EQUAL(hooks_record_take("two", HOOKS_TAKER_NEXT_UP, &taken, &why), -EPERM);
     unlink(aside);
     /* A link to a good one, and a file that others may write to. */
-    CHECK_EQUAL(hooks_record_write(&hooks, &why), 0);
+    CHECK_EQUAL(write_record(&hooks), 0);
     CHECK_EQUAL(rename(path, aside), 0);
     CHECK_EQUAL(symlink(aside, path), 0);
     check_not_taken(-ELOOP, "cannot read");
@@ -155,7 +164,7 @@ static void test_I5_what_others_of_roots_user_wrote_is_not_run(void)
     check_not_taken(-EPERM, "nothing of it is run");
     /* Root writes it again. */
     CHECK_EQUAL(chmod(path, 0600), 0);
-    CHECK_EQUAL(hooks_record_write(&hooks, &why), 0);
+    CHECK_EQUAL(write_record(&hooks), 0);
     check_pre_down("true");
 }
 
@@ -172,7 +181,7 @@ static void test_bytes_that_are_no_record_are_told(void)
     for (size_t i = 0; i < sizeof(records) / sizeof(*records); i++) {
         struct config_hook list[] = {hook(HOOK_PRE_DOWN, "true")};
         const struct hooks hooks = hooks_of(list, 1, NULL);
-        CHECK_EQUAL(hooks_record_write(&hooks, &why), 0);
+        CHECK_EQUAL(write_record(&hooks), 0);
         int file = seal_replace(path, "one", records[i].bytes, records[i].len, &is_sealed);
         CHECK(file >= 0);
         close(file);
@@ -210,7 +219,7 @@ static void test_I2_hooks_that_come_while_the_network_is_ended_come_too_late(voi
         start();
         int life = life_begin("one", &why);
         if (had_hooks)
-            CHECK_EQUAL(hooks_record_write(&before, &why), 0);
+            CHECK_EQUAL(write_record(&before), 0);
         int record = hooks_record_take("one", HOOKS_TAKER_DOWN, &taken, &why);
         CHECK(record >= 0);
         if (record < 0)
@@ -288,7 +297,7 @@ static void test_F7_two_downs_without_hooks_do_not_wait_for_each_other(void)
     close(record);
     struct config_hook list[] = {hook(HOOK_PRE_DOWN, "of the next run")};
     const struct hooks hooks = hooks_of(list, 1, NULL);
-    CHECK_EQUAL(hooks_record_write(&hooks, &why), 0);
+    CHECK_EQUAL(write_record(&hooks), 0);
     CHECK_EQUAL(hooks_record_forget(other, &again, HOOK_PRE_DOWN, &why), 0);
     CHECK_EQUAL(hooks_record_forget(other, &again, HOOK_POST_DOWN, &why), 0);
     check_pre_down("of the next run");
@@ -309,8 +318,43 @@ static void test_I1_a_signal_waits_for_a_reload_and_not_for_a_down(void)
     CHECK(record >= 0);
     hooks_wipe(&again);
     close(record);
-    hooks_record_drop("one");
+    hooks_record_drop("one", -1);
     CHECK_EQUAL(hooks_record_take("one", HOOKS_TAKER_NEXT_UP, &again, &why), -ENOENT);
+}
+
+static void test_I1_a_start_that_is_undone_forgets_its_own_record_alone(void)
+{
+    struct config_hook list[] = {hook(HOOK_PRE_DOWN, "of the next run")};
+    const struct hooks hooks = hooks_of(list, 1, NULL);
+    int earlier, later;
+    start();
+    CHECK_EQUAL(hooks_record_write(&hooks, &earlier, &why), 0);
+    CHECK_EQUAL(hooks_record_write(&hooks, &later, &why), 0);
+    hooks_record_drop("one", earlier);
+    check_pre_down("of the next run");
+    hooks_record_drop("one", later);
+    CHECK(!stands());
+    close(earlier);
+    close(later);
+}
+
+static void test_I1_what_starts_while_a_down_waits_for_it_writes_none(void)
+{
+    struct config_hook list[] = {hook(HOOK_PRE_DOWN, "never")};
+    const struct hooks hooks = hooks_of(list, 1, NULL);
+    struct hooks taken;
+    start();
+    CHECK(!hooks_record_is_ended("one"));
+    int record = hooks_record_take("one", HOOKS_TAKER_DOWN, &taken, &why);
+    CHECK(hooks_record_is_ended("one"));
+    CHECK_EQUAL(write_record(&hooks), -EWOULDBLOCK);
+    CHECK(strstr(sentence, "`hopwire down one` ended it") != NULL);
+    hooks_record_drop("one", record);
+    CHECK(!hooks_record_is_ended("one"));
+    CHECK_EQUAL(write_record(&hooks), 0);
+    check_pre_down("never");
+    hooks_wipe(&taken);
+    close(record);
 }
 
 int main(int argc, char **argv)
@@ -323,5 +367,7 @@ int main(int argc, char **argv)
     TAP_RUN(argc, argv, test_I2_hooks_take_the_others_place_while_the_network_runs);
     TAP_RUN(argc, argv, test_F7_two_downs_without_hooks_do_not_wait_for_each_other);
     TAP_RUN(argc, argv, test_I1_a_signal_waits_for_a_reload_and_not_for_a_down);
+    TAP_RUN(argc, argv, test_I1_a_start_that_is_undone_forgets_its_own_record_alone);
+    TAP_RUN(argc, argv, test_I1_what_starts_while_a_down_waits_for_it_writes_none);
     return tap_done();
 }

@@ -18,6 +18,8 @@
 #include "io/io_memory.h"
 #include "io/tun_linux.h"
 
+#define LINES_BYTES 1024 /* of which the first is used */
+
 struct search {
     struct text *text;
     bool has_found;
@@ -218,6 +220,18 @@ bool obstacles_inside(const struct config *config, bool changes_dns, struct netl
         look_at_dns(&search, config);
     look_at_names(&search, &config->network);
     return !search.has_found;
+}
+
+int obstacles_refuse(const struct config *config, const char *aead_backend,
+                     const struct obstacles_held *held, struct text *why)
+{
+    char lines[LINES_BYTES];
+    struct text text;
+    text_init(&text, lines, sizeof(lines));
+    if (obstacles_beside(config, aead_backend, held, &text))
+        return 0;
+    text_append(why, "%.*s", (int)strcspn(lines, "\n"), lines);
+    return -EINVAL;
 }
 
 /* What the network's own process would have to do without. */

@@ -27,6 +27,9 @@ bool obstacles_beside(const struct config *config, const char *aead_backend,
  * cannot know. Needs only what its daemon may. */
 bool obstacles_inside(const struct config *config, bool changes_dns, struct netlink *netlink,
                       const struct routing *laid, struct text *text);
+/* The first of these as a refusal: 0, or -errno and a sentence. */
+int obstacles_refuse(const struct config *config, const char *aead_backend,
+                     const struct obstacles_held *held, struct text *why);
 /* The sentence for a backend that aead_new does not give. */
 void obstacles_tell_aead(const char *backend, struct text *why);
 /* The network is up here: a second `up` refuses, and `check` says what `up --replace` would. */

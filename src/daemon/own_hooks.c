@@ -3,12 +3,15 @@
 
 #include "daemon/attendant.h"
 #include "daemon/hooks_record.h"
-#include "host/life.h"
+
+int own_hooks_end_earlier(void *context)
+{
+    struct daemon *daemon = context;
+    return attendant_end_earlier(daemon->attendant, &daemon->why);
+}
 
 int own_hooks_pre_up(struct daemon *daemon)
 {
-    if (!daemon->replaces && life_goes_on(daemon->config->name))
-        return 0;
     return attendant_pre_up(daemon->attendant, &daemon->why);
 }
 
@@ -88,7 +91,7 @@ void own_hooks_post_down(struct daemon *daemon)
     struct text why;
     text_init(&why, reason, sizeof(reason));
     if (stage_has_failed(daemon->stage)) /* also where the attendant was ended with us */
-        hooks_record_drop(daemon->config->name);
+        hooks_record_drop(daemon->config->name, -1);
     if (daemon->stage == STAGE_SIGNALLED && daemon->attendant->socket >= 0 &&
         !attendant_post_down(daemon->attendant, &why))
         log_notice(&daemon->log, reason);

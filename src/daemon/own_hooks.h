@@ -6,8 +6,11 @@
 
 #include "daemon/daemon_state.h"
 
-/* PreUp, before anything of the network stands; not where the network is up already, which is
- * refused later on. 0, or -errno and a sentence. */
+/* PreDown of a run that is to be replaced; the context is the daemon. 0, or -errno and a
+ * sentence. */
+int own_hooks_end_earlier(void *context);
+/* What is left of an earlier run's end, then PreUp, before anything of the network stands. The
+ * same. */
 int own_hooks_pre_up(struct daemon *daemon);
 /* PostUp, once packets flow; should one fail, the network ends. 0 or -errno. */
 int own_hooks_post_up(struct daemon *daemon);

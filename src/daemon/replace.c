@@ -19,7 +19,6 @@
 #define ANSWER_TIMEOUT_MS 5000
 #define END_TIMEOUT_NS (15 * NS_PER_S)
 #define PAUSE_NS 5000000
-#define CHECK_BYTES 65536
 
 /* The answer as JSON, to be given back with json_decref; NULL: none, or a refusal. *result: as of
  * control_client_ask, and -EBADMSG. */
@@ -57,38 +56,47 @@ static void read_ports(const json_t *status, struct obstacles_held *held)
     }
 }
 
-/* As `check` would find it. */
-static int find_fault(const struct config *config, const char *aead_backend,
-                      const struct obstacles_held *held, struct text *why)
+/* 0; 1: it does not listen, as it is starting or ending; or -errno and a sentence. */
+static int look_whether_it_may(const char *network, struct text *why)
 {
-    char *bytes = malloc(CHECK_BYTES);
-    struct text text;
-    if (!bytes)
-        return -ENOMEM;
-    text_init(&text, bytes, CHECK_BYTES);
-    bool is_fine = check_append(config, &text);
-    if (is_fine) {
-        text_init(&text, bytes, CHECK_BYTES);
-        is_fine = obstacles_beside(config, aead_backend, held, &text);
+    struct state running;
+    char path[STATE_PATH_BYTES];
+    int result = state_path(network, ".sock", path, why);
+    int fd = result == 0 ? control_listener_connect(path, TEXT_UNHEARD) : -1;
+    if (fd < 0)
+        return result < 0 ? result : 1;
+    close(fd);
+    if (!control_client_listener(path)) {
+        text_append(why, "%s is up in another PID namespace, a container's: replace it from there",
+                    network);
+        return -EXDEV;
     }
-    if (!is_fine)
-        text_append(why, "%.*s", (int)strcspn(bytes, "\n"), bytes);
-    free(bytes);
-    return is_fine ? 0 : -EINVAL;
+    if (state_read(network, &running, TEXT_UNHEARD) != 0) {
+        text_append(why, "%s is up, but its state is gone: `hopwire down %s` ends it", network,
+                    network);
+        return -ENOENT;
+    }
+    if (!state_is_of_this_namespace(&running)) {
+        text_append(why, "%s is up in another network namespace: replace it from there", network);
+        return -EXDEV;
+    }
+    return 0;
 }
 
 int replace_check(const struct config *config, const char *aead_backend, struct text *why)
 {
     struct state running;
-    if (!life_goes_on(config->name) || state_read(config->name, &running, TEXT_UNHEARD) != 0)
+    if (!life_goes_on(config->name))
         return 0;
-    int asked;
+    int asked, result = look_whether_it_may(config->name, why);
+    if (result < 0 || state_read(config->name, &running, TEXT_UNHEARD) != 0)
+        return result < 0 ? result : 0;
     struct obstacles_held held = {.interface_index = running.routing.interface_index};
     json_t *status = ask(config->name, "status", &asked, TEXT_UNHEARD);
     held.is_unknown = !status; /* no right to ask, say: that is no obstacle */
     read_ports(status, &held);
     json_decref(status);
-    return find_fault(config, aead_backend, &held, why);
+    return check_refuse(config, aead_backend, &held, why);
 }
 
 static int refuse_leaving(const char *network, int asked, const char *said, struct text *why)
@@ -102,33 +110,12 @@ static int refuse_leaving(const char *network, int asked, const char *said, stru
     return asked;
 }
 
-/* 0: it was asked; 1: it does not listen, as it is starting or ending; or -errno and a sentence. */
+/* As look_whether_it_may. */
 static int ask_to_leave(const char *network, struct text *why)
 {
-    struct state running;
-    char path[STATE_PATH_BYTES], said[512];
+    char said[512];
     struct text answer;
     int asked;
-    text_init(&answer, said, sizeof(said));
-    int result = state_path(network, ".sock", path, why);
-    int fd = result == 0 ? control_listener_connect(path, &answer) : -1;
-    if (fd < 0)
-        return result < 0 ? result : 1;
-    close(fd);
-    if (!control_client_listener(path)) {
-        text_append(why, "%s is up in another PID namespace, a container's: replace it from there",
-                    network);
-        return -EXDEV;
-    }
-    if (state_read(network, &running, &answer) != 0) {
-        text_append(why, "%s is up, but its state is gone: `hopwire down %s` ends it", network,
-                    network);
-        return -ENOENT;
-    }
-    if (!state_is_of_this_namespace(&running)) {
-        text_append(why, "%s is up in another network namespace: replace it from there", network);
-        return -EXDEV;
-    }
     text_init(&answer, said, sizeof(said));
     json_t *left = ask(network, "leave", &asked, &answer);
     json_decref(left);
@@ -138,18 +125,27 @@ static int ask_to_leave(const char *network, struct text *why)
     return refuse_leaving(network, asked, said, why);
 }
 
-int replace_end(const char *network, bool *has_ended, struct text *why)
+int replace_end(const char *network, int (*before)(void *context), void *context, bool *has_ended,
+                struct text *why)
 {
     instant_ns deadline = instant_add(loop_now(), END_TIMEOUT_NS);
-    *has_ended = false;
+    bool is_asked = false;
     while (life_goes_on(network)) {
-        int result = *has_ended ? 1 : ask_to_leave(network, why);
+        int result = look_whether_it_may(network, why);
+        bool listens = result == 0;
+        if (listens)
+            result = before(context);
+        if (result == 0)
+            result = ask_to_leave(network, why);
         if (result < 0)
             return result;
-        *has_ended |= result == 0;
+        if (listens) /* maybe another one, that was quicker than we: it leaves, too */
+            deadline = instant_add(loop_now(), END_TIMEOUT_NS);
+        is_asked |= result == 0;
+        *has_ended |= is_asked;
         if (instant_is_reached(deadline, loop_now())) {
             text_append(why, "%s %s: look at what it waits for, then try again", network,
-                        *has_ended ? "was asked to leave, and does not end" : "does not listen");
+                        is_asked ? "was asked to leave, and does not end" : "does not listen");
             return -ETIMEDOUT;
         }
         nanosleep(&(struct timespec){.tv_nsec = PAUSE_NS}, NULL);

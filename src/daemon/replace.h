@@ -11,9 +11,11 @@
  * while that has the interface and the ports; nothing is changed. 0, also where none runs; or
  * -errno and a sentence. */
 int replace_check(const struct config *config, const char *aead_backend, struct text *why);
-/* Makes the network that runs leave, and waits until it has: *has_ended tells whether one ran.
- * Under the lock. 0, or -errno and a sentence: only after -ETIMEDOUT it may have ended all the
- * same. */
-int replace_end(const char *network, bool *has_ended, struct text *why);
+/* Makes the network that runs leave, and waits until it has: *has_ended becomes true where one ran.
+ * `before` is called when it is about to be asked, again if it did not hear: 0, or -errno and a
+ * sentence, and it goes on. 0, or -errno and a sentence: only after -ETIMEDOUT it may have ended
+ * all the same. */
+int replace_end(const char *network, int (*before)(void *context), void *context, bool *has_ended,
+                struct text *why);
 
 #endif

@@ -1,25 +1,59 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/succession.h"
 
+#include <errno.h>
+
+#include "daemon/attendant.h"
+#include "daemon/check.h"
 #include "daemon/crashed.h"
+#include "daemon/own_hooks.h"
 #include "daemon/replace.h"
 #include "daemon/settle.h"
 #include "daemon/uapi.h"
 #include "host/life.h"
 
-int succession_begin(struct daemon *daemon, const char *aead_backend)
+/* 0; -EEXIST, which a replacement takes for a run that is to leave; or another -errno. With a
+ * sentence. */
+static int take_life(struct daemon *daemon)
+{
+    text_init(&daemon->why, daemon->reason, sizeof(daemon->reason));
+    daemon->life = life_begin(daemon->config->name, &daemon->why);
+    if (daemon->life < 0)
+        return daemon->life;
+    text_init(&daemon->why, daemon->reason, sizeof(daemon->reason));
+    return 0;
+}
+
+int succession_look(struct daemon *daemon, const char *aead_backend)
+{
+    const struct config *config = daemon->config;
+    if (daemon->replaces && life_goes_on(config->name))
+        return replace_check(config, aead_backend, &daemon->why);
+    int result = take_life(daemon);
+    if (result == 0)
+        result = crashed_read(config->name, &daemon->crashed, &daemon->has_crashed, &daemon->why);
+    if (result == 0 && daemon->attendant->socket >= 0) /* else it is looked at once, later on */
+        result = check_refuse(config, aead_backend, &(struct obstacles_held){0}, &daemon->why);
+    return result;
+}
+
+int succession_take_over(struct daemon *daemon)
+{
+    while (daemon->life < 0) {
+        int result = replace_end(daemon->config->name, own_hooks_end_earlier, daemon,
+                                 &daemon->has_replaced, &daemon->why);
+        if (result == 0)
+            result = take_life(daemon);
+        if (result != 0 && result != -EEXIST) /* another replacement was quicker: it leaves, too */
+            return result;
+    }
+    return own_hooks_pre_up(daemon);
+}
+
+int succession_begin(struct daemon *daemon)
 {
     const char *name = daemon->config->name;
-    int result =
-        daemon->replaces ? replace_check(daemon->config, aead_backend, &daemon->why) : 0;
-    if (result == 0 && daemon->replaces)
-        result = replace_end(name, &daemon->has_replaced, &daemon->why);
-    if (result != 0)
-        return result;
-    daemon->life = life_begin(name, &daemon->why);
-    result = daemon->life < 0 ? daemon->life : 0;
-    if (result == 0)
-        result = crashed_read(name, &daemon->crashed, &daemon->has_crashed, &daemon->why);
+    int result = crashed_read(name, &daemon->crashed, &daemon->has_crashed, &daemon->why);
     if (result == 0 && daemon->has_crashed)
         result = crashed_reduce(&daemon->netlink, name, &daemon->crashed, &daemon->why);
     return result;
