@@ -9,11 +9,11 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "daemon/system_dns.h"
+#include "host/child.h"
 #include "host/dns.h"
 #include "io/loop.h"
 
@@ -380,11 +380,7 @@ void keeper_end(struct keeper *keeper)
         return;
     close(keeper->socket);
     keeper->socket = -1;
-    int process = (int)syscall(SYS_pidfd_open, keeper->process, 0);
-    struct pollfd ended = {.fd = process, .events = POLLIN};
-    if (process >= 0 && poll(&ended, 1, END_TIMEOUT_MS) == 0)
+    if (!child_wait(keeper->process, NULL, 0, END_TIMEOUT_MS))
         kill(keeper->process, SIGKILL);
-    if (process >= 0)
-        close(process);
     waitpid(keeper->process, NULL, 0);
 }

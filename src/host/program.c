@@ -3,16 +3,16 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "host/child.h"
 
 #define USUAL_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 #define PATH_BYTES 4096
@@ -97,16 +97,11 @@ static int start(const char *program, const char *const *arguments, int input, i
 /* Its wait status; -ETIMEDOUT: it was killed, and may still be dying. */
 static int wait_for(pid_t child, int timeout_ms, int *status)
 {
-    int process = (int)syscall(SYS_pidfd_open, child, 0);
-    struct pollfd ended = {.fd = process, .events = POLLIN};
-    bool is_over = process >= 0 && poll(&ended, 1, timeout_ms) == 1;
+    bool is_over = child_wait(child, NULL, 0, timeout_ms);
     if (!is_over) {
         kill(-child, SIGKILL);
-        if (process >= 0)
-            poll(&ended, 1, KILLED_TIMEOUT_MS);
+        child_wait(child, NULL, 0, KILLED_TIMEOUT_MS);
     }
-    if (process >= 0)
-        close(process);
     pid_t reaped;
     do {
         reaped = waitpid(child, status, is_over ? 0 : WNOHANG);
