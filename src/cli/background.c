@@ -3,18 +3,61 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "cli/command.h"
+#include "host/child.h"
+
+/* A terminal's or a service manager's; a second one ends us as the first would have. */
+static int catch_signals(sigset_t *before)
+{
+    static const int ending[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
+    sigset_t signals;
+    sigemptyset(&signals);
+    for (size_t i = 0; i < sizeof(ending) / sizeof(*ending); i++)
+        sigaddset(&signals, ending[i]);
+    sigprocmask(SIG_BLOCK, &signals, before);
+    return signalfd(-1, &signals, SFD_CLOEXEC);
+}
+
+/* True: the child is ready, or has ended; false: a signal came. */
+static bool wait_for_end(int pipe_end, int signals)
+{
+    struct pollfd sources[] = {{.fd = pipe_end, .events = POLLIN},
+                               {.fd = signals, .events = POLLIN}};
+    while (poll(sources, 2, -1) < 0)
+        continue;
+    return sources[0].revents != 0;
+}
+
+/* The child hears that nobody waits for it, and undoes what it did: that is over before we end. */
+static void end_by_signal(pid_t child, int pipe_end, int signals, const sigset_t *before)
+{
+    struct signalfd_siginfo info = {.ssi_signo = SIGTERM};
+    struct pollfd again = {.fd = signals, .events = POLLIN};
+    if (read(signals, &info, sizeof(info)) < 0)
+        info.ssi_signo = SIGTERM;
+    close(pipe_end);
+    child_wait(child, &again, 1, -1);
+    sigprocmask(SIG_SETMASK, before, NULL);
+    raise((int)info.ssi_signo);
+}
 
 static int wait_for_child(pid_t child, int pipe_end, const char *advice)
 {
+    sigset_t before;
     char ready;
     ssize_t got;
+    int signals = catch_signals(&before);
+    if (!wait_for_end(pipe_end, signals))
+        end_by_signal(child, pipe_end, signals, &before);
     do {
         got = read(pipe_end, &ready, 1);
     } while (got < 0 && errno == EINTR);

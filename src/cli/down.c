@@ -3,8 +3,10 @@
  * namespace would be somebody else's here, or nobody's. Its end is told by its lock (host/life). It
  * undoes everything itself; what it left is undone here, never while it lives. */
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/signalfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -21,6 +23,7 @@
 #include "host/state_lock.h"
 
 #define END_TIMEOUT_S 40 /* a manager of DNS that hangs is killed after 5 s */
+#define PATIENCE_S 4     /* then it is told what is waited for */
 #define LOOK_AGAIN_NS 10000000
 
 static int refuse(const char *name, const struct text *why, int result)
@@ -57,15 +60,27 @@ static bool has_passed(const struct timespec *deadline)
 
 static int say_it_lives(const char *name, bool is_asked)
 {
-    char process[48] = "";
+    char process[48] = "", waits[256];
+    struct text text;
     pid_t pid = ask_process(name);
+    text_init(&text, waits, sizeof(waits));
+    if (!hook_caller_tell(name, &text))
+        text_append(&text, "look at what it waits for");
     if (pid)
         snprintf(process, sizeof(process), " (process %d)", (int)pid);
-    fprintf(stderr,
-            "hopwire: %s: its daemon%s %s: nothing was undone; look at what it waits for, then try "
-            "again\n",
-            name, process, is_asked ? "does not end" : "does not listen");
+    fprintf(stderr, "hopwire: %s: its daemon%s %s: nothing was undone; %s, then try again\n", name,
+            process, is_asked ? "does not end" : "does not listen", waits);
     return COMMAND_REFUSED;
+}
+
+/* A hook of its start, or of its end, may take any time. */
+static void say_what_runs(const char *name)
+{
+    char reason[256];
+    struct text text;
+    text_init(&text, reason, sizeof(reason));
+    if (hook_caller_tell(name, &text))
+        fprintf(stderr, "hopwire: %s: %s\n", name, reason);
 }
 
 /* One that does not listen is starting, or dying (a kill -9 takes a moment), or makes its socket
@@ -73,11 +88,17 @@ static int say_it_lives(const char *name, bool is_asked)
 static int end_daemon(const char *name)
 {
     struct timespec deadline;
-    bool is_asked = false;
+    bool is_asked = false, has_said = false;
     clock_gettime(CLOCK_BOOTTIME, &deadline);
     deadline.tv_sec += END_TIMEOUT_S;
+    struct timespec patience = deadline;
+    patience.tv_sec -= END_TIMEOUT_S - PATIENCE_S;
     while (life_goes_on(name)) {
         bool is_up = is_asked;
+        if (!has_said && has_passed(&patience)) {
+            has_said = true;
+            say_what_runs(name);
+        }
         if (has_passed(&deadline))
             return say_it_lives(name, is_asked);
         json_t *answer = is_asked ? NULL : ask_daemon(name, "down", &is_up);
@@ -111,14 +132,38 @@ static int end_network(const char *name)
     return result == 0 ? clean_up(name) : refuse(name, &why, result);
 }
 
-/* Each once, whatever it says: what follows a failed one is the more needed. */
+/* Of what ends a command at its terminal or its service manager, a descriptor that tells; what was
+ * blocked before is put into *before. */
+static int hold_signals(sigset_t *before)
+{
+    static const int ending[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
+    sigset_t signals;
+    sigemptyset(&signals);
+    for (size_t i = 0; i < sizeof(ending) / sizeof(*ending); i++)
+        sigaddset(&signals, ending[i]);
+    sigprocmask(SIG_BLOCK, &signals, before);
+    return signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+/* Each once, whatever it says: what follows a failed one is the more needed. So a signal ends the
+ * command that runs, and we go on. */
 static bool run_hooks(int record, struct hooks *hooks, enum config_hook_kind kind)
 {
     char reason[1024];
     struct text why;
+    struct signalfd_siginfo info;
+    sigset_t before;
     text_init(&why, reason, sizeof(reason));
-    bool is_well = hooks_run(hooks, kind, NULL, &why);
+    const struct hooks_waiter waiter = {
+        .wanted = {hold_signals(&before), -1},
+        .way_out = "Ctrl-C, or a signal to it, ends it, and `hopwire down` goes on"};
+    bool is_well = hooks_run(hooks, kind, &waiter, &why);
     is_well &= hooks_record_forget(record, hooks, kind, &why) == 0;
+    while (waiter.wanted[0] >= 0 && read(waiter.wanted[0], &info, sizeof(info)) > 0)
+        continue;
+    if (waiter.wanted[0] >= 0)
+        close(waiter.wanted[0]);
+    sigprocmask(SIG_SETMASK, &before, NULL);
     if (!is_well)
         fprintf(stderr, "hopwire: %s: %s\n", hooks->network, reason);
     return is_well;

@@ -19,8 +19,8 @@
 #define LOOK_FOR_SIGNALS_MS 100
 
 /* What the daemon asks for: the hooks of a kind (enum config_hook_kind), or those that come before
- * the end of the run that is to be replaced. */
-enum { EARLIER_PRE_DOWN = HOOK_KINDS };
+ * the end of the run that is to be replaced. A notice is for its log. */
+enum { EARLIER_PRE_DOWN = HOOK_KINDS, NOTICE };
 
 struct message {
     int kind;
@@ -83,6 +83,12 @@ static bool tell_caller(int told, struct text *why)
     return false;
 }
 
+static struct hooks_waiter caller_of(const struct attending *attending)
+{
+    return (struct hooks_waiter){.wanted = {SOCKET_PLACE, attending->told},
+                                 .way_out = "Ctrl-C ends it and the start"};
+}
+
 /* The daemon and who called it: what is cut short, as one of them is gone, is still to be run. */
 static bool is_wanted(int told)
 {
@@ -93,7 +99,7 @@ static bool is_wanted(int told)
 /* A failure is told, and keeps no new run from starting. */
 static void end_earlier(struct attending *attending, enum config_hook_kind last)
 {
-    const int wanted[] = {SOCKET_PLACE, attending->told};
+    const struct hooks_waiter caller = caller_of(attending);
     const char *network = attending->hooks.network;
     struct hooks *recorded = &attending->recorded;
     char reason[512];
@@ -105,7 +111,7 @@ static void end_earlier(struct attending *attending, enum config_hook_kind last)
     for (enum config_hook_kind kind = HOOK_PRE_DOWN; attending->record >= 0 && kind <= last;
          kind++) {
         text_append(&why, "%s", why.len ? "; " : "");
-        hooks_run(recorded, kind, wanted, &why);
+        hooks_run(recorded, kind, &caller, &why);
         if (!is_wanted(attending->told))
             _exit(0);
         hooks_record_forget(attending->record, recorded, kind, &why);
@@ -119,10 +125,10 @@ static void end_earlier(struct attending *attending, enum config_hook_kind last)
 /* What is left of an earlier run's end is over first. */
 static bool run_pre_up(struct attending *attending, struct text *why)
 {
-    const int wanted[] = {SOCKET_PLACE, attending->told};
+    const struct hooks_waiter caller = caller_of(attending);
     const char *network = attending->hooks.network;
     end_earlier(attending, HOOK_POST_DOWN);
-    bool is_well = hooks_run(&attending->hooks, HOOK_PRE_UP, wanted, why);
+    bool is_well = hooks_run(&attending->hooks, HOOK_PRE_UP, &caller, why);
     if (!is_well || !hooks_record_is_ended(network))
         return is_well;
     text_append(why, HOOKS_RECORD_ENDED, network);
@@ -146,9 +152,9 @@ static void drop_written(struct attending *attending)
 static bool run_post_up(struct attending *attending, bool follows_crash, struct text *why)
 {
     const struct hooks *hooks = &attending->hooks;
-    const int wanted[] = {SOCKET_PLACE, attending->told};
+    const struct hooks_waiter caller = caller_of(attending);
     bool is_well = hooks_record_write(hooks, &attending->written, why) == 0 &&
-                   hooks_run(hooks, HOOK_POST_UP, wanted, why);
+                   hooks_run(hooks, HOOK_POST_UP, &caller, why);
     if (!is_well) {
         drop_written(attending);
         tell_what_stands(hooks, follows_crash, why);
@@ -178,7 +184,19 @@ static void end_start(struct attending *attending, struct message *message)
     attending->told = -1;
 }
 
-static const int wanted_by_daemon[] = {SOCKET_PLACE, -1};
+static void tell_daemon(const char *sentence)
+{
+    struct message notice = {.kind = NOTICE};
+    snprintf(notice.text, sizeof(notice.text), "%s", sentence);
+    send(SOCKET_PLACE, &notice, sizeof(notice), MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+/* That it asks for PostDown says that it does not wait for PreDown any more. */
+static const struct hooks_waiter daemon_waits = {
+    .wanted = {SOCKET_PLACE, -1},
+    .way_out = "another signal lets the network end without it",
+    .tell = tell_daemon,
+};
 
 /* What `down` would run is run here: nobody called it, unless one has the record just now. */
 static bool run_pre_down(struct attending *attending, struct text *why)
@@ -188,17 +206,21 @@ static bool run_pre_down(struct attending *attending, struct text *why)
                                           why);
     if (attending->record < 0)
         return attending->record == -ENOENT || attending->record == -EWOULDBLOCK;
-    bool is_well = hooks_run(recorded, HOOK_PRE_DOWN, wanted_by_daemon, why);
+    bool is_well = hooks_run(recorded, HOOK_PRE_DOWN, &daemon_waits, why);
+    if (!is_wanted(-1))
+        _exit(0);
     return (hooks_record_forget(attending->record, recorded, HOOK_PRE_DOWN, why) == 0) & is_well;
 }
 
 static bool run_post_down(struct attending *attending, struct text *why)
 {
+    struct hooks *recorded = &attending->recorded;
     if (attending->record < 0)
         return true;
-    bool is_well = hooks_run(&attending->recorded, HOOK_POST_DOWN, wanted_by_daemon, why);
-    is_well &= hooks_record_forget(attending->record, &attending->recorded, HOOK_POST_DOWN,
-                                   why) == 0;
+    bool is_well = hooks_run(recorded, HOOK_POST_DOWN, &daemon_waits, why);
+    if (!is_wanted(-1))
+        _exit(0);
+    is_well &= hooks_record_forget(attending->record, recorded, HOOK_POST_DOWN, why) == 0;
     give_record(attending);
     return is_well;
 }
@@ -336,32 +358,40 @@ static bool receive(struct attendant *attendant, struct message *message, struct
     return true;
 }
 
-int attendant_hear(struct attendant *attendant, struct text *why)
+enum attendant_heard attendant_hear(struct attendant *attendant, struct text *why)
 {
     struct message message;
     if (!receive(attendant, &message, why))
-        return -1;
+        return ATTENDANT_ENDED;
     text_append(why, "%s", message.text);
-    return message.is_well;
+    return message.kind == NOTICE ? ATTENDANT_TOLD
+           : message.is_well      ? ATTENDANT_WELL
+                                  : ATTENDANT_FAILED;
+}
+
+/* False: a signal came first. */
+static bool wait_for_answer(const struct attendant *attendant)
+{
+    struct pollfd source = {.fd = attendant->socket, .events = POLLIN};
+    while (poll(&source, 1, LOOK_FOR_SIGNALS_MS) == 0)
+        if (signals_have_come())
+            return false;
+    return true;
 }
 
 /* Before the network is up: a signal ends the wait. 0, or -errno and a sentence. */
 static int ask_and_wait(struct attendant *attendant, int kind, struct text *why)
 {
-    struct pollfd source = {.fd = attendant->socket, .events = POLLIN};
     if (attendant->socket < 0)
         return 0;
     if (!ask(attendant, kind, false)) {
         text_append(why, "the process that runs its hooks has ended");
         return -EPIPE;
     }
-    while (poll(&source, 1, LOOK_FOR_SIGNALS_MS) == 0) {
-        if (signals_have_come()) {
-            text_append(why, "a signal ended it while a hook ran");
-            return -EINTR;
-        }
-    }
-    return attendant_hear(attendant, why) == 1 ? 0 : -ECANCELED;
+    if (wait_for_answer(attendant))
+        return attendant_hear(attendant, why) == ATTENDANT_WELL ? 0 : -ECANCELED;
+    text_append(why, "a signal ended it while a hook ran");
+    return -EINTR;
 }
 
 int attendant_end_earlier(struct attendant *attendant, struct text *why)
@@ -374,15 +404,21 @@ int attendant_pre_up(struct attendant *attendant, struct text *why)
     return ask_and_wait(attendant, HOOK_PRE_UP, why);
 }
 
-bool attendant_post_down(struct attendant *attendant, struct text *why)
+bool attendant_post_down(struct attendant *attendant, struct log *log, struct text *why)
 {
-    struct message message;
-    bool is_heard = ask(attendant, HOOK_POST_DOWN, false);
+    struct message message = {.kind = NOTICE};
+    bool is_heard = ask(attendant, HOOK_POST_DOWN, false), is_waiting = true;
     if (!is_heard)
         text_append(why, "the process that runs its hooks has ended");
-    do { /* PreDown may be under way, whose answer comes first */
-        is_heard = is_heard && receive(attendant, &message, why);
-    } while (is_heard && message.kind != HOOK_POST_DOWN);
+    /* PreDown may be under way, whose answer comes first. */
+    while (is_heard && is_waiting && message.kind != HOOK_POST_DOWN) {
+        is_waiting = wait_for_answer(attendant);
+        is_heard = is_waiting && receive(attendant, &message, why);
+        if (is_heard && message.kind == NOTICE)
+            log_notice(log, message.text);
+    }
+    if (!is_waiting)
+        text_append(why, "a signal ended it while a hook ran");
     text_append(why, "%s", is_heard ? message.text : ": `hopwire down` runs PostDown");
     return is_heard && message.is_well;
 }

@@ -7,6 +7,7 @@
 #define DAEMON_ATTENDANT_H
 
 #include "config/config.h"
+#include "daemon/log.h"
 
 struct attendant {
     int socket; /* to it; -1: there is none */
@@ -31,12 +32,18 @@ int attendant_pre_up(struct attendant *attendant, struct text *why);
  * what a crashed or replaced run left stands, which is told. */
 void attendant_post_up(struct attendant *attendant, bool follows_crash);
 void attendant_pre_down(struct attendant *attendant);
-/* Waits for PostDown. False: it failed, and what it said stands on its standard error. */
-bool attendant_post_down(struct attendant *attendant, struct text *why);
+/* Waits for PostDown, unless a signal comes: PreDown that still runs is ended. `log` is told what
+ * it has to say meanwhile. False: it failed, and what it said stands on its standard error. */
+bool attendant_post_down(struct attendant *attendant, struct log *log, struct text *why);
 
-/* When its socket is readable: 1: the hooks asked for were well; 0: not, `why` says it; -1: it has
- * ended. */
-int attendant_hear(struct attendant *attendant, struct text *why);
+/* When its socket is readable. */
+enum attendant_heard {
+    ATTENDANT_WELL,   /* the hooks asked for were */
+    ATTENDANT_FAILED, /* they were not; a sentence */
+    ATTENDANT_TOLD,   /* a sentence for the log, and no answer */
+    ATTENDANT_ENDED,  /* there will be no answer; a sentence */
+};
+enum attendant_heard attendant_hear(struct attendant *attendant, struct text *why);
 
 /* Lets it end. Without one does nothing. */
 void attendant_end(struct attendant *attendant);

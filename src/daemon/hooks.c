@@ -2,31 +2,24 @@
 #include "daemon/hooks.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/bytes.h"
 #include "daemon/hook_caller.h"
 #include "daemon/saving.h"
+#include "host/child.h"
 #include "host/program.h"
 
+#define PATIENCE_MS 4000 /* then it is told who is waited for */
 #define TERM_PATIENCE_MS 2000
 
 extern char **environ;
-
-static const char *const kind_names[HOOK_KINDS] = {
-    [HOOK_PRE_UP] = "PreUp",
-    [HOOK_POST_UP] = "PostUp",
-    [HOOK_PRE_DOWN] = "PreDown",
-    [HOOK_POST_DOWN] = "PostDown",
-};
 
 bool hooks_copy(struct hooks *hooks, const struct config *config)
 {
@@ -124,39 +117,62 @@ static int start(const char *shell, char *const *arguments, pid_t *child)
     return error;
 }
 
-/* Ended, or made to: who wanted it is gone, and does not wait for it. */
-static void wait_for(pid_t child, const int wanted[2])
+/* "FILE:LINE: KIND: the command": which is not named, as it may have a key among its words. */
+static void append_place(const struct hooks *hooks, const struct config_hook *hook,
+                         struct text *text)
 {
-    int process = (int)syscall(SYS_pidfd_open, child, 0);
-    struct pollfd sources[] = {{.fd = process, .events = POLLIN},
-                               {.fd = wanted[0], .events = POLLRDHUP},
-                               {.fd = wanted[1]}}; /* a pipe's end tells that by itself */
-    while (process >= 0 && poll(sources, 3, -1) < 0)
-        continue;
-    if (process >= 0 && !sources[0].revents) {
-        kill(child, SIGTERM);
-        if (poll(sources, 1, TERM_PATIENCE_MS) == 0)
-            kill(child, SIGKILL);
+    text_append(text, "%.200s:%u: %s: the command ", hooks->file, hook->place.line,
+                hook_caller_word(hook->kind));
+}
+
+static void tell_of_wait(const struct hooks *hooks, const struct config_hook *hook, pid_t child,
+                         const struct hooks_waiter *waiter)
+{
+    char sentence[512];
+    struct text text;
+    text_init(&text, sentence, sizeof(sentence));
+    append_place(hooks, hook, &text);
+    text_append(&text, "still runs, as process %d; %s", (int)child, waiter->way_out);
+    if (waiter->tell)
+        waiter->tell(sentence);
+    else
+        fprintf(stderr, "hopwire: %s: %s\n", hooks->network, sentence);
+}
+
+/* Ended, or made to: who wanted it is gone, or waits no longer. */
+static void wait_for(const struct hooks *hooks, const struct config_hook *hook, pid_t child,
+                     const struct hooks_waiter *waiter)
+{
+    struct pollfd sources[] = {{.fd = waiter->wanted[0], .events = POLLIN | POLLRDHUP},
+                               {.fd = waiter->wanted[1]}}; /* a pipe's end tells that by itself */
+    bool has_ended = child_wait(child, sources, 2, PATIENCE_MS);
+    if (!has_ended && !sources[0].revents && !sources[1].revents) {
+        tell_of_wait(hooks, hook, child, waiter);
+        has_ended = child_wait(child, sources, 2, -1);
     }
-    if (process >= 0)
-        close(process);
+    if (has_ended)
+        return;
+    kill(child, SIGTERM);
+    if (!child_wait(child, NULL, 0, TERM_PATIENCE_MS))
+        kill(child, SIGKILL);
 }
 
 /* Its wait status, or -errno. */
-static int run(const char *command, const int wanted[2])
+static int run(const struct hooks *hooks, const struct config_hook *hook, const char *command,
+               const struct hooks_waiter *waiter)
 {
     char shell[PROGRAM_PATH_BYTES];
     bool is_bash = program_find("bash", shell);
     if (!is_bash && !program_find("sh", shell))
         return -ENOENT;
-    const char *bash[] = {shell, "-e", "-o", "pipefail", "-c", command, NULL};
+    /* As wg-quick evaluates it. */
+    const char *bash[] = {shell, "-e", "-o", "pipefail", "-O", "extglob", "-c", command, NULL};
     const char *plain[] = {shell, "-e", "-c", command, NULL};
     pid_t child;
     int status, error = start(shell, (char *const *)(is_bash ? bash : plain), &child);
     if (error)
         return -error;
-    if (wanted)
-        wait_for(child, wanted);
+    wait_for(hooks, hook, child, waiter);
     while (waitpid(child, &status, 0) < 0) {
         if (errno != EINTR)
             return -errno;
@@ -174,8 +190,8 @@ static void tell_status(struct text *why, int status)
         text_append(why, "ended with exit status %d", WEXITSTATUS(status));
 }
 
-static bool run_all(const struct hooks *hooks, enum config_hook_kind kind, const int wanted[2],
-                    struct text *why)
+static bool run_all(const struct hooks *hooks, enum config_hook_kind kind,
+                    const struct hooks_waiter *waiter, struct text *why)
 {
     for (size_t i = 0; i < hooks->count; i++) {
         const struct config_hook *hook = &hooks->list[i];
@@ -186,29 +202,25 @@ static bool run_all(const struct hooks *hooks, enum config_hook_kind kind, const
             fprintf(stderr, "[#] %s\n", command);
             fflush(stderr);
         }
-        int status = command ? run(command, wanted) : -ENOMEM;
+        hook_caller_begin(hooks->network, hook);
+        int status = command ? run(hooks, hook, command, waiter) : -ENOMEM;
+        hook_caller_end();
         forget(command);
         if (status == 0)
             continue;
-        /* The command is not named: it may have a key among its words. */
-        text_append(why, "%.200s:%u: %s: the command ", hooks->file, hook->place.line,
-                    kind_names[kind]);
+        append_place(hooks, hook, why);
         tell_status(why, status);
         return false;
     }
     return true;
 }
 
-bool hooks_run(const struct hooks *hooks, enum config_hook_kind kind, const int wanted[2],
-               struct text *why)
+bool hooks_run(const struct hooks *hooks, enum config_hook_kind kind,
+               const struct hooks_waiter *waiter, struct text *why)
 {
-    bool is_waited_for = kind != HOOK_POST_UP; /* `down` ends a PostUp */
+    static const struct hooks_waiter nobody = {.wanted = {-1, -1}, .way_out = "Ctrl-C ends it"};
     setenv("LC_ALL", "C", true); /* as wg-quick does: commands read what others print */
-    if (is_waited_for)
-        hook_caller_begin(hooks->network);
-    bool is_well = run_all(hooks, kind, wanted, why);
-    if (is_waited_for)
-        hook_caller_end();
+    bool is_well = run_all(hooks, kind, waiter ? waiter : &nobody, why);
     int saved = is_well && kind == HOOK_PRE_DOWN && hooks->saved
                     ? saving_write(hooks->saved, hooks->interface, why)
                     : 0;

@@ -24,11 +24,20 @@ void hooks_wipe(struct hooks *hooks);
 void hooks_drop_at(struct hooks *hooks, size_t place);
 void hooks_drop(struct hooks *hooks, enum config_hook_kind kind);
 
+/* Who waits for commands, which nobody may bound. */
+struct hooks_waiter {
+    /* A socket or the like, and a pipe; -1: none. A command is ended once there is something to
+     * read from the first, or one's other end is closed. */
+    int wanted[2];
+    const char *way_out; /* how somebody who waits goes on: the end of a sentence */
+    void (*tell)(const char *sentence); /* NULL: on standard error */
+};
+
 /* Runs those of the kind, each after its line on standard error. True: all were well. False: one
- * was not, `why` says which, and the ones behind it did not run. `wanted`: a socket and a pipe, or
- * -1, whose other ends want them; when one closes, the command is ended; NULL: none. Behind PreDown
- * the file is saved. */
-bool hooks_run(const struct hooks *hooks, enum config_hook_kind kind, const int wanted[2],
-               struct text *why);
+ * was not, `why` says which, and the ones behind it did not run. One that takes long is told.
+ * `waiter` NULL: the command that the user called, and nobody else. Behind PreDown the file is
+ * saved. */
+bool hooks_run(const struct hooks *hooks, enum config_hook_kind kind,
+               const struct hooks_waiter *waiter, struct text *why);
 
 #endif

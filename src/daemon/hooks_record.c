@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/bytes.h"
+#include "daemon/hook_caller.h"
 #include "host/life.h"
 #include "host/seal.h"
 #include "host/state.h"
@@ -23,7 +24,8 @@
 #define HOOK_STRINGS 3
 /* A reload has it for a moment, a `down` as long as the network takes to end. */
 #define SIGNAL_TRIES 100
-#define SIGNAL_PAUSE_NS 10000000
+#define PAUSE_NS 10000000
+#define PATIENCE_TRIES 400 /* then it is told who is waited for */
 
 static int record_path(const char *network, char path[STATE_PATH_BYTES], struct text *why)
 {
@@ -192,14 +194,33 @@ static bool stands(int record, const char *path)
            taken.st_ino == standing.st_ino && taken.st_dev == standing.st_dev;
 }
 
+/* As flock does; who is waited for long is told, on standard error. */
+static int lock(int record, int how, const char *network)
+{
+    for (unsigned i = 0; flock(record, how | LOCK_NB) < 0; i++) {
+        char reason[512];
+        struct text text;
+        if (errno != EWOULDBLOCK || how & LOCK_NB)
+            return -1;
+        nanosleep(&(struct timespec){.tv_nsec = PAUSE_NS}, NULL);
+        if (i != PATIENCE_TRIES)
+            continue;
+        text_init(&text, reason, sizeof(reason));
+        if (!hook_caller_tell(network, &text))
+            text_append(&text, "another `hopwire` that ends it is waited for");
+        fprintf(stderr, "hopwire: %s: %s\n", network, reason);
+    }
+    return 0;
+}
+
 /* A descriptor of the file that stands there, locked; or -errno. */
-static int open_locked(const char *path, int create, int lock)
+static int open_locked(const char *path, int create, int how, const char *network)
 {
     for (;;) {
         int record = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | create, 0600);
         if (record < 0)
             return -errno;
-        if (flock(record, lock) < 0) {
+        if (lock(record, how, network) < 0) {
             int error = errno;
             close(record);
             return -error;
@@ -218,10 +239,10 @@ static bool is_empty(int record)
 
 /* Where a `down` waits for the end of what is only starting, it has an empty one, locked. One that
  * nobody has is what could not be read. */
-static int create_locked(const char *path)
+static int create_locked(const char *path, const char *network)
 {
     for (;;) {
-        int record = open_locked(path, O_CREAT, LOCK_EX | LOCK_NB);
+        int record = open_locked(path, O_CREAT, LOCK_EX | LOCK_NB, network);
         if (record < 0 || is_empty(record))
             return record;
         int result = unlink(path) < 0 ? -errno : 0;
@@ -242,7 +263,7 @@ int hooks_record_write(const struct hooks *hooks, int *written, struct text *why
         result = record_path(hooks->network, path, why);
     if (result != 0)
         return result;
-    int record = create_locked(path);
+    int record = create_locked(path, hooks->network);
     result = record < 0 ? record : write_record(record, hooks);
     if (result == 0) {
         flock(record, LOCK_UN);
@@ -265,7 +286,7 @@ bool hooks_record_is_ended(const char *network)
     char path[STATE_PATH_BYTES];
     if (record_path(network, path, TEXT_UNHEARD) != 0)
         return false;
-    int record = open_locked(path, 0, LOCK_EX | LOCK_NB);
+    int record = open_locked(path, 0, LOCK_EX | LOCK_NB, network);
     if (record >= 0)
         close(record);
     return record == -EWOULDBLOCK;
@@ -273,15 +294,15 @@ bool hooks_record_is_ended(const char *network)
 
 /* One of a network without hooks is shared: two `down` do not wait for each other, as a reload
  * waits for both. */
-static int open_for_down(const char *path)
+static int open_for_down(const char *path, const char *network)
 {
     for (;;) {
-        int record = open_locked(path, 0, LOCK_SH);
+        int record = open_locked(path, 0, LOCK_SH, network);
         if (record == -ENOENT)
-            record = open_locked(path, O_CREAT, LOCK_SH);
+            record = open_locked(path, O_CREAT, LOCK_SH, network);
         if (record < 0 || is_empty(record))
             return record;
-        if (flock(record, LOCK_EX) == 0 && stands(record, path))
+        if (lock(record, LOCK_EX, network) == 0 && stands(record, path))
             return record;
         close(record);
     }
@@ -309,7 +330,8 @@ int hooks_record_replace(const struct hooks *hooks, bool *is_sealed, struct text
     int result = record_path(hooks->network, path, why);
     if (result != 0)
         return result;
-    int record = open_locked(path, hooks_record_is_needed(hooks) ? O_CREAT : 0, LOCK_EX);
+    int record = open_locked(path, hooks_record_is_needed(hooks) ? O_CREAT : 0, LOCK_EX,
+                             hooks->network);
     result = record >= 0         ? replace(record, path, hooks, is_sealed)
              : record == -ENOENT ? (life_goes_on(hooks->network) ? 0 : -ESTALE)
                                  : record;
@@ -322,23 +344,23 @@ int hooks_record_replace(const struct hooks *hooks, bool *is_sealed, struct text
     return result;
 }
 
-static int open_for_signal(const char *path)
+static int open_for_signal(const char *path, const char *network)
 {
     int record = -EWOULDBLOCK;
     for (unsigned i = 0; i < SIGNAL_TRIES && record == -EWOULDBLOCK; i++) {
         if (i)
-            nanosleep(&(struct timespec){.tv_nsec = SIGNAL_PAUSE_NS}, NULL);
-        record = open_locked(path, O_CREAT, LOCK_EX | LOCK_NB);
+            nanosleep(&(struct timespec){.tv_nsec = PAUSE_NS}, NULL);
+        record = open_locked(path, O_CREAT, LOCK_EX | LOCK_NB, network);
     }
     return record;
 }
 
-static int open_for(const char *path, enum hooks_taker taker)
+static int open_for(const char *path, enum hooks_taker taker, const char *network)
 {
     bool is_there = access(path, F_OK) == 0;
-    int record = taker == HOOKS_TAKER_DOWN     ? open_for_down(path)
-                 : taker == HOOKS_TAKER_SIGNAL ? open_for_signal(path)
-                                               : open_locked(path, 0, LOCK_EX);
+    int record = taker == HOOKS_TAKER_DOWN     ? open_for_down(path, network)
+                 : taker == HOOKS_TAKER_SIGNAL ? open_for_signal(path, network)
+                                               : open_locked(path, 0, LOCK_EX, network);
     /* Where it cannot be made there is none, and whoever ends the network says why it cannot. */
     return record >= 0 || is_there || record == -EWOULDBLOCK ? record : -ENOENT;
 }
@@ -357,7 +379,7 @@ int hooks_record_take(const char *network, enum hooks_taker taker, struct hooks 
     int result = record_path(network, path, why);
     if (result != 0)
         return result;
-    int record = open_for(path, taker);
+    int record = open_for(path, taker, network);
     result = record < 0 ? record : read_record(record, network, hooks);
     if (result == 0 && taker == HOOKS_TAKER_NEXT_UP)
         forget_saved(hooks); /* the file is already what comes next */

@@ -27,17 +27,17 @@ static void attendant_ready(void *context, uint32_t events)
     struct text why;
     (void)events;
     text_init(&why, reason, sizeof(reason));
-    int heard = attendant_hear(daemon->attendant, &why);
-    if (heard < 0) {
+    enum attendant_heard heard = attendant_hear(daemon->attendant, &why);
+    if (heard == ATTENDANT_ENDED) {
         text_append(&why, "; `hopwire down` runs those of its end");
         loop_remove(daemon->loop, &daemon->attendant_source);
         attendant_end(daemon->attendant);
     }
-    if (heard != 1)
+    if (heard != ATTENDANT_WELL)
         log_notice(&daemon->log, reason);
     /* It answers to PostUp and PreDown, and says that `up` has gone; that it ends is no answer. */
-    if (heard >= 0 || daemon->stage != STAGE_UP)
-        daemon_state_step(daemon, heard == 1 ? STAGE_HOOKS_WELL : failure(daemon));
+    if (heard != ATTENDANT_TOLD && (heard != ATTENDANT_ENDED || daemon->stage != STAGE_UP))
+        daemon_state_step(daemon, heard == ATTENDANT_WELL ? STAGE_HOOKS_WELL : failure(daemon));
 }
 
 static int hear_attendant(struct daemon *daemon)
@@ -93,6 +93,6 @@ void own_hooks_post_down(struct daemon *daemon)
     if (stage_has_failed(daemon->stage)) /* also where the attendant was ended with us */
         hooks_record_drop(daemon->config->name, -1);
     if (daemon->stage == STAGE_SIGNALLED && daemon->attendant->socket >= 0 &&
-        !attendant_post_down(daemon->attendant, &why))
+        !attendant_post_down(daemon->attendant, &daemon->log, &why))
         log_notice(&daemon->log, reason);
 }

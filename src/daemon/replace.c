@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "daemon/check.h"
+#include "daemon/hook_caller.h"
 #include "daemon/obstacles.h"
 #include "host/control_client.h"
 #include "host/control_listener.h"
@@ -144,8 +145,11 @@ int replace_end(const char *network, int (*before)(void *context), void *context
         is_asked |= result == 0;
         *has_ended |= is_asked;
         if (instant_is_reached(deadline, loop_now())) {
-            text_append(why, "%s %s: look at what it waits for, then try again", network,
+            text_append(why, "%s %s: ", network,
                         is_asked ? "was asked to leave, and does not end" : "does not listen");
+            if (!hook_caller_tell(network, why))
+                text_append(why, "look at what it waits for");
+            text_append(why, ", then try again");
             return -ETIMEDOUT;
         }
         nanosleep(&(struct timespec){.tv_nsec = PAUSE_NS}, NULL);
