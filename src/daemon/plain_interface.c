@@ -12,6 +12,7 @@
 #include "daemon/roots.h"
 #include "daemon/signals.h"
 #include "daemon/uapi.h"
+#include "host/directory.h"
 #include "host/link.h"
 #include "host/tun_place.h"
 #include "host/watch.h"
@@ -267,14 +268,17 @@ static int open_socket(struct plain_interface *plain)
     plain->uapi = uapi_new(&options);
     if (!plain->uapi)
         return -ENOMEM;
-    int result = uapi_add(plain->uapi, plain->tun.name, plain->tun.name, plain->options->listening,
-                          &plain->why);
+    /* Watched before it is there: whoever removes it at once is heard, too. */
     int files = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+    int result = directory_make(UAPI_DIRECTORY, 0700, &plain->why);
     if (result == 0)
         result = add_source(plain, &plain->file_source, files, files_ready);
     if (result == 0 && inotify_add_watch(files, UAPI_DIRECTORY,
                                          IN_DELETE | IN_MOVE | IN_DELETE_SELF | IN_MOVE_SELF) < 0)
         result = -errno;
+    if (result == 0)
+        result = uapi_add(plain->uapi, plain->tun.name, plain->tun.name, plain->options->listening,
+                          &plain->why);
     return result;
 }
 

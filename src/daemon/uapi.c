@@ -39,7 +39,7 @@ struct uapi {
     struct uapi_options options;
     struct memory memory; /* the budget's */
     size_t taken_bytes;
-    struct uapi_socket *sockets[STATE_WG_MOST];
+    struct uapi_socket *sockets[2 * STATE_WG_MOST]; /* while names change: the old ones, too */
     size_t count;
 };
 
@@ -288,6 +288,14 @@ static void close_socket(struct uapi_socket *socket)
     socket->server = NULL;
 }
 
+bool uapi_has(const struct uapi *uapi, const char *name)
+{
+    for (size_t i = 0; i < uapi->count; i++)
+        if (uapi->sockets[i]->server && strcmp(uapi->sockets[i]->name, name) == 0)
+            return true;
+    return false;
+}
+
 struct uapi *uapi_new(const struct uapi_options *options)
 {
     struct uapi *uapi = calloc(1, sizeof(*uapi));
@@ -302,7 +310,7 @@ int uapi_add(struct uapi *uapi, const char *tunnel, const char *name, int listen
              struct text *why)
 {
     struct uapi_socket *socket =
-        uapi->count < STATE_WG_MOST ? calloc(1, sizeof(*socket)) : NULL;
+        uapi->count < 2 * STATE_WG_MOST ? calloc(1, sizeof(*socket)) : NULL;
     if (!socket) {
         text_append(why, "no memory for the socket of %s", name);
         return -ENOMEM;

@@ -33,6 +33,8 @@ struct uapi *uapi_new(const struct uapi_options *options);
  * then. */
 int uapi_add(struct uapi *uapi, const char *tunnel, const char *name, int listening,
              struct text *why);
+/* A socket with this name stands. */
+bool uapi_has(const struct uapi *uapi, const char *name);
 /* Closes those of tunnels that are none of these, or called otherwise, or that could not be
  * made. */
 void uapi_keep(struct uapi *uapi, const struct network_description *network,

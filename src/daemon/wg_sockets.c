@@ -2,6 +2,7 @@
 #include "daemon/wg_sockets.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "config/naming.h"
 #include "daemon/changes.h"
@@ -37,7 +38,7 @@ static void add_missing(struct daemon *daemon, void (*tell)(void *log, const cha
         char reason[WHY_BYTES], line[2 * WHY_BYTES];
         struct text why;
         text_init(&why, reason, sizeof(reason));
-        if (uapi_name(daemon->uapi, tunnel) ||
+        if (uapi_has(daemon->uapi, daemon->state.wg[i]) ||
             uapi_add(daemon->uapi, tunnel, daemon->state.wg[i], -1, &why) == 0)
             continue;
         snprintf(line, sizeof(line), "%s: going on without `wg` for it: %s", tunnel, reason);
@@ -56,18 +57,48 @@ void wg_sockets_open(struct daemon *daemon)
     add_missing(daemon, log_warn);
 }
 
-void wg_sockets_follow(struct daemon *daemon)
+static bool is_noted(const struct state *state, const char *name)
+{
+    for (size_t i = 0; i < state->wg_count; i++)
+        if (strcmp(state->wg[i], name) == 0)
+            return true;
+    return false;
+}
+
+/* What is still there goes after a crash, too. */
+static void note_old(struct state *state, const struct state *old)
+{
+    for (size_t i = 0; i < old->wg_count && state->wg_count < STATE_WG_MOST; i++)
+        if (!is_noted(state, old->wg[i]))
+            memcpy(state->wg[state->wg_count++], old->wg[i], sizeof(old->wg[i]));
+}
+
+static void write_state(struct daemon *daemon)
 {
     char reason[WHY_BYTES];
     struct text why;
     text_init(&why, reason, sizeof(reason));
+    if (state_write(daemon->config->name, &daemon->state, &why) != 0)
+        log_notice(&daemon->log, reason);
+}
+
+/* Those that come stand before the others go; but for one that gets the name of one of these. */
+void wg_sockets_follow(struct daemon *daemon)
+{
+    const struct state old = daemon->state;
+    const struct network_description *network = &daemon->config->network;
     if (!daemon->uapi)
         return;
     wg_sockets_note(daemon);
-    if (state_write(daemon->config->name, &daemon->state, &why) != 0)
-        log_notice(&daemon->log, reason);
-    uapi_keep(daemon->uapi, &daemon->config->network, daemon->state.wg);
+    note_old(&daemon->state, &old);
+    write_state(daemon);
     add_missing(daemon, log_notice);
+    uapi_keep(daemon->uapi, network, daemon->state.wg);
+    add_missing(daemon, log_notice);
+    if (daemon->state.wg_count == network->tunnel_count)
+        return;
+    wg_sockets_note(daemon);
+    write_state(daemon);
 }
 
 void wg_sockets_close(struct daemon *daemon)
