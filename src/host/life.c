@@ -2,13 +2,18 @@
 /* One byte of the directory's `.lock`, far behind its end and chosen by the network's name, is
  * locked (an open file description's lock, fcntl(2)): no file of its own, which somebody would have
  * to remove, and no race with who removes it. The start's lock is of another kind (flock(2)) and
- * does not touch it. */
+ * does not touch it.
+ *
+ * A second byte, chosen by where the directory is as well, is found in the kernel's list of locks
+ * when somebody has removed the directory with the file. */
 #include "host/life.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "host/control_listener.h"
@@ -26,16 +31,63 @@ static int lock_path(const char *network, char path[STATE_PATH_BYTES], struct te
     return 0;
 }
 
-/* FNV-1a: two names would have to share 62 bits. */
-static struct flock place_of(const char *network)
+static struct flock place_at(uint64_t hash)
 {
-    uint64_t hash = 0xcbf29ce484222325;
-    for (const char *at = network; *at; at++)
-        hash = (hash ^ (unsigned char)*at) * 0x100000001b3;
     return (struct flock){.l_type = F_WRLCK,
                           .l_whence = SEEK_SET,
                           .l_start = (off_t)(hash >> 2 | 1),
                           .l_len = 1};
+}
+
+/* FNV-1a: two names would have to share 62 bits. */
+static uint64_t hash_bytes(const void *bytes, size_t len, uint64_t hash)
+{
+    for (const unsigned char *at = bytes; len-- > 0; at++)
+        hash = (hash ^ *at) * 0x100000001b3;
+    return hash;
+}
+
+static struct flock place_of(const char *network)
+{
+    return place_at(hash_bytes(network, strlen(network), 0xcbf29ce484222325));
+}
+
+/* The directory's name, in the one above it. False: there is not even that. */
+static bool place_in_system(const char *network, struct flock *place)
+{
+    char path[STATE_PATH_BYTES];
+    struct stat above;
+    int len = snprintf(path, sizeof(path), "%s", state_directory());
+    while (len > 1 && len < (int)sizeof(path) && path[len - 1] == '/')
+        path[--len] = '\0';
+    char *slash = strrchr(path, '/');
+    if (len >= (int)sizeof(path) || !slash)
+        return false;
+    uint64_t hash = hash_bytes(slash, strlen(slash) + 1, 0xcbf29ce484222325);
+    *slash = '\0';
+    if (stat(slash == path ? "/" : path, &above) < 0)
+        return false;
+    hash = hash_bytes(&above.st_dev, sizeof(above.st_dev), hash);
+    hash = hash_bytes(&above.st_ino, sizeof(above.st_ino), hash);
+    *place = place_at(hash_bytes(network, strlen(network), hash));
+    return true;
+}
+
+/* Somebody holds it, in whatever file. */
+static bool is_held_in_system(const char *network)
+{
+    struct flock place;
+    bool is_held = false;
+    char line[256];
+    FILE *locks = place_in_system(network, &place) ? fopen("/proc/locks", "re") : NULL;
+    while (locks && !is_held && fgets(line, sizeof(line), locks)) {
+        long long start;
+        is_held = sscanf(line, "%*d: OFDLCK %*s WRITE %*d %*s %lld", &start) == 1 &&
+                  start == (long long)place.l_start;
+    }
+    if (locks)
+        fclose(locks);
+    return is_held;
 }
 
 static bool listens(const char *network, struct text *why)
@@ -57,9 +109,14 @@ int life_begin(const char *network, struct text *why)
     if (result != 0)
         return result;
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    bool was_held = is_held_in_system(network);
     bool is_ours = fd >= 0 && fcntl(fd, F_OFD_SETLK, &place) == 0;
-    if (is_ours && !listens(network, why))
+    if (is_ours && !was_held && !listens(network, why)) {
+        struct flock second;
+        if (place_in_system(network, &second))
+            fcntl(fd, F_OFD_SETLK, &second); /* where it is refused, the first one has to do */
         return fd;
+    }
     result = is_ours ? -EAGAIN : -errno;
     if (fd >= 0)
         close(fd);
@@ -106,5 +163,6 @@ static bool is_locked(const char *network, struct text *why)
 
 bool life_goes_on(const char *network)
 {
-    return is_locked(network, TEXT_UNHEARD) || listens(network, TEXT_UNHEARD);
+    return is_locked(network, TEXT_UNHEARD) || listens(network, TEXT_UNHEARD) ||
+           is_held_in_system(network);
 }

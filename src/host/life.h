@@ -11,8 +11,8 @@
 /* For the calling process and what it forks, until the last of them ends (or closes it): a
  * descriptor. -EEXIST: the network's daemon lives; or -errno. With a sentence. */
 int life_begin(const char *network, struct text *why);
-/* True: somebody holds the lock, or listens to the network's socket (also where somebody removed
- * the lock's file). False as well where it cannot be found out. */
+/* True: somebody holds the lock, also where its file or all of the directory was removed, or
+ * listens to the network's socket. False as well where it cannot be found out. */
 bool life_goes_on(const char *network);
 
 /* Waits until nobody else changes the network: a descriptor, to be closed. Or -errno and a

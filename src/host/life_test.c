@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -70,6 +71,31 @@ static void test_F7_a_life_is_seen_until_its_process_has_ended(void)
     close(own);
 }
 
+static void test_F7_a_life_is_seen_also_where_its_directory_was_removed(void)
+{
+    char path[STATE_PATH_BYTES], other[240];
+    int until;
+    start();
+    pid_t child = live("one", &until);
+    snprintf(path, sizeof(path), "%s/.lock", directory);
+    CHECK_EQUAL(unlink(path), 0);
+    CHECK_EQUAL(rmdir(directory), 0);
+    CHECK(life_goes_on("one"));
+    CHECK(!life_goes_on("two"));
+    CHECK_EQUAL(mkdir(directory, 0755), 0);
+    CHECK_EQUAL(life_begin("one", &why), -EEXIST);
+    snprintf(other, sizeof(other), "%s/.", directory); /* another directory's is another matter */
+    setenv("HOPWIRE_RUN_DIR", other, 1);
+    CHECK(!life_goes_on("one"));
+    setenv("HOPWIRE_RUN_DIR", directory, 1);
+    close(until);
+    waitpid(child, NULL, 0);
+    CHECK(!life_goes_on("one"));
+    int own = life_begin("one", &why);
+    CHECK(own >= 0);
+    close(own);
+}
+
 static void test_F7_a_start_s_lock_is_another_matter(void)
 {
     int until;
@@ -110,6 +136,7 @@ static void test_F7_one_that_listens_lives_though_its_lock_was_removed(void)
 int main(int argc, char **argv)
 {
     TAP_RUN(argc, argv, test_F7_a_life_is_seen_until_its_process_has_ended);
+    TAP_RUN(argc, argv, test_F7_a_life_is_seen_also_where_its_directory_was_removed);
     TAP_RUN(argc, argv, test_F7_a_start_s_lock_is_another_matter);
     TAP_RUN(argc, argv, test_F7_one_that_listens_lives_though_its_lock_was_removed);
     return tap_done();
