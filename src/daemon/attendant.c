@@ -19,8 +19,9 @@
 #define LOOK_FOR_SIGNALS_MS 100
 
 /* What the daemon asks for: the hooks of a kind (enum config_hook_kind), or those that come before
- * the end of the run that is to be replaced. A notice is for its log. */
-enum { EARLIER_PRE_DOWN = HOOK_KINDS, NOTICE };
+ * the end of the run that is to be replaced; or that what its end runs stands in its file, which
+ * has no answer. A notice is for its log. */
+enum { EARLIER_PRE_DOWN = HOOK_KINDS, KEEP_RECORD, NOTICE };
 
 struct message {
     int kind;
@@ -225,6 +226,20 @@ static bool run_post_down(struct attending *attending, struct text *why)
     return is_well;
 }
 
+/* Somebody has removed it. */
+static void keep_record(struct attending *attending)
+{
+    char reason[512];
+    struct text why;
+    int written = -1;
+    text_init(&why, reason, sizeof(reason));
+    if (attending->record < 0 && !hooks_record_stands(attending->hooks.network) &&
+        hooks_record_write(&attending->hooks, &written, &why) != 0)
+        tell_daemon(reason);
+    if (written >= 0)
+        close(written);
+}
+
 static bool run(struct attending *attending, const struct message *message, struct text *why)
 {
     switch (message->kind) {
@@ -249,6 +264,10 @@ static _Noreturn void attend(struct attending *attending)
     while (recv(SOCKET_PLACE, &message, sizeof(message), 0) == (ssize_t)sizeof(message)) {
         struct text why;
         text_init(&why, message.text, sizeof(message.text));
+        if (message.kind == KEEP_RECORD) {
+            keep_record(attending);
+            continue;
+        }
         message.is_well = run(attending, &message, &why);
         if (send(SOCKET_PLACE, &message, sizeof(message), MSG_NOSIGNAL) < 0)
             break;
@@ -340,6 +359,11 @@ static bool ask(struct attendant *attendant, int kind, bool follows_crash)
 void attendant_post_up(struct attendant *attendant, bool follows_crash)
 {
     ask(attendant, HOOK_POST_UP, follows_crash);
+}
+
+void attendant_keep_record(struct attendant *attendant)
+{
+    ask(attendant, KEEP_RECORD, false);
 }
 
 void attendant_pre_down(struct attendant *attendant)

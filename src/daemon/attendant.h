@@ -32,6 +32,9 @@ int attendant_pre_up(struct attendant *attendant, struct text *why);
  * what a crashed or replaced run left stands, which is told. */
 void attendant_post_up(struct attendant *attendant, bool follows_crash);
 void attendant_pre_down(struct attendant *attendant);
+/* Somebody has removed the network's files: what its end runs, as the configuration had it at the
+ * start, is written again. Waits for nothing. */
+void attendant_keep_record(struct attendant *attendant);
 /* Waits for PostDown, unless a signal comes: PreDown that still runs is ended. `log` is told what
  * it has to say meanwhile. False: it failed, and what it said stands on its standard error. */
 bool attendant_post_down(struct attendant *attendant, struct log *log, struct text *why);

@@ -32,11 +32,15 @@ static int record_path(const char *network, char path[STATE_PATH_BYTES], struct 
     return state_path(network, ".hooks", path, why);
 }
 
-bool hooks_record_is_wanted(const struct config *config)
+bool hooks_record_stands(const char *network)
 {
     char path[STATE_PATH_BYTES];
-    return config->hook_count > 0 || config->saves_itself ||
-           (record_path(config->name, path, TEXT_UNHEARD) == 0 && access(path, F_OK) == 0);
+    return record_path(network, path, TEXT_UNHEARD) == 0 && access(path, F_OK) == 0;
+}
+
+bool hooks_record_is_wanted(const struct config *config)
+{
+    return config->hook_count > 0 || config->saves_itself || hooks_record_stands(config->name);
 }
 
 static bool is_of_the_end(const struct config_hook *hook)

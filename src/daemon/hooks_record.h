@@ -10,6 +10,8 @@
 
 /* There are some, or a run of the network's before this one has left some. */
 bool hooks_record_is_wanted(const struct config *config);
+/* Its file is there. */
+bool hooks_record_stands(const char *network);
 /* There is something to do at the end. */
 bool hooks_record_is_needed(const struct hooks *hooks);
 

@@ -75,6 +75,16 @@ void own_hooks_take_attendant(struct daemon *daemon, int socket)
         attendant_end(daemon->attendant);
 }
 
+void own_hooks_keep(struct daemon *daemon)
+{
+    if (daemon->attendant->socket >= 0 && !daemon->reloaded)
+        attendant_keep_record(daemon->attendant);
+    else if (daemon->file->hook_count > 0)
+        log_notice(&daemon->log, "its PreDown and PostDown, which a reload may have changed, are "
+                                 "lost with them: `hopwire up --replace` with its file, or run "
+                                 "by hand what they say");
+}
+
 void own_hooks_end(struct daemon *daemon)
 {
     bool was_up = daemon->stage == STAGE_UP;

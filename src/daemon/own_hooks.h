@@ -16,6 +16,9 @@ int own_hooks_pre_up(struct daemon *daemon);
 int own_hooks_post_up(struct daemon *daemon);
 /* A process that runs them comes with a reload; closed where there is one already. */
 void own_hooks_take_attendant(struct daemon *daemon, int socket);
+/* Somebody has removed the network's files: what its end runs is written again, or said to be
+ * lost. */
+void own_hooks_keep(struct daemon *daemon);
 /* Somebody ends the daemon by a signal: PreDown first, then the loop stops; a second one waits no
  * longer. */
 void own_hooks_end(struct daemon *daemon);

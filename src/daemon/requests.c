@@ -144,6 +144,7 @@ static void look_after_files(void *context, instant_ns now)
                make_files(daemon, &why) == 0
                    ? "somebody removed its control socket or its state file: made again"
                    : reason);
+    own_hooks_keep(daemon);
 }
 
 int requests_open(struct daemon *daemon)

@@ -6,6 +6,8 @@ import os
 import shutil
 
 import tap
+from hooking import all_kinds, network_text, record, story, up
+from lab import wait_until
 from scene import main, scene
 from world import OFFICE, WORLD, wait_reachable
 
@@ -38,6 +40,22 @@ def F7_without_the_directory_a_network_is_not_taken_for_one_that_is_down():
     hopwire.down()
     tap.equal(hopwire.pids(), [], "its processes after down")
     tap.equal(scene.client.network_state(), scene.before, "the host is as it was")
+
+
+@tap.test
+def I1_without_the_directory_the_hooks_of_the_end_run_all_the_same():
+    for has_ended in (False, True):
+        hopwire, _ = up(network_text(*all_kinds(), network={"KillSwitch": "on"}))
+        told = len(story())
+        removed()
+        wait_until(lambda: os.path.exists(record()), 15, "its files to be made again")
+        if has_ended:
+            hopwire.kill()
+        hopwire.down()
+        place = "gone" if has_ended else "there"
+        tap.equal(story()[told:], [f"PreDown1 {place}", f"PreDown2 {place}", "PostDown1 gone",
+                                   "PostDown2 gone"], "those of the end")
+        tap.equal(scene.client.network_state(), scene.before, "the host is as it was")
 
 
 if __name__ == "__main__":
