@@ -213,7 +213,7 @@ const char *const *load_paths(size_t *count)
 
 static struct config *load(char **names, int count, bool with_notices, struct recording *recording)
 {
-    char paths[PATHS_MOST][PATH_BYTES];
+    static char paths[PATHS_MOST][PATH_BYTES]; /* the configuration's places name them */
     const char *list[PATHS_MOST];
     if (count > PATHS_MOST) {
         fprintf(stderr, "hopwire: more than %d files; a chain has at most 8\n", PATHS_MOST);

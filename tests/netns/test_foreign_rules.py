@@ -339,6 +339,7 @@ def F2_a_family_that_no_tunnel_takes_is_said_and_the_line_closes_it():
         tap.equal(len(lines), 1, f"lines about {missing} in {said}")
         written = lines[0].split("write ")[1].split(" as one more")[0]
         tap.check(written in (f"AllowedIPs = {missing}", f"Routes = {missing}"), lines[0])
+        tap.contains(lines[0], f"one more line below {path}:", "the file's name")
         below = int(lines[0].rsplit(":", 1)[1])
         place = WORLD6 if missing == "::/0" else WORLD
         scene.networks.append(hopwire)
