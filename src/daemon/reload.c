@@ -15,7 +15,7 @@
 #include "config/difference.h"
 #include "config/recording.h"
 #include "daemon/changes.h"
-#include "daemon/daemon.h"
+#include "daemon/daemon_options.h"
 #include "daemon/host_dns.h"
 #include "daemon/json_answer.h"
 #include "daemon/obstacles.h"
