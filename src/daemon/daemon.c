@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "daemon/crashed.h"
+#include "daemon/firewall_repair.h"
 #include "daemon/host_dns.h"
 #include "daemon/interface.h"
 #include "daemon/obstacles.h"
@@ -21,7 +22,6 @@
 #include "daemon/own_link.h"
 #include "daemon/reload.h"
 #include "daemon/requests.h"
-#include "daemon/restore.h"
 #include "daemon/settle.h"
 #include "daemon/signals.h"
 #include "daemon/sources.h"
@@ -248,7 +248,7 @@ static int open_doors(struct daemon *daemon)
         result = add_source(daemon, &daemon->watch_source, watch_fd(&daemon->watch), watch_ready);
     settle_start(daemon);
     if (result == 0)
-        result = restore_start(daemon);
+        result = firewall_repair_start(daemon);
     struct names_options options = settle_names_options(daemon);
     if (result == 0)
         result = names_start(&daemon->names, &options, &daemon->why);

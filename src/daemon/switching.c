@@ -11,9 +11,9 @@
 #include <string.h>
 
 #include "daemon/changes.h"
+#include "daemon/firewall_repair.h"
 #include "daemon/host_dns.h"
 #include "daemon/interface.h"
-#include "daemon/restore.h"
 #include "daemon/settle.h"
 #include "daemon/system_dns.h"
 #include "daemon/wg_sockets.h"
@@ -53,7 +53,7 @@ static int lay_kill_switch(struct daemon *daemon, struct text *why)
         text_append(why, "%s", daemon->reason);
     /* Where there was no table at the start nobody watches it yet. */
     if (result == 0 && daemon->table_source.fd <= 0)
-        result = restore_start(daemon);
+        result = firewall_repair_start(daemon);
     if (result == 0)
         return 0;
     *state = before;

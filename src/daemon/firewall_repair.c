@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "daemon/restore.h"
+#include "daemon/firewall_repair.h"
 
 /* Whoever changes it again and again does not get all of the time. */
 #define REST_NS (100 * NS_PER_MS)
@@ -57,7 +57,7 @@ static void ready(void *context, uint32_t events)
         restore_soon(daemon);
 }
 
-int restore_start(struct daemon *daemon)
+int firewall_repair_start(struct daemon *daemon)
 {
     char reason[WHY_BYTES];
     struct text why;
@@ -72,10 +72,8 @@ int restore_start(struct daemon *daemon)
         log_warn(&daemon->log, reason);
         return 0;
     }
-    daemon->table_source = (struct loop_source){.fd = watch_fd(&daemon->table_watch),
-                                                .events = EPOLLIN,
-                                                .ready = ready,
-                                                .context = daemon};
+    daemon->table_source = (struct loop_source){
+        .fd = watch_fd(&daemon->table_watch), .events = EPOLLIN, .ready = ready, .context = daemon};
     loop_add_timer(daemon->loop, &daemon->restore);
     restore_soon(daemon); /* it may be gone already */
     return loop_add(daemon->loop, &daemon->table_source);
