@@ -17,6 +17,7 @@
 #include "daemon/firewall_repair.h"
 #include "daemon/host_dns.h"
 #include "daemon/interface.h"
+#include "daemon/nat64_endpoints.h"
 #include "daemon/obstacles.h"
 #include "daemon/own_hooks.h"
 #include "daemon/own_link.h"
@@ -26,7 +27,6 @@
 #include "daemon/signals.h"
 #include "daemon/sources.h"
 #include "daemon/succession.h"
-#include "daemon/translation.h"
 #include "daemon/wg_sockets.h"
 #include "host/state_lock.h"
 
@@ -253,7 +253,7 @@ static int open_doors(struct daemon *daemon)
     if (result == 0)
         result = names_start(&daemon->names, &options, &daemon->why);
     if (result == 0)
-        result = translation_start(&daemon->translation, &options, &daemon->why);
+        result = nat64_endpoints_start(&daemon->translation, &options, &daemon->why);
     if (result == 0)
         result = host_dns_start(daemon);
     if (result == 0)
@@ -282,7 +282,7 @@ static void undo(struct daemon *daemon)
     text_init(&why, reason, sizeof(reason));
     reserve_give(&daemon->reserve);
     names_stop(daemon->names);
-    translation_stop(daemon->translation);
+    nat64_endpoints_stop(daemon->translation);
     bool keeps_host = stage_keeps_host(daemon->stage);
     if (daemon->has_dns && !keeps_host)
         host_dns_undo(daemon);

@@ -52,7 +52,7 @@ struct daemon {
     struct aead *aead;
     struct network *network;
     struct names *names;
-    struct translation *translation;
+    struct nat64_endpoints *translation;
     struct ports ports;
     struct guard guard;
     struct beside beside;

@@ -31,7 +31,7 @@ struct guard {
     int interface_index;
     bool has_kill_switch; /* the configuration's; or a crashed run's, until ours stands */
     struct guard_hold hold;
-    bool is_translation_wanted; /* see translation.h: a question must be let out */
+    bool is_translation_wanted; /* see nat64_endpoints.h: a question must be let out */
 
     /* Its own. */
     bool is_laid;

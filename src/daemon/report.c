@@ -7,10 +7,10 @@
 #include "config/keytext.h"
 #include "daemon/beside.h"
 #include "daemon/described.h"
-#include "engine/status.h"
 #include "daemon/names.h"
-#include "daemon/translation.h"
+#include "daemon/nat64_endpoints.h"
 #include "daemon/uapi.h"
+#include "engine/status.h"
 #include "io/loop.h"
 #include "io/network.h"
 
@@ -101,7 +101,7 @@ static json_t *state_json(const struct report *report, uint32_t tunnel, uint32_t
     const struct engine *engine = network_engine(report->network);
     const char *cause = names_cause(report->names, tunnel, index);
     if (!cause)
-        cause = translation_cause(report->translation, tunnel, index);
+        cause = nat64_endpoints_cause(report->translation, tunnel, index);
     json_t *object = json_object();
     json_object_set_new(object, "endpoint", endpoint_json(&peer->endpoint));
     json_object_set_new(object, "endpoint_name", endpoint_name_json(described));

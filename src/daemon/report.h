@@ -8,7 +8,7 @@
 
 struct beside;
 struct names;
-struct translation;
+struct nat64_endpoints;
 struct uapi;
 struct network;
 
@@ -20,7 +20,7 @@ struct report {
     uint32_t interface_mtu_bytes;
     uint32_t mark;
     const struct names *names; /* NULL: no endpoint is one */
-    const struct translation *translation; /* NULL: no root's endpoint is a literal IPv4 one */
+    const struct nat64_endpoints *translation; /* NULL: no root's endpoint is a literal IPv4 one */
     const struct beside *beside;
     const char *behind; /* "": it is not */
     const struct uapi *uapi;

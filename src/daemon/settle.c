@@ -8,9 +8,9 @@
 #include <unistd.h>
 
 #include "daemon/interface.h"
-#include "daemon/translation.h"
-#include "host/kernel_route.h"
+#include "daemon/nat64_endpoints.h"
 #include "daemon/own_link.h"
+#include "host/kernel_route.h"
 #include "host/state_lock.h"
 
 /* Route and link events come in bursts: looked at once they have settled. */
@@ -113,7 +113,7 @@ static void tell_guests(struct daemon *daemon)
 int settle_firewall(struct daemon *daemon)
 {
     struct names_options options = settle_names_options(daemon);
-    daemon->guard.is_translation_wanted = translation_is_wanted(&options);
+    daemon->guard.is_translation_wanted = nat64_endpoints_is_wanted(&options);
     guard_find_lan(&daemon->guard, daemon->ways, daemon->way_count);
     tell_guests(daemon);
     int result = daemon->state.has_firewall ? guard_lay(&daemon->guard, &daemon->why) : 0;
@@ -328,7 +328,7 @@ static bool follow_configured(struct daemon *daemon)
     int of_names = followed(daemon, names_follow(&daemon->names, &options, &why), reason);
     text_init(&why, reason, sizeof(reason));
     int of_literals =
-        followed(daemon, translation_follow(&daemon->translation, &options, &why), reason);
+        followed(daemon, nat64_endpoints_follow(&daemon->translation, &options, &why), reason);
     daemon->is_unfollowed = of_names == -ENOMEM || of_literals == -ENOMEM;
     if (daemon->is_unfollowed)
         settle_within(daemon, NS_PER_S);
@@ -364,7 +364,7 @@ static void lay_host(struct daemon *daemon, bool is_event, bool has_moved, struc
     try_step(daemon, settle_interface, failed);
     try_step(daemon, settle_firewall, failed);
     if (is_event) /* whose question the table lets out by now */
-        translation_routes_changed(daemon->translation, has_moved);
+        nat64_endpoints_routes_changed(daemon->translation, has_moved);
     try_step(daemon, settle_routes, failed);
     try_step(daemon, settle_leaving, failed);
     settle_switches(daemon);

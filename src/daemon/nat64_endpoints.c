@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "daemon/translation.h"
+#include "daemon/nat64_endpoints.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -20,7 +20,7 @@ struct entry {
     struct endpoint chosen;
 };
 
-struct translation {
+struct nat64_endpoints {
     struct names_options options;
     struct resolver *resolver;
     struct loop_source source;
@@ -52,8 +52,11 @@ static struct entry make_entry(const struct described *at)
 {
     const struct endpoint *endpoint = &described_peer(at)->endpoint;
     uint32_t tunnel = (uint32_t)at->tunnel, peer = (uint32_t)at->peer;
-    return (struct entry){.tunnel = tunnel, .peer = peer, .literal = *endpoint,
-                          .chosen = *endpoint, .place = at->tunnel_place,
+    return (struct entry){.tunnel = tunnel,
+                          .peer = peer,
+                          .literal = *endpoint,
+                          .chosen = *endpoint,
+                          .place = at->tunnel_place,
                           .generation = engine_peer_generation(at->engine, tunnel, peer)};
 }
 
@@ -71,7 +74,7 @@ static int list_entries(const struct names_options *options, struct entry **entr
     return *entries ? 0 : -ENOMEM;
 }
 
-static bool is_gone(const struct translation *translation, const struct entry *entry)
+static bool is_gone(const struct nat64_endpoints *translation, const struct entry *entry)
 {
     return engine_peer_generation(translation->options.engine, entry->tunnel, entry->peer) !=
            entry->generation;
@@ -82,7 +85,7 @@ static bool has_route(const struct names_options *options, const struct endpoint
     return options->has_route(options->context, &endpoint->address);
 }
 
-bool translation_is_wanted(const struct names_options *options)
+bool nat64_endpoints_is_wanted(const struct names_options *options)
 {
     struct described at = described_all(options->network, options->engine);
     while (next_literal(&at))
@@ -91,7 +94,7 @@ bool translation_is_wanted(const struct names_options *options)
     return false;
 }
 
-static void log_entry(const struct translation *translation, const struct entry *entry,
+static void log_entry(const struct nat64_endpoints *translation, const struct entry *entry,
                       enum log_level level, const char *event)
 {
     char line[512], literal[ENDPOINT_TEXT_BYTES];
@@ -103,7 +106,7 @@ static void log_entry(const struct translation *translation, const struct entry 
 }
 
 /* One that roamed since is let be. */
-static void move(struct translation *translation, struct entry *entry,
+static void move(struct nat64_endpoints *translation, struct entry *entry,
                  const struct endpoint *endpoint)
 {
     const struct names_options *options = &translation->options;
@@ -116,9 +119,10 @@ static void move(struct translation *translation, struct entry *entry,
     if (endpoint_is_equal(&entry->chosen, endpoint) ||
         !endpoint_is_equal(&peer.endpoint, &entry->chosen))
         return;
-    snprintf(event, sizeof(event), endpoint->address.family == FAMILY_IPV4
-                                       ? "the host has a way to it again"
-                                       : "this network translates (NAT64): it is at %s",
+    snprintf(event, sizeof(event),
+             endpoint->address.family == FAMILY_IPV4
+                 ? "the host has a way to it again"
+                 : "this network translates (NAT64): it is at %s",
              endpoint_format(endpoint, shown));
     log_entry(translation, entry, LOG_LEVEL_NOTICE, event);
     entry->chosen = *endpoint;
@@ -126,10 +130,10 @@ static void move(struct translation *translation, struct entry *entry,
     options->changed(options->context);
 }
 
-static void ask(struct translation *translation);
+static void ask(struct nat64_endpoints *translation);
 
 /* Each goes straight where it can, inside the prefix where it cannot. */
-static void look(struct translation *translation)
+static void look(struct nat64_endpoints *translation)
 {
     const struct names_options *options = &translation->options;
     bool is_wanted = false;
@@ -154,7 +158,7 @@ static void look(struct translation *translation)
         ask(translation);
 }
 
-static void fail(struct translation *translation, const char *why)
+static void fail(struct nat64_endpoints *translation, const char *why)
 {
     bool is_news = !translation->cause[0];
     loop_set_timer(&translation->timer, instant_add(loop_now(), RETRY_NS));
@@ -162,13 +166,12 @@ static void fail(struct translation *translation, const char *why)
              "the host has no way to it, and no NAT64 prefix is known: %s", why);
     for (size_t i = 0; i < translation->count && is_news; i++)
         if (!has_route(&translation->options, &translation->entries[i].literal))
-            log_entry(translation, &translation->entries[i], LOG_LEVEL_WARNING,
-                      translation->cause);
+            log_entry(translation, &translation->entries[i], LOG_LEVEL_WARNING, translation->cause);
 }
 
 static void done(void *context, const struct address *addresses, size_t count, const char *why)
 {
-    struct translation *translation = context;
+    struct nat64_endpoints *translation = context;
     translation->is_asking = false;
     for (size_t i = 0; i < count && !translation->has_prefix; i++)
         translation->has_prefix = nat64_find_prefix(&addresses[i], &translation->prefix);
@@ -178,7 +181,7 @@ static void done(void *context, const struct address *addresses, size_t count, c
         fail(translation, count ? "this network does not translate" : why);
 }
 
-static void ask(struct translation *translation)
+static void ask(struct nat64_endpoints *translation)
 {
     char reason[256];
     struct text why;
@@ -200,12 +203,12 @@ static void ring(void *context, instant_ns now)
 
 static void ready(void *context, uint32_t events)
 {
-    struct translation *translation = context;
+    struct nat64_endpoints *translation = context;
     (void)events;
     resolve_dispatch(translation->resolver);
 }
 
-static int open_resolver(struct translation *translation, struct text *why)
+static int open_resolver(struct nat64_endpoints *translation, struct text *why)
 {
     const struct names_options *options = &translation->options;
     struct resolve_options resolve = {.mark = options->mark};
@@ -219,8 +222,8 @@ static int open_resolver(struct translation *translation, struct text *why)
     return loop_add(options->loop, &translation->source);
 }
 
-int translation_start(struct translation **made, const struct names_options *options,
-                      struct text *why)
+int nat64_endpoints_start(struct nat64_endpoints **made, const struct names_options *options,
+                          struct text *why)
 {
     struct entry *entries;
     size_t count;
@@ -230,13 +233,13 @@ int translation_start(struct translation **made, const struct names_options *opt
         free(entries);
         return result;
     }
-    struct translation *translation = calloc(1, sizeof(*translation));
+    struct nat64_endpoints *translation = calloc(1, sizeof(*translation));
     if (!translation) {
         free(entries);
         return -ENOMEM;
     }
     *translation =
-        (struct translation){.options = *options, .entries = entries, .count = count};
+        (struct nat64_endpoints){.options = *options, .entries = entries, .count = count};
     result = open_resolver(translation, why);
     if (result != 0) {
         resolve_close(translation->resolver);
@@ -244,15 +247,15 @@ int translation_start(struct translation **made, const struct names_options *opt
         free(translation);
         return result;
     }
-    translation->timer = (struct loop_timer){
-        .deadline = INSTANT_NEVER, .ring = ring, .context = translation};
+    translation->timer =
+        (struct loop_timer){.deadline = INSTANT_NEVER, .ring = ring, .context = translation};
     loop_add_timer(options->loop, &translation->timer);
     *made = translation;
     look(translation);
     return 0;
 }
 
-void translation_stop(struct translation *translation)
+void nat64_endpoints_stop(struct nat64_endpoints *translation)
 {
     if (!translation)
         return;
@@ -264,7 +267,8 @@ void translation_stop(struct translation *translation)
 }
 
 /* Where we sent those that stay. Both lists are in the engine's order. */
-static void take_over(const struct translation *translation, struct entry *entries, size_t count)
+static void take_over(const struct nat64_endpoints *translation, struct entry *entries,
+                      size_t count)
 {
     const struct entry *before = translation->entries;
     size_t from = 0;
@@ -273,21 +277,21 @@ static void take_over(const struct translation *translation, struct entry *entri
         while (at < translation->count && (before[at].tunnel != entries[i].tunnel ||
                                            before[at].generation != entries[i].generation))
             at++;
-        bool is_known = at < translation->count &&
-                        endpoint_is_equal(&before[at].literal, &entries[i].literal);
+        bool is_known =
+            at < translation->count && endpoint_is_equal(&before[at].literal, &entries[i].literal);
         if (is_known)
             entries[i].chosen = before[at].chosen;
         from = at < translation->count ? at + 1 : from;
     }
 }
 
-int translation_follow(struct translation **translation, const struct names_options *options,
-                       struct text *why)
+int nat64_endpoints_follow(struct nat64_endpoints **translation,
+                           const struct names_options *options, struct text *why)
 {
     struct entry *entries;
     size_t count;
     if (!*translation)
-        return translation_start(translation, options, why);
+        return nat64_endpoints_start(translation, options, why);
     if (list_entries(options, &entries, &count) != 0)
         return -ENOMEM;
     take_over(*translation, entries, count);
@@ -298,8 +302,8 @@ int translation_follow(struct translation **translation, const struct names_opti
     return 0;
 }
 
-const char *translation_cause(const struct translation *translation, uint32_t tunnel,
-                              uint32_t peer)
+const char *nat64_endpoints_cause(const struct nat64_endpoints *translation, uint32_t tunnel,
+                                  uint32_t peer)
 {
     for (size_t i = 0; translation && translation->cause[0] && i < translation->count; i++) {
         const struct entry *entry = &translation->entries[i];
@@ -309,7 +313,7 @@ const char *translation_cause(const struct translation *translation, uint32_t tu
     return NULL;
 }
 
-void translation_routes_changed(struct translation *translation, bool has_moved)
+void nat64_endpoints_routes_changed(struct nat64_endpoints *translation, bool has_moved)
 {
     if (!translation)
         return;
