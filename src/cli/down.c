@@ -14,9 +14,9 @@
 #include "cli/command.h"
 #include "cli/load.h"
 #include "daemon/crashed.h"
+#include "daemon/files_record.h"
 #include "daemon/hook_caller.h"
 #include "daemon/hooks_record.h"
-#include "daemon/sources.h"
 #include "host/dns.h"
 #include "host/life.h"
 #include "host/state.h"
@@ -121,7 +121,7 @@ static int end_network(const char *name)
     int result = state_read(name, &state, &why);
     if (result == -ENOENT) {
         state_remove(name, &why); /* what one wrote of it that was killed while it wrote */
-        sources_remove(name);
+        files_record_remove(name);
         fprintf(stderr, "hopwire: %s is not up\n", name);
         /* What was asked for is so: `down` may be called again (RULES F7). But for what a boot
          * keeps. */

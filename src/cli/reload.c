@@ -18,8 +18,8 @@
 #include "cli/running.h"
 #include "config/naming.h"
 #include "daemon/attendant.h"
+#include "daemon/files_record.h"
 #include "daemon/hooks_record.h"
-#include "daemon/sources.h"
 #include "host/life.h"
 
 #define USAGE "reload [--dry-run] NAME|FILE..."
@@ -229,10 +229,10 @@ static void note_sources(const char *network)
     size_t count;
     const char *const *paths = load_paths(&count);
     text_init(&why, reason, sizeof(reason));
-    if (sources_write(network, paths, count, &why) != 0)
+    if (files_record_write(network, paths, count, &why) != 0)
         fprintf(stderr, "hopwire: %s: %s\n", network, reason);
     if (!life_goes_on(network))
-        sources_remove(network);
+        files_record_remove(network);
 }
 
 /* From reading the files until the hooks are written down. */

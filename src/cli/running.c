@@ -7,7 +7,7 @@
 
 #include "cli/ask.h"
 #include "cli/load.h"
-#include "daemon/sources.h"
+#include "daemon/files_record.h"
 #include "host/life.h"
 
 /* Of a process that has ended, nobody finds it again. */
@@ -28,8 +28,8 @@ bool running_read(const char *argument, const char *command, struct running *run
         return false;
     }
     *running = (struct running){0};
-    int known = sources_read(name, running->files, RUNNING_FILES_MOST, &running->count,
-                             &running->bytes, &why);
+    int known = files_record_read(name, running->files, RUNNING_FILES_MOST, &running->count,
+                                  &running->bytes, &why);
     bool is_readable = known == 0 && running->count > 0;
     for (size_t i = 0; i < running->count; i++)
         is_readable &= !is_pipe(running->files[i]);

@@ -8,8 +8,8 @@
 #include <errno.h>
 #include <unistd.h>
 
+#include "daemon/files_record.h"
 #include "daemon/guard.h"
-#include "daemon/sources.h"
 #include "daemon/uapi.h"
 #include "host/dns.h"
 #include "host/life.h"
@@ -126,7 +126,7 @@ int crashed_clean_up(const char *network, struct text *why)
     if (result == 0)
         result = state_remove(network, why);
     if (result == 0)
-        sources_remove(network);
+        files_record_remove(network);
     if (result == 0 && state_path(network, ".sock", path, why) == 0)
         unlink(path);
     return result;

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "daemon/crashed.h"
+#include "daemon/files_record.h"
 #include "daemon/firewall_repair.h"
 #include "daemon/host_dns.h"
 #include "daemon/interface.h"
@@ -25,7 +26,6 @@
 #include "daemon/requests.h"
 #include "daemon/settle.h"
 #include "daemon/signals.h"
-#include "daemon/sources.h"
 #include "daemon/succession.h"
 #include "daemon/wg_sockets.h"
 #include "host/state_lock.h"
@@ -229,8 +229,8 @@ static int lay(struct daemon *daemon)
     if (notice)
         log_warn(&daemon->log, notice);
     text_init(&why, reason, sizeof(reason));
-    if (sources_write(daemon->config->name, daemon->options->paths, daemon->options->path_count,
-                      &why) != 0)
+    if (files_record_write(daemon->config->name, daemon->options->paths,
+                           daemon->options->path_count, &why) != 0)
         log_warn(&daemon->log, reason);
     daemon->state.is_laid = true;
     return state_write(daemon->config->name, &daemon->state, &daemon->why);
@@ -289,7 +289,7 @@ static void undo(struct daemon *daemon)
     wg_sockets_close(daemon);
     requests_close(daemon);
     if (daemon->state.pid && !keeps_host) {
-        sources_remove(daemon->config->name);
+        files_record_remove(daemon->config->name);
         if (undo_host(daemon, &why) != 0)
             log_notice(&daemon->log, reason); /* and `down` may try again */
     }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "daemon/sources.h"
+#include "daemon/files_record.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -16,7 +16,8 @@ static int sources_path(const char *network, char path[STATE_PATH_BYTES], struct
     return state_path(network, ".files", path, why);
 }
 
-int sources_write(const char *network, const char *const *paths, size_t count, struct text *why)
+int files_record_write(const char *network, const char *const *paths, size_t count,
+                       struct text *why)
 {
     char path[STATE_PATH_BYTES];
     bool is_sealed;
@@ -41,8 +42,8 @@ int sources_write(const char *network, const char *const *paths, size_t count, s
     return 0;
 }
 
-int sources_read(const char *network, const char **paths, size_t most, size_t *count, char **bytes,
-                 struct text *why)
+int files_record_read(const char *network, const char **paths, size_t most, size_t *count,
+                      char **bytes, struct text *why)
 {
     char path[STATE_PATH_BYTES];
     size_t len = 0;
@@ -52,8 +53,7 @@ int sources_read(const char *network, const char **paths, size_t most, size_t *c
     if (result != 0)
         return result;
     int file = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    result = file < 0 || flock(file, LOCK_SH) < 0 ? -errno
-                                                  : seal_read(file, network, bytes, &len);
+    result = file < 0 || flock(file, LOCK_SH) < 0 ? -errno : seal_read(file, network, bytes, &len);
     if (file >= 0)
         close(file);
     for (size_t at = 0; result == 0 && at < len && *count < most; at += strlen(*bytes + at) + 1)
@@ -65,7 +65,7 @@ int sources_read(const char *network, const char **paths, size_t most, size_t *c
     return result;
 }
 
-void sources_remove(const char *network)
+void files_record_remove(const char *network)
 {
     char path[STATE_PATH_BYTES];
     if (sources_path(network, path, TEXT_UNHEARD) == 0)
