@@ -9,7 +9,7 @@
 #include "config/keytext.h"
 #include "config/naming.h"
 #include "daemon/beside.h"
-#include "daemon/roots.h"
+#include "daemon/root_ways.h"
 #include "daemon/system_dns.h"
 #include "engine/mtu.h"
 #include "engine/tree.h"
@@ -40,7 +40,7 @@ static struct root_way root_way(struct netlink *netlink, const struct config *co
             endpoints[count++] = peer->endpoint;
     }
     struct root_way way =
-        roots_find(netlink, config->mark ? config->mark : NETWORK_MARK, endpoints, count);
+        root_ways_find(netlink, config->mark ? config->mark : NETWORK_MARK, endpoints, count);
     free(endpoints);
     return way;
 }
@@ -78,7 +78,7 @@ static void find_mtus(const struct config *config, struct tree *tree, struct tex
             way = root_way(&netlink, config, node);
         tree_set_root_mtu(tree, node, way.mtu_bytes);
         text_init(&warning, excess, sizeof(excess));
-        if (roots_tell_excess(&config->network.tunnels[node->index], &way, &warning))
+        if (root_ways_tell_excess(&config->network.tunnels[node->index], &way, &warning))
             text_append(text, "warning: %s\n", excess);
         if (is_open && !way.link_mtu_bytes)
             append_wayless(node, text);

@@ -136,12 +136,12 @@ static int start_network(struct daemon *daemon)
         .context = daemon,
     };
     network_offloads_from_environment(&options.offloads);
-    struct root_way way = roots_find(&daemon->netlink, options.mark, NULL, 0);
+    struct root_way way = root_ways_find(&daemon->netlink, options.mark, NULL, 0);
     daemon->description.link_mtu_bytes = way.mtu_bytes;
     for (size_t i = 0; i < daemon->description.tunnel_count; i++) {
         const struct tunnel_description *tunnel = &daemon->description.tunnels[i];
         for (size_t p = 0; tunnel->carrier == TUNNEL_NO_CARRIER && p < tunnel->peer_count; p++) {
-            way = roots_find(&daemon->netlink, options.mark, &tunnel->peers[p].endpoint, 1);
+            way = root_ways_find(&daemon->netlink, options.mark, &tunnel->peers[p].endpoint, 1);
             if (way.mtu_bytes > daemon->description.link_mtu_bytes)
                 daemon->description.link_mtu_bytes = way.mtu_bytes;
         }

@@ -13,7 +13,7 @@
 #include "daemon/names.h"
 #include "daemon/ports.h"
 #include "daemon/reserve.h"
-#include "daemon/roots.h"
+#include "daemon/root_ways.h"
 #include "daemon/stage.h"
 #include "host/control_socket.h"
 #include "host/state.h"

@@ -219,7 +219,7 @@ static int lay(struct guard *guard, const struct endpoint *endpoints, size_t end
 int guard_lay(struct guard *guard, struct text *why)
 {
     struct endpoint *endpoints;
-    size_t count = roots_endpoints(guard->engine, -1, &endpoints);
+    size_t count = root_ways_endpoints(guard->engine, -1, &endpoints);
     if (!endpoints)
         return -ENOMEM;
     int result = lay(guard, endpoints, count, why);
@@ -239,7 +239,7 @@ int guard_follow_endpoints(struct guard *guard, struct text *why)
     struct endpoint *endpoints;
     if (!guard->is_laid)
         return 0;
-    size_t count = roots_endpoints(guard->engine, -1, &endpoints);
+    size_t count = root_ways_endpoints(guard->engine, -1, &endpoints);
     if (!endpoints)
         return 0;
     bool is_same = count == guard->endpoint_count;
@@ -283,7 +283,7 @@ static bool takes_a_relay(const struct engine *engine)
 {
     struct endpoint *endpoints;
     bool is_taken = false;
-    size_t count = roots_endpoints(engine, -1, &endpoints);
+    size_t count = root_ways_endpoints(engine, -1, &endpoints);
     for (size_t i = 0; endpoints && i < count && !is_taken; i++) {
         struct engine_route route;
         if (endpoints[i].address.family != FAMILY_IPV4)

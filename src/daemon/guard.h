@@ -6,7 +6,7 @@
 
 #include "config/config.h"
 #include "daemon/guests.h"
-#include "daemon/roots.h"
+#include "daemon/root_ways.h"
 #include "engine/engine.h"
 #include "host/firewall.h"
 #include "host/netlink.h"

@@ -9,7 +9,7 @@
 
 #include "daemon/log.h"
 #include "daemon/obstacles.h"
-#include "daemon/roots.h"
+#include "daemon/root_ways.h"
 #include "daemon/signals.h"
 #include "daemon/uapi.h"
 #include "host/directory.h"
@@ -96,8 +96,8 @@ static void look_at_ways(void *context, instant_ns now)
 {
     struct plain_interface *plain = context;
     plain->looked = now;
-    roots_check_sources(&plain->netlink, network_engine(plain->network), 0,
-                        network_mark(plain->network, 0));
+    root_ways_check_sources(&plain->netlink, network_engine(plain->network), 0,
+                            network_mark(plain->network, 0));
 }
 
 static void follow_ways(struct plain_interface *plain)

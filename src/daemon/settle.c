@@ -35,8 +35,8 @@ static void tell_excess(struct daemon *daemon, size_t root, const struct root_wa
     struct text text, unheard;
     text_init(&text, line, sizeof(line));
     text_init(&unheard, before, sizeof(before));
-    if (!roots_tell_excess(described, way, &text) ||
-        (last->mtu_bytes == way->mtu_bytes && roots_tell_excess(described, last, &unheard)))
+    if (!root_ways_tell_excess(described, way, &text) ||
+        (last->mtu_bytes == way->mtu_bytes && root_ways_tell_excess(described, last, &unheard)))
         return;
     if (is_first)
         log_warn(&daemon->log, line);
@@ -65,9 +65,9 @@ bool settle_roots(struct daemon *daemon, bool is_first, struct text *failed)
             continue;
         }
         struct endpoint *endpoints;
-        size_t count = roots_endpoints(engine, (int)i, &endpoints);
+        size_t count = root_ways_endpoints(engine, (int)i, &endpoints);
         struct root_way way =
-            roots_find(&daemon->netlink, daemon->state.routing.mark, endpoints, count);
+            root_ways_find(&daemon->netlink, daemon->state.routing.mark, endpoints, count);
         free(endpoints);
         struct root_way *last = &daemon->ways[i];
         if (way.error != 0 && !is_first) { /* it stays as it was */
@@ -84,7 +84,7 @@ bool settle_roots(struct daemon *daemon, bool is_first, struct text *failed)
         if (moved && !is_first)
             network_changed(daemon->network, i);
         else if (!is_first)
-            roots_check_sources(&daemon->netlink, engine, i, daemon->state.routing.mark);
+            root_ways_check_sources(&daemon->netlink, engine, i, daemon->state.routing.mark);
     }
     forget_ways(daemon, next, daemon->way_count);
     return any_moved;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "daemon/roots.h"
+#include "daemon/root_ways.h"
 
 #include <stdlib.h>
 
@@ -30,8 +30,8 @@ static uint32_t default_mtu(struct netlink *netlink, uint32_t mark)
     return COMMON_MTU_BYTES;
 }
 
-struct root_way roots_find(struct netlink *netlink, uint32_t mark,
-                           const struct endpoint *endpoints, size_t count)
+struct root_way root_ways_find(struct netlink *netlink, uint32_t mark,
+                               const struct endpoint *endpoints, size_t count)
 {
     struct root_way found = {0};
     char reason[256];
@@ -53,7 +53,8 @@ struct root_way roots_find(struct netlink *netlink, uint32_t mark,
                             : way.mtu_bytes;
         uint32_t mtu = tunnel_mtu(link, family);
         if (!found.mtu_bytes || mtu < found.mtu_bytes)
-            found = (struct root_way){.mtu_bytes = mtu, .link_mtu_bytes = link,
+            found = (struct root_way){.mtu_bytes = mtu,
+                                      .link_mtu_bytes = link,
                                       .family = family,
                                       .interface_index = way.interface_index,
                                       .source = way.source};
@@ -75,7 +76,7 @@ static size_t list_endpoints(const struct engine *engine, uint32_t root, struct 
     return count;
 }
 
-size_t roots_endpoints(const struct engine *engine, int root, struct endpoint **endpoints)
+size_t root_ways_endpoints(const struct engine *engine, int root, struct endpoint **endpoints)
 {
     struct status_tunnel tunnel;
     size_t most = 0, count = 0;
@@ -92,8 +93,8 @@ size_t roots_endpoints(const struct engine *engine, int root, struct endpoint **
     return count;
 }
 
-void roots_check_sources(struct netlink *netlink, struct engine *engine, uint32_t root,
-                         uint32_t mark)
+void root_ways_check_sources(struct netlink *netlink, struct engine *engine, uint32_t root,
+                             uint32_t mark)
 {
     for (int i = -1; (i = engine_next_peer(engine, root, i)) >= 0;) {
         struct status_peer peer;
@@ -109,14 +110,14 @@ void roots_check_sources(struct netlink *netlink, struct engine *engine, uint32_
 /* As the kernel cuts a datagram: all pieces but the last hold a multiple of 8 bytes. */
 static uint32_t pieces(uint32_t payload_bytes, const struct root_way *way)
 {
-    uint32_t header = way->family == FAMILY_IPV4 ? IPV4_HEADER_BYTES
-                                                 : IPV6_HEADER_BYTES + IPV6_FRAGMENT_BYTES;
+    uint32_t header =
+        way->family == FAMILY_IPV4 ? IPV4_HEADER_BYTES : IPV6_HEADER_BYTES + IPV6_FRAGMENT_BYTES;
     uint32_t last = way->link_mtu_bytes - header, room = last / 8 * 8;
     return payload_bytes > last ? 1 + (payload_bytes - last + room - 1) / room : 1;
 }
 
-bool roots_tell_excess(const struct tunnel_description *root, const struct root_way *way,
-                       struct text *text)
+bool root_ways_tell_excess(const struct tunnel_description *root, const struct root_way *way,
+                           struct text *text)
 {
     if (!root->mtu_bytes || root->mtu_is_upper_bound || !way->link_mtu_bytes ||
         root->mtu_bytes <= way->mtu_bytes)
