@@ -280,7 +280,7 @@ static void undo(struct daemon *daemon)
     struct text why;
     char reason[WHY_BYTES];
     text_init(&why, reason, sizeof(reason));
-    reserve_give(&daemon->reserve);
+    spare_descriptors_give(&daemon->reserve);
     names_stop(daemon->names);
     nat64_endpoints_stop(daemon->translation);
     bool keeps_host = stage_keeps_host(daemon->stage);
@@ -345,7 +345,7 @@ static int start_alone(struct daemon *daemon)
 
 static int start(struct daemon *daemon)
 {
-    int result = reserve_take(&daemon->reserve, &daemon->why);
+    int result = spare_descriptors_take(&daemon->reserve, &daemon->why);
     if (result == 0)
         result = state_make_directory(&daemon->why);
     if (result == 0)
@@ -376,7 +376,7 @@ static int announce(struct daemon *daemon)
     engine_set_up(network_engine(daemon->network), true, loop_now());
     if (daemon->options->ready(daemon->options->context)) {
         log_started(&daemon->log);
-        reserve_started(&daemon->reserve);
+        spare_descriptors_started(&daemon->reserve);
         return own_hooks_post_up(daemon);
     }
     text_append(&daemon->why, "`hopwire up` was ended while it waited");

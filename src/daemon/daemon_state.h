@@ -12,8 +12,8 @@
 #include "daemon/log.h"
 #include "daemon/names.h"
 #include "daemon/ports.h"
-#include "daemon/reserve.h"
 #include "daemon/root_ways.h"
+#include "daemon/spare_descriptors.h"
 #include "daemon/stage.h"
 #include "host/control_socket.h"
 #include "host/state.h"
@@ -61,7 +61,7 @@ struct daemon {
     struct control_socket *control;
     struct uapi *uapi;
     bool is_file_missing;   /* the socket's or the state's, when they were looked for last */
-    struct reserve reserve;
+    struct spare_descriptors reserve;
     int life; /* a lock, until the process ends; below 0: not yet */
     struct root_way *ways; /* by the engine's number; roots only */
     size_t way_count;

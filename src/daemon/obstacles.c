@@ -12,7 +12,7 @@
 #include "daemon/host_dns.h"
 #include "daemon/interface.h"
 #include "daemon/ports.h"
-#include "daemon/reserve.h"
+#include "daemon/spare_descriptors.h"
 #include "host/firewall.h"
 #include "host/uplink_dns.h"
 #include "io/io_memory.h"
@@ -239,15 +239,15 @@ static void look_at_process(struct search *search)
 {
     char reason[512];
     struct text why;
-    struct reserve reserve = {.count = 0};
+    struct spare_descriptors reserve = {.count = 0};
     struct state state = {.pid = 0};
     text_init(&why, reason, sizeof(reason));
     note(search, state_look_at_directory(&why), &why);
     text_init(&why, reason, sizeof(reason));
     note(search, state_set_process(&state, &why), &why);
     text_init(&why, reason, sizeof(reason));
-    note(search, reserve_take(&reserve, &why), &why);
-    reserve_give(&reserve);
+    note(search, spare_descriptors_take(&reserve, &why), &why);
+    spare_descriptors_give(&reserve);
 }
 
 bool obstacles_append(const struct config *config, const char *aead_backend, struct text *text)

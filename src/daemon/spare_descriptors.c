@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "daemon/reserve.h"
+#include "daemon/spare_descriptors.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -8,23 +8,23 @@
 
 #define RESERVE_TO_UNDO 12
 
-static void give_down_to(struct reserve *reserve, size_t count)
+static void give_down_to(struct spare_descriptors *reserve, size_t count)
 {
     while (reserve->count > count)
         close(reserve->fds[--reserve->count]);
 }
 
-int reserve_take(struct reserve *reserve, struct text *why)
+int spare_descriptors_take(struct spare_descriptors *reserve, struct text *why)
 {
-    while (reserve->count < RESERVE_MOST) {
+    while (reserve->count < SPARE_DESCRIPTORS_MOST) {
         int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
         if (fd < 0) {
             int error = errno;
-            reserve_give(reserve);
+            spare_descriptors_give(reserve);
             text_append(why,
                         "without %d more descriptors it could not be undone (%s): raise the limit "
                         "(`ulimit -n`, or LimitNOFILE of its service)",
-                        RESERVE_MOST, strerror(error));
+                        SPARE_DESCRIPTORS_MOST, strerror(error));
             return -error;
         }
         reserve->fds[reserve->count++] = fd;
@@ -32,12 +32,12 @@ int reserve_take(struct reserve *reserve, struct text *why)
     return 0;
 }
 
-void reserve_started(struct reserve *reserve)
+void spare_descriptors_started(struct spare_descriptors *reserve)
 {
     give_down_to(reserve, RESERVE_TO_UNDO);
 }
 
-void reserve_give(struct reserve *reserve)
+void spare_descriptors_give(struct spare_descriptors *reserve)
 {
     give_down_to(reserve, 0);
 }
