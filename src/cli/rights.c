@@ -8,7 +8,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
-#include "daemon/calls.h"
+#include "daemon/system_calls.h"
 
 bool rights_suffice(void)
 {
@@ -32,6 +32,6 @@ void rights_give_up(int kept, pid_t child)
     char reason[256];
     struct text why;
     text_init(&why, reason, sizeof(reason));
-    if (calls_limit(child, &why) != 0)
+    if (system_calls_limit(child, &why) != 0)
         fprintf(stderr, "hopwire: %s\n", reason);
 }

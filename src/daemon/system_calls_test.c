@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "daemon/calls.h"
+#include "daemon/system_calls.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -36,7 +36,7 @@ static bool limit(pid_t child)
     char reason[256];
     struct text why;
     text_init(&why, reason, sizeof(reason));
-    if (calls_limit(child, &why) == 0)
+    if (system_calls_limit(child, &why) == 0)
         return true;
     printf("# %s\n", reason);
     _exit(2);
@@ -60,19 +60,17 @@ static bool refuses(void)
     static const char *const shell[] = {"/bin/true", NULL};
     limit(0);
     bool is_right = execve(shell[0], (char *const *)shell, environ) == -1 && errno == EPERM;
-    is_right &= IS_REFUSED(execveat) & IS_REFUSED(init_module) & IS_REFUSED(finit_module) &
-                IS_REFUSED(delete_module) & IS_REFUSED(mount) & IS_REFUSED(umount2) &
-                IS_REFUSED(pivot_root) & IS_REFUSED(chroot) & IS_REFUSED(bpf) &
-                IS_REFUSED(keyctl) & IS_REFUSED(add_key) & IS_REFUSED(request_key) &
-                IS_REFUSED(open_by_handle_at) & IS_REFUSED(name_to_handle_at) &
-                IS_REFUSED(kexec_load) & IS_REFUSED(reboot) & IS_REFUSED(swapon) &
-                IS_REFUSED(setns) & IS_REFUSED(unshare) & IS_REFUSED(perf_event_open) &
-                IS_REFUSED(userfaultfd) & IS_REFUSED(io_uring_setup) &
-                IS_REFUSED(process_vm_writev) & IS_REFUSED(setuid) & IS_REFUSED(setgid) &
-                IS_REFUSED(capset) & IS_REFUSED(mknodat) & IS_REFUSED(symlinkat) &
-                IS_REFUSED(linkat) & IS_REFUSED(fchownat) & IS_REFUSED(setxattr) &
-                IS_REFUSED(clock_settime) & IS_REFUSED(seccomp) & IS_REFUSED(kill) &
-                IS_REFUSED(tkill);
+    is_right &=
+        IS_REFUSED(execveat) & IS_REFUSED(init_module) & IS_REFUSED(finit_module) &
+        IS_REFUSED(delete_module) & IS_REFUSED(mount) & IS_REFUSED(umount2) &
+        IS_REFUSED(pivot_root) & IS_REFUSED(chroot) & IS_REFUSED(bpf) & IS_REFUSED(keyctl) &
+        IS_REFUSED(add_key) & IS_REFUSED(request_key) & IS_REFUSED(open_by_handle_at) &
+        IS_REFUSED(name_to_handle_at) & IS_REFUSED(kexec_load) & IS_REFUSED(reboot) &
+        IS_REFUSED(swapon) & IS_REFUSED(setns) & IS_REFUSED(unshare) & IS_REFUSED(perf_event_open) &
+        IS_REFUSED(userfaultfd) & IS_REFUSED(io_uring_setup) & IS_REFUSED(process_vm_writev) &
+        IS_REFUSED(setuid) & IS_REFUSED(setgid) & IS_REFUSED(capset) & IS_REFUSED(mknodat) &
+        IS_REFUSED(symlinkat) & IS_REFUSED(linkat) & IS_REFUSED(fchownat) & IS_REFUSED(setxattr) &
+        IS_REFUSED(clock_settime) & IS_REFUSED(seccomp) & IS_REFUSED(kill) & IS_REFUSED(tkill);
     is_right &= syscall(SYS_tgkill, getppid(), getppid(), 0) == -1 && errno == EPERM;
     is_right &= syscall(SYS_tgkill, getpid(), getpid(), 0) == 0;
     is_right &= is_refused("the newest", NEWER_THAN_ANY, ENOSYS);
@@ -137,8 +135,7 @@ static bool is_off(void)
     if (child == 0)
         _exit(0);
     int status = -1;
-    return child > 0 && waitpid(child, &status, 0) == child && status == 0 &&
-           setuid(getuid()) == 0;
+    return child > 0 && waitpid(child, &status, 0) == child && status == 0 && setuid(getuid()) == 0;
 }
 
 /* It ends with its parent, at the latest. */

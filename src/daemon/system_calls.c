@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* An error, not the end of the process: a call that a library begins to need some day costs what it
  * was for, not the network. Names that this machine or libseccomp does not know are passed over. */
-#include "daemon/calls.h"
+#include "daemon/system_calls.h"
 
 #include <errno.h>
 #include <seccomp.h>
@@ -133,7 +133,7 @@ static int add_rules(scmp_filter_ctx filter, pid_t child)
     return result;
 }
 
-int calls_limit(pid_t child, struct text *why)
+int system_calls_limit(pid_t child, struct text *why)
 {
     const char *off = getenv("HOPWIRE_NO_SECCOMP");
     if (off && *off && strcmp(off, "0") != 0)
