@@ -10,15 +10,15 @@
 #include "cli/rights.h"
 #include "daemon/attendant.h"
 #include "daemon/daemon.h"
+#include "daemon/dns_keeper.h"
 #include "daemon/hook_caller.h"
-#include "daemon/keeper.h"
 
 #define USAGE "up [-f] [--replace] NAME|FILE..."
 
 /* What stands between `up` and the daemon that it becomes. */
 struct start {
     int pipe_end; /* to whoever waits; -1: nobody, or the attendant tells it */
-    struct keeper keeper;
+    struct dns_keeper keeper;
     struct attendant attendant;
 };
 
@@ -48,13 +48,13 @@ static int run_with_keeper(struct config *config, struct daemon_options *options
     struct text why;
     struct start *start = options->context;
     text_init(&why, reason, sizeof(reason));
-    if (keeper_start(&start->keeper, config, load_free, &why) != 0) {
+    if (dns_keeper_start(&start->keeper, config, load_free, &why) != 0) {
         fprintf(stderr, "hopwire: %s: %s\n", config->name, reason);
         return COMMAND_REFUSED;
     }
     options->keeper = &start->keeper;
     int result = daemon_run(options);
-    keeper_end(&start->keeper);
+    dns_keeper_end(&start->keeper);
     return result;
 }
 

@@ -6,7 +6,7 @@
 #include "config/config.h"
 
 struct attendant;
-struct keeper;
+struct dns_keeper;
 
 struct daemon_options {
     struct config *config; /* borrowed, at most until the network ends */
@@ -17,7 +17,7 @@ struct daemon_options {
     const char *aead_backend;    /* NULL: the best */
     bool is_foreground;          /* log to standard error, not to syslog */
     bool replaces;               /* the network of that name, if it runs; without a gap */
-    struct keeper *keeper;       /* started for the configuration; the caller ends it */
+    struct dns_keeper *keeper;   /* started for the configuration; the caller ends it */
     struct attendant *attendant; /* the same */
     /* Called once, when the interface works and nothing can leak; then standard error is no longer
      * needed by a background process. False: who asked is gone, nobody wants the network. */

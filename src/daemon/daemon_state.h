@@ -6,9 +6,9 @@
 #include "config/config.h"
 #include "daemon/behind.h"
 #include "daemon/beside.h"
+#include "daemon/dns_keeper.h"
 #include "daemon/guard.h"
 #include "daemon/interface.h"
-#include "daemon/keeper.h"
 #include "daemon/log.h"
 #include "daemon/names.h"
 #include "daemon/ports.h"
@@ -30,7 +30,7 @@ struct uapi;
 struct daemon {
     const struct daemon_options *options;
     struct log log;
-    struct keeper *keeper; /* of the system's DNS; the options' */
+    struct dns_keeper *keeper;   /* of the system's DNS; the options' */
     struct attendant *attendant; /* the same, of its hooks */
     bool replaces;
     const struct config *config; /* `living`, whose network is what the engine has now */

@@ -30,20 +30,20 @@ static bool is_inside(void *context, const struct address *server)
 static void keeper_ready(void *context, uint32_t events)
 {
     struct daemon *daemon = context;
-    struct keeper *keeper = daemon->keeper;
+    struct dns_keeper *keeper = daemon->keeper;
     char reason[WHY_BYTES];
     struct text why;
     int result = -EPIPE;
     (void)events;
     text_init(&why, reason, sizeof(reason));
-    enum keeper_heard heard = keeper_hear(keeper, &daemon->log, &result, &why);
-    if (heard == KEEPER_TOLD)
+    enum dns_keeper_heard heard = dns_keeper_hear(keeper, &daemon->log, &result, &why);
+    if (heard == DNS_KEEPER_TOLD)
         return;
-    if (heard == KEEPER_ENDED) {
+    if (heard == DNS_KEEPER_ENDED) {
         text_append(&why, "the process that keeps the system's DNS has ended; the network goes "
                           "on, and `hopwire down` puts the DNS back");
         loop_remove(daemon->loop, &daemon->keeper_source);
-        keeper_end(keeper);
+        dns_keeper_end(keeper);
         log_notice(&daemon->log, reason);
     }
     if (daemon->dns_answered)
@@ -83,12 +83,12 @@ int host_dns_look(const struct config *config, struct text *why)
 
 int host_dns_start(struct daemon *daemon)
 {
-    struct keeper *keeper = daemon->keeper;
+    struct dns_keeper *keeper = daemon->keeper;
     host_dns_tell(daemon, log_warn, &daemon->log);
     bool has_servers = system_dns_choose(daemon->config).server_count > 0;
     int result = 0;
     if (has_servers)
-        result = keeper_set(keeper, daemon->config, &daemon->log, &daemon->why);
+        result = dns_keeper_set(keeper, daemon->config, &daemon->log, &daemon->why);
     else
         undo_earlier_dns(daemon);
     daemon->has_dns = has_servers && result == 0;
@@ -99,7 +99,7 @@ int host_dns_start(struct daemon *daemon)
 
 int host_dns_change(struct daemon *daemon, const struct config *config, struct text *why)
 {
-    int result = keeper_change(daemon->keeper, config, why);
+    int result = dns_keeper_change(daemon->keeper, config, why);
     daemon->has_dns |= result == 0;
     return result;
 }
@@ -109,7 +109,7 @@ void host_dns_undo(struct daemon *daemon)
     char reason[WHY_BYTES];
     struct text why;
     text_init(&why, reason, sizeof(reason));
-    daemon->is_dns_left = keeper_undo(daemon->keeper, &daemon->log, &why) != 0;
+    daemon->is_dns_left = dns_keeper_undo(daemon->keeper, &daemon->log, &why) != 0;
     if (daemon->is_dns_left)
         log_notice(&daemon->log, reason);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "daemon/keeper.h"
+#include "daemon/dns_keeper.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -93,8 +93,8 @@ static bool parse_wish(const char *text, struct wish *wish)
 struct kept {
     char *network, *interface;
     struct wish wish; /* what the system uses; no server: its own */
-    int watch; /* what others write; -1: nobody needs to look */
-    instant_ns look; /* then, at what was written */
+    int watch;        /* what others write; -1: nobody needs to look */
+    instant_ns look;  /* then, at what was written */
     instant_ns laid;
     duration_ns rest_ns;
     bool has_told;
@@ -249,11 +249,11 @@ static _Noreturn void keep(struct kept *kept)
 
 /* ---- the daemon's side ---- */
 
-int keeper_start(struct keeper *keeper, struct config *config,
-                 void (*forget)(struct config *config), struct text *why)
+int dns_keeper_start(struct dns_keeper *keeper, struct config *config,
+                     void (*forget)(struct config *config), struct text *why)
 {
     int ends[2];
-    *keeper = (struct keeper){.socket = -1};
+    *keeper = (struct dns_keeper){.socket = -1};
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0 ||
         (keeper->process = fork()) < 0) {
         int error = errno;
@@ -279,7 +279,7 @@ int keeper_start(struct keeper *keeper, struct config *config,
 }
 
 /* 1: a message; 0: not in time; -1: it has ended. */
-static int hear(struct keeper *keeper, int timeout_ms, struct message *message)
+static int hear(struct dns_keeper *keeper, int timeout_ms, struct message *message)
 {
     struct pollfd source = {.fd = keeper->socket, .events = POLLIN};
     int ready;
@@ -298,7 +298,7 @@ static int hear(struct keeper *keeper, int timeout_ms, struct message *message)
 static const char gone[] = "the process that keeps the system's DNS has ended: `hopwire down` "
                            "puts it back";
 
-static int say(struct keeper *keeper, struct message *message, struct text *why)
+static int say(struct dns_keeper *keeper, struct message *message, struct text *why)
 {
     if (keeper->socket >= 0 && send(keeper->socket, message, sizeof(*message), MSG_NOSIGNAL) > 0)
         return 0;
@@ -306,7 +306,7 @@ static int say(struct keeper *keeper, struct message *message, struct text *why)
     return -EPIPE;
 }
 
-static int say_wish(struct keeper *keeper, enum kind kind, const struct config *config,
+static int say_wish(struct dns_keeper *keeper, enum kind kind, const struct config *config,
                     struct text *why)
 {
     struct message message = {.kind = (int)kind};
@@ -319,14 +319,13 @@ static int say_wish(struct keeper *keeper, enum kind kind, const struct config *
 }
 
 /* Its answer of that kind. */
-static int await(struct keeper *keeper, enum kind kind, int timeout_ms, struct log *log,
+static int await(struct dns_keeper *keeper, enum kind kind, int timeout_ms, struct log *log,
                  struct text *why)
 {
     struct message message;
     instant_ns end = instant_add(loop_now(), timeout_ms * NS_PER_MS);
     for (;;) {
-        int heard =
-            hear(keeper, (int)(instant_since(loop_now(), end) / NS_PER_MS), &message);
+        int heard = hear(keeper, (int)(instant_since(loop_now(), end) / NS_PER_MS), &message);
         if (heard > 0 && message.kind == (int)kind) {
             text_append(why, "%s", message.text);
             return message.result;
@@ -336,45 +335,45 @@ static int await(struct keeper *keeper, enum kind kind, int timeout_ms, struct l
         if (heard > 0)
             continue;
         text_append(why, "%s",
-                    heard < 0 ? gone
-                              : "the process that keeps the system's DNS does not answer");
+                    heard < 0 ? gone : "the process that keeps the system's DNS does not answer");
         return heard < 0 ? -EPIPE : -ETIMEDOUT;
     }
 }
 
-int keeper_set(struct keeper *keeper, const struct config *config, struct log *log,
-               struct text *why)
+int dns_keeper_set(struct dns_keeper *keeper, const struct config *config, struct log *log,
+                   struct text *why)
 {
     int result = say_wish(keeper, KIND_SET, config, why);
     return result ? result : await(keeper, KIND_SET, SET_TIMEOUT_MS, log, why);
 }
 
-int keeper_undo(struct keeper *keeper, struct log *log, struct text *why)
+int dns_keeper_undo(struct dns_keeper *keeper, struct log *log, struct text *why)
 {
     int result = say(keeper, &(struct message){.kind = KIND_UNDO}, why);
     return result ? result : await(keeper, KIND_UNDO, UNDO_TIMEOUT_MS, log, why);
 }
 
-int keeper_change(struct keeper *keeper, const struct config *config, struct text *why)
+int dns_keeper_change(struct dns_keeper *keeper, const struct config *config, struct text *why)
 {
     return say_wish(keeper, KIND_CHANGE, config, why);
 }
 
-enum keeper_heard keeper_hear(struct keeper *keeper, struct log *log, int *result, struct text *why)
+enum dns_keeper_heard dns_keeper_hear(struct dns_keeper *keeper, struct log *log, int *result,
+                                      struct text *why)
 {
     struct message message;
     int heard = hear(keeper, 0, &message);
     if (heard > 0 && message.kind == KIND_CHANGE) {
         *result = message.result;
         text_append(why, "%s", message.text);
-        return KEEPER_CHANGED;
+        return DNS_KEEPER_CHANGED;
     }
     if (heard > 0)
         log_notice(log, message.text);
-    return heard < 0 ? KEEPER_ENDED : KEEPER_TOLD;
+    return heard < 0 ? DNS_KEEPER_ENDED : DNS_KEEPER_TOLD;
 }
 
-void keeper_end(struct keeper *keeper)
+void dns_keeper_end(struct dns_keeper *keeper)
 {
     if (keeper->socket < 0)
         return;
