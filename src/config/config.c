@@ -5,7 +5,7 @@
 
 #include "config/conflict.h"
 #include "config/dialect.h"
-#include "config/hops.h"
+#include "config/fellow_endpoints.h"
 #include "config/include.h"
 #include "config/name_servers.h"
 #include "config/naming.h"
@@ -173,7 +173,7 @@ static void check_network(struct loader *loader, const char *last_path)
     validate_tunnels(loader);
     conflict_check_prefixes(loader);
     conflict_check_reach(loader);
-    hops_check(loader);
+    fellow_endpoints_check(loader);
     name_servers_check(loader);
     tell_unused_addresses(loader);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "config/hops.h"
+#include "config/fellow_endpoints.h"
 
 /* A peer with a literal endpoint, and where its line is. */
 struct spot {
@@ -96,14 +96,17 @@ static void tell_of_tunnel(const struct spot *spot, size_t other)
                         spot->text, owner->name, owner->name, spot->tunnel->name);
 }
 
-void hops_check(struct loader *loader)
+void fellow_endpoints_check(struct loader *loader)
 {
     const struct config *config = loader->config;
     const struct network_description *network = &config->network;
     for (size_t i = 0; i < network->tunnel_count; i++) {
         const struct tunnel_description *tunnel = &network->tunnels[i];
         for (size_t p = 0; p < tunnel->peer_count; p++) {
-            struct spot spot = {.loader = loader, .tunnel = tunnel, .index = i, .peer = p,
+            struct spot spot = {.loader = loader,
+                                .tunnel = tunnel,
+                                .index = i,
+                                .peer = p,
                                 .place = &config->tunnels[i].peers[p].given[KEYWORD_ENDPOINT]};
             if (!tunnel->peers[p].has_endpoint)
                 continue;

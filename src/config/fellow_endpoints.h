@@ -2,12 +2,12 @@
 /* The ways to literal endpoints inside other peers of the same tunnel (RULES A8, A5, H6): refuses
  * those that lead nowhere, and tells of an endpoint that another tunnel has, which it does not
  * ride. Private to this room. */
-#ifndef CONFIG_HOPS_H
-#define CONFIG_HOPS_H
+#ifndef CONFIG_FELLOW_ENDPOINTS_H
+#define CONFIG_FELLOW_ENDPOINTS_H
 
 #include "config/source.h"
 
 /* The tree can be walked. */
-void hops_check(struct loader *loader);
+void fellow_endpoints_check(struct loader *loader);
 
 #endif

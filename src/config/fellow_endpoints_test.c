@@ -38,13 +38,16 @@ static void a8_two_hops_of_either_family_are_fine(void)
 {
     char said[CONFIG_MESSAGE_BYTES];
     load(INTERFACE("10.0.0.2") EXIT("203.0.113.1", "0.0.0.0/0")
-             ENTRY("198.51.100.1", "203.0.113.1/32"), said);
+             ENTRY("198.51.100.1", "203.0.113.1/32"),
+         said);
     CHECK_TEXT(said, "");
     load(INTERFACE("10.0.0.2, fd00::2") EXIT("[2001:db8::1]", "0.0.0.0/0, ::/0")
-             ENTRY("198.51.100.1", "2001:db8::1/128"), said);
+             ENTRY("198.51.100.1", "2001:db8::1/128"),
+         said);
     CHECK_TEXT(said, "");
     load(INTERFACE("10.0.0.2") EXIT("203.0.113.1", "203.0.113.0/24, 0.0.0.0/0")
-             ENTRY("198.51.100.1", "10.5.0.0/16"), said); /* its own: straight */
+             ENTRY("198.51.100.1", "10.5.0.0/16"),
+         said); /* its own: straight */
     CHECK_TEXT(said, "");
 }
 
@@ -52,13 +55,15 @@ static void a8_h6_a_circle_is_refused(void)
 {
     char said[CONFIG_MESSAGE_BYTES];
     load(INTERFACE("10.0.0.2") EXIT("203.0.113.1", "0.0.0.0/0, 198.51.100.0/24")
-             ENTRY("198.51.100.1", "203.0.113.1/32"), said);
+             ENTRY("198.51.100.1", "203.0.113.1/32"),
+         said);
     CHECK_TEXT(said, "n.conf:6: Endpoint: 203.0.113.1 is in the AllowedIPs of n.conf:11, so that "
                      "peer would carry this one, which carries it in turn: a circle; take one of "
                      "the endpoints out of the other peer's AllowedIPs (0.0.0.0/0 and ::/0 carry "
                      "none)");
     load(INTERFACE("10.0.0.2") EXIT("203.0.113.1", "203.0.113.1/32")
-             ENTRY("198.51.100.1", "203.0.113.0/24"), said);
+             ENTRY("198.51.100.1", "203.0.113.0/24"),
+         said);
     CHECK_TEXT(said, "n.conf:6: Endpoint: 203.0.113.1 is in the AllowedIPs of another peer, which "
                      "would carry this one, but this one's own have it too, and go before; take it "
                      "out of one of them");
@@ -68,25 +73,29 @@ static void a8_a5_the_tunnel_needs_an_address_of_the_family(void)
 {
     char said[CONFIG_MESSAGE_BYTES];
     load(INTERFACE("10.0.0.2") EXIT("[2001:db8::1]", "0.0.0.0/0")
-             ENTRY("198.51.100.1", "2001:db8::1/128"), said);
+             ENTRY("198.51.100.1", "2001:db8::1/128"),
+         said);
     CHECK_TEXT(said, "n.conf:6: Endpoint: 2001:db8::1 is in the AllowedIPs of n.conf:11, so that "
                      "peer carries this one, and \"n\" has no IPv6 address to send from; add one "
                      "to Address, or write an endpoint of the other family");
 }
 
 #define CARRIED(carrier_allows)                                                                    \
-    "[Tunnel a]\nPrivateKey = " KEY_2 "\nAddress = 10.9.0.2\n" ENTRY("192.0.2.9", carrier_allows) \
-    "[Tunnel b]\nVia = a\nPrivateKey = " KEY_1 "\nAddress = 10.0.0.2\n"
+    "[Tunnel a]\nPrivateKey = " KEY_2 "\nAddress = 10.9.0.2\n" ENTRY(                              \
+        "192.0.2.9", carrier_allows) "[Tunnel b]\nVia = a\nPrivateKey = " KEY_1                    \
+                                     "\nAddress = 10.0.0.2\n"
 
 /* Only who is sent to through the carrier must be in its AllowedIPs. */
 static void a8_in_a_carried_tunnel_the_carrier_reaches_the_entry(void)
 {
     char said[CONFIG_MESSAGE_BYTES];
     load(CARRIED("198.51.100.0/24") EXIT("203.0.113.1", "10.5.0.0/16")
-             ENTRY("198.51.100.1", "203.0.113.1/32"), said);
+             ENTRY("198.51.100.1", "203.0.113.1/32"),
+         said);
     CHECK_TEXT(said, "");
     load(CARRIED("203.0.113.0/24") EXIT("203.0.113.1", "10.5.0.0/16")
-             ENTRY("198.51.100.1", "203.0.113.1/32"), said);
+             ENTRY("198.51.100.1", "203.0.113.1/32"),
+         said);
     CHECK_TEXT(said, "n.conf:18: Endpoint: 198.51.100.1 is not in the AllowedIPs of the carrier "
                      "\"a\"; add it there or choose another carrier");
 }
@@ -96,13 +105,15 @@ static void a8_in_a_carried_tunnel_the_carrier_reaches_the_entry(void)
 static void a8_another_tunnel_that_has_the_endpoint_is_told(void)
 {
     char said[CONFIG_MESSAGE_BYTES];
-    load(ROOT("a", "10.0.0.2") EXIT("203.0.113.1", "10.5.0.0/16")
-             ROOT("b", "10.0.0.3") ENTRY("198.51.100.1", "203.0.113.0/24"), said);
+    load(ROOT("a", "10.0.0.2") EXIT("203.0.113.1", "10.5.0.0/16") ROOT("b", "10.0.0.3")
+             ENTRY("198.51.100.1", "203.0.113.0/24"),
+         said);
     CHECK_TEXT(said,
                "n.conf:6: Endpoint: 203.0.113.1 is in the AllowedIPs of \"b\" as well, and is "
                "reached past it all the same: write Via = b in \"a\" to reach it inside");
-    load(ROOT("a", "10.0.0.2") EXIT("203.0.113.1", "10.5.0.0/16")
-             ROOT("b", "10.0.0.3") ENTRY("198.51.100.1", "0.0.0.0/0"), said);
+    load(ROOT("a", "10.0.0.2") EXIT("203.0.113.1", "10.5.0.0/16") ROOT("b", "10.0.0.3")
+             ENTRY("198.51.100.1", "0.0.0.0/0"),
+         said);
     CHECK_TEXT(said, "");
 }
 
