@@ -21,19 +21,14 @@ static const struct {
     const char *help;
     bool goes_on; /* when nobody reads what it says: it would leave half of what it does */
 } commands[] = {
-    {"up", up_main, "[-f] [--replace] NAME|FILE...", "bring a network up, or anew without a gap",
+    {"up", up_main, "[-f] [--replace] NAME|FILE...", "bring it up, or anew without a gap", true},
+    {"down", down_main, "NAME", "end it, also after a crash", true},
+    {"status", status_main, "[NAME] [--json]", "each tunnel, and which hop fails", false},
+    {"check", check_main, "NAME|FILE...", "read only: what it would be, and why not", false},
+    {"reload", reload_main, "[--dry-run] NAME|FILE...", "make it what the file says now, live",
      true},
-    {"down", down_main, "NAME", "end it and put the host's network back, also after a crash",
-     true},
-    {"status", status_main, "[NAME] [--json]", "what each tunnel does, and which hop fails",
-     false},
-    {"check", check_main, "NAME|FILE...", "read only: the tree, routes, MTUs, what would go wrong",
-     false},
-    {"reload", reload_main, "[--dry-run] NAME|FILE...",
-     "what the file says now, while the network runs", true},
-    {"route", route_main, "NAME ADDRESS", "which path a destination takes",
-     false},
-    {"save", save_main, "NAME|FILE", "write a plain wg-quick file back as the tunnel is now", true},
+    {"route", route_main, "NAME ADDRESS", "which path a destination takes", false},
+    {"save", save_main, "NAME|FILE", "write a plain file as its tunnel is now", true},
 };
 
 #define COMMANDS (sizeof(commands) / sizeof(*commands))

@@ -111,6 +111,7 @@ def the_program_s_help_names_the_same_commands():
     same_words(re.findall(r"^  (\w+)", text, re.M),
                re.findall(r"^\.It Cm (\w+)", read("man/hopwire.8").split(".Sh ROUTING")[0], re.M),
                "commands of --help")
+    tap.equal([line for line in text.splitlines() if len(line) > 80], [], "wider than a terminal")
 
 
 @tap.test
