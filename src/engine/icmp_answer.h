@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A packet from the TUN that goes no further: counted, and answered with ICMP (RULES A4, A7, D1 to
- * D4). */
+/* A packet from the TUN that goes no further, as the plan has found: counted, and answered with
+ * ICMP (RULES A4, A7, D1 to D4). */
 #ifndef ENGINE_ICMP_ANSWER_H
 #define ENGINE_ICMP_ANSWER_H
 

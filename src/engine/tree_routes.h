@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A tree's routes, as route/ takes them: Routes, the AllowedIPs that stand for them, and a host
- * route for each name server (RULES A1, A2, G3). Of the tree as it is wanted, where a change is
- * under way. */
+ * route for each name server (RULES A1, A2, G3). Which of them wins is route/routes.h's. Of the
+ * tree as it is wanted, where a change is under way. */
 #ifndef ENGINE_TREE_ROUTES_H
 #define ENGINE_TREE_ROUTES_H
 
