@@ -69,5 +69,5 @@ void files_record_remove(const char *network)
 {
     char path[STATE_PATH_BYTES];
     if (sources_path(network, path, TEXT_UNHEARD) == 0)
-        unlink(path);
+        seal_remove(path);
 }

@@ -320,7 +320,7 @@ static int replace(int record, const char *path, const struct hooks *hooks, bool
         return -ESTALE;
     }
     if (!hooks_record_is_needed(hooks))
-        return unlink(path) < 0 ? -errno : 0;
+        return seal_remove(path);
     int result = replace_record(record, path, hooks, is_sealed);
     if (result != 0 && is_empty(record)) /* made a moment ago */
         unlink(path);
@@ -421,7 +421,7 @@ int hooks_record_forget(int record, struct hooks *hooks, enum config_hook_kind k
         forget_saved(hooks);
     int result = record_path(hooks->network, path, why);
     if (result == 0 && kind == HOOK_POST_DOWN)
-        result = stands(record, path) && unlink(path) < 0 ? -errno : 0;
+        result = stands(record, path) ? seal_remove(path) : 0;
     else if (result == 0)
         result = rewrite(record, path, hooks);
     if (result != 0)
@@ -433,5 +433,5 @@ void hooks_record_drop(const char *network, int record)
 {
     char path[STATE_PATH_BYTES];
     if (record_path(network, path, TEXT_UNHEARD) == 0 && (record < 0 || stands(record, path)))
-        unlink(path);
+        seal_remove(path);
 }

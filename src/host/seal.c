@@ -80,6 +80,14 @@ int seal_replace(const char *path, const char *name, const char *bytes, size_t l
     return result;
 }
 
+int seal_remove(const char *path)
+{
+    char beside[PATH_MAX];
+    if (snprintf(beside, sizeof(beside), "%s.new", path) < (int)sizeof(beside))
+        unlink(beside); /* of one that was killed while it wrote */
+    return unlink(path) < 0 ? -errno : 0;
+}
+
 /* One without a hash is from before it could be set here, or from somebody who could not. */
 static bool is_roots(int file, const char *name, const char *bytes, size_t len)
 {
