@@ -85,7 +85,7 @@ int seal_remove(const char *path)
     char beside[PATH_MAX];
     if (snprintf(beside, sizeof(beside), "%s.new", path) < (int)sizeof(beside))
         unlink(beside); /* of one that was killed while it wrote */
-    return unlink(path) < 0 ? -errno : 0;
+    return unlink(path) < 0 && errno != ENOENT ? -errno : 0;
 }
 
 /* One without a hash is from before it could be set here, or from somebody who could not. */

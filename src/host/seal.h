@@ -19,8 +19,8 @@ int seal_write(int file, const char *name, const char *bytes, size_t len);
  * *is_sealed: this process could set the hash. */
 int seal_replace(const char *path, const char *name, const char *bytes, size_t len,
                  bool *is_sealed);
-/* The file at a path goes, with what one that was killed while it replaced it has left. 0 or
- * -errno. */
+/* The file at a path goes, with what one that was killed while it replaced it has left. 0, also
+ * where others have removed it, or -errno. */
 int seal_remove(const char *path);
 /* Its bytes, with a NUL behind, to be wiped and freed; 0 or -errno. -EPERM: others than root with
  * all its rights wrote it. */
