@@ -56,7 +56,7 @@ def ten_thousand_peers_are_shown_within_a_second_and_delay_nothing():
     tap.note(f"{PEERS} peers shown in {took * 1000:.0f} ms; the slowest ping took {slowest:.1f} ms")
     tap.equal(len(dump.splitlines()), PEERS + 2, "lines")
     tap.check(took < (5 if IS_SANITIZED else 1), f"shown in {took:.2f} s")
-    tap.check(slowest < 100, f"the slowest ping took {slowest} ms")
+    tap.check(slowest < (500 if IS_SANITIZED else 100), f"the slowest ping took {slowest} ms")
 
 
 @tap.test
@@ -121,7 +121,7 @@ def peers_are_added_one_by_one():
     slowest = pings.stop()
     tap.note(f"{took / count * 1e6:.0f} us a peer; the slowest ping took {slowest:.0f} ms")
     tap.equal(len(scene.client.run("wg", "show", "hop0", "peers").stdout.split()), count + 1, "peers")
-    tap.check(slowest < 200, f"the slowest ping took {slowest} ms")
+    tap.check(slowest < (1000 if IS_SANITIZED else 200), f"the slowest ping took {slowest} ms")
 
 
 @tap.test
