@@ -69,3 +69,12 @@ build_in() {
     # shellcheck disable=SC2086 # one word a target
     ninja -C "$directory" ${targets:-} </dev/null || refuse "the build in $directory failed"
 }
+
+# build_benchmarks: in build-release, which is there.
+build_benchmarks() {
+    local targets
+    targets=$(python3 bench/bench.py --targets build-release) ||
+        refuse "build-release does not tell its benchmarks"
+    # shellcheck disable=SC2086 # one word a target
+    ninja -C build-release $targets </dev/null >/dev/null || refuse "the benchmarks do not build"
+}
