@@ -75,15 +75,15 @@ static void describe_peer(struct peer_description *peer, uint32_t number, uint32
 static void start(struct world *world, struct network_description *network)
 {
     struct pool_shape shape;
-    char why[256];
+    struct text why = TEXT_ROOM(256);
     engine_pool_shape(network, &shape);
     const struct engine_options options = {.secrets = tap_memory(),
                                            .pool = pool_new(tap_memory(), &shape),
                                            .aead = aead_new(tap_memory(), NULL),
                                            .random = tap_random_source()};
-    world->engine = engine_new(&options, network, why, sizeof(why));
+    world->engine = engine_new(&options, network, &why);
     if (!world->engine) {
-        fprintf(stderr, "%s\n", why);
+        fprintf(stderr, "%s\n", why.bytes);
         abort();
     }
     engine_set_root_mtu(world->engine, 0, 1420);
@@ -147,10 +147,10 @@ static struct world *new_world(uint32_t peers, uint32_t prefixes, bool has_name,
 static double apply(struct world *world, size_t count)
 {
     const struct changes changes = {.list = world->changes, .count = count};
-    char why[256];
+    struct text why = TEXT_ROOM(256);
     double start_ns = now_ns();
-    if (engine_apply(world->engine, &changes, NOW, why, sizeof(why)) != 0) {
-        fprintf(stderr, "%s\n", why);
+    if (engine_apply(world->engine, &changes, NOW, &why) != 0) {
+        fprintf(stderr, "%s\n", why.bytes);
         abort();
     }
     return now_ns() - start_ns;

@@ -170,7 +170,7 @@ static struct cost make_engine(struct world *world, const struct shape *shape)
     };
     struct pool_shape pool_shape;
     struct cost cost;
-    char why[200];
+    struct text why = TEXT_ROOM(256);
     world->shape = *shape;
     for (unsigned level = 0; level < shape->depth; level++)
         describe_tunnel(&network.tunnels[level], level, shape);
@@ -179,9 +179,9 @@ static struct cost make_engine(struct world *world, const struct shape *shape)
     const struct engine_options options = {.secrets = tap_memory(), .pool = world->pool,
                                            .random = tap_random_source(), .tun_takes_tcp4 = true};
     size_t before_bytes = tap_memory_balance_bytes();
-    world->engine = engine_new(&options, &network, why, sizeof(why));
+    world->engine = engine_new(&options, &network, &why);
     if (!world->engine) {
-        fprintf(stderr, "%s\n", why);
+        fprintf(stderr, "%s\n", why.bytes);
         abort();
     }
     forget(&network);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/text.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -11,21 +10,26 @@ void text_init(struct text *text, char *bytes, size_t capacity_bytes)
     bytes[0] = '\0';
 }
 
-void text_append(struct text *text, const char *format, ...)
+void text_append_list(struct text *text, const char *format, va_list arguments)
 {
     size_t room = text->capacity_bytes - text->len;
     if (text->capacity_bytes == 0) /* TEXT_UNHEARD */
         return;
-    va_list arguments;
-    va_start(arguments, format);
     int len = vsnprintf(text->bytes + text->len, room, format, arguments);
-    va_end(arguments);
     if (len < 0 || (size_t)len >= room) {
         text->is_cut = true;
         text->len = text->capacity_bytes - 1;
         return;
     }
     text->len += (size_t)len;
+}
+
+void text_append(struct text *text, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    text_append_list(text, format, arguments);
+    va_end(arguments);
 }
 
 void text_append_word(struct text *text, const char *word)

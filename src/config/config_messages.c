@@ -2,7 +2,6 @@
 #include "config/config_messages.h"
 
 #include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/text.h"
@@ -73,12 +72,6 @@ void config_messages_add(struct config_messages *messages, enum config_message_k
     if (!message)
         return;
     message->kind = kind;
-    char sentence[CONFIG_MESSAGE_BYTES];
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(sentence, sizeof(sentence), format, arguments);
-    va_end(arguments);
-
     struct text text;
     text_init(&text, message->text, sizeof(message->text));
     if (place && place->file) {
@@ -87,6 +80,9 @@ void config_messages_add(struct config_messages *messages, enum config_message_k
         if (place->key)
             text_append(&text, "%s: ", place->key);
     }
-    text_append(&text, "%s", sentence);
+    va_list arguments;
+    va_start(arguments, format);
+    text_append_list(&text, format, arguments);
+    va_end(arguments);
     make_harmless(message->text);
 }

@@ -252,12 +252,12 @@ static void append_beside(const struct config *config, struct text *text)
 
 bool check_append(const struct config *config, struct text *text)
 {
-    char why[512];
+    struct text why = TEXT_ROOM(512);
     struct tree tree;
     /* The tree has the keys too. */
     if (!tree_init(&tree, config->arena.memory, loop_random(), &config->network,
-                   NETWORK_MTU_MOST_BYTES, why, sizeof(why))) {
-        text_append(text, "%s\n", why);
+                   NETWORK_MTU_MOST_BYTES, &why)) {
+        text_append(text, "%s\n", why.bytes);
         return false;
     }
     struct check check = {.tree = &tree, .text = text};

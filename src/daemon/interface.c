@@ -233,9 +233,8 @@ int interface_routes_ahead(const struct config *config, const struct memory *mem
 {
     struct collection collection = {.config = config};
     struct tree tree;
-    char unheard[256];
-    if (!tree_init(&tree, memory, loop_random(), &config->network, NETWORK_MTU_MOST_BYTES, unheard,
-                   sizeof(unheard)))
+    if (!tree_init(&tree, memory, loop_random(), &config->network, NETWORK_MTU_MOST_BYTES,
+                   TEXT_UNHEARD))
         return -EINVAL;
     routes_walk(&tree.routes, collect, &collection);
     tree_wipe(&tree);

@@ -28,7 +28,6 @@ struct setup {
 
 static bool setup_make(struct setup *setup, const char *text)
 {
-    char why[256];
     struct pool_shape shape;
     *setup = (struct setup){.config = config_text_load(text)};
     if (!setup->config)
@@ -40,7 +39,7 @@ static bool setup_make(struct setup *setup, const char *text)
                                      .pool = setup->pool,
                                      .aead = setup->aead,
                                      .random = loop_random()};
-    setup->engine = engine_new(&options, &setup->config->network, why, sizeof(why));
+    setup->engine = engine_new(&options, &setup->config->network, TEXT_UNHEARD);
     CHECK(setup->engine != NULL);
     return setup->engine != NULL;
 }

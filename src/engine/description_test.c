@@ -44,10 +44,9 @@ static void a8_description_and_tree_agree(void)
     static struct sim_network network;
     for (unsigned round = 0; round < 3000; round++) {
         struct tree tree;
-        char why[200];
         random_description(&network);
         if (!CHECK(tree_init(&tree, tap_memory(), tap_random_source(), &network.description, 1500,
-                             why, sizeof(why))))
+                             TEXT_UNHEARD)))
             return;
         const struct node *node = tree.nodes[0];
         for (uint32_t p = 0; p < node->tunnel.peer_count; p++) {

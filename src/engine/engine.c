@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "engine/engine.h"
 
-#include <stdio.h>
-
 #include "engine/describe.h"
 #include "engine/events.h"
 #include "engine/lanes.h"
@@ -69,11 +67,11 @@ static void join_lanes(struct engine *engine)
 }
 
 struct engine *engine_new(const struct engine_options *options,
-                          const struct network_description *network, char *why, size_t why_bytes)
+                          const struct network_description *network, struct text *why)
 {
     struct engine *engine = memory_take(options->secrets, sizeof(*engine));
     if (!engine) {
-        snprintf(why, why_bytes, "no memory for the engine");
+        text_append(why, "no memory for the engine");
         return NULL;
     }
     struct core *core = &engine->core;
@@ -82,7 +80,7 @@ struct engine *engine_new(const struct engine_options *options,
     coalesce_init(&engine->inbound.coalesce, options->tun_takes_tcp4, options->tun_takes_tcp6,
                   options->tun_takes_udp);
     uint32_t packet_most = (uint32_t)pool_shape(core->pool)->payload_bytes;
-    if (!tree_init(&core->tree, core->memory, core->random, network, packet_most, why, why_bytes)) {
+    if (!tree_init(&core->tree, core->memory, core->random, network, packet_most, why)) {
         memory_give(core->memory, engine, sizeof(*engine));
         return NULL;
     }
@@ -91,7 +89,7 @@ struct engine *engine_new(const struct engine_options *options,
     if (!backlog_init(&engine->handshakes.backlog, core->memory) ||
         !heap_reserve(&core->deadlines, core->tree.peer_count + 1) ||
         !reassemblies_init(&engine->inbound.reassemblies, core)) {
-        snprintf(why, why_bytes, "no memory for %u peers", core->tree.peer_count);
+        text_append(why, "no memory for %u peers", core->tree.peer_count);
         engine_free(engine);
         return NULL;
     }
@@ -430,15 +428,15 @@ int engine_find_tunnel(const struct engine *engine, const char *name)
 
 /* ---- changes ---- */
 
-int engine_apply(struct engine *engine, const struct changes *changes, instant_ns now, char *why,
-                 size_t why_bytes)
+int engine_apply(struct engine *engine, const struct changes *changes, instant_ns now,
+                 struct text *why)
 {
-    return live_apply(engine, changes, now, why, why_bytes);
+    return live_apply(engine, changes, now, why);
 }
 
-int engine_try(struct engine *engine, const struct changes *changes, char *why, size_t why_bytes)
+int engine_try(struct engine *engine, const struct changes *changes, struct text *why)
 {
-    return live_try(engine, changes, why, why_bytes);
+    return live_try(engine, changes, why);
 }
 
 bool engine_describe(const struct engine *engine, const struct memory *memory,

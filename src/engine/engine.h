@@ -7,6 +7,7 @@
 #include "base/log_level.h"
 #include "base/memory.h"
 #include "base/random.h"
+#include "base/text.h"
 #include "crypto/aead.h"
 #include "engine/actions.h"
 #include "engine/change.h"
@@ -31,9 +32,9 @@ struct engine_options {
 /* The buffers that this network needs: headroom for its deepest path. */
 void engine_pool_shape(const struct network_description *network, struct pool_shape *shape);
 
-/* NULL: refused; `why` (of `why_bytes`) says what. The description may go afterwards. */
+/* NULL: refused; `why` says what. The description may go afterwards. */
 struct engine *engine_new(const struct engine_options *options,
-                          const struct network_description *network, char *why, size_t why_bytes);
+                          const struct network_description *network, struct text *why);
 void engine_free(struct engine *engine); /* wipes every key; NULL does nothing */
 
 /* ---- doors; each may add up to ACTIONS_PER_DOOR actions ---- */
@@ -93,10 +94,10 @@ struct own_sockets *engine_own_sockets(struct engine *engine);
  * one port; -ENOMEM; -EINVAL, all else. What the changes do not touch keeps sessions, counters,
  * learnt endpoints and paths, and what waits. Then, as after engine_new, roots' MTUs are the
  * caller's to set; engine_deadline may be now. */
-int engine_apply(struct engine *engine, const struct changes *changes, instant_ns now, char *why,
-                 size_t why_bytes);
+int engine_apply(struct engine *engine, const struct changes *changes, instant_ns now,
+                 struct text *why);
 /* What engine_apply would refuse now; changes nothing. */
-int engine_try(struct engine *engine, const struct changes *changes, char *why, size_t why_bytes);
+int engine_try(struct engine *engine, const struct changes *changes, struct text *why);
 /* What is configured now, in the caller's memory: engine_new would make the same network of it.
  * False: no memory, and nothing to give back. */
 bool engine_describe(const struct engine *engine, const struct memory *memory,

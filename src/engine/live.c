@@ -18,22 +18,20 @@ static bool prepare(struct live *live, struct live_parts *parts)
     return live_changes_take_order(live) && live_check(live) && live_commit_prepare(live, parts);
 }
 
-static struct live begin(struct engine *engine, const struct changes *changes, char *why,
-                         size_t why_bytes)
+static struct live begin(struct engine *engine, const struct changes *changes, struct text *why)
 {
     return (struct live){.engine = engine,
                          .tree = &engine->core.tree,
                          .memory = engine->core.memory,
                          .changes = changes,
-                         .why = why,
-                         .why_bytes = why_bytes};
+                         .why = why};
 }
 
-int live_apply(struct engine *engine, const struct changes *changes, instant_ns now, char *why,
-               size_t why_bytes)
+int live_apply(struct engine *engine, const struct changes *changes, instant_ns now,
+               struct text *why)
 {
     struct live_parts parts;
-    struct live live = begin(engine, changes, why, why_bytes);
+    struct live live = begin(engine, changes, why);
     if (!changes_are_any(changes))
         return 0;
     bool is_fine = prepare(&live, &parts);
@@ -46,10 +44,10 @@ int live_apply(struct engine *engine, const struct changes *changes, instant_ns 
     return is_fine ? 0 : live.error;
 }
 
-int live_try(struct engine *engine, const struct changes *changes, char *why, size_t why_bytes)
+int live_try(struct engine *engine, const struct changes *changes, struct text *why)
 {
     struct live_parts parts;
-    struct live live = begin(engine, changes, why, why_bytes);
+    struct live live = begin(engine, changes, why);
     if (!changes_are_any(changes))
         return 0;
     bool is_fine = prepare(&live, &parts);

@@ -45,12 +45,12 @@ static struct prefix random_prefix(void)
 static struct engine *make_engine(const struct network_description *network, struct pool *pool,
                                   struct aead *aead)
 {
-    char why[256];
+    struct text why = TEXT_ROOM(512);
     const struct engine_options options = {.secrets = tap_memory(), .pool = pool, .aead = aead,
                                            .random = tap_random_source()};
-    struct engine *engine = engine_new(&options, network, why, sizeof(why));
+    struct engine *engine = engine_new(&options, network, &why);
     if (!CHECK(engine))
-        CHECK_TEXT(why, "");
+        CHECK_TEXT(why.bytes, "");
     return engine;
 }
 
@@ -264,14 +264,13 @@ static void changes_lead_to_what_a_fresh_start_would_be(void)
             struct change list[CHANGES_MOST];
             const struct changes changes = {.list = list,
                                             .count = 1 + tap_random_below(CHANGES_MOST)};
-            char why[512];
             for (size_t i = 0; i < changes.count; i++)
                 list[i] = random_change(&pieces, i);
             if (tap_random_below(2))
                 roam(engine, false);
             if (tap_random_below(3) == 0)
-                engine_try(engine, &changes, why, sizeof(why));
-            applied += engine_apply(engine, &changes, NS_PER_S, why, sizeof(why)) == 0;
+                engine_try(engine, &changes, TEXT_UNHEARD);
+            applied += engine_apply(engine, &changes, NS_PER_S, TEXT_UNHEARD) == 0;
             tried++;
             set_root_mtus(engine);
             roam(engine, true);

@@ -58,13 +58,12 @@ static void choose(void *context, uint8_t *bytes, size_t len)
 static void change(struct play *play, const struct random_source *choices)
 {
     struct engine *engine = play->living.host->engine;
-    char why[512];
     changing_draw(&play->changing, choices, true);
     unsigned takes = changing_below(choices, 256);
     const struct changes *changes = &play->changing.changes;
     if (takes < ENOUGH_TAKES) {
         play->scarce.left = takes;
-        engine_try(engine, changes, why, sizeof(why));
+        engine_try(engine, changes, TEXT_UNHEARD);
         play->scarce.left = SIZE_MAX;
     }
     living_try_and_apply(engine, changes, play->living.sim->now);

@@ -12,7 +12,7 @@
 #include "simulation/questions.h"
 
 static struct engine *start(const struct network_description *network, struct pool **pool,
-                            struct aead *aead, char why[512])
+                            struct aead *aead, struct text *why)
 {
     struct pool_shape shape;
     engine_pool_shape(network, &shape);
@@ -21,17 +21,17 @@ static struct engine *start(const struct network_description *network, struct po
     *pool = pool_new(tap_memory(), &shape);
     const struct engine_options options = {.secrets = tap_memory(), .pool = *pool, .aead = aead,
                                            .random = tap_random_source()};
-    return engine_new(&options, network, why, 512);
+    return engine_new(&options, network, why);
 }
 
 static void check_against_a_new_one(const struct engine *engine, struct aead *aead)
 {
     struct network_description described, again;
     struct pool *pool;
-    char why[512] = "";
+    struct text why = TEXT_ROOM(512);
     if (!CHECK(engine_describe(engine, tap_memory(), &described)))
         return;
-    struct engine *fresh = start(&described, &pool, aead, why);
+    struct engine *fresh = start(&described, &pool, aead, &why);
     if (CHECK(fresh != NULL)) {
         alike_set_root_mtus(fresh);
         CHECK(alike_engines(engine, fresh, tap_random_source()));
@@ -42,7 +42,7 @@ static void check_against_a_new_one(const struct engine *engine, struct aead *ae
         CHECK(living_are_equal(&described, &again));
         describe_forget(tap_memory(), &again);
     } else {
-        CHECK_TEXT(why, "");
+        CHECK_TEXT(why.bytes, "");
     }
     engine_free(fresh);
     pool_free(pool);
@@ -57,8 +57,7 @@ static void a_network_that_changed_is_as_one_started_so(void)
     changing_init_network(&network);
     struct aead *aead = aead_new(tap_memory(), NULL);
     struct pool *pool;
-    char why[512];
-    struct engine *engine = start(&network.description, &pool, aead, why);
+    struct engine *engine = start(&network.description, &pool, aead, TEXT_UNHEARD);
     engine_set_up(engine, true, SIM_START_NS);
     for (unsigned step = 0; step < 700; step++) {
         changing_draw(&changing, tap_random_source(), false);

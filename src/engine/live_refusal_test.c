@@ -38,10 +38,11 @@ static void refusals_say_where_and_what(void)
     const struct change second[] = {
         {.kind = CHANGE_TUNNEL_SET, .tunnel = "lab", .fields = CHANGE_CARRIER, .carrier = "home"},
         {.kind = CHANGE_PEER_SET, .tunnel = "office", .peer = &peer}};
-    char why[512];
-    CHECK_EQUAL(living_apply(office.client, second, 2, why), -EINVAL);
-    CHECK_TEXT(why, "tunnel lab: its peer's endpoint 203.0.113.3 is not in the AllowedIPs of its "
-                    "carrier \"home\"; add it there or choose another carrier");
+    struct text why = TEXT_ROOM(512);
+    CHECK_EQUAL(living_apply(office.client, second, 2, &why), -EINVAL);
+    CHECK_TEXT(why.bytes,
+               "tunnel lab: its peer's endpoint 203.0.113.3 is not in the AllowedIPs of its "
+               "carrier \"home\"; add it there or choose another carrier");
     after = living_describe(office.client);
     CHECK(living_are_equal(&before, &after));
     describe_forget(tap_memory(), &before);
@@ -184,19 +185,19 @@ static size_t apply_with_less_and_more(struct office *office, const struct chang
     const struct tree *tree = &office->client->engine->core.tree;
     const uint32_t peer_count = tree->peer_count;
     const struct changes changes = {.list = list, .count = count};
-    char why[512];
     size_t takes = 0;
     for (;; takes++) {
+        struct text foreseen = TEXT_ROOM(512), why = TEXT_ROOM(512);
         scarce.left = takes;
-        int would_be = engine_try(office->client->engine, &changes, why, sizeof(why));
-        CHECK(would_be == 0 || strstr(why, "no memory"));
+        int would_be = engine_try(office->client->engine, &changes, &foreseen);
+        CHECK(would_be == 0 || strstr(foreseen.bytes, "no memory"));
         scarce.left = takes;
-        int error = living_apply(office->client, list, count, why);
+        int error = living_apply(office->client, list, count, &why);
         if (error == 0)
             break;
         scarce.left = SIZE_MAX;
         CHECK_EQUAL(error, -ENOMEM);
-        CHECK(strstr(why, "no memory"));
+        CHECK(strstr(why.bytes, "no memory"));
         after = living_describe(office->client);
         bool are_equal = CHECK(living_are_equal(&before, &after)) &&
                          CHECK_EQUAL(tree->peer_count, peer_count);
@@ -277,11 +278,10 @@ static bool is_in_state(const struct everywhere *living, const struct state *sta
 /* Rooms that were made stay for the next time: a second refusal takes nothing. */
 static void refuse_again(struct everywhere *living, const struct changes *changes, size_t takes)
 {
-    char why[512];
     for (unsigned i = 0; i < 3; i++) {
         size_t memory_bytes = tap_memory_balance_bytes();
         scarce.left = takes;
-        engine_try(living->host->engine, changes, why, sizeof(why));
+        engine_try(living->host->engine, changes, TEXT_UNHEARD);
         scarce.left = SIZE_MAX;
         CHECK(i < 2 || tap_memory_balance_bytes() == memory_bytes);
     }
@@ -291,17 +291,17 @@ static void refuse_again(struct everywhere *living, const struct changes *change
 static void apply_at_last(struct everywhere *living, const struct changes *changes)
 {
     static struct state before;
-    char why[512] = "";
     struct engine *engine = living->host->engine;
     int error = -ENOMEM;
     take_state(living, &before);
     for (size_t takes = 0; error == -ENOMEM; takes++) {
+        struct text why = TEXT_ROOM(512);
         scarce.left = takes;
-        error = engine_apply(engine, changes, living->sim->now, why, sizeof(why));
+        error = engine_apply(engine, changes, living->sim->now, &why);
         scarce.left = SIZE_MAX;
         if (error == 0)
             break;
-        CHECK(error != -ENOMEM || strstr(why, "no memory; nothing was changed"));
+        CHECK(error != -ENOMEM || strstr(why.bytes, "no memory; nothing was changed"));
         if (!CHECK(is_in_state(living, &before)))
             break;
         if (takes % 8 == 0)

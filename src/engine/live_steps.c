@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <stdarg.h>
-#include <stdio.h>
 
 #include "engine/tree.h"
 
@@ -46,13 +45,11 @@ const struct node *live_steps_changed(const struct live *live, const struct node
 bool live_steps_refuse(struct live *live, const char *tunnel, const char *format, ...)
 {
     va_list arguments;
-    char sentence[512];
-    va_start(arguments, format);
-    vsnprintf(sentence, sizeof(sentence), format, arguments);
-    va_end(arguments);
     const char *where = where_of(live, tunnel);
-    snprintf(live->why, live->why_bytes, "%s%stunnel %s: %s", where ? where : "",
-             where ? ": " : "", tunnel, sentence);
+    text_append(live->why, "%s%stunnel %s: ", where ? where : "", where ? ": " : "", tunnel);
+    va_start(arguments, format);
+    text_append_list(live->why, format, arguments);
+    va_end(arguments);
     live->error = -EINVAL;
     return false;
 }

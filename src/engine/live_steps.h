@@ -8,6 +8,7 @@
 #ifndef ENGINE_LIVE_STEPS_H
 #define ENGINE_LIVE_STEPS_H
 
+#include "base/text.h"
 #include "engine/lanes.h"
 
 enum live_step_kind {
@@ -42,8 +43,7 @@ struct live {
     const struct memory *memory;
     const struct changes *changes;
     size_t taken; /* of the changes */
-    char *why;
-    size_t why_bytes;
+    struct text *why;
     int error; /* of the refusal */
     struct live_step *steps;
     size_t count;

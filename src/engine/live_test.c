@@ -9,7 +9,7 @@
 static void description_and_engine_are_made_from_each_other(void)
 {
     static struct sim_network network;
-    char why[512];
+    struct text why = TEXT_ROOM(512);
     sim_network_init(&network);
     int entry = sim_add_tunnel(&network, "entry", TUNNEL_NO_CARRIER, 1, "10.64.0.2 fc00::2");
     int office = sim_add_tunnel(&network, "office", entry, 2, "10.9.0.2");
@@ -38,11 +38,11 @@ static void description_and_engine_are_made_from_each_other(void)
     struct aead *aead = aead_new(tap_memory(), NULL);
     const struct engine_options options = {
         .secrets = tap_memory(), .pool = pool, .aead = aead, .random = tap_random_source()};
-    struct engine *engine = engine_new(&options, &network.description, why, sizeof(why));
+    struct engine *engine = engine_new(&options, &network.description, &why);
     struct network_description described;
     if (CHECK(engine && engine_describe(engine, tap_memory(), &described))) {
         CHECK(living_are_equal(&described, &network.description));
-        struct engine *other = engine_new(&options, &described, why, sizeof(why));
+        struct engine *other = engine_new(&options, &described, &why);
         struct network_description again;
         if (CHECK(other && engine_describe(other, tap_memory(), &again))) {
             CHECK(living_are_equal(&described, &again));
@@ -189,14 +189,14 @@ static void i3_a_carrier_moves_and_sessions_stay(void)
          .allowed_ips_count = 1},
         {.kind = CHANGE_TUNNEL_SET, .tunnel = "lab", .fields = CHANGE_CARRIER, .carrier = "home"},
     };
-    char why[512];
+    struct text why = TEXT_ROOM(512);
     struct status_tunnel lab;
     status_read_tunnel(office.client->engine, OFFICE_LAB, &lab);
     uint16_t old_port = lab.listen_port;
     office.home->forwards = true;
     sim_route(office.home, "172.16.0.2/32");
-    if (!CHECK_EQUAL(living_apply(office.client, away, 2, why), 0))
-        CHECK_TEXT(why, "");
+    if (!CHECK_EQUAL(living_apply(office.client, away, 2, &why), 0))
+        CHECK_TEXT(why.bytes, "");
     sim_run(office.sim, SIM_S);
     struct status_peer at_lab;
     status_read_peer(office.lab[0]->engine, 0, 0, office.sim->now, &at_lab);
@@ -266,8 +266,8 @@ static void i3_every_port_that_a_tunnel_leaves_is_shut(void)
         {.kind = CHANGE_TUNNEL_SET, .tunnel = "lab", .fields = CHANGE_CARRIER | CHANGE_LISTEN_PORT,
          .carrier = "home", .description = &chosen},
     };
-    char why[512];
-    CHECK_EQUAL(living_apply(office.client, away, 2, why), 0);
+    struct text why = TEXT_ROOM(512);
+    CHECK_EQUAL(living_apply(office.client, away, 2, &why), 0);
     expect_shut(&office, port);
     describe_forget(tap_memory(), &before);
     office_wipe(&office);
@@ -295,8 +295,8 @@ static void i3_a_mark_goes_with_the_socket_that_had_it(void)
                                        .fields = CHANGE_CARRIER | CHANGE_FWMARK,
                                        .carrier = "office",
                                        .description = &marked};
-    char why[512];
-    CHECK_EQUAL(living_apply(office.client, changes, 2, why), 0);
+    struct text why = TEXT_ROOM(512);
+    CHECK_EQUAL(living_apply(office.client, changes, 2, &why), 0);
     living_refuse(office.client, &marked_away, -EINVAL,
                   "tunnel home: a carried tunnel has no socket to mark; leave its mark out");
     for (int i = 0; i < 2; i++) {
@@ -325,7 +325,7 @@ static void i3_a_deeper_tree_gets_deeper_buffers(void)
         {.kind = CHANGE_TUNNEL_SET, .tunnel = "home", .fields = CHANGE_CARRIER,
          .carrier = "office"},
     };
-    char why[512];
+    struct text why = TEXT_ROOM(512);
     office.office->forwards = true;
     sim_route(office.office, "10.9.0.2/32");
     /* What waits, here for a session that is over, was cut for one hop. */
@@ -333,8 +333,8 @@ static void i3_a_deeper_tree_gets_deeper_buffers(void)
     office.sim->link.lose_permille = 1000;
     const struct sample waiting = office_sample("192.168.0.1", 1200, 9);
     sim_send(office.client, &waiting);
-    if (!CHECK_EQUAL(living_apply(office.client, deeper, 2, why), 0))
-        CHECK_TEXT(why, "");
+    if (!CHECK_EQUAL(living_apply(office.client, deeper, 2, &why), 0))
+        CHECK_TEXT(why.bytes, "");
     CHECK(pool_shape(office.client->pool)->headroom_bytes >= 3 * 64);
     CHECK(pool_shape(office.client->pool)->headroom_bytes > headroom);
     CHECK_EQUAL(sim_drops(office.client, VERDICT_MOVED), 1);
@@ -451,8 +451,8 @@ static void e1_a_root_that_is_added_has_its_links_mtu(void)
     const struct change list[] = {{.kind = CHANGE_TUNNEL_REMOVE, .tunnel = "home"},
                                   {.kind = CHANGE_TUNNEL_ADD, .tunnel = "wide",
                                    .description = wide}};
-    char why[512];
-    CHECK_EQUAL(living_apply(office.client, list, 2, why), 0);
+    struct text why = TEXT_ROOM(512);
+    CHECK_EQUAL(living_apply(office.client, list, 2, &why), 0);
     int tunnel = engine_find_tunnel(engine, "wide");
     office.client->ports[tunnel] = 51829;
     office.client->tunnel_count = (size_t)tunnel + 1;

@@ -41,9 +41,9 @@ static void who_is_a_peer_of_itself_is_told_by_the_key_of_the_end(void)
             {.kind = CHANGE_PEER_SET, .tunnel = "home", .peer = &new, .allowed_ips = relays,
              .allowed_ips_count = 1},
             key};
-        char why[512];
-        if (!CHECK_EQUAL(living_apply(office.client, list + !is_key_first, 3, why), 0))
-            CHECK_TEXT(why, "");
+        struct text why = TEXT_ROOM(512);
+        if (!CHECK_EQUAL(living_apply(office.client, list + !is_key_first, 3, &why), 0))
+            CHECK_TEXT(why.bytes, "");
         CHECK(has_peer(&office, old.public_key, 1));
         CHECK(!has_peer(&office, new.public_key, 0) && !has_peer(&office, new.public_key, 1));
         CHECK(has_peer(&office, relay.public_key, 1)); /* nobody took its prefix */
@@ -72,18 +72,18 @@ static void what_is_so_already_is_no_change(void)
          .allowed_ips_count = peer->allowed_ips_count,
          .fields = CHANGE_PRESHARED_KEY | CHANGE_ENDPOINT | CHANGE_KEEPALIVE |
                    CHANGE_REPLACE_ALLOWED_IPS}};
-    char why[512];
+    struct text why = TEXT_ROOM(512);
     hop->path.source = source; /* learnt */
     instant_ns initiated = hop->peer->timers.last_initiation;
     uint64_t sent = hop->peer->sent_bytes;
-    CHECK_EQUAL(living_apply(office.client, again, 2, why), 0);
+    CHECK_EQUAL(living_apply(office.client, again, 2, &why), 0);
     sim_run(office.sim, SIM_S / 100);
     CHECK(address_is_equal(&hop->path.source, &source));
     CHECK(hop->peer->timers.last_initiation == initiated);
     CHECK_EQUAL(hop->peer->sent_bytes, sent);
     /* Another one holds at once. */
     peer->endpoint.port++;
-    CHECK_EQUAL(living_apply(office.client, &again[1], 1, why), 0);
+    CHECK_EQUAL(living_apply(office.client, &again[1], 1, &why), 0);
     CHECK(endpoint_is_equal(&hop->path.destination, &peer->endpoint));
     CHECK(!hop->path.source.family);
     describe_forget(tap_memory(), &network);
@@ -119,8 +119,8 @@ static void i3_every_session_of_a_moved_tunnel_is_told(void)
         {.kind = CHANGE_PEER_SET, .tunnel = "home", .allowed_ips = wide, .allowed_ips_count = 1,
          .peer = &before.tunnels[OFFICE_HOME].peers[0]},
         {.kind = CHANGE_TUNNEL_SET, .tunnel = "lab", .fields = CHANGE_CARRIER, .carrier = "home"}};
-    char why[512];
-    CHECK_EQUAL(living_apply(office.client, away, 2, why), 0);
+    struct text why = TEXT_ROOM(512);
+    CHECK_EQUAL(living_apply(office.client, away, 2, &why), 0);
     sim_run(office.sim, SIM_S);
     unsigned told = 0;
     for (struct peer *peer = NULL; (peer = node_next_peer(lab, peer));)

@@ -87,7 +87,7 @@ static void send_some(struct office *office, uint32_t serial)
 /* All peers of the tunnels go and come again as they were. */
 static void restore(struct office *office, const struct network_description *first)
 {
-    char why[512];
+    struct text why = TEXT_ROOM(512);
     struct change list[64];
     struct change_allowed_ip allowed_ips[64];
     size_t count = 0, prefixes = 0;
@@ -113,8 +113,8 @@ static void restore(struct office *office, const struct network_description *fir
         allowed_ips[i].is_removed = false;
     if (engine_find_tunnel(office->client->engine, "more") >= 0) /* it may carry one of them */
         list[count++] = (struct change){.kind = CHANGE_TUNNEL_REMOVE, .tunnel = "more"};
-    if (!CHECK_EQUAL(living_apply(office->client, list, count, why), 0))
-        CHECK_TEXT(why, "");
+    if (!CHECK_EQUAL(living_apply(office->client, list, count, &why), 0))
+        CHECK_TEXT(why.bytes, "");
 }
 
 static void changes_under_traffic_leave_nothing_behind(void)
@@ -128,11 +128,11 @@ static void changes_under_traffic_leave_nothing_behind(void)
         for (uint32_t step = 0; step < 60; step++) {
             struct change list[3];
             size_t count = 1 + tap_random_below(3);
-            char why[512];
+            struct text why = TEXT_ROOM(512);
             for (size_t i = 0; i < count; i++)
                 list[i] = random_change(&first, &pieces[i]);
             send_some(&office, step * 6);
-            applied += living_apply(office.client, list, count, why) == 0;
+            applied += living_apply(office.client, list, count, &why) == 0;
             send_some(&office, step * 6);
             sim_flush(office.client);
             sim_run(office.sim, tap_random_below(4) ? SIM_S / 10 : 6 * SIM_S);

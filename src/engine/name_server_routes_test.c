@@ -44,11 +44,11 @@ static void describe(struct sim_network *network)
 static void expect(const struct sim_network *network, const char *destination, int tunnel)
 {
     struct tree tree;
-    char why[256] = "";
+    struct text why = TEXT_ROOM(512);
     struct address address = sample_address(destination);
-    if (!CHECK(tree_init(&tree, tap_memory(), tap_random_source(), &network->description, 1500, why,
-                         sizeof(why)))) {
-        CHECK_TEXT(why, "");
+    if (!CHECK(tree_init(&tree, tap_memory(), tap_random_source(), &network->description, 1500,
+                         &why))) {
+        CHECK_TEXT(why.bytes, "");
         return;
     }
     CHECK_EQUAL(routes_lookup(&tree.routes, &address), tunnel);

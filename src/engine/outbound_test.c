@@ -355,14 +355,14 @@ static void crowd_init(struct crowd *crowd, const struct aead *aead)
     }
     network.nat_ipv4 = crowd->addresses[0];
     struct pool_shape shape;
-    char why[200] = "";
+    struct text why = TEXT_ROOM(512);
     engine_pool_shape(&network, &shape);
     crowd->pool = pool_new(tap_memory(), &shape);
     const struct engine_options options = {.secrets = tap_memory(), .pool = crowd->pool,
                                            .aead = (struct aead *)aead,
                                            .random = tap_random_source()};
-    crowd->engine = engine_new(&options, &network, why, sizeof(why));
-    CHECK_TEXT(why, "");
+    crowd->engine = engine_new(&options, &network, &why);
+    CHECK_TEXT(why.bytes, "");
     engine_set_root_mtu(crowd->engine, 0, 1440);
     engine_set_up(crowd->engine, true, SIM_START_NS);
 }

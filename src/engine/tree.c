@@ -6,8 +6,6 @@
  * flow down from the roots: tree_set_root_mtu is the only place where a root's comes in. */
 #include "engine/tree.h"
 
-#include <stdio.h>
-
 #include "engine/mtu.h"
 #include "engine/tree_routes.h"
 #include "engine/ways.h"
@@ -32,9 +30,9 @@ void tree_set_path_mtu(struct tree *tree, struct peer *peer, uint32_t mtu_bytes)
 
 /* ---- building ---- */
 
-static bool refuse(char *why, size_t why_bytes, const char *tunnel, const char *what)
+static bool refuse(struct text *why, const char *tunnel, const char *what)
 {
-    snprintf(why, why_bytes, "tunnel %s: %s", tunnel, what);
+    text_append(why, "tunnel %s: %s", tunnel, what);
     return false;
 }
 
@@ -50,14 +48,14 @@ static uint16_t choose_port(const struct tree *tree, const struct node *carrier)
 }
 
 static bool add_peers(struct tree *tree, struct node *node, const struct tunnel_description *from,
-                      char *why, size_t why_bytes)
+                      struct text *why)
 {
     if (!node_reserve_peers(tree->memory, node, from->peer_count))
-        return refuse(why, why_bytes, node->name, "no memory for its peers");
+        return refuse(why, node->name, "no memory for its peers");
     for (size_t i = 0; i < from->peer_count; i++) {
         bool is_own = memcmp(from->peers[i].public_key, node->tunnel.identity.public_key, 32) == 0;
         if (is_own || !node_add_peer(tree, node, &from->peers[i]))
-            return refuse(why, why_bytes, node->name,
+            return refuse(why, node->name,
                           "no memory for a peer; or its PublicKey is given twice, or belongs to "
                           "the tunnel's own PrivateKey: write the key that the other end has");
     }
@@ -259,20 +257,20 @@ void tree_link(struct tree *tree, struct tree_addresses *addresses)
     }
 }
 
-static bool add_nodes(struct tree *tree, const struct network_description *network, char *why,
-                      size_t why_bytes)
+static bool add_nodes(struct tree *tree, const struct network_description *network,
+                      struct text *why)
 {
     if (!tree_reserve_nodes(tree, (uint32_t)network->tunnel_count)) {
-        snprintf(why, why_bytes, "no memory for %zu tunnels", network->tunnel_count);
+        text_append(why, "no memory for %zu tunnels", network->tunnel_count);
         return false;
     }
     for (size_t i = 0; i < network->tunnel_count; i++) {
         const struct tunnel_description *from = &network->tunnels[i];
         struct node *node = node_new(tree->memory, tree->random, from, NULL);
         if (!node)
-            return refuse(why, why_bytes, from->name, "no memory");
+            return refuse(why, from->name, "no memory");
         tree_add_node(tree, node);
-        if (!add_peers(tree, node, from, why, why_bytes))
+        if (!add_peers(tree, node, from, why))
             return false;
     }
     for (size_t i = 0; i < network->tunnel_count; i++) {
@@ -283,24 +281,24 @@ static bool add_nodes(struct tree *tree, const struct network_description *netwo
     return true;
 }
 
-static bool init_routes(struct tree *tree, char *why, size_t why_bytes)
+static bool init_routes(struct tree *tree, struct text *why)
 {
     struct routes_conflict conflict;
     char prefix[PREFIX_TEXT_BYTES];
     if (tree_routes_init(&tree->routes, tree, &conflict))
         return true;
     if (conflict.tunnel < 0)
-        snprintf(why, why_bytes, "no memory for the routes");
+        text_append(why, "no memory for the routes");
     else
-        snprintf(why, why_bytes, "tunnel %s: " TREE_ROUTES_TIE,
+        text_append(why, "tunnel %s: " TREE_ROUTES_TIE,
                  tree->nodes[conflict.other]->name, tree->nodes[conflict.tunnel]->name,
                  prefix_format(&conflict.prefix, prefix));
     return false;
 }
 
 bool tree_init(struct tree *tree, const struct memory *memory, const struct random_source *random,
-               const struct network_description *network, uint32_t packet_most_bytes, char *why,
-               size_t why_bytes)
+               const struct network_description *network, uint32_t packet_most_bytes,
+               struct text *why)
 {
     struct tree_addresses addresses;
     *tree = (struct tree){
@@ -311,22 +309,22 @@ bool tree_init(struct tree *tree, const struct memory *memory, const struct rand
     trie_init(&tree->addresses.host, memory);
     trie_init(&tree->routes.trie, memory);
     if (network->tunnel_count == 0 || description_depth(network) == 0) {
-        snprintf(why, why_bytes, "the tunnels do not form a tree of depth 1 to %d",
+        text_append(why, "the tunnels do not form a tree of depth 1 to %d",
                  NETWORK_DEPTH_MOST);
         return false;
     }
-    bool built = add_nodes(tree, network, why, why_bytes);
+    bool built = add_nodes(tree, network, why);
     if (built && !riding_hash_init(&tree->riding_hash, memory, random, tree->peer_count)) {
-        snprintf(why, why_bytes, "no memory for %u endpoints", tree->peer_count);
+        text_append(why, "no memory for %u endpoints", tree->peer_count);
         built = false;
     }
     if (built && !tree_addresses_init(&addresses, tree, &network->nat_ipv4, &network->nat_ipv6)) {
-        snprintf(why, why_bytes, "no memory for the addresses");
+        text_append(why, "no memory for the addresses");
         built = false;
     }
     if (built)
         tree_link(tree, &addresses);
-    built = built && init_routes(tree, why, why_bytes);
+    built = built && init_routes(tree, why);
     if (!built)
         tree_wipe(tree);
     return built;

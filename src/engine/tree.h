@@ -4,12 +4,13 @@
 #ifndef ENGINE_TREE_H
 #define ENGINE_TREE_H
 
+#include "base/text.h"
 #include "engine/node.h"
 
 /* False: refused, `why` says what; nothing is left to wipe. */
 bool tree_init(struct tree *tree, const struct memory *memory, const struct random_source *random,
-               const struct network_description *network, uint32_t packet_most_bytes, char *why,
-               size_t why_bytes);
+               const struct network_description *network, uint32_t packet_most_bytes,
+               struct text *why);
 void tree_wipe(struct tree *tree);
 
 /* A root's MTU; those that it carries follow. 0: unknown. */

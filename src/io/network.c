@@ -228,12 +228,8 @@ static int make_engine(struct network *network, const struct network_description
         .log = network->options.log,
         .log_context = network->options.context,
     };
-    char refusal[256] = "";
-    network->engine = engine_new(&options, description, refusal, sizeof(refusal));
-    if (network->engine)
-        return 0;
-    text_append(why, "%s", refusal);
-    return -EINVAL;
+    network->engine = engine_new(&options, description, why);
+    return network->engine ? 0 : -EINVAL;
 }
 
 static int watch_tun(struct network *network)

@@ -4,12 +4,9 @@
 int network_apply(struct network *network, const struct changes *changes, struct text *why)
 {
     struct network_roots roots;
-    char reason[1024] = "";
     int result = network_roots_prepare(&roots, network, changes, why);
     if (result == 0)
-        result = engine_apply(network_engine(network), changes, loop_now(), reason,
-                              sizeof(reason));
-    text_append(why, "%s", reason);
+        result = engine_apply(network_engine(network), changes, loop_now(), why);
     if (result == 0)
         network_roots_take(&roots, network);
     else
@@ -20,11 +17,9 @@ int network_apply(struct network *network, const struct changes *changes, struct
 int network_apply_try(struct network *network, const struct changes *changes, struct text *why)
 {
     struct network_roots roots;
-    char reason[1024] = "";
     int result = network_roots_prepare(&roots, network, changes, why);
     if (result == 0)
-        result = engine_try(network_engine(network), changes, reason, sizeof(reason));
-    text_append(why, "%s", reason);
+        result = engine_try(network_engine(network), changes, why);
     network_roots_drop(&roots, network);
     return result;
 }

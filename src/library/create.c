@@ -194,11 +194,11 @@ static enum hopwire_status start(struct hopwire_engine *engine, const struct con
                                      .random = &engine->random,
                                      .log = tell_event,
                                      .log_context = engine};
-    char why[256] = "";
-    engine->engine = engine_new(&options, &config->network, why, sizeof(why));
+    struct text why = TEXT_ROOM(512);
+    engine->engine = engine_new(&options, &config->network, &why);
     if (engine->engine)
         return HOPWIRE_OK;
-    tell(&engine->options, HOPWIRE_MESSAGE_ERROR, why);
+    tell(&engine->options, HOPWIRE_MESSAGE_ERROR, why.bytes);
     return HOPWIRE_REFUSED;
 }
 

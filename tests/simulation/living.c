@@ -10,31 +10,30 @@ struct prefix living_prefix(const char *text)
     return parsed;
 }
 
-int living_apply(struct sim_host *host, const struct change *list, size_t count, char why[512])
+int living_apply(struct sim_host *host, const struct change *list, size_t count, struct text *why)
 {
     const struct changes changes = {.list = list, .count = count};
-    why[0] = '\0';
-    int error = engine_apply(host->engine, &changes, host->sim->now, why, 512);
+    int error = engine_apply(host->engine, &changes, host->sim->now, why);
     host->is_dirty = true;
     return error;
 }
 
 int living_try_and_apply(struct engine *engine, const struct changes *changes, instant_ns now)
 {
-    char why[512], foreseen[512] = "";
+    struct text why = TEXT_ROOM(512), foreseen = TEXT_ROOM(512);
     struct network_description before, after;
     CHECK(engine_describe(engine, tap_memory(), &before));
-    int would_be = engine_try(engine, changes, foreseen, sizeof(foreseen));
+    int would_be = engine_try(engine, changes, &foreseen);
     CHECK(engine_describe(engine, tap_memory(), &after));
     CHECK(living_are_equal(&before, &after));
     describe_forget(tap_memory(), &after);
-    int error = engine_apply(engine, changes, now, why, sizeof(why));
+    int error = engine_apply(engine, changes, now, &why);
     CHECK_EQUAL(error, would_be);
     if (error != 0) {
         CHECK(engine_describe(engine, tap_memory(), &after));
         CHECK(living_are_equal(&before, &after));
-        CHECK_TEXT(why, foreseen);
-        CHECK(why[0]);
+        CHECK_TEXT(why.bytes, foreseen.bytes);
+        CHECK(why.len > 0);
         describe_forget(tap_memory(), &after);
     }
     describe_forget(tap_memory(), &before);
@@ -43,17 +42,17 @@ int living_try_and_apply(struct engine *engine, const struct changes *changes, i
 
 void living_apply_one(struct sim_host *host, const struct change *change)
 {
-    char why[512];
-    CHECK_EQUAL(living_apply(host, change, 1, why), 0);
-    CHECK_TEXT(why, "");
+    struct text why = TEXT_ROOM(512);
+    CHECK_EQUAL(living_apply(host, change, 1, &why), 0);
+    CHECK_TEXT(why.bytes, "");
 }
 
 void living_refuse(struct sim_host *host, const struct change *change, int error,
                    const char *expected)
 {
-    char why[512];
-    CHECK_EQUAL(living_apply(host, change, 1, why), error);
-    CHECK_TEXT(why, expected);
+    struct text why = TEXT_ROOM(512);
+    CHECK_EQUAL(living_apply(host, change, 1, &why), error);
+    CHECK_TEXT(why.bytes, expected);
 }
 
 /* ---- descriptions ---- */

@@ -7,7 +7,8 @@
 
 struct prefix living_prefix(const char *text);
 /* As engine_apply. */
-int living_apply(struct sim_host *host, const struct change *list, size_t count, char why[512]);
+int living_apply(struct sim_host *host, const struct change *list, size_t count,
+                 struct text *why);
 /* The same, foreseen by engine_try; a refusal says why and leaves what is configured. */
 int living_try_and_apply(struct engine *engine, const struct changes *changes, instant_ns now);
 /* The change is accepted. */

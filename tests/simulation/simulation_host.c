@@ -52,7 +52,8 @@ struct sim_host *sim_add_host(struct sim *sim, const char *name, const char *add
     struct sim_host *host = &sim->hosts[sim->host_count++];
     struct network_description description = network->description;
     struct pool_shape shape;
-    char why[200] = "", word[64];
+    struct text why = TEXT_ROOM(512);
+    char word[64];
     *host = (struct sim_host){.sim = sim, .name = name, .link_mtu_bytes = link_mtu_bytes};
     for (size_t len; *addresses; addresses += len + (addresses[len] == ' ')) {
         len = strcspn(addresses, " ");
@@ -76,8 +77,8 @@ struct sim_host *sim_add_host(struct sim *sim, const char *name, const char *add
                                            .tun_takes_udp = true,
                                            .log = keep_line,
                                            .log_context = host};
-    host->engine = engine_new(&options, &description, why, sizeof(why));
-    CHECK_TEXT(why, "");
+    host->engine = engine_new(&options, &description, &why);
+    CHECK_TEXT(why.bytes, "");
     host->tunnel_count = description.tunnel_count;
     for (uint32_t i = 0; i < host->tunnel_count; i++) {
         const struct tunnel_description *tunnel = &description.tunnels[i];
