@@ -96,26 +96,12 @@ struct engine *engine_new(const struct engine_options *options,
     return engine;
 }
 
-static void discard(void *context, const struct tun_frame *frame)
-{
-    struct packet *packet = frame->first;
-    while (packet) {
-        struct packet *next = packet->next;
-        pool_give_packet(context, packet);
-        packet = next;
-    }
-}
-
 void engine_free(struct engine *engine)
 {
     if (!engine)
         return;
-    for (size_t i = 0; i < engine->outbound.count; i++)
-        pool_give_packet(engine->core.pool, engine->outbound.entries[i].packet);
-    for (size_t i = 0; i < engine->inbound.count; i++)
-        pool_give_packet(engine->core.pool, engine->inbound.entries[i].packet);
-    struct coalesce_sink sink = {.emit = discard, .context = engine->core.pool};
-    coalesce_flush(&engine->inbound.coalesce, &sink);
+    outbound_wipe(&engine->outbound);
+    inbound_wipe(&engine->inbound);
     for (struct node *node = NULL; (node = tree_next(&engine->core.tree, node));) {
         for (struct peer *peer = NULL; (peer = node_next_peer(node, peer));)
             pool_give_queue(engine->core.pool, &peer->stage);
@@ -223,8 +209,7 @@ void engine_set_up(struct engine *engine, bool is_up, instant_ns now)
                 timers_stop(&peer->timers);
                 hop_of(peer)->attempts = 0;
                 events_forget(peer);
-                list_remove(&hop_of(peer)->wanting);
-                heap_set(&engine->core.deadlines, &peer->deadline, INSTANT_NEVER);
+                handshakes_let_go(&engine->handshakes, peer);
             } else if (peer->timers.persistent_interval) {
                 core_hurry(&engine->core, peer, &peer->timers.persistent_keepalive, now);
             }

@@ -268,3 +268,9 @@ void handshakes_tick(struct handshakes *handshakes, size_t most, instant_ns now,
     outbound_run(handshakes->outbound, now, actions);
     handshakes_initiate_wanted(handshakes, now, wall_ns, actions);
 }
+
+void handshakes_let_go(struct handshakes *handshakes, struct peer *peer)
+{
+    list_remove(&hop_of(peer)->wanting);
+    heap_set(&handshakes->core->deadlines, &peer->deadline, INSTANT_NEVER);
+}

@@ -31,4 +31,7 @@ void handshakes_session_is_ready(struct handshakes *handshakes, struct peer *pee
 void handshakes_tick(struct handshakes *handshakes, size_t most, instant_ns now, uint64_t wall_ns,
                      struct actions *actions);
 
+/* The peer goes, or the link: it wants nothing, and its timers do not ring. */
+void handshakes_let_go(struct handshakes *handshakes, struct peer *peer);
+
 #endif

@@ -282,3 +282,35 @@ void inbound_add(struct inbound *inbound, struct node *root, const struct udp_tr
     } while (at < train->len_bytes);
     pool_give_block(inbound->core->pool, train->block);
 }
+
+/* ---- between two turns ---- */
+
+void inbound_let_go(struct inbound *inbound, const struct node *node)
+{
+    for (size_t i = 0; i < inbound->count; i++) {
+        struct inbound_entry *entry = &inbound->entries[i];
+        if (entry->packet && (entry->node == node || entry->carrier == node)) {
+            core_drop(inbound->core, NULL, entry->packet, VERDICT_MOVED);
+            entry->packet = NULL;
+        }
+    }
+}
+
+static void discard(void *context, const struct tun_frame *frame)
+{
+    struct packet *packet = frame->first;
+    while (packet) {
+        struct packet *next = packet->next;
+        pool_give_packet(context, packet);
+        packet = next;
+    }
+}
+
+void inbound_wipe(struct inbound *inbound)
+{
+    struct coalesce_sink sink = {.emit = discard, .context = inbound->core->pool};
+    for (size_t i = 0; i < inbound->count; i++)
+        pool_give_packet(inbound->core->pool, inbound->entries[i].packet);
+    inbound->count = 0;
+    coalesce_flush(&inbound->coalesce, &sink);
+}

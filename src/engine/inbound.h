@@ -36,4 +36,9 @@ void inbound_end_receive(struct inbound *inbound, struct actions *actions);
 /* Nothing waits at the sockets: all runs go. */
 void inbound_idle(struct inbound *inbound, struct actions *actions);
 
+/* The node goes: its datagrams of the batch, and those out of its plaintext, are dropped. */
+void inbound_let_go(struct inbound *inbound, const struct node *node);
+/* Gives the buffers back. */
+void inbound_wipe(struct inbound *inbound);
+
 #endif

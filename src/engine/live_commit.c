@@ -7,7 +7,6 @@
 #include "engine/live_commit.h"
 
 #include "engine/reassemblies.h"
-#include "engine/live_letting_go.h"
 #include "engine/live_regions.h"
 #include "engine/mtu.h"
 #include "engine/tree.h"
@@ -319,6 +318,36 @@ static void find_mtus(struct live *live)
     }
 }
 
+/* ---- letting go: each lane does it itself ---- */
+
+/* Of a peer that is out of its tunnel. It can be freed once ways are found anew. */
+static void let_go_of_peer(struct engine *engine, struct peer *peer)
+{
+    plan_let_go(&engine->plan, peer);
+    outbound_let_go(&engine->outbound, peer);
+    handshakes_let_go(&engine->handshakes, peer);
+    ways_forget(&engine->core.tree, peer);
+}
+
+static void let_go_of_carrier(struct engine *engine, struct node *node)
+{
+    struct node *carrier = node->carrier;
+    if (carrier && !list_is_empty(&carrier->in_tree))
+        own_socket_shut(&engine->own_sockets, carrier, node->listen_port);
+    if (carrier)
+        staging_let_go_of_socket(&engine->outbound.staging, node);
+    backlog_forget(&engine->handshakes.backlog, node); /* its answers would go back the old way */
+}
+
+static void let_go_of_node(struct engine *engine, struct node *node)
+{
+    for (struct peer *peer = NULL; (peer = node_next_peer(node, peer));)
+        let_go_of_peer(engine, peer);
+    let_go_of_carrier(engine, node);
+    inbound_let_go(&engine->inbound, node);
+    own_socket_forget(&engine->own_sockets, node);
+}
+
 /* ---- tunnels ---- */
 
 static void take_configured(struct live *live)
@@ -328,7 +357,7 @@ static void take_configured(struct live *live)
             continue;
         bool is_moved = node->next->carrier != node->configured->carrier;
         if (is_moved)
-            live_letting_go_of_carrier(live->engine, node);
+            let_go_of_carrier(live->engine, node);
         if (node->configured->tunnel.listen_port && !node->next->tunnel.listen_port)
             node->listen_port = 0; /* chosen anew */
         if (is_moved && !node->next->carrier)
@@ -369,7 +398,7 @@ static void settle_moved(struct live *live, instant_ns now)
 {
     for (struct node *node = NULL; (node = tree_next(live->tree, node));) {
         for (struct peer *peer = NULL; (peer = node_next_peer(node, peer));)
-            live_letting_go_of_cramped(live->engine, peer);
+            outbound_let_go_of_cramped(&live->engine->outbound, peer);
         if (!node->previous || node->previous->carrier == node->configured->carrier)
             continue;
         for (struct peer *peer = NULL; (peer = node_next_peer(node, peer));) {
@@ -386,9 +415,9 @@ static void let_go(struct live *live)
     for (size_t i = 0; i < live->count; i++) {
         const struct live_step *step = &live->steps[i];
         if (step->kind == LIVE_PEER_REMOVED)
-            live_letting_go_of_peer(live->engine, step->peer);
+            let_go_of_peer(live->engine, step->peer);
         else if (step->kind == LIVE_NODE_REMOVED)
-            live_letting_go_of_node(live->engine, step->node);
+            let_go_of_node(live->engine, step->node);
     }
 }
 

@@ -245,6 +245,53 @@ void outbound_run(struct outbound *outbound, instant_ns now, struct actions *act
     while (refill(outbound, now, actions));
 }
 
+/* ---- between two turns ---- */
+
+/* What an own socket sent since the last turn; `is_gone` NULL: all of it. */
+static void drop_entries(struct outbound *outbound, const struct peer *peer,
+                         bool (*is_gone)(const struct packet *packet, const void *peer))
+{
+    for (size_t i = 0; i < outbound->count; i++) {
+        struct outbound_entry *entry = &outbound->entries[i];
+        if (entry->peer != peer || (is_gone && !is_gone(entry->packet, peer)))
+            continue;
+        core_drop(outbound->core, node_of(peer), entry->packet, VERDICT_MOVED);
+        *entry = (struct outbound_entry){0};
+    }
+}
+
+void outbound_let_go(struct outbound *outbound, struct peer *peer)
+{
+    staging_drop(&outbound->staging, peer, VERDICT_MOVED);
+    drop_entries(outbound, peer, NULL);
+}
+
+/* Hops to the socket from here, of which each takes room. */
+static bool is_cramped(const struct packet *packet, const void *context)
+{
+    const struct peer *peer = context;
+    size_t hops = 1;
+    for (; hop_of(peer)->carrier_peer; hops++)
+        peer = hop_of(peer)->carrier_peer;
+    return packet_headroom_bytes(packet) < hops * TREE_HEADROOM_PER_HOP_BYTES ||
+           packet_tailroom_bytes(packet) < hops * TREE_TAILROOM_PER_HOP_BYTES;
+}
+
+void outbound_let_go_of_cramped(struct outbound *outbound, struct peer *peer)
+{
+    const struct staging_choice cramped = {
+        .is_gone = is_cramped, .context = peer, .most = SIZE_MAX, .verdict = VERDICT_MOVED};
+    staging_drop_chosen(&outbound->staging, peer, &cramped);
+    drop_entries(outbound, peer, is_cramped);
+}
+
+void outbound_wipe(struct outbound *outbound)
+{
+    for (size_t i = 0; i < outbound->count; i++)
+        pool_give_packet(outbound->core->pool, outbound->entries[i].packet);
+    outbound->count = 0;
+}
+
 /* ---- messages of the tunnel itself ---- */
 
 static void message_through_carrier(struct outbound *outbound, struct node *node,

@@ -34,6 +34,17 @@ static inline struct outbound_entry *outbound_append(struct outbound *outbound,
  * handshake. */
 void outbound_run(struct outbound *outbound, instant_ns now, struct actions *actions);
 
+/* ---- between two turns ---- */
+
+/* The peer goes: all that waits for it is dropped. */
+void outbound_let_go(struct outbound *outbound, struct peer *peer);
+/* Its way is another now: of what waits for it, what has too little room for its headers. */
+void outbound_let_go_of_cramped(struct outbound *outbound, struct peer *peer);
+/* Gives the batch's buffers back. */
+void outbound_wipe(struct outbound *outbound);
+
+/* ---- the tunnel's own ---- */
+
 /* Appends an empty packet. */
 void outbound_keepalive(struct outbound *outbound, struct peer *peer);
 

@@ -267,3 +267,9 @@ void plan_forget(struct plan *plan)
     plan->node = NULL;
     plan->peer = NULL;
 }
+
+void plan_let_go(struct plan *plan, const struct peer *peer)
+{
+    if (plan->peer == peer)
+        plan_forget(plan);
+}

@@ -36,6 +36,8 @@ bool plan_packet(struct plan *plan, const struct vnet_header *vnet, uint8_t *byt
                  instant_ns now, struct actions *actions);
 /* The tree changes: what of a super-packet is still to be cut is dropped with the next call. */
 void plan_forget(struct plan *plan);
+/* The peer goes: the same where that is what was still to be cut for. */
+void plan_let_go(struct plan *plan, const struct peer *peer);
 /* The turn ends: until the next one the tree may change. */
 void plan_end_turn(struct plan *plan);
 

@@ -104,6 +104,36 @@ void staging_release(struct staging *staging, struct peer *peer)
         list_append(&staging->releasing, &hop->releasing);
 }
 
+/* From the node's virtual socket: nobody else's datagrams have its port there (RULES C1). */
+static bool is_from_socket(const struct packet *packet, const void *context)
+{
+    const struct node *node = context;
+    if (packet->len_bytes < IPV4_HEADER_BYTES)
+        return false;
+    enum family family = packet->data[0] >> 4 == 4 ? FAMILY_IPV4 : FAMILY_IPV6;
+    size_t udp = ip_outer_bytes(family) - UDP_HEADER_BYTES;
+    if (packet->len_bytes < udp + UDP_HEADER_BYTES)
+        return false;
+    const uint8_t *bytes = packet->data;
+    uint8_t protocol = family == FAMILY_IPV4 ? bytes[9] : bytes[6];
+    const uint8_t *source = bytes + (family == FAMILY_IPV4 ? 12 : 8);
+    /* A piece of a cut one (RULES C6) has no port to tell it by. */
+    bool is_piece = family == FAMILY_IPV6 && protocol == IP_PROTOCOL_FRAGMENT;
+    bool is_ports = protocol == IP_PROTOCOL_UDP && load_be16(bytes + udp) == node->listen_port;
+    return (is_piece || is_ports) &&
+           address_has_bytes(node_address(node->carrier, family), family, source);
+}
+
+void staging_let_go_of_socket(struct staging *staging, const struct node *node)
+{
+    const struct staging_choice own = {.is_gone = is_from_socket,
+                                       .context = node,
+                                       .most = SIZE_MAX,
+                                       .verdict = VERDICT_MOVED};
+    for (struct peer *peer = NULL; (peer = node_next_peer(node->carrier, peer));)
+        staging_drop_chosen(staging, peer, &own);
+}
+
 void staging_drop(struct staging *staging, struct peer *peer, enum verdict verdict)
 {
     list_remove(&hop_of(peer)->releasing);

@@ -31,6 +31,10 @@ struct staging_choice {
 void staging_drop_chosen(struct staging *staging, struct peer *peer,
                          const struct staging_choice *choice);
 
+/* The node leaves its carrier: what its virtual socket there sent is dropped wherever it waits for
+ * the carrier's peers (RULES I3). */
+void staging_let_go_of_socket(struct staging *staging, const struct node *node);
+
 /* The oldest of the peer's, who has one. */
 static inline struct packet *staging_take(struct staging *staging, struct peer *peer)
 {
