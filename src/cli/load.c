@@ -232,7 +232,7 @@ static struct config *load(char **names, int count, bool with_notices, struct re
                                        .find_table = lookups_find_table,
                                        .find_interface = lookups_find_interface,
                                        .is_taken = lookups_is_taken};
-    arena = io_memory_new(NULL, NULL);
+    arena = io_memory_new((struct log_sink){0});
     if (!arena) {
         fprintf(stderr, "hopwire: no memory for the configuration\n");
         return NULL;

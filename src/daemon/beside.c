@@ -377,19 +377,18 @@ static int place_in(const struct beside *beside, const struct foreign_rule *rule
     return -1;
 }
 
-static void tell_new(const struct foreign_rule *rule,
-                     void (*tell)(void *context, const char *line), void *context)
+static void tell_new(const struct foreign_rule *rule, struct log_sink log)
 {
     char line[LINE_BYTES];
     snprintf(line, sizeof(line),
              "IPv%d rule %u of others (%s) now stands in front of the tunnels': what it decides "
              "never reaches them; remove it, or give it a larger priority",
              rule->rule.family, rule->rule.priority, rule->rule.text);
-    tell(context, line);
+    log_sink_say(&log, LOG_LEVEL_NOTICE, line);
 }
 
 void beside_look(struct beside *beside, const struct routing *routing, struct netlink *netlink,
-                 void (*tell)(void *context, const char *line), void *context)
+                 struct log_sink log)
 {
     struct beside now = {.has_looked = true};
     size_t count, kept = 0;
@@ -404,7 +403,7 @@ void beside_look(struct beside *beside, const struct routing *routing, struct ne
         int place = place_in(beside, &now.rules[i]);
         now.are_new[kept] = place < 0 ? beside->has_looked : beside->are_new[place];
         if (place < 0 && beside->has_looked)
-            tell_new(&now.rules[i], tell, context);
+            tell_new(&now.rules[i], log);
         now.rules[kept++] = now.rules[i];
     }
     now.count = kept;

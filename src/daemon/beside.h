@@ -4,6 +4,7 @@
 #ifndef DAEMON_BESIDE_H
 #define DAEMON_BESIDE_H
 
+#include "base/log_sink.h"
 #include "config/config.h"
 #include "host/foreign_rules.h"
 #include "host/routing.h"
@@ -20,9 +21,9 @@ struct beside {
     bool has_looked;
 };
 
-/* Looks again; `tell` hears a line for each that came since the last look. */
+/* Looks again; `log` hears a line for each that came since the last look. */
 void beside_look(struct beside *beside, const struct routing *routing, struct netlink *netlink,
-                 void (*tell)(void *context, const char *line), void *context);
+                 struct log_sink log);
 void beside_wipe(struct beside *beside);
 
 #endif

@@ -171,9 +171,10 @@ static void append_loss(void *context, const struct routes_loss *loss)
                 prefix_format(&loss->prefix, text), check->tree->nodes[loss->winner]->name);
 }
 
-static void append_dns_warning(void *context, const char *line)
+static void append_dns_warning(void *context, enum log_level level, const char *line)
 {
     const struct check *check = context;
+    (void)level;
     text_append(check->text, "warning: %s\n", line);
 }
 
@@ -213,7 +214,8 @@ static void append_dns(struct check *check, const struct config *config)
                     system_dns_wants_guard(config, is_inside, check)
                         ? "; queries past the tunnels are rejected (DNSGuard)"
                         : "");
-    system_dns_tell(config, way.is_resolved, is_inside, append_dns_warning, check);
+    system_dns_tell(config, way.is_resolved, is_inside, check,
+                    (struct log_sink){append_dns_warning, check});
 }
 
 /* Where it is not INTERFACE.TUNNEL. */

@@ -131,7 +131,7 @@ static int start_network(struct daemon *daemon)
         .random = loop_random(),
         .aead = daemon->aead,
         .mark = daemon->state.routing.mark,
-        .log = daemon_state_log,
+        .log = log_as_sink(&daemon->log),
         .ended = interface_ended,
         .context = daemon,
     };
@@ -159,7 +159,7 @@ static int prepare(struct daemon *daemon)
         result = loop_new(&daemon->loop);
     if (result != 0)
         return result;
-    daemon->memory = io_memory_new(log_notice, &daemon->log);
+    daemon->memory = io_memory_new(log_as_sink(&daemon->log));
     daemon->way_count = daemon->description.tunnel_count;
     daemon->ways = calloc(daemon->way_count, sizeof(*daemon->ways));
     if (!daemon->memory || !daemon->ways)

@@ -93,13 +93,6 @@ struct daemon {
     struct text why;
 };
 
-/* For those below, whose context is the daemon. */
-static inline void daemon_state_log(void *context, enum log_level level, const char *line)
-{
-    struct daemon *daemon = context;
-    log_line(&daemon->log, level, line);
-}
-
 /* Its life goes on, to its end maybe, or stays where it is. */
 static inline void daemon_state_step(struct daemon *daemon, enum stage_event event)
 {

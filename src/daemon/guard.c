@@ -166,17 +166,9 @@ static bool has_root_names(const struct network_description *network)
     return false;
 }
 
-static bool is_inside(void *context, const struct address *server)
-{
-    const struct engine *engine = context;
-    struct engine_route route;
-    engine_route(engine, server, &route);
-    return route.tunnel >= 0;
-}
-
 bool guard_wants_dns_guard(const struct guard *guard, const struct config *config)
 {
-    return system_dns_wants_guard(config, is_inside, guard->engine);
+    return system_dns_wants_guard(config, system_dns_engine_has, guard->engine);
 }
 
 static int lay(struct guard *guard, const struct endpoint *endpoints, size_t endpoint_count,

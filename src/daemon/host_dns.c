@@ -7,26 +7,6 @@
 #include "host/dns.h"
 #include "host/dns_way.h"
 
-struct telling {
-    struct daemon *daemon;
-    void (*tell)(void *context, const char *line);
-    void *context;
-};
-
-static void tell_line(void *context, const char *line)
-{
-    const struct telling *telling = context;
-    telling->tell(telling->context, line);
-}
-
-static bool is_inside(void *context, const struct address *server)
-{
-    const struct telling *telling = context;
-    struct engine_route route;
-    engine_route(network_engine(telling->daemon->network), server, &route);
-    return route.tunnel >= 0;
-}
-
 static void keeper_ready(void *context, uint32_t events)
 {
     struct daemon *daemon = context;
@@ -61,11 +41,10 @@ static void undo_earlier_dns(struct daemon *daemon)
         log_warn(&daemon->log, reason);
 }
 
-void host_dns_tell(struct daemon *daemon, void (*tell)(void *context, const char *line),
-                   void *context)
+void host_dns_tell(struct daemon *daemon, struct log_sink log)
 {
-    struct telling telling = {daemon, tell, context};
-    system_dns_tell(daemon->config, dns_way_find().is_resolved, is_inside, tell_line, &telling);
+    system_dns_tell(daemon->config, dns_way_find().is_resolved, system_dns_engine_has,
+                    network_engine(daemon->network), log);
 }
 
 int host_dns_look(const struct config *config, struct text *why)
@@ -84,7 +63,7 @@ int host_dns_look(const struct config *config, struct text *why)
 int host_dns_start(struct daemon *daemon)
 {
     struct dns_keeper *keeper = daemon->keeper;
-    host_dns_tell(daemon, log_warn, &daemon->log);
+    host_dns_tell(daemon, log_as_sink_aloud(&daemon->log));
     bool has_servers = system_dns_choose(daemon->config).server_count > 0;
     int result = 0;
     if (has_servers)

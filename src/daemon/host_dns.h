@@ -9,8 +9,7 @@
  * sentence in daemon->why. */
 int host_dns_start(struct daemon *daemon);
 /* A sentence for each server that the system does not use, or cannot ask. */
-void host_dns_tell(struct daemon *daemon, void (*tell)(void *context, const char *line),
-                   void *context);
+void host_dns_tell(struct daemon *daemon, struct log_sink log);
 /* What host_dns_change would meet, as dns_look says. */
 int host_dns_look(const struct config *config, struct text *why);
 /* Asks the keeper for the configuration's, or for none where it names none; daemon->dns_answered is

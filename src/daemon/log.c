@@ -237,17 +237,37 @@ void log_retry(struct log *log)
     tell_lost(log);
 }
 
-void log_notice(void *log, const char *line)
+void log_notice(struct log *log, const char *line)
 {
     log_line(log, LOG_LEVEL_NOTICE, line);
 }
 
-void log_warn(void *context, const char *line)
+void log_warn(struct log *log, const char *line)
 {
-    struct log *log = context;
     if (!log->is_foreground)
         write_stream(&log->error, log->network, line);
     log_line(log, LOG_LEVEL_WARNING, line);
+}
+
+static void take(void *context, enum log_level level, const char *line)
+{
+    log_line(context, level, line);
+}
+
+static void take_aloud(void *context, enum log_level level, const char *line)
+{
+    (void)level;
+    log_warn(context, line);
+}
+
+struct log_sink log_as_sink(struct log *log)
+{
+    return (struct log_sink){take, log};
+}
+
+struct log_sink log_as_sink_aloud(struct log *log)
+{
+    return (struct log_sink){take_aloud, log};
 }
 
 void log_started(struct log *log)

@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 #include "base/clock.h"
-#include "base/log_level.h"
+#include "base/log_sink.h"
 
 #define LOG_LAST_BYTES 256
 
@@ -43,10 +43,13 @@ void log_open(struct log *log, const char *network, bool is_foreground, const ch
 void log_close(struct log *log);
 
 void log_line(struct log *log, enum log_level level, const char *line);
-/* Most of them, also for whoever is given a function for his lines: `log` is a struct log. */
-void log_notice(void *log, const char *line);
+/* Most of them. */
+void log_notice(struct log *log, const char *line);
 /* To whoever started it too. */
-void log_warn(void *log, const char *line);
+void log_warn(struct log *log, const char *line);
+/* For others' lines; aloud: each as log_warn does. */
+struct log_sink log_as_sink(struct log *log);
+struct log_sink log_as_sink_aloud(struct log *log);
 /* A background process has standard error no more. */
 void log_started(struct log *log);
 /* Now and then: says how many lines were lost, if that is taken now, and how often the last line

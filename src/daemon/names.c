@@ -58,7 +58,7 @@ static void log_name(struct name *name, enum log_level level, const char *event)
     char line[512];
     snprintf(line, sizeof(line), "%s: endpoint %s: %s",
              name->names->options.network->tunnels[name->place].name, name->text, event);
-    name->names->options.log(name->names->options.context, level, line);
+    log_sink_say(&name->names->options.log, level, line);
 }
 
 /* The same cause again is no news, while it is asked again and again. */

@@ -5,6 +5,7 @@
 #ifndef DAEMON_NAMES_H
 #define DAEMON_NAMES_H
 
+#include "base/log_sink.h"
 #include "engine/engine.h"
 #include "host/resolve.h"
 #include "io/loop.h"
@@ -22,7 +23,7 @@ struct names_options {
     bool (*has_route)(void *context, const struct address *address);
     /* An endpoint is known or changed: the roots' MTU may follow. */
     void (*changed)(void *context);
-    void (*log)(void *context, enum log_level level, const char *line);
+    struct log_sink log;
     void *context;
 };
 

@@ -102,7 +102,7 @@ static void log_entry(const struct nat64_endpoints *translation, const struct en
     snprintf(line, sizeof(line), "%s: endpoint %s: %s",
              options->network->tunnels[entry->place].name,
              endpoint_format(&entry->literal, literal), event);
-    options->log(options->context, level, line);
+    log_sink_say(&options->log, level, line);
 }
 
 /* One that roamed since is let be. */

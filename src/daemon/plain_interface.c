@@ -55,11 +55,6 @@ static void log_event(void *context, enum log_level level, const char *line)
     loop_set_timer(&plain->log_timer, instant_add(loop_now(), LOG_NS));
 }
 
-static void log_warning(void *context, const char *line)
-{
-    log_event(context, LOG_LEVEL_WARNING, line);
-}
-
 static void end(struct plain_interface *plain, const char *cause)
 {
     log_event(plain, LOG_LEVEL_NOTICE, cause);
@@ -172,7 +167,7 @@ static int apply(void *context, const struct changes *changes)
         return 0;
     }
     snprintf(line, sizeof(line), "a change by wg was refused: %s", reason);
-    log_warning(plain, line);
+    log_event(plain, LOG_LEVEL_WARNING, line);
     return result;
 }
 
@@ -195,7 +190,7 @@ static int prepare(struct plain_interface *plain)
         result = loop_new(&plain->loop);
     if (result != 0)
         return result;
-    plain->memory = io_memory_new(log_warning, plain);
+    plain->memory = io_memory_new((struct log_sink){log_event, plain});
     if (!plain->memory)
         return -ENOMEM;
     plain->aead = aead_new(io_memory_secrets(plain->memory), backend);
@@ -250,7 +245,7 @@ static int start_network(struct plain_interface *plain)
         .plain = io_memory_plain(),
         .random = loop_random(),
         .aead = plain->aead,
-        .log = log_event,
+        .log = {log_event, plain},
         .ended = interface_ended,
         .context = plain,
     };
@@ -359,7 +354,7 @@ int plain_interface_run(const struct plain_interface_options *options)
     if (result != 0)
         fprintf(stderr, "hopwire: %s\n", plain.why.len ? plain.reason : strerror(-result));
     else if ((result = loop_run(plain.loop)) != 0)
-        log_warning(&plain, strerror(-result));
+        log_event(&plain, LOG_LEVEL_WARNING, strerror(-result));
     stop(&plain);
     return result == 0 ? 0 : 1;
 }

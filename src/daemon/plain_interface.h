@@ -7,7 +7,7 @@
 
 #include <stdbool.h>
 
-#include "base/log_level.h"
+#include "base/log_sink.h"
 
 struct plain_interface_options {
     const char *name;         /* borrowed, as all strings */

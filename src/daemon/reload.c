@@ -256,8 +256,9 @@ static json_t *describe(const struct reload *reload)
                      list_new_post_up(reload->daemon->file, reload->config));
 }
 
-static void add_note(void *context, const char *line)
+static void add_note(void *context, enum log_level level, const char *line)
 {
+    (void)level;
     json_array_append_new(context, json_string(line));
 }
 
@@ -268,7 +269,7 @@ static void note_servers(struct reload *reload)
     json_t *notes = json_array();
     if (reload->switching.changes_dns || before->has_kill_switch != after->has_kill_switch ||
         before->dns_guard_is_off != after->dns_guard_is_off)
-        host_dns_tell(reload->daemon, add_note, notes);
+        host_dns_tell(reload->daemon, (struct log_sink){add_note, notes});
     json_object_set_new(reload->described, "notes", notes);
 }
 

@@ -165,8 +165,8 @@ int settle_routes(struct daemon *daemon)
         close(lock);
     daemon->is_laid |= result != -EEXIST; /* half-way is to be undone as well */
     if (result == 0)
-        beside_look(&daemon->beside, &daemon->state.routing, &daemon->netlink, log_notice,
-                    &daemon->log);
+        beside_look(&daemon->beside, &daemon->state.routing, &daemon->netlink,
+                    log_as_sink(&daemon->log));
     free(entries);
     return result;
 }
@@ -465,7 +465,7 @@ struct names_options settle_names_options(struct daemon *daemon)
                                   .mark = daemon->state.routing.mark,
                                   .has_route = has_route,
                                   .changed = endpoint_changed,
-                                  .log = daemon_state_log,
+                                  .log = log_as_sink(&daemon->log),
                                   .context = daemon};
 }
 

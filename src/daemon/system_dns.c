@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "daemon/coverage.h"
+#include "engine/engine.h"
 
 static bool takes_most(const struct tunnel_description *tunnel)
 {
@@ -80,8 +81,7 @@ bool system_dns_wants_guard(const struct config *config,
     return take_most && is_meant_inside;
 }
 
-static void tell_unused(const struct config *config,
-                        void (*tell)(void *context, const char *line), void *context)
+static void tell_unused(const struct config *config, struct log_sink log)
 {
     const struct network_description *network = &config->network;
     struct system_dns dns = system_dns_choose(config);
@@ -102,8 +102,15 @@ static void tell_unused(const struct config *config,
                 "of them takes most of the addresses; write the system's into [Network] with "
                 "DNS = ADDRESS",
                 network->tunnels[i].name);
-        tell(context, line);
+        log_sink_say(&log, LOG_LEVEL_WARNING, line);
     }
+}
+
+bool system_dns_engine_has(void *engine, const struct address *server)
+{
+    struct engine_route route;
+    engine_route(engine, server, &route);
+    return route.tunnel >= 0;
 }
 
 /* AllowLAN may let it through. */
@@ -116,12 +123,12 @@ static bool may_be_on_lan(const struct config *config, const struct address *ser
 }
 
 void system_dns_tell(const struct config *config, bool is_resolved,
-                     bool (*is_inside)(void *context, const struct address *server),
-                     void (*tell)(void *context, const char *line), void *context)
+                     bool (*is_inside)(void *context, const struct address *server), void *context,
+                     struct log_sink log)
 {
     struct system_dns dns = system_dns_choose(config);
     bool has_guard = system_dns_wants_guard(config, is_inside, context);
-    tell_unused(config, tell, context);
+    tell_unused(config, log);
     for (size_t i = 0; i < dns.server_count; i++) {
         const struct address *server = &dns.servers[i];
         struct prefix host = prefix_host(server);
@@ -148,6 +155,6 @@ void system_dns_tell(const struct config *config, bool is_resolved,
                  "name is answered by it; %s",
                  address_format(server, address), why,
                  is_on_link ? otherwise + strlen("or ") : remedy);
-        tell(context, line);
+        log_sink_say(&log, LOG_LEVEL_WARNING, line);
     }
 }

@@ -3,6 +3,7 @@
 #ifndef DAEMON_SYSTEM_DNS_H
 #define DAEMON_SYSTEM_DNS_H
 
+#include "base/log_sink.h"
 #include "config/config.h"
 
 /* All borrowed from the configuration. */
@@ -27,14 +28,17 @@ bool system_dns_wants_guard(const struct config *config,
                             bool (*is_inside)(void *context, const struct address *server),
                             void *context);
 
+/* `is_inside` by what a struct engine, the context, says. */
+bool system_dns_engine_has(void *engine, const struct address *server);
+
 /* On this host or a link of it, whatever the tunnels take. */
 bool system_dns_is_local(const struct address *server);
 
-/* Calls `tell` with a sentence for each tunnel whose servers the system does not use, and for each
- * server that the system gets and cannot ask: it is outside, and what is asked there is rejected,
- * or, by systemd-resolved (`is_resolved`), sent into the interface all the same. */
+/* Says a sentence for each tunnel whose servers the system does not use, and for each server that
+ * the system gets and cannot ask: it is outside, and what is asked there is rejected, or, by
+ * systemd-resolved (`is_resolved`), sent into the interface all the same. */
 void system_dns_tell(const struct config *config, bool is_resolved,
-                     bool (*is_inside)(void *context, const struct address *server),
-                     void (*tell)(void *context, const char *line), void *context);
+                     bool (*is_inside)(void *context, const struct address *server), void *context,
+                     struct log_sink log);
 
 #endif

@@ -29,9 +29,10 @@
 
 static char told[1024];
 
-static void tell(void *context, const char *line)
+static void tell(void *context, enum log_level level, const char *line)
 {
     (void)context;
+    (void)level;
     strcat(strcat(told, line), "\n");
 }
 
@@ -54,7 +55,7 @@ static void check_choice(const char *text, const char *server, size_t tunnel)
     CHECK_TEXT(found, server);
     CHECK_EQUAL(dns.tunnel, tunnel == NOBODY ? config->network.tunnel_count : tunnel);
     told[0] = '\0';
-    system_dns_tell(config, false, is_in_ten, tell, NULL);
+    system_dns_tell(config, false, is_in_ten, NULL, (struct log_sink){tell, NULL});
     config_free(config);
 }
 
@@ -146,7 +147,7 @@ static const char *what_is_told(const char *text, bool is_resolved)
     struct config *config = config_text_load(text);
     told[0] = '\0';
     if (config)
-        system_dns_tell(config, is_resolved, is_in_ten, tell, NULL);
+        system_dns_tell(config, is_resolved, is_in_ten, NULL, (struct log_sink){tell, NULL});
     config_free(config);
     return told;
 }

@@ -30,7 +30,7 @@ static int apply(void *context, const struct changes *changes)
     return result;
 }
 
-static void add_missing(struct daemon *daemon, void (*tell)(void *log, const char *line))
+static void add_missing(struct daemon *daemon, struct log_sink log)
 {
     const struct network_description *network = &daemon->config->network;
     for (size_t i = 0; daemon->uapi && i < network->tunnel_count; i++) {
@@ -42,7 +42,7 @@ static void add_missing(struct daemon *daemon, void (*tell)(void *log, const cha
             uapi_add(daemon->uapi, tunnel, daemon->state.wg[i], -1, &why) == 0)
             continue;
         snprintf(line, sizeof(line), "%s: going on without `wg` for it: %s", tunnel, reason);
-        tell(&daemon->log, line);
+        log_sink_say(&log, LOG_LEVEL_NOTICE, line);
     }
 }
 
@@ -54,7 +54,7 @@ void wg_sockets_open(struct daemon *daemon)
                                          .apply = apply,
                                          .context = daemon};
     daemon->uapi = uapi_new(&options);
-    add_missing(daemon, log_warn);
+    add_missing(daemon, log_as_sink_aloud(&daemon->log));
 }
 
 static bool is_noted(const struct state *state, const char *name)
@@ -92,9 +92,9 @@ void wg_sockets_follow(struct daemon *daemon)
     wg_sockets_note(daemon);
     note_old(&daemon->state, &old);
     write_state(daemon);
-    add_missing(daemon, log_notice);
+    add_missing(daemon, log_as_sink(&daemon->log));
     uapi_keep(daemon->uapi, network, daemon->state.wg);
-    add_missing(daemon, log_notice);
+    add_missing(daemon, log_as_sink(&daemon->log));
     if (daemon->state.wg_count == network->tunnel_count)
         return;
     wg_sockets_note(daemon);

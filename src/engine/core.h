@@ -5,7 +5,7 @@
 #ifndef ENGINE_CORE_H
 #define ENGINE_CORE_H
 
-#include "base/log_level.h"
+#include "base/log_sink.h"
 #include "crypto/aead.h"
 #include "engine/tree.h"
 #include "packet/pool.h"
@@ -21,8 +21,7 @@ struct core {
     struct pool *pool;
     struct aead *aead;
     const struct random_source *random;
-    void (*log)(void *context, enum log_level level, const char *line);
-    void *log_context;
+    struct log_sink log;
 
     struct tree tree;
     struct heap deadlines;        /* of all peers */

@@ -40,7 +40,6 @@ static void init_core(struct core *core, const struct engine_options *options)
     core->aead = options->aead;
     core->random = options->random;
     core->log = options->log;
-    core->log_context = options->log_context;
     core->path_mtu_deadline = INSTANT_NEVER;
     list_init(&core->wants_handshake);
     heap_init(&core->deadlines, core->memory);

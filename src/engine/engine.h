@@ -4,7 +4,7 @@
 #ifndef ENGINE_ENGINE_H
 #define ENGINE_ENGINE_H
 
-#include "base/log_level.h"
+#include "base/log_sink.h"
 #include "base/memory.h"
 #include "base/random.h"
 #include "base/text.h"
@@ -24,9 +24,7 @@ struct engine_options {
     struct aead *aead;            /* borrowed, as long as the engine */
     const struct random_source *random;
     bool tun_takes_tcp4, tun_takes_tcp6, tun_takes_udp; /* as super-packets (TSO4, TSO6, USO) */
-    /* One line an event, no newline; may be NULL. Never a key. */
-    void (*log)(void *context, enum log_level level, const char *line);
-    void *log_context;
+    struct log_sink log;
 };
 
 /* The buffers that this network needs: headroom for its deepest path. */

@@ -28,7 +28,7 @@ static void format_key_start(const struct peer *peer, char text[KEY_START_CHARAC
 static bool may_say(struct core *core, struct peer *peer, enum event_kind kind, instant_ns now)
 {
     struct event_limit *limit = &hop_of(peer)->events.limits[kind];
-    if (!core->log)
+    if (!core->log.take)
         return false;
     uint64_t now_s = now / NS_PER_S;
     if (limit->said == 0 || now_s >= (uint64_t)limit->since_s + EVENTS_WINDOW_S) {
@@ -56,7 +56,7 @@ static void say(struct core *core, struct peer *peer, enum event_kind kind, enum
              peer->endpoint.address.family ? endpoint_format(&peer->endpoint, endpoint)
                                            : "no endpoint",
              event, unsaid);
-    core->log(core->log_context, level, line);
+    log_sink_say(&core->log, level, line);
 }
 
 void events_moved(struct core *core, struct peer *peer, instant_ns now)

@@ -34,8 +34,7 @@ struct io_memory {
     size_t chunk_left_bytes;
     struct free_piece *free_pieces[SIZES];
     bool has_warned;
-    void (*warn)(void *context, const char *line);
-    void *warn_context;
+    struct log_sink log;
 };
 
 static unsigned size_index(size_t bytes)
@@ -59,11 +58,9 @@ static uint8_t *map_locked(struct io_memory *memory, size_t bytes)
     madvise(mapping, whole, MADV_DONTDUMP);
     if (mlock(mapping, whole) < 0 && !memory->has_warned) {
         memory->has_warned = true;
-        if (memory->warn)
-            memory->warn(
-                memory->warn_context,
-                "keys cannot be locked into memory (RLIMIT_MEMLOCK is too small): they may be "
-                "swapped to disk");
+        log_sink_say(&memory->log, LOG_LEVEL_WARNING,
+                     "keys cannot be locked into memory (RLIMIT_MEMLOCK is too small): they may be "
+                     "swapped to disk");
     }
     mapping->bytes = whole;
     list_append(&memory->mappings, &mapping->link);
@@ -118,15 +115,14 @@ static void give_secret(void *context, void *pointer, size_t bytes)
     memory->free_pieces[index] = piece;
 }
 
-struct io_memory *io_memory_new(void (*warn)(void *context, const char *line), void *context)
+struct io_memory *io_memory_new(struct log_sink log)
 {
     struct io_memory *memory = calloc(1, sizeof(*memory));
     if (!memory)
         return NULL;
     list_init(&memory->mappings);
     memory->source = (struct memory){.take = take_secret, .give = give_secret, .context = memory};
-    memory->warn = warn;
-    memory->warn_context = context;
+    memory->log = log;
     return memory;
 }
 

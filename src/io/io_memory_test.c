@@ -12,10 +12,10 @@
 #include "base/bytes.h"
 #include "tap.h"
 
-static void count_warning(void *context, const char *line)
+static void count_warning(void *context, enum log_level level, const char *line)
 {
     (void)line;
-    ++*(unsigned *)context;
+    *(unsigned *)context += level == LOG_LEVEL_WARNING;
 }
 
 /* VmFlags of the mapping that has `address`: "dd" is left out of dumps, "lo" is locked. */
@@ -47,7 +47,7 @@ static bool mlock_works(void)
 static void test_secrets_are_locked_and_left_out_of_dumps(void)
 {
     unsigned warnings = 0;
-    struct io_memory *memory = io_memory_new(count_warning, &warnings);
+    struct io_memory *memory = io_memory_new((struct log_sink){count_warning, &warnings});
     const struct memory *secrets = io_memory_secrets(memory);
     void *small = memory_take(secrets, 32), *large = memory_take(secrets, 300000);
     CHECK(has_flag(small, " dd") && has_flag(large, " dd"));
@@ -60,7 +60,7 @@ static void test_secrets_are_locked_and_left_out_of_dumps(void)
 
 static void test_memory_is_zeroed_aligned_and_apart(void)
 {
-    struct io_memory *memory = io_memory_new(NULL, NULL);
+    struct io_memory *memory = io_memory_new((struct log_sink){0});
     const struct memory *sources[] = {io_memory_secrets(memory), io_memory_plain()};
     for (size_t s = 0; s < 2; s++) {
         struct {
@@ -102,7 +102,7 @@ static void test_a_refused_lock_warns_once_and_goes_on(void)
         unsigned warnings = 0;
         if (setrlimit(RLIMIT_MEMLOCK, &none) < 0 || (getuid() == 0 && setuid(65534) < 0))
             _exit(2);
-        struct io_memory *memory = io_memory_new(count_warning, &warnings);
+        struct io_memory *memory = io_memory_new((struct log_sink){count_warning, &warnings});
         const struct memory *secrets = io_memory_secrets(memory);
         uint8_t *a = memory_take(secrets, 100), *b = memory_take(secrets, 100000);
         bool is_right = a && b && warnings == 1;

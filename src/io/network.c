@@ -51,8 +51,7 @@ static void count_drop(void *context, enum verdict verdict, uint64_t packets)
 
 void network_log(const struct network *network, enum log_level level, const char *line)
 {
-    if (network->options.log)
-        network->options.log(network->options.context, level, line);
+    log_sink_say(&network->options.log, level, line);
 }
 
 static void pass_log(void *context, enum log_level level, const char *line)
@@ -83,7 +82,7 @@ static int open_udp(struct root *root, uint16_t port, uint32_t mark, struct udp 
         .no_gro = root->network->options.offloads.no_udp_gro,
         .pool = root->network->pool,
         .dropped = count_drop,
-        .log = pass_log,
+        .log = {pass_log, root},
         .protect = pass_protect,
         .context = root,
     };
@@ -226,7 +225,6 @@ static int make_engine(struct network *network, const struct network_description
         .tun_takes_tcp6 = tun->takes_tcp6,
         .tun_takes_udp = tun->takes_udp,
         .log = network->options.log,
-        .log_context = network->options.context,
     };
     network->engine = engine_new(&options, description, why);
     return network->engine ? 0 : -EINVAL;

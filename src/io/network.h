@@ -31,8 +31,7 @@ struct network_options {
     struct aead *aead;                  /* borrowed */
     uint32_t mark; /* of sockets whose tunnel has no fwmark of its own; 0: none */
     struct network_offloads offloads; /* only the UDP ones; the TUN's are tun_options */
-    /* One line an event, no newline; may be NULL. */
-    void (*log)(void *context, enum log_level level, const char *line);
+    struct log_sink log;
     /* The interface is gone (EBADFD): nothing more will happen. Called once, from the loop. */
     void (*ended)(void *context);
     /* See udp_options; may be NULL. */

@@ -17,12 +17,12 @@
 static void log_error(struct network *network, const char *what, int error)
 {
     instant_ns now = loop_now();
-    if (!network->options.log || (network->last_log && now < network->last_log + LOG_INTERVAL_NS))
+    if (network->last_log && now < network->last_log + LOG_INTERVAL_NS)
         return;
     network->last_log = now;
     char line[160];
     snprintf(line, sizeof(line), "%s: %s", what, strerror(-error));
-    network->options.log(network->options.context, LOG_LEVEL_WARNING, line);
+    network_log(network, LOG_LEVEL_WARNING, line);
 }
 
 static void watch_socket(struct socket_source *socket)

@@ -5,7 +5,7 @@
 #define IO_UDP_LINUX_H
 
 #include "base/clock.h"
-#include "base/log_level.h"
+#include "base/log_sink.h"
 #include "base/text.h"
 #include "base/verdict.h"
 #include "engine/engine.h"
@@ -24,8 +24,7 @@ struct udp_options {
     /* Datagrams that were not sent, nor will be: SOCKET_FULL or SOCKET_ERROR; and received ones
      * that were not read: POOL_EMPTY, MALFORMED (truncated). May be NULL. */
     void (*dropped)(void *context, enum verdict verdict, uint64_t packets);
-    /* One line, at most one in 5 seconds; may be NULL. */
-    void (*log)(void *context, enum log_level level, const char *line);
+    struct log_sink log; /* at most one line in 5 seconds */
     /* Keeps a new socket out of the tunnel on platforms where a mark does not (0, or -errno); may
      * be NULL. */
     int (*protect)(void *context, int fd);

@@ -184,13 +184,13 @@ static void drop(struct udp *udp, const struct udp_send *sends, size_t count, en
 
 static void log_error(struct udp *udp, const struct udp_send *send, int error, instant_ns now)
 {
-    if (!udp->options.log || (udp->last_log && now < udp->last_log + LOG_INTERVAL_NS))
+    if (udp->last_log && now < udp->last_log + LOG_INTERVAL_NS)
         return;
     udp->last_log = now;
     char to[ENDPOINT_TEXT_BYTES], line[160];
     snprintf(line, sizeof(line), "%u bytes to %s cannot be sent: %s", send->packet->len_bytes,
              endpoint_format(&send->path->destination, to), strerror(error));
-    udp->options.log(udp->options.context, LOG_LEVEL_WARNING, line);
+    log_sink_say(&udp->options.log, LOG_LEVEL_WARNING, line);
 }
 
 static bool is_without_memory(int error)

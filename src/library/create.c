@@ -192,8 +192,7 @@ static enum hopwire_status start(struct hopwire_engine *engine, const struct con
                                      .pool = engine->pool,
                                      .aead = engine->aead,
                                      .random = &engine->random,
-                                     .log = tell_event,
-                                     .log_context = engine};
+                                     .log = {tell_event, engine}};
     struct text why = TEXT_ROOM(512);
     engine->engine = engine_new(&options, &config->network, &why);
     if (engine->engine)

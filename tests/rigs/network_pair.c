@@ -75,7 +75,7 @@ static bool start(struct network_pair *pair, int index, const struct network_off
                                             .random = loop_random(),
                                             .aead = end->aead,
                                             .offloads = *offloads,
-                                            .log = print_line,
+                                            .log = {print_line, end},
                                             .ended = count_end,
                                             .context = end};
     char sentence[200];
@@ -94,7 +94,7 @@ static bool start(struct network_pair *pair, int index, const struct network_off
 bool network_pair_make(struct network_pair *pair, struct tun_options tun_options)
 {
     *pair = (struct network_pair){.world = -1};
-    pair->secrets = io_memory_new(NULL, NULL);
+    pair->secrets = io_memory_new((struct log_sink){0});
     CHECK_EQUAL(loop_new(&pair->loop), 0);
     if (!own_netns_enter())
         return CHECK(false);

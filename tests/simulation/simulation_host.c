@@ -75,8 +75,7 @@ struct sim_host *sim_add_host(struct sim *sim, const char *name, const char *add
                                            .tun_takes_tcp4 = true,
                                            .tun_takes_tcp6 = true,
                                            .tun_takes_udp = true,
-                                           .log = keep_line,
-                                           .log_context = host};
+                                           .log = {keep_line, host}};
     host->engine = engine_new(&options, &description, &why);
     CHECK_TEXT(why.bytes, "");
     host->tunnel_count = description.tunnel_count;
