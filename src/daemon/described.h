@@ -31,6 +31,11 @@ static inline const struct tunnel_description *described_tunnel(const struct des
     return &at->network->tunnels[at->tunnel_place];
 }
 
+static inline struct peer_handle described_handle(const struct described *at)
+{
+    return engine_peer_handle(at->engine, (uint32_t)at->tunnel, (uint32_t)at->peer);
+}
+
 static inline const struct peer_description *described_peer(const struct described *at)
 {
     return &described_tunnel(at)->peers[at->peer_place];

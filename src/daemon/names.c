@@ -27,11 +27,9 @@ struct name {
     struct names *names;
     char *text; /* its own */
     size_t place; /* of its tunnel in the description */
-    uint32_t tunnel;
-    uint32_t peer;
-    uint32_t generation; /* of the peer: once it is another's, the name is nobody's */
-    uint32_t
-        carrier_generation; /* in another carrier it is asked anew, in that one (G1); 0: a root */
+    struct peer_handle peer; /* once that is gone, the name is nobody's */
+    /* Of generation 0: a root. In another carrier it is asked anew, in that one (G1). */
+    struct tunnel_handle carrier;
     uint16_t port;
     duration_ns retry_ns;
     bool is_asking;
@@ -86,8 +84,14 @@ static void retry_later(struct name *name)
 
 static bool is_gone(const struct name *name)
 {
-    return engine_peer_generation(name->names->options.engine, name->tunnel, name->peer) !=
-           name->generation;
+    return !engine_has_peer(name->names->options.engine, name->peer);
+}
+
+/* Of one that is not gone. */
+static void read_peer(const struct name *name, struct status_peer *peer)
+{
+    status_read_peer(name->names->options.engine, name->peer.tunnel, name->peer.peer, loop_now(),
+                     peer);
 }
 
 /* The peer has an address, and no answer comes from it. An idle one that was given up is let be. */
@@ -102,7 +106,7 @@ static bool is_failing(const struct status_peer *peer)
 static enum engine_way way_to(void *context, const struct address *address)
 {
     const struct name *name = context;
-    return engine_way(name->names->options.engine, name->tunnel, name->peer, address);
+    return engine_way(name->names->options.engine, name->peer.tunnel, name->peer.peer, address);
 }
 
 static const char *why_unreachable(const struct name *name)
@@ -132,7 +136,7 @@ static void choose(struct name *name, const struct status_peer *peer, bool is_fa
     char text[ENDPOINT_TEXT_BYTES];
     log_name(name, LOG_LEVEL_NOTICE, endpoint_format(&endpoint, text));
     name->chosen = loop_now();
-    engine_set_endpoint(names->options.engine, name->tunnel, name->peer, &endpoint, name->chosen);
+    engine_set_endpoint(names->options.engine, name->peer, &endpoint, name->chosen);
     names->options.changed(names->options.context);
 }
 
@@ -156,42 +160,38 @@ static void done(void *context, const struct address *answer, size_t answer_coun
     name->addresses = addresses;
     loop_set_timer(&name->timer,
                    instant_add(loop_now(), addresses.count > 1 ? WATCH_CLOSELY_NS : WATCH_NS));
-    status_read_peer(name->names->options.engine, name->tunnel, name->peer, loop_now(), &peer);
+    read_peer(name, &peer);
     /* Asked for another reason, or well again meanwhile: then it stays where it is. */
     bool is_of_use = !name->was_failing || (peer.state == STATUS_PEER_UP && !is_failing(&peer));
     choose(name, &peer, name_choice_has(&name->addresses, &peer.endpoint.address) && !is_of_use);
 }
 
-/* The engine's number; -1: a root. */
-static int carrier_of(const struct engine *engine, uint32_t tunnel)
+/* Of a root: generation 0. */
+static struct tunnel_handle carrier_of(const struct engine *engine, uint32_t tunnel)
 {
     struct status_tunnel status;
     status_read_tunnel(engine, tunnel, &status);
-    return status.carrier;
-}
-
-static uint32_t carrier_generation_of(const struct engine *engine, uint32_t tunnel)
-{
-    int carrier = carrier_of(engine, tunnel);
-    return carrier < 0 ? 0 : engine_tunnel_generation(engine, (uint32_t)carrier);
+    return status.carrier < 0 ? (struct tunnel_handle){0}
+                              : engine_tunnel_handle(engine, (uint32_t)status.carrier);
 }
 
 /* 0, also when it is asked again later; -EPERM, -EINVAL: it would never be answered. */
 static int ask(struct name *name, struct text *why)
 {
     const struct names_options *options = &name->names->options;
-    int carrier = options->network->tunnels[name->place].carrier, result;
-    int inside_of = carrier_of(options->engine, name->tunnel);
-    bool is_described = (carrier == TUNNEL_NO_CARRIER) == (inside_of < 0);
-    if (name->is_asking || is_gone(name) || !is_described)
+    int result, carrier = options->network->tunnels[name->place].carrier;
+    if (name->is_asking || is_gone(name))
         return 0;
+    struct tunnel_handle inside_of = carrier_of(options->engine, name->peer.tunnel);
+    if ((carrier == TUNNEL_NO_CARRIER) != !inside_of.generation)
+        return 0; /* the description is not of now */
     if (carrier == TUNNEL_NO_CARRIER) {
         result = resolve_start(name->names->resolver, name->text, done, name, why);
     } else {
         const struct tunnel_description *from = &options->network->tunnels[carrier];
         struct resolve_inside inside = {
             .engine = options->engine,
-            .tunnel = (uint32_t)inside_of,
+            .tunnel = inside_of,
             .servers = from->dns,
             .server_count = from->dns_count};
         result = resolve_start_inside(name->names->resolver, &inside, name->text, done, name, why);
@@ -243,7 +243,7 @@ static void ring(void *context, instant_ns now)
         return;
     if (name->is_asking && !name->cause[0] && now >= instant_add(name->asked, SLOW_NS))
         tell_wait(name);
-    status_read_peer(name->names->options.engine, name->tunnel, name->peer, now, &peer);
+    read_peer(name, &peer);
     /* Twice in a row: a handshake that is under way just now is no failure. */
     bool was_failing = name->was_failing;
     name->was_failing = is_failing(&peer);
@@ -278,16 +278,11 @@ static bool next_named(struct described *at)
     return false;
 }
 
-static uint32_t generation_of(const struct described *at)
-{
-    return engine_peer_generation(at->engine, (uint32_t)at->tunnel, (uint32_t)at->peer);
-}
-
 static bool is_of(const struct name *name, const struct described *at)
 {
     const struct peer_description *peer = described_peer(at);
-    return name->tunnel == (uint32_t)at->tunnel && name->generation == generation_of(at) &&
-           name->carrier_generation == carrier_generation_of(at->engine, name->tunnel) &&
+    return name->peer.generation == described_handle(at).generation &&
+           name->carrier.generation == carrier_of(at->engine, name->peer.tunnel).generation &&
            name->port == peer->endpoint.port && strcmp(name->text, peer->endpoint_name) == 0;
 }
 
@@ -299,10 +294,8 @@ static struct name *make_name(struct names *names, const struct described *at)
     if (!name)
         return NULL;
     *name = (struct name){.names = names, .text = strdup(peer->endpoint_name),
-                          .tunnel = (uint32_t)at->tunnel, .peer = (uint32_t)at->peer,
-                          .generation = generation_of(at),
-                          .carrier_generation =
-                              carrier_generation_of(at->engine, (uint32_t)at->tunnel),
+                          .peer = described_handle(at),
+                          .carrier = carrier_of(at->engine, (uint32_t)at->tunnel),
                           .port = peer->endpoint.port};
     if (!name->text) {
         free(name);
@@ -424,7 +417,8 @@ const char *names_cause(const struct names *names, uint32_t tunnel, uint32_t pee
 {
     for (size_t i = 0; names && i < names->count; i++) {
         const struct name *name = names->list[i];
-        if (name->tunnel == tunnel && name->peer == peer && name->cause[0])
+        if (name->peer.tunnel == tunnel && name->peer.peer == peer && name->cause[0] &&
+            !is_gone(name))
             return name->cause;
     }
     return NULL;
@@ -437,7 +431,7 @@ void names_routes_changed(struct names *names)
         struct status_peer peer;
         if (is_gone(name))
             continue;
-        status_read_peer(names->options.engine, name->tunnel, name->peer, loop_now(), &peer);
+        read_peer(name, &peer);
         if (name_choice_has(&name->addresses, &peer.endpoint.address))
             choose(name, &peer, false);
     }

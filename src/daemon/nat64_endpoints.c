@@ -13,9 +13,7 @@
 /* A peer with a literal IPv4 endpoint, and where we sent it last. */
 struct entry {
     size_t place; /* of its tunnel in the description */
-    uint32_t tunnel;
-    uint32_t peer;
-    uint32_t generation; /* of the peer: once it is another's, the entry is nobody's */
+    struct peer_handle peer; /* once that is gone, the entry is nobody's */
     struct endpoint literal;
     struct endpoint chosen;
 };
@@ -51,13 +49,10 @@ static bool next_literal(struct described *at)
 static struct entry make_entry(const struct described *at)
 {
     const struct endpoint *endpoint = &described_peer(at)->endpoint;
-    uint32_t tunnel = (uint32_t)at->tunnel, peer = (uint32_t)at->peer;
-    return (struct entry){.tunnel = tunnel,
-                          .peer = peer,
+    return (struct entry){.peer = described_handle(at),
                           .literal = *endpoint,
                           .chosen = *endpoint,
-                          .place = at->tunnel_place,
-                          .generation = engine_peer_generation(at->engine, tunnel, peer)};
+                          .place = at->tunnel_place};
 }
 
 /* Of the description as it is now; *entries is malloc's. -ENOMEM. */
@@ -76,8 +71,7 @@ static int list_entries(const struct names_options *options, struct entry **entr
 
 static bool is_gone(const struct nat64_endpoints *translation, const struct entry *entry)
 {
-    return engine_peer_generation(translation->options.engine, entry->tunnel, entry->peer) !=
-           entry->generation;
+    return !engine_has_peer(translation->options.engine, entry->peer);
 }
 
 static bool has_route(const struct names_options *options, const struct endpoint *endpoint)
@@ -113,7 +107,7 @@ static void move(struct nat64_endpoints *translation, struct entry *entry,
     struct status_peer peer;
     char event[160], shown[ENDPOINT_TEXT_BYTES];
     instant_ns now = loop_now();
-    status_read_peer(options->engine, entry->tunnel, entry->peer, now, &peer);
+    status_read_peer(options->engine, entry->peer.tunnel, entry->peer.peer, now, &peer);
     if (endpoint_is_equal(&peer.endpoint, &entry->literal)) /* as `wg set` puts it, too */
         entry->chosen = entry->literal;
     if (endpoint_is_equal(&entry->chosen, endpoint) ||
@@ -126,7 +120,7 @@ static void move(struct nat64_endpoints *translation, struct entry *entry,
              endpoint_format(endpoint, shown));
     log_entry(translation, entry, LOG_LEVEL_NOTICE, event);
     entry->chosen = *endpoint;
-    engine_set_endpoint(options->engine, entry->tunnel, entry->peer, endpoint, now);
+    engine_set_endpoint(options->engine, entry->peer, endpoint, now);
     options->changed(options->context);
 }
 
@@ -274,8 +268,8 @@ static void take_over(const struct nat64_endpoints *translation, struct entry *e
     size_t from = 0;
     for (size_t i = 0; i < count; i++) {
         size_t at = from;
-        while (at < translation->count && (before[at].tunnel != entries[i].tunnel ||
-                                           before[at].generation != entries[i].generation))
+        while (at < translation->count &&
+               before[at].peer.generation != entries[i].peer.generation)
             at++;
         bool is_known =
             at < translation->count && endpoint_is_equal(&before[at].literal, &entries[i].literal);
@@ -307,7 +301,8 @@ const char *nat64_endpoints_cause(const struct nat64_endpoints *translation, uin
 {
     for (size_t i = 0; translation && translation->cause[0] && i < translation->count; i++) {
         const struct entry *entry = &translation->entries[i];
-        if (entry->tunnel == tunnel && entry->peer == peer)
+        if (entry->peer.tunnel == tunnel && entry->peer.peer == peer &&
+            !is_gone(translation, entry))
             return has_route(&translation->options, &entry->literal) ? NULL : translation->cause;
     }
     return NULL;

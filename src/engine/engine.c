@@ -218,18 +218,19 @@ void engine_set_up(struct engine *engine, bool is_up, instant_ns now)
         aead_forget(engine->core.aead);
 }
 
-void engine_set_endpoint(struct engine *engine, uint32_t tunnel, uint32_t peer_index,
+bool engine_set_endpoint(struct engine *engine, struct peer_handle handle,
                          const struct endpoint *endpoint, instant_ns now)
 {
-    struct peer *peer = find_peer(engine, tunnel, peer_index);
-    if (!peer)
-        return;
+    if (!engine_has_peer(engine, handle))
+        return false;
+    struct peer *peer = find_peer(engine, handle.tunnel, handle.peer);
     /* That one was asked elsewhere a moment ago is no reason to wait. */
     if (!endpoint_is_equal(&peer->endpoint, endpoint))
         peer->timers.last_initiation = INSTANT_NEVER;
     ways_set_endpoint(&engine->core.tree, peer, endpoint);
     if (peer->stage.count || peer->timers.persistent_interval)
         core_hurry(&engine->core, peer, &peer->timers.new_handshake, now);
+    return true;
 }
 
 /* For packets that are larger than any that there was room for. Where there is no memory for them,
@@ -369,16 +370,22 @@ uint32_t engine_widest_mtu(const struct engine *engine)
 
 /* ---- numbers ---- */
 
-uint32_t engine_tunnel_generation(const struct engine *engine, uint32_t tunnel)
+struct tunnel_handle engine_tunnel_handle(const struct engine *engine, uint32_t tunnel)
 {
     const struct node *node = find_node(engine, tunnel);
-    return node ? node->generation : 0;
+    return (struct tunnel_handle){tunnel, node ? node->generation : 0};
 }
 
-uint32_t engine_peer_generation(const struct engine *engine, uint32_t tunnel, uint32_t peer)
+struct peer_handle engine_peer_handle(const struct engine *engine, uint32_t tunnel, uint32_t peer)
 {
     const struct peer *found = find_peer(engine, tunnel, peer);
-    return found ? hop_of(found)->generation : 0;
+    return (struct peer_handle){tunnel, peer, found ? hop_of(found)->generation : 0};
+}
+
+bool engine_has_peer(const struct engine *engine, struct peer_handle peer)
+{
+    const struct peer *found = find_peer(engine, peer.tunnel, peer.peer);
+    return found && hop_of(found)->generation == peer.generation;
 }
 
 int engine_next_tunnel(const struct engine *engine, int after)

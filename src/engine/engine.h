@@ -11,6 +11,7 @@
 #include "crypto/aead.h"
 #include "engine/actions.h"
 #include "engine/change.h"
+#include "engine/handle.h"
 #include "engine/status.h"
 #include "engine/train.h"
 #include "packet/pool.h"
@@ -67,8 +68,8 @@ void engine_count(struct engine *engine, uint32_t tunnel, enum verdict verdict, 
 /* The link is up: peers with persistent keepalive start; down: sessions are forgotten. */
 void engine_set_up(struct engine *engine, bool is_up, instant_ns now);
 /* A name was resolved: the sticky source is dropped, and what waits for a session asks for one
- * there at once. Does nothing where there is no such peer any more. */
-void engine_set_endpoint(struct engine *engine, uint32_t tunnel, uint32_t peer,
+ * there at once. False: that peer is gone, and nothing was done to whoever has its number now. */
+bool engine_set_endpoint(struct engine *engine, struct peer_handle peer,
                          const struct endpoint *endpoint, instant_ns now);
 /* A root's MTU (E1), computed by the caller from the route to its endpoints; carried tunnels
  * follow, and buffers grow where it is larger than any before. Between two turns. */
@@ -101,10 +102,12 @@ int engine_try(struct engine *engine, const struct changes *changes, struct text
 bool engine_describe(const struct engine *engine, const struct memory *memory,
                      struct network_description *description);
 
-/* A tunnel or peer of now, by its number: numbers are given again once their owner is gone. Who
- * keeps one over time keeps its generation, too, which is never given twice. 0: there is none. */
-uint32_t engine_tunnel_generation(const struct engine *engine, uint32_t tunnel);
-uint32_t engine_peer_generation(const struct engine *engine, uint32_t tunnel, uint32_t peer);
+/* Whoever has the number now. The other doors take numbers, as they are asked and used within one
+ * turn; who keeps one over time keeps a handle. */
+struct tunnel_handle engine_tunnel_handle(const struct engine *engine, uint32_t tunnel);
+struct peer_handle engine_peer_handle(const struct engine *engine, uint32_t tunnel, uint32_t peer);
+/* False: it is gone, whoever has its number. */
+bool engine_has_peer(const struct engine *engine, struct peer_handle peer);
 /* All tunnels in file order, all peers of one in the order of addition: the number behind `after`,
  * or the first behind -1; -1: that was the last. */
 int engine_next_tunnel(const struct engine *engine, int after);

@@ -145,15 +145,13 @@ static void add_hosts(struct play *play)
 
 static void set_exit(struct play *play, const struct endpoint *endpoint)
 {
-    engine_set_endpoint(play->hosts[0]->engine, play->shape != FELLOWS, play->shape != NESTED,
-                        endpoint, play->sim->now);
+    sim_set_endpoint(play->hosts[0], play->shape != FELLOWS, play->shape != NESTED, endpoint);
 }
 
 static void set_entry(struct play *play, const char *text)
 {
     const struct endpoint endpoint = sample_endpoint(text);
-    engine_set_endpoint(play->hosts[0]->engine, play->shape == FELLOWS_INSIDE, 0, &endpoint,
-                        play->sim->now);
+    sim_set_endpoint(play->hosts[0], play->shape == FELLOWS_INSIDE, 0, &endpoint);
 }
 
 /* ---- events ---- */
@@ -341,7 +339,7 @@ static void make_peace(struct play *play)
         engine_set_up(play->hosts[i]->engine, true, sim->now);
         engine_set_root_mtu(play->hosts[i]->engine, 0, LINK_MTU - 60);
     }
-    engine_set_endpoint(play->hosts[0]->engine, 0, 0, &outer, sim->now);
+    sim_set_endpoint(play->hosts[0], 0, 0, &outer);
     if (play->shape == FELLOWS_INSIDE)
         set_entry(play, "10.2.0.1:51822");
     set_exit(play, &exit);

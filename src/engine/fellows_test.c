@@ -253,7 +253,7 @@ static void a8_in_a_carried_tunnel(void)
 static void set_endpoint(struct row *row, uint32_t peer, const char *text)
 {
     struct endpoint endpoint = sample_endpoint(text);
-    engine_set_endpoint(row->client->engine, (uint32_t)row->tunnel, peer, &endpoint, row->sim->now);
+    sim_set_endpoint(row->client, (uint32_t)row->tunnel, peer, &endpoint);
 }
 
 /* H6: peers that would ride each other, as names may turn out, are unroutable until one moves. */

@@ -333,7 +333,7 @@ static void a_name_is_waited_for(void)
     CHECK_EQUAL(sim_peer_state(client, 0, 0), STATUS_PEER_NO_ENDPOINT);
     CHECK_EQUAL(client->datagrams_sent, 0);
     const struct endpoint endpoint = sample_endpoint("192.0.2.2:51820");
-    engine_set_endpoint(client->engine, 0, 0, &endpoint, sim->now);
+    sim_set_endpoint(client, 0, 0, &endpoint);
     sim_run(sim, SIM_S / 10);
     office_expect(server, &sample, "10.0.0.1");
     CHECK(sim_is_undisturbed(client));
@@ -351,12 +351,12 @@ static void g2_another_address_is_asked_at_once(void)
         struct status_peer peer;
         status_read_peer(chain.client->engine, tunnel, 0, chain.sim->now, &peer);
         const struct endpoint right = peer.endpoint;
-        engine_set_endpoint(chain.client->engine, tunnel, 0, &dead, chain.sim->now);
+        sim_set_endpoint(chain.client, tunnel, 0, &dead);
         struct sample sample = office_sample("198.51.100.9", 60, 0);
         sample.source = "10.100.0.2";
         sim_send(chain.client, &sample);
         sim_run(chain.sim, SIM_S);
-        engine_set_endpoint(chain.client->engine, tunnel, 0, &right, chain.sim->now);
+        sim_set_endpoint(chain.client, tunnel, 0, &right);
         sim_run(chain.sim, SIM_S / 5);
         CHECK_EQUAL(sim_peer_state(chain.client, tunnel, 0), STATUS_PEER_UP);
     }
@@ -381,7 +381,7 @@ static void a5_an_endpoint_outside_the_carrier_is_unroutable(void)
     static const char *const outside[] = {"10.9.0.1:51820", "[2001:db8::9]:51820"};
     for (size_t i = 0; i < 2; i++) {
         const struct endpoint endpoint = sample_endpoint(outside[i]);
-        engine_set_endpoint(client->engine, 1, 0, &endpoint, sim->now);
+        sim_set_endpoint(client, 1, 0, &endpoint);
         sim_run(sim, SIM_S);
         CHECK_EQUAL(sim_peer_state(client, 1, 0), STATUS_PEER_UNROUTABLE);
         uint64_t sent = client->datagrams_sent;

@@ -25,7 +25,7 @@ static struct kept look_at_lab(const struct office *office)
     status_read_tunnel(engine, OFFICE_LAB, &kept.tunnel);
     for (uint32_t i = 0; i < 2; i++) {
         status_read_peer(engine, OFFICE_LAB, i, office->sim->now, &kept.peers[i]);
-        kept.generations[i] = engine_peer_generation(engine, OFFICE_LAB, i);
+        kept.generations[i] = engine_peer_handle(engine, OFFICE_LAB, i).generation;
     }
     return kept;
 }
@@ -222,10 +222,45 @@ static void i7_a_learnt_path_stays_when_tunnels_and_peers_come_and_go_around_it(
     chain_wipe(&chain);
 }
 
+/* A number is given again; who kept its former owner moves nobody. */
+static void i7_a_handle_of_what_is_gone_names_nobody(void)
+{
+    struct office office;
+    office_init_connected(&office);
+    struct engine *engine = office.client->engine;
+    const struct endpoint elsewhere = sample_endpoint("203.0.113.99:9");
+    const struct peer_handle old = engine_peer_handle(engine, OFFICE_LAB, 1);
+    struct status_peer lab;
+    status_read_peer(engine, OFFICE_LAB, 1, office.sim->now, &lab);
+    struct peer_description peer = {.has_endpoint = true, .endpoint = lab.endpoint};
+    memcpy(peer.public_key, lab.public_key, 32);
+    const struct change remove = {.kind = CHANGE_PEER_REMOVE, .tunnel = "lab", .peer = &peer};
+    const struct change add = {.kind = CHANGE_PEER_SET, .tunnel = "lab", .peer = &peer,
+                               .fields = CHANGE_ENDPOINT};
+    CHECK(engine_has_peer(engine, old));
+    living_apply_one(office.client, &remove);
+    CHECK_EQUAL(engine_peer_handle(engine, OFFICE_LAB, 1).generation, 0);
+    CHECK(!engine_set_endpoint(engine, old, &elsewhere, office.sim->now));
+    living_apply_one(office.client, &add);
+    const struct peer_handle now = engine_peer_handle(engine, OFFICE_LAB, 1);
+    CHECK(now.generation > old.generation);
+    CHECK(!engine_has_peer(engine, old) && engine_has_peer(engine, now));
+    CHECK(!engine_set_endpoint(engine, old, &elsewhere, office.sim->now));
+    status_read_peer(engine, OFFICE_LAB, 1, office.sim->now, &lab);
+    CHECK(endpoint_is_equal(&lab.endpoint, &peer.endpoint));
+    CHECK(engine_set_endpoint(engine, now, &elsewhere, office.sim->now));
+    status_read_peer(engine, OFFICE_LAB, 1, office.sim->now, &lab);
+    CHECK(endpoint_is_equal(&lab.endpoint, &elsewhere));
+    CHECK(!engine_has_peer(engine, engine_peer_handle(engine, OFFICE_LAB, 99)));
+    CHECK(!engine_has_peer(engine, engine_peer_handle(engine, 99, 0)));
+    office_wipe(&office);
+}
+
 int main(int argc, char **argv)
 {
     TAP_RUN(argc, argv, i7_what_is_not_touched_keeps_sessions_counters_and_where_it_roamed);
     TAP_RUN(argc, argv, i7_what_waits_elsewhere_stays_and_keeps_its_order);
     TAP_RUN(argc, argv, i7_a_learnt_path_stays_when_tunnels_and_peers_come_and_go_around_it);
+    TAP_RUN(argc, argv, i7_a_handle_of_what_is_gone_names_nobody);
     return tap_done();
 }

@@ -61,14 +61,14 @@ static void e1_each_peer_has_its_own_path(void)
     CHECK_EQUAL(engine_mtu(client->engine, MIXED), 1360);
     CHECK_EQUAL(engine_mtu(client->engine, DEEP), 1300);
     struct endpoint moved = sample_endpoint("[2001:db8::2]:51820");
-    engine_set_endpoint(client->engine, MIXED, 0, &moved, sim->now);
+    sim_set_endpoint(client, MIXED, 0, &moved);
     expect_mtu(client, "10.1.0.1", 1360);
     expect_mtu(client, "10.3.0.1", 1300);
     /* to a peer of the same family with another path of its own */
     moved = sample_endpoint("10.1.0.6:51820");
-    engine_set_endpoint(client->engine, DEEP, 1, &moved, sim->now);
+    sim_set_endpoint(client, DEEP, 1, &moved);
     moved = sample_endpoint("203.0.113.2:51820");
-    engine_set_endpoint(client->engine, MIXED, 0, &moved, sim->now);
+    sim_set_endpoint(client, MIXED, 0, &moved);
     expect_mtu(client, "10.4.0.1", 1320);
     CHECK_EQUAL(engine_mtu(client->engine, DEEP), 1320);
     sim_free(sim);
@@ -330,7 +330,7 @@ static void nothing_emitted_exceeds_the_carriers_mtu(void)
                          tap_random_below(2) ? "[2001:db8:%u::1]:51820" : "203.0.113.%u:51820",
                          level + 1);
                 struct endpoint endpoint = sample_endpoint(text);
-                engine_set_endpoint(chain.client->engine, level, 0, &endpoint, chain.sim->now);
+                sim_set_endpoint(chain.client, level, 0, &endpoint);
             }
             sim_run(chain.sim, SIM_S / 20);
             sim_flush(chain.client);

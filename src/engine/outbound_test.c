@@ -298,7 +298,8 @@ static void c7_data_do_not_push_out_a_carried_initiation(void)
     struct engine *engine = chain.client->engine;
     sim_send(chain.client, &sample);
     const struct endpoint to = sample_endpoint("198.51.100.53:53");
-    int own = own_socket_open(engine_own_sockets(engine), 0, NULL, NULL);
+    int own = own_socket_open(engine_own_sockets(engine), engine_tunnel_handle(engine, 0), NULL,
+                              NULL);
     for (unsigned i = 0; i < 300; i++) {
         CHECK_EQUAL(
             own_socket_send(engine_own_sockets(engine), own, &to, (const uint8_t *)"query", 5),

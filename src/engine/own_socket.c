@@ -52,12 +52,13 @@ static uint16_t choose_port(const struct own_sockets *sockets, const struct node
     }
 }
 
-int own_socket_open(struct own_sockets *sockets, uint32_t tunnel, own_socket_receive receive,
-                    void *context)
+int own_socket_open(struct own_sockets *sockets, struct tunnel_handle tunnel,
+                    own_socket_receive receive, void *context)
 {
     const struct tree *tree = &sockets->core->tree;
-    struct node *node = tunnel < tree->slots ? tree->nodes[tunnel] : NULL;
-    if (!node || !reassemblies_prepare(sockets->reassemblies, node))
+    struct node *node = tunnel.tunnel < tree->slots ? tree->nodes[tunnel.tunnel] : NULL;
+    if (!node || node->generation != tunnel.generation ||
+        !reassemblies_prepare(sockets->reassemblies, node))
         return -1;
     for (unsigned i = 0; i < OWN_SOCKETS; i++) {
         /* In turn, so that the one that was closed last is taken last. */

@@ -12,6 +12,7 @@
 
 #include "base/address.h"
 #include "base/verdict.h"
+#include "engine/handle.h"
 
 #define OWN_SOCKETS 32
 
@@ -44,9 +45,9 @@ struct own_sockets {
 };
 
 /* A socket at a random port outside the host's ephemeral range; its number, or -1: all are open,
- * there is no such tunnel, or no memory. */
-int own_socket_open(struct own_sockets *sockets, uint32_t tunnel, own_socket_receive receive,
-                    void *context);
+ * the tunnel is gone, or no memory. */
+int own_socket_open(struct own_sockets *sockets, struct tunnel_handle tunnel,
+                    own_socket_receive receive, void *context);
 /* The port stays taken until its place is needed, so a late answer reaches nobody else. One whose
  * tunnel was removed is closed already. */
 void own_socket_close(struct own_sockets *sockets, int number);

@@ -30,6 +30,12 @@ static void keep(void *context, const struct endpoint *source, const uint8_t *an
         memcpy(answers->bytes, answer, len);
 }
 
+static int open_own(struct sim_host *host, uint32_t tunnel, struct answers *answers)
+{
+    return own_socket_open(engine_own_sockets(host->engine),
+                           engine_tunnel_handle(host->engine, tunnel), keep, answers);
+}
+
 static struct endpoint server(const char *address)
 {
     return (struct endpoint){.address = sample_address(address), .port = 53};
@@ -79,8 +85,7 @@ static void g1_a_query_travels_inside_and_its_answer_never_reaches_the_tun(void)
     struct office office;
     struct answers answers = {0};
     office_init_connected(&office);
-    int own =
-        own_socket_open(engine_own_sockets(office.client->engine), OFFICE_OFFICE, keep, &answers);
+    int own = open_own(office.client, OFFICE_OFFICE, &answers);
     CHECK(own >= 0);
     CHECK_EQUAL(ask(&office, own, SERVER, 40), VERDICT_OK);
     CHECK_EQUAL(engine_deadline(office.client->engine), 0);
@@ -106,8 +111,7 @@ static void g1_a_query_waits_for_the_first_session(void)
     struct office office;
     struct answers answers = {0};
     office_init(&office);
-    int own =
-        own_socket_open(engine_own_sockets(office.client->engine), OFFICE_OFFICE, keep, &answers);
+    int own = open_own(office.client, OFFICE_OFFICE, &answers);
     CHECK_EQUAL(ask(&office, own, SERVER, 33), VERDICT_OK);
     sim_run(office.sim, 2 * SIM_S);
     expect_query(&office, 33);
@@ -119,8 +123,7 @@ static void c4_only_what_the_tunnel_allows_reaches_the_socket(void)
     struct office office;
     struct answers answers = {0};
     office_init_connected(&office);
-    int own =
-        own_socket_open(engine_own_sockets(office.client->engine), OFFICE_OFFICE, keep, &answers);
+    int own = open_own(office.client, OFFICE_OFFICE, &answers);
     ask(&office, own, SERVER, 40);
     sim_run(office.sim, SIM_S / 5);
     uint16_t port = expect_query(&office, 40);
@@ -147,8 +150,7 @@ static void c1_an_application_may_not_use_the_port(void)
     struct office office;
     struct answers answers = {0};
     office_init_connected(&office);
-    int own =
-        own_socket_open(engine_own_sockets(office.client->engine), OFFICE_OFFICE, keep, &answers);
+    int own = open_own(office.client, OFFICE_OFFICE, &answers);
     ask(&office, own, SERVER, 40);
     sim_run(office.sim, SIM_S / 5);
     struct sample sample = office_sample("10.20.0.9", 100, 1);
@@ -166,7 +168,7 @@ static void what_cannot_be_sent_is_refused(void)
     struct answers answers = {0};
     office_init_connected(&office);
     struct engine *engine = office.client->engine;
-    int own = own_socket_open(engine_own_sockets(engine), OFFICE_OFFICE, keep, &answers);
+    int own = open_own(office.client, OFFICE_OFFICE, &answers);
     size_t most = engine_mtu(engine, OFFICE_OFFICE) - IPV4_HEADER_BYTES - UDP_HEADER_BYTES;
     CHECK_EQUAL(ask(&office, own, "fd20::53", 40), VERDICT_NO_ADDRESS); /* it is IPv4 only */
     CHECK_EQUAL(ask(&office, own, "10.21.0.53", 40), VERDICT_NO_PEER);
@@ -185,12 +187,12 @@ static void sockets_are_limited_and_closed_ones_are_taken_in_turn(void)
     struct engine *engine = office.client->engine;
     int numbers[OWN_SOCKETS];
     for (int i = 0; i < OWN_SOCKETS; i++)
-        numbers[i] = own_socket_open(engine_own_sockets(engine), OFFICE_OFFICE, keep, &answers);
-    CHECK_EQUAL(own_socket_open(engine_own_sockets(engine), OFFICE_OFFICE, keep, &answers), -1);
+        numbers[i] = open_own(office.client, OFFICE_OFFICE, &answers);
+    CHECK_EQUAL(open_own(office.client, OFFICE_OFFICE, &answers), -1);
     own_socket_close(engine_own_sockets(engine), numbers[7]);
     own_socket_close(engine_own_sockets(engine), numbers[3]);
     for (int i = 3; i <= 7; i += 4) {
-        int again = own_socket_open(engine_own_sockets(engine), OFFICE_OFFICE, keep, &answers);
+        int again = open_own(office.client, OFFICE_OFFICE, &answers);
         CHECK_EQUAL(again % OWN_SOCKETS, i);
         CHECK(again != numbers[i]); /* whose holder may not know yet */
     }
@@ -220,7 +222,7 @@ static void c1_a_tunnel_chooses_no_port_that_one_of_them_has(void)
                                   .fields = CHANGE_LISTEN_PORT, .description = &any};
     draws = 0;
     core->random = core->tree.random = &same;
-    int own = own_socket_open(sockets, OFFICE_ENTRY, keep, &answers);
+    int own = open_own(office.client, OFFICE_ENTRY, &answers);
     living_apply_one(office.client, &choose);
     core->random = core->tree.random = random;
     CHECK(draws > 8); /* both drew the same, and one drew again */
@@ -240,11 +242,12 @@ static void g1_nothing_is_asked_inside_another_tunnel(void)
     office_init_connected(&office);
     struct engine *engine = office.client->engine;
     struct own_sockets *sockets = engine_own_sockets(engine);
-    int own = own_socket_open(sockets, OFFICE_LAB, keep, &answers);
+    int own = open_own(office.client, OFFICE_LAB, &answers);
+    const struct tunnel_handle lab = engine_tunnel_handle(engine, OFFICE_LAB);
     const struct change remove = {.kind = CHANGE_TUNNEL_REMOVE, .tunnel = "lab"};
     living_apply_one(office.client, &remove);
-    CHECK_EQUAL(own_socket_open(sockets, OFFICE_LAB, keep, &answers), -1);
-    CHECK_EQUAL(own_socket_open(sockets, 99, keep, &answers), -1);
+    CHECK_EQUAL(open_own(office.client, OFFICE_LAB, &answers), -1);
+    CHECK_EQUAL(open_own(office.client, 99, &answers), -1);
     CHECK_EQUAL(ask(&office, own, "10.31.0.53", 40), VERDICT_MOVED);
     own_socket_close(sockets, own);
     struct address address = sample_address("10.30.0.2");
@@ -262,11 +265,12 @@ static void g1_nothing_is_asked_inside_another_tunnel(void)
                                .description = &other};
     living_apply_one(office.client, &add);
     CHECK_EQUAL(engine_find_tunnel(engine, "other"), OFFICE_LAB);
+    CHECK_EQUAL(own_socket_open(sockets, lab, keep, &answers), -1);
     for (int i = 0; i < OWN_SOCKETS; i++)
-        CHECK(own_socket_open(sockets, OFFICE_LAB, keep, &answers) >= 0);
+        CHECK(open_own(office.client, OFFICE_LAB, &answers) >= 0);
     CHECK_EQUAL(ask(&office, own, "10.31.0.53", 40), VERDICT_MOVED);
     own_socket_close(sockets, own); /* is none of the new ones */
-    CHECK_EQUAL(own_socket_open(sockets, OFFICE_LAB, keep, &answers), -1);
+    CHECK_EQUAL(open_own(office.client, OFFICE_LAB, &answers), -1);
     sim_run(office.sim, SIM_S);
     office_expect_nothing(office.lab[0]);
     office_wipe(&office);

@@ -330,7 +330,7 @@ static void c6_another_endpoint_is_another_way(void)
     claim(&theatre, 1300);
     CHECK_EQUAL(inside_of(&theatre), 1280);
     const struct endpoint same = sample_endpoint("[2001:db8:2::1]:51820");
-    engine_set_endpoint(theatre.client->engine, 1, 0, &same, theatre.sim->now);
+    sim_set_endpoint(theatre.client, 1, 0, &same);
     CHECK_EQUAL(way_of(&theatre), 0);
     CHECK_EQUAL(inside_of(&theatre), 1360);
     expect_all_arrives(&theatre);

@@ -263,8 +263,9 @@ static void c5_an_answer_to_a_query_of_the_program_s_own_is_joined(void)
     };
     for (size_t i = 0; i < 4; i++) {
         size_t header = i % 2 ? 48 : 28;
-        int own = own_socket_open(engine_own_sockets(office.client->engine), ways[i].tunnel, keep,
-                                  &answers);
+        struct engine *engine = office.client->engine;
+        int own = own_socket_open(engine_own_sockets(engine),
+                                  engine_tunnel_handle(engine, ways[i].tunnel), keep, &answers);
         answers.count = 0;
         send_answer(&office, ways[i].server, ways[i].source, ways[i].destination, own, 4000,
                     &pieces, bytes);

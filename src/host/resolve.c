@@ -35,7 +35,7 @@ struct request {
     ares_channel channel;
     struct resolve_sockets *inside; /* the channel uses these; NULL: sockets of the host */
     struct engine *engine;          /* it is asked inside this tunnel; NULL: outside */
-    uint32_t tunnel, generation;
+    struct tunnel_handle tunnel;
     struct uplink_dns servers;
     bool has_most_room;
     resolve_done done;
@@ -235,8 +235,7 @@ static int open_channel(struct request *request)
     if (!request->engine)
         ares_set_socket_configure_callback(request->channel, mark_socket, request);
     else if (!(request->inside =
-                   resolve_inside_use(request->channel, request->engine, request->tunnel,
-                                      request->generation)))
+                   resolve_inside_use(request->channel, request->engine, request->tunnel)))
         return ARES_ENOMEM;
     char list[UPLINK_DNS_MOST * ADDRESS_TEXT_BYTES];
     struct text text;
@@ -271,7 +270,6 @@ static int ask(struct request *request, const struct resolve_inside *inside, str
     if (inside) {
         request->engine = inside->engine;
         request->tunnel = inside->tunnel;
-        request->generation = engine_tunnel_generation(inside->engine, inside->tunnel);
     }
     for (size_t i = 0; inside && i < inside->server_count && servers->count < UPLINK_DNS_MOST; i++)
         servers->addresses[servers->count++] = inside->servers[i];

@@ -10,6 +10,7 @@
 
 #include "base/address.h"
 #include "base/text.h"
+#include "engine/handle.h"
 
 struct engine;
 
@@ -42,7 +43,7 @@ int resolve_start(struct resolver *resolver, const char *name, resolve_done done
 /* Where a name inside a carrier is asked. */
 struct resolve_inside {
     struct engine *engine; /* borrowed as long as the request */
-    uint32_t tunnel;       /* the carrier */
+    struct tunnel_handle tunnel; /* the carrier */
     const struct address *servers; /* the carrier's; the first 8 count */
     size_t server_count;
 };

@@ -31,9 +31,8 @@ struct inside_socket {
 };
 
 struct resolve_sockets {
-    const struct engine *engine;
     struct own_sockets *own;
-    uint32_t tunnel, generation;
+    struct tunnel_handle tunnel;
     bool was_cut_to_nothing;
     struct inside_socket items[SOCKETS_MOST];
 };
@@ -72,11 +71,7 @@ static ares_socket_t open_socket(int family, int type, int protocol, void *conte
         return ARES_SOCKET_BAD;
     }
     int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    bool is_gone =
-        engine_tunnel_generation(sockets->engine, sockets->tunnel) != sockets->generation;
-    int number = fd < 0 || is_gone
-                     ? -1
-                     : own_socket_open(sockets->own, sockets->tunnel, keep, socket);
+    int number = fd < 0 ? -1 : own_socket_open(sockets->own, sockets->tunnel, keep, socket);
     if (number < 0) {
         if (fd >= 0)
             close(fd);
@@ -179,7 +174,7 @@ static ares_ssize_t send_parts(ares_socket_t fd, const struct iovec *parts, int 
 }
 
 struct resolve_sockets *resolve_inside_use(ares_channel channel, struct engine *engine,
-                                           uint32_t tunnel, uint32_t generation)
+                                           struct tunnel_handle tunnel)
 {
     static const struct ares_socket_functions functions = {.asocket = open_socket,
                                                            .aclose = close_socket,
@@ -189,10 +184,8 @@ struct resolve_sockets *resolve_inside_use(ares_channel channel, struct engine *
     struct resolve_sockets *sockets = calloc(1, sizeof(*sockets));
     if (!sockets)
         return NULL;
-    sockets->engine = engine;
     sockets->own = engine_own_sockets(engine);
     sockets->tunnel = tunnel;
-    sockets->generation = generation;
     for (unsigned i = 0; i < SOCKETS_MOST; i++)
         sockets->items[i].fd = -1;
     ares_set_socket_functions(channel, &functions, sockets);

@@ -15,10 +15,10 @@
 
 struct resolve_sockets;
 
-/* Makes the channel ask inside the tunnel, while it has this generation. The sockets live until
+/* Makes the channel ask inside the tunnel, while that is there. The sockets live until
  * resolve_inside_free, which follows ares_destroy. NULL: no memory. */
 struct resolve_sockets *resolve_inside_use(ares_channel channel, struct engine *engine,
-                                           uint32_t tunnel, uint32_t generation);
+                                           struct tunnel_handle tunnel);
 /* An answer came that was truncated before its first record: with more room it may have some. */
 bool resolve_inside_was_cut_to_nothing(const struct resolve_sockets *sockets); /* NULL: false */
 void resolve_inside_free(struct resolve_sockets *sockets); /* NULL does nothing */

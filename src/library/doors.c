@@ -160,7 +160,8 @@ enum hopwire_status hopwire_engine_set_endpoint(struct hopwire_engine *engine, u
     if (hopwire_engine_read_tunnel(engine, tunnel, &shown) != HOPWIRE_OK ||
         peer >= shown.peer_count || !library_read_endpoint(endpoint, &read))
         return HOPWIRE_INVALID;
-    engine_set_endpoint(engine->engine, tunnel, peer, &read, now_ns);
+    engine_set_endpoint(engine->engine, engine_peer_handle(engine->engine, tunnel, peer), &read,
+                        now_ns);
     return HOPWIRE_OK;
 }
 

@@ -141,6 +141,9 @@ struct sim_host *sim_add_host(struct sim *sim, const char *name, const char *add
 void sim_route(struct sim_host *host, const char *prefix);
 /* The host has another address on the network now. */
 void sim_move(struct sim_host *host, const char *address);
+/* As engine_set_endpoint, of whoever has the number now. */
+void sim_set_endpoint(struct sim_host *host, uint32_t tunnel, uint32_t peer,
+                      const struct endpoint *endpoint);
 
 /* A packet at the host's TUN; the turn ends with it. */
 void sim_send(struct sim_host *host, const struct sample *sample);

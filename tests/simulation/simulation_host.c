@@ -144,6 +144,13 @@ bool sim_is_undisturbed(const struct sim_host *host)
     return is_undisturbed;
 }
 
+void sim_set_endpoint(struct sim_host *host, uint32_t tunnel, uint32_t peer,
+                      const struct endpoint *endpoint)
+{
+    CHECK(engine_set_endpoint(host->engine, engine_peer_handle(host->engine, tunnel, peer),
+                              endpoint, host->sim->now));
+}
+
 enum status_peer_state sim_peer_state(const struct sim_host *host, uint32_t tunnel, uint32_t peer)
 {
     struct status_peer status;
