@@ -11,49 +11,59 @@
 #include "daemon/beside.h"
 #include "daemon/root_ways.h"
 #include "daemon/system_dns.h"
+#include "engine/engine.h"
 #include "engine/mtu.h"
-#include "engine/tree.h"
-#include "engine/tree_routes.h"
 #include "host/dns_way.h"
 #include "host/routing.h"
 #include "host/sysctl.h"
 #include "io/loop.h"
+#include "route/routes.h"
 
 #define COMMON_ROOT_MTU_BYTES 1420
 #define BESIDE_BYTES 16384
 #define REFUSAL_BYTES 65536
 
+/* What is asked is an engine that no packet meets: it has the tunnels in the configuration's
+ * order. */
 struct check {
-    const struct tree *tree;
+    const struct config *config;
+    struct engine *engine;
     struct text *text;
 };
 
-/* As `up` would find it: the smallest over the peers (RULES E1). */
-static struct root_way root_way(struct netlink *netlink, const struct config *config,
-                                const struct node *root)
+static const char *name_of(const struct check *check, int tunnel)
 {
-    struct endpoint *endpoints = calloc(root->tunnel.peer_count + 1, sizeof(*endpoints));
-    size_t count = 0;
-    const struct peer *peer = NULL;
-    while (endpoints && (peer = node_next_peer(root, peer))) {
-        if (!hop_of(peer)->carrier)
-            endpoints[count++] = peer->endpoint;
-    }
-    struct root_way way =
-        root_ways_find(netlink, config->mark ? config->mark : NETWORK_MARK, endpoints, count);
+    return check->config->network.tunnels[tunnel].name;
+}
+
+static struct status_peer read_peer(const struct check *check, int tunnel, int peer)
+{
+    struct status_peer read;
+    status_read_peer(check->engine, (uint32_t)tunnel, (uint32_t)peer, 0, &read);
+    return read;
+}
+
+/* As `up` would find it: the smallest over the peers (RULES E1). */
+static struct root_way root_way(const struct check *check, struct netlink *netlink, int root)
+{
+    struct endpoint *endpoints;
+    uint32_t mark = check->config->mark ? check->config->mark : NETWORK_MARK;
+    size_t count = root_ways_endpoints(check->engine, root, &endpoints);
+    struct root_way way = root_ways_find(netlink, mark, endpoints, count);
     free(endpoints);
     return way;
 }
 
 /* The host has a way to none of the root's endpoints. */
-static void append_wayless(const struct node *root, struct text *text)
+static void append_wayless(const struct check *check, int root)
 {
-    for (const struct peer *peer = NULL; (peer = node_next_peer(root, peer));) {
-        const struct address *to = &peer->endpoint.address;
+    for (int i = -1; (i = engine_next_peer(check->engine, (uint32_t)root, i)) >= 0;) {
+        const struct status_peer peer = read_peer(check, root, i);
+        const struct address *to = &peer.endpoint.address;
         char address[ADDRESS_TEXT_BYTES];
-        if (to->family && !hop_of(peer)->carrier)
-            text_append(text, "warning: %s: this host has no way to %s now%s\n", root->name,
-                        address_format(to, address),
+        if (to->family && peer.carrier < 0)
+            text_append(check->text, "warning: %s: this host has no way to %s now%s\n",
+                        name_of(check, root), address_format(to, address),
                         to->family == FAMILY_IPV4
                             ? "; on a network of IPv6 alone up asks for its NAT64 prefix"
                             : "");
@@ -61,96 +71,99 @@ static void append_wayless(const struct node *root, struct text *text)
 }
 
 /* Reads the kernel's routes to the endpoints; where that is not possible the common MTU stands. */
-static void find_mtus(const struct config *config, struct tree *tree, struct text *text)
+static void find_mtus(const struct check *check)
 {
+    const struct network_description *network = &check->config->network;
     struct netlink netlink = {0};
-    char reason[256];
-    struct text why;
-    text_init(&why, reason, sizeof(reason));
-    bool is_open = netlink_open(&netlink, &why) == 0;
-    for (struct node *node = NULL; (node = tree_next(tree, node));) {
+    bool is_open = netlink_open(&netlink, TEXT_UNHEARD) == 0;
+    for (int i = -1; (i = engine_next_tunnel(check->engine, i)) >= 0;) {
         struct root_way way = {.mtu_bytes = COMMON_ROOT_MTU_BYTES};
-        char excess[512];
-        struct text warning;
-        if (node->carrier)
+        struct text excess = TEXT_ROOM(512);
+        if (network->tunnels[i].carrier != TUNNEL_NO_CARRIER)
             continue;
         if (is_open)
-            way = root_way(&netlink, config, node);
-        tree_set_root_mtu(tree, node, way.mtu_bytes);
-        text_init(&warning, excess, sizeof(excess));
-        if (root_ways_tell_excess(&config->network.tunnels[node->index], &way, &warning))
-            text_append(text, "warning: %s\n", excess);
+            way = root_way(check, &netlink, i);
+        engine_set_root_mtu(check->engine, (uint32_t)i, way.mtu_bytes);
+        if (root_ways_tell_excess(&network->tunnels[i], &way, &excess))
+            text_append(check->text, "warning: %s\n", excess.bytes);
         if (is_open && !way.link_mtu_bytes)
-            append_wayless(node, text);
+            append_wayless(check, i);
     }
     netlink_close(&netlink);
 }
 
-static void append_hop(const struct check *check, const struct hop *hop, int number)
+static void append_hop(const struct check *check, const struct status_peer *peer, int number)
 {
-    const struct peer *peer = hop->peer;
     char key[KEYTEXT_CHARACTERS + 1], endpoint[ENDPOINT_TEXT_BYTES];
-    keytext_format(peer->noise.public_key, key);
+    keytext_format(peer->public_key, key);
     text_append(check->text, "%*shop %d: peer %s at %s, MTU %u\n", 2 * number, "", number, key,
                 peer->endpoint.address.family ? endpoint_format(&peer->endpoint, endpoint)
                                               : "an address that is not known yet",
-                hop->mtu_bytes);
+                peer->mtu_bytes);
 }
 
-/* Below each peer those that it carries (RULES A8). `fellow` NULL: what leaves the tunnel
- * itself. */
-static void append_hops_inside(const struct check *check, const struct node *node,
-                               const struct peer *fellow, int number)
+/* Below each peer those that it carries (RULES A8). `fellow` -1: what leaves the tunnel itself. */
+static void append_hops_inside(const struct check *check, int tunnel, int fellow, int number)
 {
-    for (const struct peer *peer = NULL; (peer = node_next_peer(node, peer));) {
-        const struct hop *hop = hop_of(peer);
-        const struct peer *carrying = hop->carrier == node ? hop->carrier_peer : NULL;
-        if (carrying != fellow || (!fellow && hop->carrier == node))
+    for (int i = -1; (i = engine_next_peer(check->engine, (uint32_t)tunnel, i)) >= 0;) {
+        const struct status_peer peer = read_peer(check, tunnel, i);
+        bool is_inside = peer.carrier == tunnel;
+        if ((is_inside ? peer.carrier_peer : -1) != fellow || (fellow < 0 && is_inside))
             continue;
-        append_hop(check, hop, number);
-        append_hops_inside(check, node, hop->peer, number + 1);
+        append_hop(check, &peer, number);
+        append_hops_inside(check, tunnel, i, number + 1);
     }
 }
 
 static void append_fellows(const struct check *check)
 {
-    for (const struct node *node = NULL; (node = tree_next(check->tree, node));) {
+    for (int i = -1; (i = engine_next_tunnel(check->engine, i)) >= 0;) {
         bool has_any = false;
-        for (const struct peer *peer = NULL; (peer = node_next_peer(node, peer));)
-            has_any |= hop_of(peer)->carrier == node;
+        for (int p = -1; (p = engine_next_peer(check->engine, (uint32_t)i, p)) >= 0 && !has_any;)
+            has_any = read_peer(check, i, p).carrier == i;
         if (has_any) {
-            text_append(check->text, "%s: several hops, by AllowedIPs:\n", node->name);
-            append_hops_inside(check, node, NULL, 1);
+            text_append(check->text, "%s: several hops, by AllowedIPs:\n", name_of(check, i));
+            append_hops_inside(check, i, -1, 1);
         }
     }
 }
 
 /* A carrier that carries no IPv6 (RULES E4) has no way to an IPv6 endpoint. */
-static bool is_out_of_reach(const struct node *node)
+static bool is_out_of_reach(const struct check *check, int tunnel)
 {
-    for (const struct peer *peer = NULL; (peer = node_next_peer(node, peer));) {
-        if (hop_of(peer)->carrier_peer && hop_of(peer)->mtu_bytes == 0 &&
-            peer->endpoint.address.family == FAMILY_IPV6)
+    for (int i = -1; (i = engine_next_peer(check->engine, (uint32_t)tunnel, i)) >= 0;) {
+        const struct status_peer peer = read_peer(check, tunnel, i);
+        if (peer.carrier_peer >= 0 && peer.mtu_bytes == 0 &&
+            peer.endpoint.address.family == FAMILY_IPV6)
             return true;
     }
     return false;
 }
 
+static bool has_ipv6(const struct tunnel_description *tunnel)
+{
+    for (size_t i = 0; i < tunnel->address_count; i++)
+        if (tunnel->addresses[i].family == FAMILY_IPV6)
+            return true;
+    return false;
+}
+
 static void append_mtus(const struct check *check)
 {
-    for (const struct node *node = NULL; (node = tree_next(check->tree, node));) {
-        text_append(check->text, "%s: MTU %u\n", node->name, node->mtu_bytes);
-        if (is_out_of_reach(node))
+    for (int i = -1; (i = engine_next_tunnel(check->engine, i)) >= 0;) {
+        uint32_t mtu = engine_mtu(check->engine, (uint32_t)i);
+        text_append(check->text, "%s: MTU %u\n", name_of(check, i), mtu);
+        if (is_out_of_reach(check, i))
             text_append(check->text,
                         "warning: %s: the path through its carrier is narrower than IPv6 needs "
                         "(1280), so that no datagram gets to its IPv6 endpoint: give it an IPv4 "
                         "endpoint, or a wider path\n",
-                        node->name);
-        else if (node->mtu_bytes < IPV6_LEAST_MTU_BYTES && node->ipv6.family)
+                        name_of(check, i));
+        else if (mtu < IPV6_LEAST_MTU_BYTES && has_ipv6(&check->config->network.tunnels[i]))
             text_append(check->text,
                         "warning: %s: its path is narrower than IPv6 needs (1280): IPv6 into it is "
                         "refused\n",
-                        node->name);
+                        name_of(check, i));
     }
 }
 
@@ -159,7 +172,7 @@ static void append_route(void *context, const struct prefix *prefix, int winner)
     const struct check *check = context;
     char text[PREFIX_TEXT_BYTES];
     text_append(check->text, "route %s: %s\n", prefix_format(prefix, text),
-                winner < 0 ? "left to the host" : check->tree->nodes[winner]->name);
+                winner < 0 ? "left to the host" : name_of(check, winner));
 }
 
 static void append_loss(void *context, const struct routes_loss *loss)
@@ -167,8 +180,8 @@ static void append_loss(void *context, const struct routes_loss *loss)
     const struct check *check = context;
     char text[PREFIX_TEXT_BYTES];
     text_append(check->text, "%s: %s loses %s to %s, which it carries\n",
-                loss->was_longest ? "warning" : "note", check->tree->nodes[loss->loser]->name,
-                prefix_format(&loss->prefix, text), check->tree->nodes[loss->winner]->name);
+                loss->was_longest ? "warning" : "note", name_of(check, loss->loser),
+                prefix_format(&loss->prefix, text), name_of(check, loss->winner));
 }
 
 static void append_dns_warning(void *context, enum log_level level, const char *line)
@@ -178,21 +191,16 @@ static void append_dns_warning(void *context, enum log_level level, const char *
     text_append(check->text, "warning: %s\n", line);
 }
 
-static bool is_inside(void *context, const struct address *server)
+static void append_dns(struct check *check)
 {
-    const struct check *check = context;
-    return routes_lookup(&check->tree->routes, server) >= 0;
-}
-
-static void append_dns(struct check *check, const struct config *config)
-{
+    const struct config *config = check->config;
     struct system_dns dns = system_dns_choose(config);
     struct dns_way way = dns_way_find();
     char address[ADDRESS_TEXT_BYTES];
     text_append(check->text, "the system's DNS: ");
     for (size_t i = 0; i < dns.server_count; i++) {
         const struct address *server = &dns.servers[i];
-        bool is_past = system_dns_is_local(server) || !is_inside(check, server);
+        bool is_past = system_dns_is_local(server) || !system_dns_engine_has(check->engine, server);
         const char *zone = dns.zones ? dns.zones[i] : NULL;
         text_append(check->text, "%s%s%s%s%s", i ? ", " : "", address_format(server, address),
                     zone ? "%" : "", zone ? zone : "",
@@ -211,10 +219,10 @@ static void append_dns(struct check *check, const struct config *config)
                     way.is_resolved     ? "systemd-resolved"
                     : way.is_resolvconf ? "resolvconf"
                                         : "/etc/resolv.conf",
-                    system_dns_wants_guard(config, is_inside, check)
+                    system_dns_wants_guard(config, system_dns_engine_has, check->engine)
                         ? "; queries past the tunnels are rejected (DNSGuard)"
                         : "");
-    system_dns_tell(config, way.is_resolved, is_inside, check,
+    system_dns_tell(config, way.is_resolved, system_dns_engine_has, check->engine,
                     (struct log_sink){append_dns_warning, check});
 }
 
@@ -255,27 +263,25 @@ static void append_beside(const struct config *config, struct text *text)
 bool check_append(const struct config *config, struct text *text)
 {
     struct text why = TEXT_ROOM(512);
-    struct tree tree;
-    /* The tree has the keys too. */
-    if (!tree_init(&tree, config->arena.memory, loop_random(), &config->network,
-                   NETWORK_MTU_MOST_BYTES, &why)) {
+    struct check check = {.config = config, .text = text};
+    check.engine = engine_foresee(config->arena.memory, loop_random(), &config->network, &why);
+    if (!check.engine) {
         text_append(text, "%s\n", why.bytes);
         return false;
     }
-    struct check check = {.tree = &tree, .text = text};
     config_outline(config, text);
-    find_mtus(config, &tree, text);
+    find_mtus(&check);
     append_mtus(&check);
     append_fellows(&check);
-    routes_walk(&tree.routes, append_route, &check);
-    tree_routes_walk_losses(&tree, append_loss, &check);
-    append_dns(&check, config);
+    engine_walk_routes(check.engine, append_route, &check);
+    engine_walk_losses(check.engine, append_loss, &check);
+    append_dns(&check);
     append_short_names(config, text);
     append_beside(config, text);
     const char *notice = sysctl_ipv6_notice(sysctl_ipv6(NULL));
     if (notice)
         text_append(text, "note: %s\n", notice);
-    tree_wipe(&tree);
+    engine_free(check.engine);
     return true;
 }
 

@@ -6,7 +6,6 @@
 
 #include "daemon/described.h"
 #include "engine/mtu.h"
-#include "engine/tree.h"
 #include "io/loop.h"
 #include "route/routes.h"
 
@@ -123,7 +122,7 @@ int interface_leave(struct netlink *netlink, int index, const struct config *con
 
 struct collection {
     const struct config *config;
-    const struct engine *engine; /* NULL: there is none yet */
+    const struct engine *engine;
     uint32_t mtu_most_bytes; /* the interface's */
     bool has_place;
     int tunnel, place; /* the last one's number in the engine, and where it is described */
@@ -188,10 +187,8 @@ static void collect(void *context, const struct prefix *prefix, int tunnel)
     *entry = (struct routing_entry){.prefix = *prefix, .kind = ROUTING_THROW};
     if (tunnel == ROUTES_THROW)
         return;
-    int place = collection->engine ? place_of(collection, tunnel) : tunnel;
+    int place = place_of(collection, tunnel);
     entry->kind = can_send(config, place, family) ? ROUTING_TUNNEL : ROUTING_UNREACHABLE;
-    if (!collection->engine)
-        return;
     entry->mtu_bytes = engine_mtu(collection->engine, (uint32_t)tunnel);
     if (family == FAMILY_IPV6 && entry->mtu_bytes < IPV6_LEAST_MTU_BYTES)
         entry->mtu_bytes = IPV6_LEAST_MTU_BYTES; /* the engine answers: no route (E4) */
@@ -228,19 +225,6 @@ static int give(struct collection *collection, struct routing_entry **entries, s
     return 0;
 }
 
-int interface_routes_ahead(const struct config *config, const struct memory *memory,
-                           struct routing_entry **entries, size_t *count)
-{
-    struct collection collection = {.config = config};
-    struct tree tree;
-    if (!tree_init(&tree, memory, loop_random(), &config->network, NETWORK_MTU_MOST_BYTES,
-                   TEXT_UNHEARD))
-        return -EINVAL;
-    routes_walk(&tree.routes, collect, &collection);
-    tree_wipe(&tree);
-    return give(&collection, entries, count);
-}
-
 struct routing_choice interface_choice(const struct config *config, const char *name, int index,
                                        const struct state_numbers *taken)
 {
@@ -274,4 +258,17 @@ int interface_routes(const struct config *config, const struct engine *engine,
     for (size_t i = 0; i < exceptions->held_count; i++)
         collect_exception(&collection, &exceptions->held[i], ROUTING_UNREACHABLE, false);
     return give(&collection, entries, count);
+}
+
+int interface_routes_ahead(const struct config *config, struct routing_entry **entries,
+                           size_t *count)
+{
+    struct engine *engine =
+        engine_foresee(config->arena.memory, loop_random(), &config->network, TEXT_UNHEARD);
+    if (!engine)
+        return -EINVAL;
+    const struct interface_exceptions none = {0};
+    int result = interface_routes(config, engine, &none, entries, count);
+    engine_free(engine);
+    return result;
 }

@@ -43,10 +43,10 @@ struct interface_exceptions {
     size_t held_count;
 };
 
-/* The same for an interface that is not there yet, of which only prefixes and kinds are known: for
+/* Those of interface_routes for an interface that is not there yet, whose MTUs nobody knows: for
  * routing_look. 0; -ENOMEM; or -EINVAL, where the routes are refused, which `check` tells. */
-int interface_routes_ahead(const struct config *config, const struct memory *memory,
-                           struct routing_entry **entries, size_t *count);
+int interface_routes_ahead(const struct config *config, struct routing_entry **entries,
+                           size_t *count);
 /* What of the configuration chooses marks, tables and priority. */
 struct routing_choice interface_choice(const struct config *config, const char *name, int index,
                                        const struct state_numbers *taken);

@@ -122,7 +122,7 @@ static int look_at_entries(const struct config *config, struct netlink *netlink,
 {
     struct routing_entry *entries;
     size_t count;
-    if (interface_routes_ahead(config, io_memory_plain(), &entries, &count) != 0)
+    if (interface_routes_ahead(config, &entries, &count) != 0)
         return 0; /* the configuration is refused for another reason */
     int result = routing_look(netlink, routing, entries, count, why);
     free(entries);

@@ -70,40 +70,25 @@ static int lay_kill_switch(struct daemon *daemon, struct text *why)
 
 /* ---- what is held while the name servers change ---- */
 
-/* The configuration's own tunnels take it, once they stand. */
-static bool has_entry(const struct routing_entry *entries, size_t count,
-                      const struct address *address)
-{
-    const struct routing_entry *best = NULL;
-    for (size_t i = 0; i < count; i++)
-        if (prefix_contains(&entries[i].prefix, address) &&
-            (!best || entries[i].prefix.len_bits > best->prefix.len_bits))
-            best = &entries[i];
-    return best && best->kind != ROUTING_THROW;
-}
-
 /* Servers inside of tunnels that do not stand yet: asked now, they would be asked in clear. */
 static int hold_servers(struct switching *switching, struct guard_hold *hold)
 {
-    struct daemon *daemon = switching->daemon;
-    struct system_dns dns = system_dns_choose(switching->to);
-    struct routing_entry *entries = NULL;
-    size_t count = 0;
-    int result = 0;
-    for (size_t i = 0; i < dns.server_count && result == 0; i++) {
-        struct engine_route route;
-        engine_route(network_engine(daemon->network), &dns.servers[i], &route);
-        if (route.tunnel >= 0 || system_dns_is_local(&dns.servers[i]))
-            continue;
-        if (!entries)
-            result = interface_routes_ahead(switching->to, io_memory_secrets(daemon->memory),
-                                            &entries, &count);
-        if (result == 0 && has_entry(entries, count, &dns.servers[i]) &&
-            hold->server_count < GUARD_SERVERS_MOST)
-            hold->servers[hold->server_count++] = prefix_host(&dns.servers[i]);
+    struct engine *now = network_engine(switching->daemon->network);
+    const struct config *to = switching->to;
+    struct system_dns dns = system_dns_choose(to);
+    if (dns.server_count == 0)
+        return 0;
+    struct engine *then =
+        engine_foresee(to->arena.memory, loop_random(), &to->network, TEXT_UNHEARD);
+    for (size_t i = 0; then && i < dns.server_count; i++) {
+        const struct address *server = &dns.servers[i];
+        bool is_coming = !system_dns_is_local(server) && !system_dns_engine_has(now, server) &&
+                         system_dns_engine_has(then, server);
+        if (is_coming && hold->server_count < GUARD_SERVERS_MOST)
+            hold->servers[hold->server_count++] = prefix_host(server);
     }
-    free(entries);
-    return result;
+    engine_free(then);
+    return then ? 0 : -EINVAL;
 }
 
 static void release(struct daemon *daemon)

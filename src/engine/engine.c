@@ -8,6 +8,7 @@
 #include "engine/mtu.h"
 #include "engine/path_mtu.h"
 #include "engine/scope.h"
+#include "engine/tree_routes.h"
 #include "engine/ways.h"
 
 /* Slots: a turn's batch, what is staged (a quarter of them), what waits at the sockets. */
@@ -65,8 +66,10 @@ static void join_lanes(struct engine *engine)
     sockets->reassemblies = &engine->inbound.reassemblies;
 }
 
-struct engine *engine_new(const struct engine_options *options,
-                          const struct network_description *network, struct text *why)
+/* All that is asked; no lane has its memory yet. */
+static struct engine *make(const struct engine_options *options,
+                           const struct network_description *network, uint32_t packet_most_bytes,
+                           struct text *why)
 {
     struct engine *engine = memory_take(options->secrets, sizeof(*engine));
     if (!engine) {
@@ -76,15 +79,25 @@ struct engine *engine_new(const struct engine_options *options,
     struct core *core = &engine->core;
     init_core(core, options);
     join_lanes(engine);
-    coalesce_init(&engine->inbound.coalesce, options->tun_takes_tcp4, options->tun_takes_tcp6,
-                  options->tun_takes_udp);
-    uint32_t packet_most = (uint32_t)pool_shape(core->pool)->payload_bytes;
-    if (!tree_init(&core->tree, core->memory, core->random, network, packet_most, why)) {
+    if (!tree_init(&core->tree, core->memory, core->random, network, packet_most_bytes, why)) {
         memory_give(core->memory, engine, sizeof(*engine));
         return NULL;
     }
     core->tree.has_port = own_socket_has_port;
     core->tree.others = &engine->own_sockets;
+    return engine;
+}
+
+struct engine *engine_new(const struct engine_options *options,
+                          const struct network_description *network, struct text *why)
+{
+    uint32_t packet_most_bytes = (uint32_t)pool_shape(options->pool)->payload_bytes;
+    struct engine *engine = make(options, network, packet_most_bytes, why);
+    if (!engine)
+        return NULL;
+    struct core *core = &engine->core;
+    coalesce_init(&engine->inbound.coalesce, options->tun_takes_tcp4, options->tun_takes_tcp6,
+                  options->tun_takes_udp);
     if (!backlog_init(&engine->handshakes.backlog, core->memory) ||
         !heap_reserve(&core->deadlines, core->tree.peer_count + 1) ||
         !reassemblies_init(&engine->inbound.reassemblies, core)) {
@@ -93,6 +106,13 @@ struct engine *engine_new(const struct engine_options *options,
         return NULL;
     }
     return engine;
+}
+
+struct engine *engine_foresee(const struct memory *secrets, const struct random_source *random,
+                              const struct network_description *network, struct text *why)
+{
+    const struct engine_options options = {.secrets = secrets, .random = random};
+    return make(&options, network, NETWORK_MTU_MOST_BYTES, why);
 }
 
 void engine_free(struct engine *engine)
@@ -105,7 +125,8 @@ void engine_free(struct engine *engine)
         for (struct peer *peer = NULL; (peer = node_next_peer(node, peer));)
             pool_give_queue(engine->core.pool, &peer->stage);
     }
-    aead_forget(engine->core.aead); /* it may live on */
+    if (engine->core.aead)
+        aead_forget(engine->core.aead); /* it may live on */
     tree_wipe(&engine->core.tree);
     heap_wipe(&engine->core.deadlines);
     const struct memory *memory = engine->core.memory;
@@ -238,9 +259,9 @@ bool engine_set_endpoint(struct engine *engine, struct peer_handle handle,
 static void enlarge_slots(struct engine *engine, uint32_t mtu_bytes)
 {
     struct core *core = &engine->core;
-    struct pool_shape shape = *pool_shape(core->pool);
-    if (mtu_bytes <= shape.payload_bytes)
+    if (mtu_bytes <= core->tree.packet_most_bytes)
         return;
+    struct pool_shape shape = *pool_shape(core->pool);
     shape.payload_bytes = mtu_bytes;
     struct pool_slab *slab = pool_prepare(core->pool, &shape);
     if (!slab)
@@ -346,6 +367,13 @@ void engine_walk_routes(const struct engine *engine,
                         void *context)
 {
     routes_walk(&engine->core.tree.routes, visit, context);
+}
+
+bool engine_walk_losses(const struct engine *engine,
+                        void (*visit)(void *context, const struct routes_loss *loss),
+                        void *context)
+{
+    return tree_routes_walk_losses(&engine->core.tree, visit, context);
 }
 
 struct widest {

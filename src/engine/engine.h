@@ -18,6 +18,7 @@
 
 struct engine;
 struct own_sockets;
+struct routes_loss;
 
 struct engine_options {
     const struct memory *secrets; /* keys and sessions live here */
@@ -34,6 +35,10 @@ void engine_pool_shape(const struct network_description *network, struct pool_sh
 /* NULL: refused; `why` says what. The description may go afterwards. */
 struct engine *engine_new(const struct engine_options *options,
                           const struct network_description *network, struct text *why);
+/* A network as it would be, to be asked: as engine_new, but no packet, no change and no time comes
+ * to it. The numbers of its tunnels and peers are their places in the description. */
+struct engine *engine_foresee(const struct memory *secrets, const struct random_source *random,
+                              const struct network_description *network, struct text *why);
 void engine_free(struct engine *engine); /* wipes every key; NULL does nothing */
 
 /* ---- doors; each may add up to ACTIONS_PER_DOOR actions ---- */
@@ -149,6 +154,11 @@ uint32_t engine_widest_mtu(const struct engine *engine);
 /* Prefixes for the kernel's tables: winner per prefix, or -2 for a throw (A1). */
 void engine_walk_routes(const struct engine *engine,
                         void (*visit)(void *context, const struct prefix *prefix, int tunnel),
+                        void *context);
+/* What each carrier loses to those that it carries (A3): see routes_walk_losses. False: no
+ * memory. */
+bool engine_walk_losses(const struct engine *engine,
+                        void (*visit)(void *context, const struct routes_loss *loss),
                         void *context);
 
 #endif
