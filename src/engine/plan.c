@@ -90,23 +90,25 @@ static bool port_is_taken(const struct plan *plan, const uint8_t *bytes, const s
     return node_child_at_port(node, port) || own_socket_at(plan->own_sockets, node, port) >= 0;
 }
 
-/* Asked again for what is left of a super-packet: the path may have narrowed since the last
- * turn. */
 static enum verdict judge_segments(struct plan *plan, const struct ip_view *view)
 {
     uint32_t largest = split_packet_bytes(&plan->split);
-    if (!plan->peer) /* plan_forget */
-        return VERDICT_MOVED;
     if (!plan->core->is_up) /* it would wait until somebody sets it up, and be sent then */
         return VERDICT_NO_SESSION;
-    enum verdict verdict = mtu_judge(plan->peer, (enum family)view->family);
-    if (verdict != VERDICT_OK)
-        return verdict;
     plan->must_fragment = largest > hop_of(plan->peer)->mtu_bytes;
     if (plan->must_fragment && (view->has_dont_fragment || view->family == FAMILY_IPV6 ||
                                 largest > plan->core->tree.packet_most_bytes))
         return VERDICT_TOO_BIG;
     return VERDICT_OK;
+}
+
+/* What is left of a super-packet: the way may be another since the last turn. */
+static enum verdict judge_rest(struct plan *plan)
+{
+    if (!plan->peer) /* plan_forget */
+        return VERDICT_MOVED;
+    enum verdict verdict = mtu_judge(plan->peer, (enum family)plan->split.view.family);
+    return verdict == VERDICT_OK ? judge_segments(plan, &plan->split.view) : verdict;
 }
 
 static enum verdict find_way(struct plan *plan, enum family family, const uint8_t *destination)
@@ -171,8 +173,7 @@ static enum verdict start(struct plan *plan, const struct vnet_header *vnet, uin
     if (mss_is_negotiated(bytes, view))
         mss_clamp(bytes, view, mss_of_mtu(family, hop_of(plan->peer)->mtu_bytes),
                   partial_at == view->transport_offset);
-    /* Precomputed sums in the split must see the translated headers. */
-    return split_init(&plan->split, vnet, bytes, len, view);
+    return VERDICT_OK;
 }
 
 static void append(struct plan *plan, struct packet *packet, uint8_t tos)
@@ -224,8 +225,8 @@ bool plan_packet(struct plan *plan, const struct vnet_header *vnet, uint8_t *byt
                  instant_ns now, struct actions *actions)
 {
     struct ip_view view = {0};
-    enum verdict verdict = plan->is_active ? judge_segments(plan, &plan->split.view)
-                                           : start(plan, vnet, bytes, len, now, &view);
+    enum verdict verdict =
+        plan->is_active ? judge_rest(plan) : start(plan, vnet, bytes, len, now, &view);
     if (verdict != VERDICT_OK) {
         /* The rest of a super-packet is translated by now and cannot be quoted (D4): who sends it
          * again is told. */

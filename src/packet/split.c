@@ -106,19 +106,15 @@ static enum verdict init_single(struct split *split)
 enum verdict split_init(struct split *split, const struct vnet_header *vnet, const uint8_t *bytes,
                         size_t len, const struct ip_view *view)
 {
-    struct split made = {.bytes = bytes, .len_bytes = (uint32_t)len, .vnet = *vnet, .view = *view};
-    enum verdict verdict;
     if (len > UINT32_MAX || view->len_bytes > len || view->transport_offset > len)
         return VERDICT_MALFORMED;
-    made.is_segmented = vnet->gso_type != VNET_GSO_NONE;
-    made.vnet.gso_type &= (uint8_t)~VNET_GSO_ECN;
-    verdict = made.is_segmented ? init_segmented(&made) : init_single(&made);
-    if (verdict != VERDICT_OK)
-        return verdict;
-    if (made.is_segmented)
-        sum_headers(&made);
-    *split = made;
-    return VERDICT_OK;
+    *split = (struct split){.bytes = bytes,
+                            .len_bytes = (uint32_t)len,
+                            .vnet = *vnet,
+                            .view = *view,
+                            .is_segmented = vnet->gso_type != VNET_GSO_NONE};
+    split->vnet.gso_type &= (uint8_t)~VNET_GSO_ECN;
+    return split->is_segmented ? init_segmented(split) : init_single(split);
 }
 
 static void copy_single(struct split *split, struct packet *packet)
@@ -171,6 +167,8 @@ void split_next(struct split *split, struct packet *packet)
         split->segment_index++;
         return;
     }
+    if (split->segment_index == 0)
+        sum_headers(split);
     uint32_t left = split->len_bytes - split->next_payload;
     bool is_last = left <= split->segment_bytes;
     uint32_t payload_bytes = is_last ? left : split->segment_bytes;

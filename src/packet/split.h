@@ -9,8 +9,8 @@
 #include "packet/vnet.h"
 
 /* A super-packet on its way to segments. Resumable: stops when the caller's batch is full. `bytes`
- * are borrowed until it is finished. NAT and the MSS clamp have been applied to `bytes` before
- * (once). */
+ * are borrowed until it is finished. NAT and the MSS clamp are applied to `bytes` (once) before the
+ * first segment is taken, which sums the headers. */
 struct split {
     const uint8_t *bytes;
     uint32_t
@@ -28,8 +28,9 @@ struct split {
 };
 
 /* Checks the header against the packet (RULES B5; TRAPS 8). MALFORMED, or NAT_UNSUPPORTED for a
- * segmented packet whose csum_start is not its transport header. `view` is ip_parse_quoted's of the
- * same bytes. The length of the largest segment (headers and payload) is split_packet_bytes. */
+ * segmented packet whose csum_start is not its transport header; `split` is not to be used then.
+ * `view` is ip_parse_quoted's of the same bytes. The length of the largest segment (headers and
+ * payload) is split_packet_bytes. */
 enum verdict split_init(struct split *split, const struct vnet_header *vnet, const uint8_t *bytes,
                         size_t len, const struct ip_view *view);
 
