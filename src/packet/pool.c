@@ -15,7 +15,7 @@ struct pool_slab {
     struct pool_slab *next; /* older ones, of which some are still out */
     size_t memory_bytes;
     struct pool_shape shape;
-    size_t out; /* taken and not given back */
+    size_t out; /* of an older one: taken and not given back */
     struct packet *packets;
     struct block *blocks;
     uint8_t *bytes;
@@ -121,6 +121,8 @@ static void forgo_idle(struct pool *pool)
 /* Backwards, so that the first taken is the first in memory. */
 void pool_adopt(struct pool *pool, struct pool_slab *slots)
 {
+    if (pool->slots)
+        pool->slots->out = pool->slots->shape.slots - pool->free_packet_count;
     slots->next = pool->slots;
     pool->slots = slots;
     pool->shape.headroom_bytes = slots->shape.headroom_bytes;
@@ -216,7 +218,6 @@ struct packet *pool_take_packet(struct pool *pool)
     pool->free_packet_count--;
     ASAN_UNPOISON_MEMORY_REGION(packet->floor, packet->block->capacity_bytes);
     packet->block->references = 1;
-    pool->slots->out++;
     packet->next = NULL;
     packet->data = packet->floor + pool->shape.headroom_bytes;
     packet->len_bytes = 0;
@@ -285,8 +286,8 @@ void pool_give_packet(struct pool *pool, struct packet *packet)
     assert(block->references == 1);
     block->references = 0;
     ASAN_POISON_MEMORY_REGION(block->bytes, block->capacity_bytes);
-    block->slots->out--;
     if (block->slots != pool->slots) { /* of a shape that is not in use any more */
+        block->slots->out--;
         forgo_idle(pool);
         return;
     }
