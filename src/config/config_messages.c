@@ -4,8 +4,6 @@
 #include <stdarg.h>
 #include <string.h>
 
-#include "base/text.h"
-
 #define ITEMS_BYTES (CONFIG_MESSAGES_MOST * sizeof(struct config_message))
 
 void config_messages_init(struct config_messages *messages, const struct memory *memory)
@@ -64,6 +62,16 @@ char *config_messages_place(const struct config_place *place, char text[CONFIG_P
     return text;
 }
 
+void config_messages_append_place(struct text *text, const struct config_place *place)
+{
+    char where[CONFIG_PLACE_BYTES];
+    if (!place || !place->file)
+        return;
+    text_append(text, "%s: ", config_messages_place(place, where));
+    if (place->key)
+        text_append(text, "%s: ", place->key);
+}
+
 void config_messages_add(struct config_messages *messages, enum config_message_kind kind,
                          const struct config_place *place, const char *format, ...)
 {
@@ -74,12 +82,7 @@ void config_messages_add(struct config_messages *messages, enum config_message_k
     message->kind = kind;
     struct text text;
     text_init(&text, message->text, sizeof(message->text));
-    if (place && place->file) {
-        char where[CONFIG_PLACE_BYTES];
-        text_append(&text, "%s: ", config_messages_place(place, where));
-        if (place->key)
-            text_append(&text, "%s: ", place->key);
-    }
+    config_messages_append_place(&text, place);
     va_list arguments;
     va_start(arguments, format);
     text_append_list(&text, format, arguments);

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 
 #include "base/memory.h"
+#include "base/text.h"
 
 #define CONFIG_MESSAGES_MOST 64
 #define CONFIG_MESSAGE_BYTES 512
@@ -41,6 +42,8 @@ void config_messages_init(struct config_messages *messages, const struct memory 
 void config_messages_wipe(struct config_messages *messages);
 /* Writes "FILE:LINE", or "FILE" for a whole file, and returns `text`. */
 char *config_messages_place(const struct config_place *place, char text[CONFIG_PLACE_BYTES]);
+/* Appends "FILE:LINE: Key: ", of what there is; `place` may be NULL. */
+void config_messages_append_place(struct text *text, const struct config_place *place);
 /* `place` may be NULL. Control characters in the text become '?'. */
 void config_messages_add(struct config_messages *messages, enum config_message_kind kind,
                          const struct config_place *place, const char *format, ...)

@@ -215,6 +215,12 @@ static unsigned tell_fields(const struct pair *pair)
 
 /* ---- the tree ---- */
 
+static void set_port_where(struct finding *finding, struct change *change, size_t place)
+{
+    change->port_where = difference_list_where(
+        &finding->list, &finding->after->tunnels[place].given[KEYWORD_LISTEN_PORT]);
+}
+
 static void add_tunnel(struct finding *finding, size_t place)
 {
     const struct network_description *network = &finding->after->network;
@@ -229,6 +235,7 @@ static void add_tunnel(struct finding *finding, size_t place)
         return;
     change->description = tunnel;
     change->carrier = carrier;
+    set_port_where(finding, change, place);
 }
 
 static struct pair pair_of(struct finding *finding, size_t before, size_t after)
@@ -251,6 +258,7 @@ static void set_tunnel(const struct pair *pair)
     change->fields = fields;
     change->description = pair->new;
     change->carrier = carrier_of(&finding->after->network, pair->after);
+    set_port_where(finding, change, pair->after);
 }
 
 /* Level by level of the tree that will be. */

@@ -7,6 +7,15 @@
 #define LINE_BYTES 1024
 #define CUT_MARK "…"
 
+const char *difference_list_where(struct difference_list *list, const struct config_place *where)
+{
+    char place[CONFIG_PLACE_BYTES];
+    if (!where || !where->file)
+        return NULL;
+    config_messages_place(where, place);
+    return arena_copy(list->arena, place, strlen(place));
+}
+
 struct change *difference_list_add(struct difference_list *list, enum change_kind kind,
                                    const char *tunnel, const struct config_place *where)
 {
@@ -15,15 +24,11 @@ struct change *difference_list_add(struct difference_list *list, enum change_kin
         arena_extend(list->arena, list->changes, changes->count, sizeof(*more));
     if (!more)
         return NULL;
-    char place[CONFIG_PLACE_BYTES];
     list->changes = more;
     changes->list = more;
     struct change *change = &more[changes->count++];
     *change = (struct change){.kind = kind, .tunnel = tunnel};
-    if (where && where->file) {
-        config_messages_place(where, place);
-        change->where = arena_copy(list->arena, place, strlen(place));
-    }
+    change->where = difference_list_where(list, where);
     return change;
 }
 

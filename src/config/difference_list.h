@@ -11,6 +11,8 @@ struct difference_list {
     struct change *changes; /* the difference's */
 };
 
+/* For refusals, in the arena; NULL: nowhere, or no memory. */
+const char *difference_list_where(struct difference_list *list, const struct config_place *where);
 /* The change is to be filled in; NULL: no memory. */
 struct change *difference_list_add(struct difference_list *list, enum change_kind kind,
                                    const char *tunnel, const struct config_place *where);

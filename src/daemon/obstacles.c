@@ -25,13 +25,21 @@ struct search {
     bool has_found;
 };
 
-/* Nothing where `result` is 0, or only rights are missing. */
-static void note(struct search *search, int result, const struct text *why)
+/* Nothing where `result` is 0, or only rights are missing. `place`: of the key that asks for it;
+ * NULL, or of file NULL: none does. */
+static void note_at(struct search *search, const struct config_place *place, int result,
+                    const struct text *why)
 {
     if (result >= 0 || result == -EPERM || result == -EACCES)
         return;
+    config_messages_append_place(search->text, place);
     text_append(search->text, "%s\n", why->bytes);
     search->has_found = true;
+}
+
+static void note(struct search *search, int result, const struct text *why)
+{
+    note_at(search, NULL, result, why);
 }
 
 static void look_at_interface(struct search *search, const struct config *config, int held_index)
@@ -46,7 +54,7 @@ static void look_at_interface(struct search *search, const struct config *config
                       "%s",
                 config->interface_name,
                 config->is_plain ? "by the file's" : "with Interface = in [Network]");
-    note(search, -EEXIST, &why);
+    note_at(search, &config->given[KEYWORD_INTERFACE], -EEXIST, &why);
 }
 
 static bool is_held(const struct obstacles_held *held, uint16_t port)
@@ -57,17 +65,15 @@ static bool is_held(const struct obstacles_held *held, uint16_t port)
     return false;
 }
 
-static void look_at_ports(struct search *search, const struct network_description *network,
+static void look_at_ports(struct search *search, const struct config *config,
                           const struct obstacles_held *held)
 {
-    for (size_t i = 0; i < network->tunnel_count; i++) {
-        const struct tunnel_description *tunnel = &network->tunnels[i];
-        char reason[256];
-        struct text why;
+    for (size_t i = 0; i < config->network.tunnel_count; i++) {
+        const struct tunnel_description *tunnel = &config->network.tunnels[i];
+        struct text why = TEXT_ROOM(256);
         if (tunnel->carrier != TUNNEL_NO_CARRIER || !tunnel->listen_port ||
             held->is_unknown || is_held(held, tunnel->listen_port))
             continue;
-        text_init(&why, reason, sizeof(reason));
         int result = ports_try(tunnel->listen_port);
         if (result == -EADDRINUSE)
             text_append(&why, "UDP port %u is taken by another program: choose another ListenPort",
@@ -75,7 +81,7 @@ static void look_at_ports(struct search *search, const struct network_descriptio
         else if (result != 0)
             text_append(&why, "no UDP socket on port %u: %s", tunnel->listen_port,
                         strerror(-result));
-        note(search, result, &why);
+        note_at(search, &config->tunnels[i].given[KEYWORD_LISTEN_PORT], result, &why);
     }
 }
 
@@ -89,7 +95,7 @@ static void look_at_firewall(struct search *search, const struct config *config)
     if (stands < 0)
         text_append(&why, "; without it there is no kill switch: remove KillSwitch = on, or "
                           "use a kernel that has it");
-    note(search, stands, &why);
+    note_at(search, &config->given[KEYWORD_KILL_SWITCH], stands, &why);
 }
 
 static void look_at_kernel(struct search *search)
@@ -199,7 +205,7 @@ bool obstacles_beside(const struct config *config, const char *aead_backend,
     look_at_kernel(&search);
     look_at_firewall(&search, config);
     look_at_interface(&search, config, held->interface_index);
-    look_at_ports(&search, &config->network, held);
+    look_at_ports(&search, config, held);
     look_at_routes(&search, config, held->interface_index);
     look_at_dns(&search, config);
     look_at_names(&search, &config->network);

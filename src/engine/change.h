@@ -50,6 +50,7 @@ struct change {
     enum change_kind kind;
     unsigned fields;
     const char *where;    /* for refusals: "office.conf:12"; NULL: the tunnel's name alone */
+    const char *port_where; /* the same of a ListenPort that is written; NULL: none is */
     const char *tunnel;   /* its name */
     const char *carrier;  /* the carrier's name; NULL: a root. For ADD and CHANGE_CARRIER */
     const struct tunnel_description

@@ -143,11 +143,14 @@ static int add_described_root(struct network *network,
                               struct text *why)
 {
     const struct tunnel_description *described = &description->tunnels[tunnel];
+    struct text said = TEXT_ROOM(256);
     struct root *root;
     int error =
-        network_prepare_root(network, described->listen_port, described->fwmark, &root, why);
+        network_prepare_root(network, described->listen_port, described->fwmark, &root, &said);
     if (!error)
         network_add_root(network, root, tunnel);
+    else if (said.len)
+        text_append(why, "tunnel %s: %s", described->name, said.bytes);
     return error;
 }
 

@@ -10,6 +10,7 @@
 /* A tunnel as the changes leave it. */
 struct network_root_next {
     const char *tunnel;
+    const char *where; /* for refusals; NULL: nowhere */
     int number; /* the engine's, before the changes; NONE: it is added */
     bool is_removed;
     bool is_root;
@@ -58,6 +59,7 @@ static struct network_root_next *find_or_add(struct network_roots *roots,
 static void take_fields(struct network_root_next *next, unsigned fields,
                         const struct change *change)
 {
+    next->where = change->port_where ? change->port_where : change->where;
     if (fields & CHANGE_CARRIER)
         next->is_root = !change->carrier;
     if (fields & CHANGE_LISTEN_PORT) {
@@ -112,12 +114,12 @@ static struct network_root_next *find_leaver(const struct network_roots *roots,
 
 static int open_sockets(struct network *network, struct network_root_next *next, struct text *why)
 {
-    char reason[256];
-    struct text said;
-    text_init(&said, reason, sizeof(reason));
+    struct text said = TEXT_ROOM(256);
     int result = network_prepare_root(network, next->port, next->mark, &next->opened, &said);
     if (result != 0)
-        text_append(why, "%s: %s", next->tunnel, said.len ? reason : strerror(-result));
+        text_append(why, "%s%stunnel %s: %s", next->where ? next->where : "",
+                    next->where ? ": " : "", next->tunnel,
+                    said.len ? said.bytes : strerror(-result));
     return result;
 }
 

@@ -322,9 +322,12 @@ def a_disk_that_is_full_for_the_state_file():
 
 @tap.test
 def a_listen_port_that_is_taken():
+    text = changed(entry={"ListenPort": 51777})
+    line = text[:text.index("ListenPort")].count("\n") + 1
     for address in ("::", "192.0.2.2"):
         holder = scene.client.hold_port(51777, address)
-        what_up_and_check_say(changed(entry={"ListenPort": 51777}), "51777")
+        what_up_and_check_say(text, f"bad.conf:{line}: ListenPort: UDP port 51777 is taken by "
+                                    "another program: choose another ListenPort")
         holder.stop()
 
 

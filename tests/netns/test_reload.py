@@ -254,26 +254,32 @@ def I2_a_refusal_changes_nothing():
     wait_until(lambda: "10.97.0.0/16" in client.ip("route", "show", "table", "all"), what="its route")
     before, standing = sessions(hopwire), client.network_state()
     taken = client.hold_port(5555)
+    is_taken = ("LINE: tunnel {}: UDP port 5555 is taken by another program: choose another "
+                "ListenPort")
     pings = Pings()
     for what, text, sentence in (
             ("no configuration", "nonsense\n", "error"),
             ("a wrong key", with_parts(stranger(), network={"KillSwitch": "maybe"}), "KillSwitch"),
             ("another interface", with_parts(stranger(), network={"Interface": "hop9"}),
              "multihop.conf:2: Interface: cannot change while the network runs; run: hopwire up --"),
-            ("a port that is taken", with_parts(stranger(), entry={"ListenPort": "5555"}), "5555"),
-            ("a new root's port that is taken", with_parts(stranger(), *root(ListenPort="5555")), "5555"),
+            ("a port that is taken", with_parts(stranger(), entry={"ListenPort": "5555"}),
+             is_taken.format("entry")),
+            ("a new root's port that is taken", with_parts(stranger(), *root(ListenPort="5555")),
+             is_taken.format("other")),
             ("what the file alone does not tell", with_parts(stranger(), *root(Routes="10.97.0.0/16")),
              "both route 10.97.0.0/16, and neither carries the other; give one of them Routes without it"),
             ("a port that is taken, and name servers",
-             with_parts(stranger(), entry={"ListenPort": "5555", "DNS": "10.64.0.1"}), "5555"),
+             with_parts(stranger(), entry={"ListenPort": "5555", "DNS": "10.64.0.1"}),
+             is_taken.format("entry")),
             ("a port that is taken, and a kill switch",
              with_parts(stranger(), network={"KillSwitch": "on"}, entry={"ListenPort": "5555"}),
-             "5555")):
+             is_taken.format("entry"))):
+        line = text[:text.find("ListenPort = 5555")].count("\n") + 1
         result = reload(hopwire, text, check=False)
         dry = reload(hopwire, text, "--dry-run", check=False)
         for run in result, dry:
             tap.equal(run.returncode, 1, f"{what}: the exit status")
-            tap.contains(run.stderr, sentence, what)
+            tap.contains(run.stderr, sentence.replace("LINE", f"multihop.conf:{line}"), what)
             tap.equal(run.stdout, "", f"{what}: no list")
         tap.equal(sessions(hopwire), before, f"{what}: the sessions")
         tap.same_lines(client.network_state(), standing, f"{what}: the client's network")
