@@ -6,15 +6,12 @@
 #include "engine/reassemblies.h"
 #include "engine/mtu.h"
 #include "engine/outbound.h"
+#include "engine/tree.h"
 #include "packet/checksum.h"
-
-/* Like the virtual sockets' (RULES C1): beyond the host's ephemeral ports. */
-#define PORT_FIRST 61000u
-#define PORTS (65536u - PORT_FIRST)
 
 int own_socket_at(const struct own_sockets *sockets, const struct node *node, uint16_t port)
 {
-    if (port < PORT_FIRST) /* nearly every packet */
+    if (port < TREE_PORT_FIRST) /* nearly every packet */
         return -1;
     for (int i = 0; i < OWN_SOCKETS; i++) {
         if (sockets->items[i].port == port && sockets->items[i].node == node)
@@ -43,15 +40,6 @@ bool own_socket_has_port(const void *sockets, const struct node *node, uint16_t 
     return own_socket_at(sockets, node, port) >= 0;
 }
 
-static uint16_t choose_port(const struct own_sockets *sockets, const struct node *node)
-{
-    for (;;) {
-        uint16_t port = (uint16_t)(PORT_FIRST + random_u32(sockets->core->random) % PORTS);
-        if (!node_child_at_port(node, port) && own_socket_at(sockets, node, port) < 0)
-            return port;
-    }
-}
-
 int own_socket_open(struct own_sockets *sockets, struct tunnel_handle tunnel,
                     own_socket_receive receive, void *context)
 {
@@ -66,7 +54,7 @@ int own_socket_open(struct own_sockets *sockets, struct tunnel_handle tunnel,
         if (sockets->items[at].receive)
             continue;
         place(sockets, at, (struct own_socket){.node = node,
-                                               .port = choose_port(sockets, node),
+                                               .port = tree_choose_port(tree, node),
                                                .receive = receive,
                                                .context = context});
         return sockets->items[at].number;

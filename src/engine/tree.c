@@ -10,10 +10,6 @@
 #include "engine/tree_routes.h"
 #include "engine/ways.h"
 
-/* Ports outside the usual ephemeral range (32768 to 60999): RULES C1. */
-#define VIRTUAL_PORT_FIRST 61000
-#define VIRTUAL_PORTS (65536 - VIRTUAL_PORT_FIRST)
-
 /* ---- MTU ---- */
 
 void tree_set_root_mtu(struct tree *tree, struct node *root, uint32_t mtu_bytes)
@@ -36,11 +32,11 @@ static bool refuse(struct text *why, const char *tunnel, const char *what)
     return false;
 }
 
-/* Of a virtual socket on the carrier's addresses. */
-static uint16_t choose_port(const struct tree *tree, const struct node *carrier)
+uint16_t tree_choose_port(const struct tree *tree, const struct node *carrier)
 {
+    const uint32_t ports = 65536 - TREE_PORT_FIRST;
     for (;;) {
-        uint16_t port = (uint16_t)(VIRTUAL_PORT_FIRST + random_u32(tree->random) % VIRTUAL_PORTS);
+        uint16_t port = (uint16_t)(TREE_PORT_FIRST + random_u32(tree->random) % ports);
         if (!node_child_at_port(carrier, port) &&
             !(tree->has_port && tree->has_port(tree->others, carrier, port)))
             return port;
@@ -203,7 +199,7 @@ void tree_choose_inner_port(struct tree *tree, struct node *node)
     if (!port || node_child_at_port(node, port))
         port = node->listen_port;
     if (!port || node_child_at_port(node, port))
-        port = choose_port(tree, node);
+        port = tree_choose_port(tree, node);
     node->inner_port = port;
 }
 
@@ -222,7 +218,7 @@ static void choose_ports(struct tree *tree)
         bool is_chosen = node->carrier && !node->configured->tunnel.listen_port;
         if (is_chosen && (!node->listen_port || port_is_anothers(node))) {
             node->listen_port = 0;
-            node->listen_port = choose_port(tree, node->carrier);
+            node->listen_port = tree_choose_port(tree, node->carrier);
         }
     }
     while ((node = tree_next(tree, node)))

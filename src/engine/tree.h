@@ -35,6 +35,10 @@ bool tree_addresses_init(struct tree_addresses *addresses, const struct tree *tr
                          const struct address *nat_ipv4, const struct address *nat_ipv6);
 void tree_addresses_wipe(struct tree_addresses *addresses);
 void tree_take_addresses(struct tree *tree, struct tree_addresses *addresses);
+/* A port beyond the usual ephemeral range (32768 to 60999) for a virtual socket on the node's
+ * addresses (RULES C1), that none there has. */
+#define TREE_PORT_FIRST 61000
+uint16_t tree_choose_port(const struct tree *tree, const struct node *carrier);
 /* The node's levels are others now: it has a virtual socket on its own addresses, or none (RULES
  * A8). */
 void tree_choose_inner_port(struct tree *tree, struct node *node);
