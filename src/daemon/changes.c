@@ -29,16 +29,17 @@ static int check_mark(const struct daemon *daemon, const struct change *change, 
     bool is_carried = change->fields & CHANGE_CARRIER ? change->carrier != NULL
                                                       : status.carrier >= 0;
     if (mark && is_carried) {
-        text_append(why, "%s: a carried tunnel has no socket to mark; leave its mark out",
-                    change->tunnel);
+        change_begin_refusal(why, change->where, change->tunnel);
+        text_append(why, "a carried tunnel has no socket to mark; leave its mark out");
         return -EOPNOTSUPP;
     }
     if (is_known_to_rules(daemon, mark))
         return 0;
+    change_begin_refusal(why, change->where, change->tunnel);
     text_append(why,
-                "%s: with a mark of 0x%x the rules would take its own datagrams into the tunnels: "
+                "with a mark of 0x%x the rules would take its own datagrams into the tunnels: "
                 "FwMark in [Network] gives the rules and all roots another one",
-                change->tunnel, mark);
+                mark);
     return -EINVAL;
 }
 

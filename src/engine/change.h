@@ -5,6 +5,7 @@
 #ifndef ENGINE_CHANGE_H
 #define ENGINE_CHANGE_H
 
+#include "base/text.h"
 #include "engine/description.h"
 
 enum change_kind {
@@ -61,6 +62,13 @@ struct change {
     const struct change_allowed_ip *allowed_ips;
     size_t allowed_ips_count;
 };
+
+/* How each refusal begins, whoever refuses: "office.conf:12: tunnel office: ". `where` may be
+ * NULL. */
+static inline void change_begin_refusal(struct text *why, const char *where, const char *tunnel)
+{
+    text_append(why, "%s%stunnel %s: ", where ? where : "", where ? ": " : "", tunnel);
+}
 
 struct changes {
     const struct change *list; /* applied as one: all or nothing */

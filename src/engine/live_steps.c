@@ -45,8 +45,7 @@ const struct node *live_steps_changed(const struct live *live, const struct node
 bool live_steps_refuse(struct live *live, const char *tunnel, const char *format, ...)
 {
     va_list arguments;
-    const char *where = where_of(live, tunnel);
-    text_append(live->why, "%s%stunnel %s: ", where ? where : "", where ? ": " : "", tunnel);
+    change_begin_refusal(live->why, where_of(live, tunnel), tunnel);
     va_start(arguments, format);
     text_append_list(live->why, format, arguments);
     va_end(arguments);

@@ -116,10 +116,10 @@ static int open_sockets(struct network *network, struct network_root_next *next,
 {
     struct text said = TEXT_ROOM(256);
     int result = network_prepare_root(network, next->port, next->mark, &next->opened, &said);
-    if (result != 0)
-        text_append(why, "%s%stunnel %s: %s", next->where ? next->where : "",
-                    next->where ? ": " : "", next->tunnel,
-                    said.len ? said.bytes : strerror(-result));
+    if (result == 0)
+        return 0;
+    change_begin_refusal(why, next->where, next->tunnel);
+    text_append(why, "%s", said.len ? said.bytes : strerror(-result));
     return result;
 }
 
