@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "engine/engine.h"
 
-#include "engine/describe.h"
 #include "engine/events.h"
 #include "engine/lanes.h"
 #include "engine/live.h"
 #include "engine/mtu.h"
 #include "engine/path_mtu.h"
 #include "engine/scope.h"
+#include "engine/tree_description.h"
 #include "engine/tree_routes.h"
 #include "engine/ways.h"
 
@@ -461,5 +461,5 @@ int engine_try(struct engine *engine, const struct changes *changes, struct text
 bool engine_describe(const struct engine *engine, const struct memory *memory,
                      struct network_description *description)
 {
-    return describe_tree(&engine->core.tree, memory, description);
+    return tree_description_make(&engine->core.tree, memory, description);
 }

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* What inbound and handshakes share. */
 #ifndef ENGINE_INBOUND_ENTRY_H
 #define ENGINE_INBOUND_ENTRY_H
 

@@ -3,9 +3,9 @@
  * as building it from what it is then: ways, levels, MTUs and routes. */
 #include <stdio.h>
 
-#include "engine/describe.h"
 #include "engine/engine.h"
 #include "engine/lanes.h"
+#include "engine/tree_description.h"
 #include "engine/ways.h"
 #include "rigs/sample.h"
 #include "tap.h"
@@ -176,7 +176,7 @@ static bool check_fresh(const struct engine *engine)
         check_peers(a, b);
     }
     check_routes(&engine->core.tree, &fresh->core.tree);
-    describe_forget(tap_memory(), &network);
+    tree_description_forget(tap_memory(), &network);
     engine_free(fresh);
     return are_equal;
 }

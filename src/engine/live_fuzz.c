@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "engine/describe.h"
+#include "engine/tree_description.h"
 #include "simulation/alike.h"
 #include "simulation/living.h"
 #include "simulation/questions.h"
@@ -82,7 +82,7 @@ static void compare(struct play *play, const struct random_source *choices,
     require(alike_engines(play->living.host->engine, play->fresh.host->engine, choices));
     require(questions_find_them_alike(&play->living, &play->fresh, choices, QUESTIONS));
     everywhere_wipe(&play->fresh);
-    describe_forget(tap_memory(), &described);
+    tree_description_forget(tap_memory(), &described);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

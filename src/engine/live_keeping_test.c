@@ -2,7 +2,7 @@
 /* RULES I7: what a change does not touch keeps all that it has. */
 #include <stdlib.h>
 
-#include "engine/describe.h"
+#include "engine/tree_description.h"
 #include "simulation/chain.h"
 #include "simulation/living.h"
 
@@ -92,7 +92,7 @@ static void change_all_others(struct office *office)
         living_apply_one(office->client, &list[i]);
     CHECK(engine_find_tunnel(office->client->engine, "more") >= 0);
     CHECK_EQUAL(engine_find_tunnel(office->client->engine, "office"), -1);
-    describe_forget(tap_memory(), &before);
+    tree_description_forget(tap_memory(), &before);
 }
 
 static void i7_what_is_not_touched_keeps_sessions_counters_and_where_it_roamed(void)

@@ -4,9 +4,9 @@
  * cost little, and once under traffic: then both are asked the same random packets. */
 #include <stdio.h>
 
-#include "engine/describe.h"
 #include "engine/lanes.h"
 #include "engine/live.h"
+#include "engine/tree_description.h"
 #include "simulation/alike.h"
 #include "simulation/living.h"
 #include "simulation/questions.h"
@@ -40,13 +40,13 @@ static void check_against_a_new_one(const struct engine *engine, struct aead *ae
                     engine_find_tunnel(engine, described.tunnels[first].name));
         CHECK(engine_describe(fresh, tap_memory(), &again));
         CHECK(living_are_equal(&described, &again));
-        describe_forget(tap_memory(), &again);
+        tree_description_forget(tap_memory(), &again);
     } else {
         CHECK_TEXT(why.bytes, "");
     }
     engine_free(fresh);
     pool_free(pool);
-    describe_forget(tap_memory(), &described);
+    tree_description_forget(tap_memory(), &described);
 }
 
 static void a_network_that_changed_is_as_one_started_so(void)
@@ -90,7 +90,7 @@ static void check_under_traffic(struct everywhere *living)
     CHECK(alike_engines(engine, fresh.host->engine, tap_random_source()));
     CHECK(questions_find_them_alike(living, &fresh, tap_random_source(), QUESTIONS));
     everywhere_wipe(&fresh);
-    describe_forget(tap_memory(), &described);
+    tree_description_forget(tap_memory(), &described);
 }
 
 struct traffic {

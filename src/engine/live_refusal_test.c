@@ -2,8 +2,8 @@
 /* A change that is refused, for whatever reason, has changed nothing. */
 #include <errno.h>
 
-#include "engine/describe.h"
 #include "engine/lanes.h"
+#include "engine/tree_description.h"
 #include "simulation/alike.h"
 #include "simulation/living.h"
 #include "simulation/questions.h"
@@ -45,8 +45,8 @@ static void refusals_say_where_and_what(void)
                "carrier \"home\"; add it there or choose another carrier");
     after = living_describe(office.client);
     CHECK(living_are_equal(&before, &after));
-    describe_forget(tap_memory(), &before);
-    describe_forget(tap_memory(), &after);
+    tree_description_forget(tap_memory(), &before);
+    tree_description_forget(tap_memory(), &after);
     living_talk(&office, "10.31.0.1", office.lab[0], "10.30.0.2", 3);
     CHECK(sim_is_undisturbed(office.client));
     office_wipe(&office);
@@ -201,14 +201,14 @@ static size_t apply_with_less_and_more(struct office *office, const struct chang
         after = living_describe(office->client);
         bool are_equal = CHECK(living_are_equal(&before, &after)) &&
                          CHECK_EQUAL(tree->peer_count, peer_count);
-        describe_forget(tap_memory(), &after);
+        tree_description_forget(tap_memory(), &after);
         if (!are_equal)
             break;
         if (takes % 8 == 0)
             living_talk(office, "10.20.7.1", office->office, "10.9.0.2", (uint32_t)takes);
     }
     scarce.left = SIZE_MAX;
-    describe_forget(tap_memory(), &before);
+    tree_description_forget(tap_memory(), &before);
     return takes;
 }
 
@@ -261,7 +261,7 @@ static void take_state(const struct everywhere *living, struct state *state)
 
 static void forget_state(struct state *state)
 {
-    describe_forget(tap_memory(), &state->description);
+    tree_description_forget(tap_memory(), &state->description);
 }
 
 static bool is_in_state(const struct everywhere *living, const struct state *state)
@@ -319,7 +319,7 @@ static void check_behaviour(struct everywhere *living)
     CHECK(alike_engines(living->host->engine, fresh.host->engine, tap_random_source()));
     CHECK(questions_find_them_alike(living, &fresh, tap_random_source(), 20));
     everywhere_wipe(&fresh);
-    describe_forget(tap_memory(), &described);
+    tree_description_forget(tap_memory(), &described);
 }
 
 static void wherever_memory_ends_a_refusal_leaves_no_trace(void)

@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 
-#include "engine/describe.h"
+#include "engine/tree_description.h"
 #include "simulation/living.h"
 
 static void description_and_engine_are_made_from_each_other(void)
@@ -46,10 +46,10 @@ static void description_and_engine_are_made_from_each_other(void)
         struct network_description again;
         if (CHECK(other && engine_describe(other, tap_memory(), &again))) {
             CHECK(living_are_equal(&described, &again));
-            describe_forget(tap_memory(), &again);
+            tree_description_forget(tap_memory(), &again);
         }
         engine_free(other);
-        describe_forget(tap_memory(), &described);
+        tree_description_forget(tap_memory(), &described);
     }
     engine_free(engine);
     aead_free(aead);
@@ -108,7 +108,7 @@ static void a_peer_changes_and_no_session_ends(void)
     }
     CHECK_EQUAL(has_gone, 0);
     CHECK_EQUAL(has_kept, 1);
-    describe_forget(tap_memory(), &described);
+    tree_description_forget(tap_memory(), &described);
     office_wipe(&office);
 }
 
@@ -219,7 +219,7 @@ static void i3_a_carrier_moves_and_sessions_stay(void)
     living_talk(&office, "10.31.0.1", office.lab[0], "10.30.0.2", 4);
     CHECK_EQUAL(office.client->sent_of_type[MESSAGE_INITIATION], initiations);
     CHECK_EQUAL(sim_peer_state(office.client, OFFICE_LAB, 0), STATUS_PEER_UP);
-    describe_forget(tap_memory(), &before);
+    tree_description_forget(tap_memory(), &before);
     office_wipe(&office);
 }
 
@@ -265,7 +265,7 @@ static void i3_every_port_that_a_tunnel_leaves_is_shut(void)
     struct text why = TEXT_ROOM(512);
     CHECK_EQUAL(living_apply(office.client, away, 2, &why), 0);
     expect_shut(&office, port);
-    describe_forget(tap_memory(), &before);
+    tree_description_forget(tap_memory(), &before);
     office_wipe(&office);
 }
 
@@ -300,9 +300,9 @@ static void i3_a_mark_goes_with_the_socket_that_had_it(void)
         sim_run(office.sim, SIM_S);
         struct network_description after = living_describe(office.client);
         CHECK_EQUAL(after.tunnels[OFFICE_HOME].fwmark, 0);
-        describe_forget(tap_memory(), &after);
+        tree_description_forget(tap_memory(), &after);
     }
-    describe_forget(tap_memory(), &before);
+    tree_description_forget(tap_memory(), &before);
     office_wipe(&office);
 }
 
@@ -344,7 +344,7 @@ static void i3_a_deeper_tree_gets_deeper_buffers(void)
     CHECK_EQUAL(home.depth, 3);
     CHECK(engine_mtu(office.client->engine, OFFICE_HOME) <
           engine_mtu(office.client->engine, OFFICE_OFFICE));
-    describe_forget(tap_memory(), &before);
+    tree_description_forget(tap_memory(), &before);
     office_wipe(&office);
 }
 
@@ -383,9 +383,9 @@ static void rotations_of_the_preshared_key_cost_nothing(void)
     uint64_t sessions = (office.sim->now - start) / (120 * SIM_S);
     CHECK(sessions > 50);
     CHECK(office.client->sent_of_type[MESSAGE_INITIATION] > sessions + 5);
-    describe_forget(tap_memory(), &client);
-    describe_forget(tap_memory(), &entry);
-    describe_forget(tap_memory(), &exit);
+    tree_description_forget(tap_memory(), &client);
+    tree_description_forget(tap_memory(), &entry);
+    tree_description_forget(tap_memory(), &exit);
     office_wipe(&office);
 }
 
@@ -470,8 +470,8 @@ static void e1_a_root_that_is_added_has_its_links_mtu(void)
     CHECK_EQUAL(after.link_mtu_bytes, 8940); /* a network started so has room for it */
     engine_set_root_mtu(engine, (uint32_t)tunnel, 100000);
     CHECK_EQUAL(engine_mtu(engine, (uint32_t)tunnel), NETWORK_MTU_MOST_BYTES);
-    describe_forget(tap_memory(), &before);
-    describe_forget(tap_memory(), &after);
+    tree_description_forget(tap_memory(), &before);
+    tree_description_forget(tap_memory(), &after);
     office_wipe(&office);
 }
 

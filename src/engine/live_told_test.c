@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Who learns of a change: every end of what moved, nobody of what is so already; and who is no peer
  * by it. */
-#include "engine/describe.h"
 #include "engine/lanes.h"
+#include "engine/tree_description.h"
 #include "simulation/living.h"
 
 static bool has_peer(const struct office *office, const uint8_t public_key[32], size_t allowed_ips)
@@ -13,7 +13,7 @@ static bool has_peer(const struct office *office, const uint8_t public_key[32], 
     for (size_t i = 0; i < home->peer_count; i++)
         has |= memcmp(home->peers[i].public_key, public_key, 32) == 0 &&
                home->peers[i].allowed_ips_count == allowed_ips;
-    describe_forget(tap_memory(), &network);
+    tree_description_forget(tap_memory(), &network);
     return has;
 }
 
@@ -86,7 +86,7 @@ static void what_is_so_already_is_no_change(void)
     CHECK_EQUAL(living_apply(office.client, &again[1], 1, &why), 0);
     CHECK(endpoint_is_equal(&hop->path.destination, &peer->endpoint));
     CHECK(!hop->path.source.family);
-    describe_forget(tap_memory(), &network);
+    tree_description_forget(tap_memory(), &network);
     office_wipe(&office);
 }
 
@@ -126,7 +126,7 @@ static void i3_every_session_of_a_moved_tunnel_is_told(void)
     for (struct peer *peer = NULL; (peer = node_next_peer(lab, peer));)
         told += peer->current && peer->current->send_counter > 0;
     CHECK_EQUAL(told, PEERS + 2);
-    describe_forget(tap_memory(), &before);
+    tree_description_forget(tap_memory(), &before);
     office_wipe(&office);
 }
 

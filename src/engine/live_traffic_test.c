@@ -3,7 +3,7 @@
  * come back, and when everything is set as it was, everything works as it did. */
 #include <stdio.h>
 
-#include "engine/describe.h"
+#include "engine/tree_description.h"
 #include "simulation/living.h"
 
 static const char *const tunnels[] = {"entry", "office", "lab", "home", "more"};
@@ -150,8 +150,8 @@ static void changes_under_traffic_leave_nothing_behind(void)
         living_talk(&office, "10.31.5.1", office.lab[1], "10.30.0.2", 3);
         living_talk(&office, "192.168.0.1", office.home, "172.16.0.2", 4);
         printf("# %u applied\n", applied);
-        describe_forget(tap_memory(), &first);
-        describe_forget(tap_memory(), &last);
+        tree_description_forget(tap_memory(), &first);
+        tree_description_forget(tap_memory(), &last);
         office_wipe(&office);
     }
 }

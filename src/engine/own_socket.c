@@ -3,9 +3,9 @@
 
 #include <limits.h>
 
-#include "engine/reassemblies.h"
 #include "engine/mtu.h"
 #include "engine/outbound.h"
+#include "engine/reassemblies.h"
 #include "engine/tree.h"
 #include "packet/checksum.h"
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* What the caller reads from a root's socket, as it comes to the engine. */
 #ifndef ENGINE_TRAIN_H
 #define ENGINE_TRAIN_H
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "engine/describe.h"
+#include "engine/tree_description.h"
 
 /* Empty lists take no memory. False: there is none. */
 static bool copy_list(const struct memory *memory, const void *from, size_t bytes, void *place)
@@ -89,7 +89,7 @@ static bool describe_node(const struct tree *tree, const struct memory *memory,
            describe_peers(memory, node, to);
 }
 
-bool describe_tree(const struct tree *tree, const struct memory *memory,
+bool tree_description_make(const struct tree *tree, const struct memory *memory,
                    struct network_description *description)
 {
     *description = (struct network_description){.link_mtu_bytes = tree->link_mtu_bytes,
@@ -104,7 +104,7 @@ bool describe_tree(const struct tree *tree, const struct memory *memory,
                                  &description->tunnels[description->tunnel_count++]);
     if (!has_room) {
         description->tunnel_count = tree->count; /* what was taken; the rest is zero */
-        describe_forget(memory, description);
+        tree_description_forget(memory, description);
     }
     return has_room;
 }
@@ -128,7 +128,7 @@ static void forget_tunnel(const struct memory *memory, struct tunnel_description
                 tunnel->route_exception_count * sizeof(*tunnel->route_exceptions));
 }
 
-void describe_forget(const struct memory *memory, struct network_description *description)
+void tree_description_forget(const struct memory *memory, struct network_description *description)
 {
     for (size_t i = 0; i < description->tunnel_count; i++)
         forget_tunnel(memory, &description->tunnels[i]);

@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "engine/describe.h"
 #include "engine/lanes.h"
+#include "engine/tree_description.h"
 #include "rigs/network_pair.h"
 #include "rigs/own_netns.h"
 #include "tap.h"
@@ -91,7 +91,7 @@ static void expect_traffic(struct network_pair *pair)
     CHECK_EQUAL(network_pair_converse(pair), NETWORK_PAIR_STREAM_BYTES);
 }
 
-/* What the near end is made from; describe_forget gives it back. */
+/* What the near end is made from; tree_description_forget gives it back. */
 static struct network_description describe(struct network_pair *pair)
 {
     struct network_description described;
@@ -128,7 +128,7 @@ static void a_root_moves_to_another_port(void)
     const struct change add = adding(&other);
     apply_all(&pair, &add, 1);
     CHECK_EQUAL(port_of(&pair, "other"), OTHER_PORT);
-    describe_forget(tap_memory(), &first);
+    tree_description_forget(tap_memory(), &first);
     network_pair_close(&pair);
 }
 
@@ -156,7 +156,7 @@ static void two_roots_swap_their_ports(void)
         CHECK_EQUAL(mark_of(&pair, "other"), 0x48); /* it is the tunnel's, not the port's */
         expect_traffic(&pair);
     }
-    describe_forget(tap_memory(), &first);
+    tree_description_forget(tap_memory(), &first);
     network_pair_close(&pair);
 }
 
@@ -181,7 +181,7 @@ static void ports_move_along_a_row_of_roots(void)
     CHECK_EQUAL(port_of(&pair, "b"), 20012);
     CHECK_EQUAL(port_of(&pair, "c"), 20013);
     expect_traffic(&pair);
-    describe_forget(tap_memory(), &first);
+    tree_description_forget(tap_memory(), &first);
     network_pair_close(&pair);
 }
 
@@ -202,7 +202,7 @@ static void a_renamed_root_keeps_its_port(void)
         CHECK_EQUAL(engine_find_tunnel(network_engine(near_of(&pair)->network),
                                        first.tunnels[0].name), -1);
         expect_traffic(&pair);
-        describe_forget(tap_memory(), &first);
+        tree_description_forget(tap_memory(), &first);
         network_pair_close(&pair);
     }
 }
@@ -236,7 +236,7 @@ static void the_port_of_one_that_is_carried_now_goes_to_an_added_one(void)
     apply_all(&pair, back, 2);
     CHECK_EQUAL(port_of(&pair, "inner"), OTHER_PORT);
     expect_traffic(&pair);
-    describe_forget(tap_memory(), &first);
+    tree_description_forget(tap_memory(), &first);
     network_pair_close(&pair);
 }
 
@@ -262,7 +262,7 @@ static void a_refusal_leaves_all_sockets_where_they_are(void)
     const struct change later = adding(&more); /* its port is free again */
     apply_all(&pair, &later, 1);
     CHECK_EQUAL(port_of(&pair, "more"), 20020);
-    describe_forget(tap_memory(), &first);
+    tree_description_forget(tap_memory(), &first);
     network_pair_close(&pair);
 }
 
@@ -296,7 +296,7 @@ static void a_refusal_has_its_own_errno(void)
     CHECK_EQUAL(apply(&pair, &add[0], 1), -EINVAL); /* it is there */
     apply_all(&pair, &add[1], 1);
     expect_traffic(&pair);
-    describe_forget(tap_memory(), &first);
+    tree_description_forget(tap_memory(), &first);
     network_pair_close(&pair);
 }
 

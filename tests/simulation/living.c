@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "simulation/living.h"
 
-#include "engine/describe.h"
+#include "engine/tree_description.h"
 
 struct prefix living_prefix(const char *text)
 {
@@ -26,7 +26,7 @@ int living_try_and_apply(struct engine *engine, const struct changes *changes, i
     int would_be = engine_try(engine, changes, &foreseen);
     CHECK(engine_describe(engine, tap_memory(), &after));
     CHECK(living_are_equal(&before, &after));
-    describe_forget(tap_memory(), &after);
+    tree_description_forget(tap_memory(), &after);
     int error = engine_apply(engine, changes, now, &why);
     CHECK_EQUAL(error, would_be);
     if (error != 0) {
@@ -34,9 +34,9 @@ int living_try_and_apply(struct engine *engine, const struct changes *changes, i
         CHECK(living_are_equal(&before, &after));
         CHECK_TEXT(why.bytes, foreseen.bytes);
         CHECK(why.len > 0);
-        describe_forget(tap_memory(), &after);
+        tree_description_forget(tap_memory(), &after);
     }
-    describe_forget(tap_memory(), &before);
+    tree_description_forget(tap_memory(), &before);
     return error;
 }
 

@@ -17,7 +17,7 @@ void living_apply_one(struct sim_host *host, const struct change *change);
 void living_refuse(struct sim_host *host, const struct change *change, int error,
                    const char *expected);
 
-/* To be given back with describe_forget and the tests' memory. */
+/* To be given back with tree_description_forget and the tests' memory. */
 struct network_description living_describe(const struct sim_host *host);
 /* To the order of a peer's AllowedIPs. */
 bool living_are_equal(const struct network_description *a, const struct network_description *b);
