@@ -218,7 +218,8 @@ static void test_what_is_reserved_cannot_fail(void)
         CHECK(trie_insert(&trie, &prefixes[i], &value));
     CHECK_EQUAL(trie.prefixes, before);
     trie_settle(&trie);
-    trie_remove(&trie, &prefixes[0]);
+    for (unsigned i = 0; i < 100; i++) /* one alone may be where others part: its place stays */
+        trie_remove(&trie, &prefixes[i]);
     CHECK(!trie_insert(&trie, &prefixes[0], &value));
     CHECK(!trie_reserve(&trie, 1));
     trie_wipe(&trie);
