@@ -2,6 +2,7 @@
 """Debian packages in a host of a lab and nowhere else: unpacked into the user's cache, seen as part
 of /usr by that host's programs alone, with what they depend on and this machine lacks."""
 
+import functools
 import glob
 import hashlib
 import os
@@ -48,6 +49,7 @@ def download(names, into):
     return tree
 
 
+@functools.cache  # apt-get takes seconds for an answer that stays
 def unpacked(package):
     """The directory of the package's files; Skip when it cannot be had."""
     if not shutil.which("apt-get") or not shutil.which("dpkg-deb"):
