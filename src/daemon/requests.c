@@ -84,7 +84,7 @@ static int open_socket(struct daemon *daemon, struct text *why)
         .request = answer_request,
         .context = daemon,
         .memory = io_memory_plain(),
-        .unreadable = "{\"error\": \"a line too long, or no text\"}\n"};
+        .unreadable = "{\"error\": \"this is no request: one line of text, with its end\"}\n"};
     int result = state_path(daemon->config->name, ".sock", path, why);
     if (result == 0)
         result = control_socket_open(path, &options, &daemon->control, why);

@@ -106,14 +106,19 @@ def I2_what_is_no_request_is_told_and_changes_nothing():
     for line, sentence in (
             (b"hello\n", "unknown request"), (b"\n", "unknown request"), (b"Down\n", "unknown request"),
             (b"down now\n", "unknown request"), (b"route nowhere\n", "unknown request"),
-            (b"x" * 4096, "a line too long, or no text"),
-            (b"do\0wn\n", "a line too long, or no text"), (b"down", "a line too long, or no text"),
+            *((line, "this is no request: one line of text, with its end")
+              for line in (b"x" * 4096, b"do\0wn\n", b"down", b"\xff\0\x80" * 99)),
             (b"reload\n", "no configuration came with the request"),
             (b"reload dry-run\n", "no configuration came with the request")):
         tap.contains(say(hopwire, line), sentence, repr(line[:20]))
     tap.equal(say(hopwire, b"attendant\n").strip(), "{}", "nobody is handed over")
     tap.same_lines(scene.client.network_state(), standing, "the network")
-    tap.equal(hopwire.status()["name"], "small1", "it answers")
+    with socket.socket(socket.AF_UNIX) as half:
+        half.connect(scene.client.run_path("hopwire", "small1.sock"))
+        half.sendall(b"stat")
+        tap.equal(hopwire.status()["name"], "small1", "it answers others meanwhile")
+        half.sendall(b"us\n")
+        tap.contains(half.recv(100).decode(), "small1", "and this one once its line is whole")
 
 
 @tap.test
