@@ -9,6 +9,8 @@
 #include "host/foreign_rules.h"
 #include "host/routing.h"
 
+#define BESIDE_BYTES 16384 /* room for all of it */
+
 /* `routing` NULL: not up. Nothing is said of what cannot be read. */
 void beside_append(const struct config *config, const struct routing *routing,
                    struct netlink *netlink, struct text *text);

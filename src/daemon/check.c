@@ -20,7 +20,6 @@
 #include "route/routes.h"
 
 #define COMMON_ROOT_MTU_BYTES 1420
-#define BESIDE_BYTES 16384
 #define REFUSAL_BYTES 65536
 
 /* What is asked is an engine that no packet meets: it has the tunnels in the configuration's

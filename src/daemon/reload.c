@@ -14,6 +14,7 @@
 #include "base/bytes.h"
 #include "config/difference.h"
 #include "config/recording.h"
+#include "daemon/beside.h"
 #include "daemon/changes.h"
 #include "daemon/daemon_options.h"
 #include "daemon/host_dns.h"
@@ -245,15 +246,33 @@ static json_t *list_new_post_up(const struct config *before, const struct config
     return list;
 }
 
+/* What `up` would say of what this host has beside the new file, but what it said of the old. */
+static json_t *list_beside(const struct reload *reload)
+{
+    struct daemon *daemon = reload->daemon;
+    char before[BESIDE_BYTES], after[BESIDE_BYTES], *rest = after;
+    struct text said, text;
+    text_init(&said, before, sizeof(before));
+    text_init(&text, after, sizeof(after));
+    beside_append(daemon->file, &daemon->state.routing, &daemon->netlink, &said);
+    beside_append(reload->config, &daemon->state.routing, &daemon->netlink, &text);
+    json_t *list = json_array();
+    for (char *line; (line = strsep(&rest, "\n")) && *line;)
+        if (!strstr(before, line))
+            json_array_append_new(list, line_of(line));
+    return list;
+}
+
 static json_t *describe(const struct reload *reload)
 {
     const struct difference *difference = &reload->difference;
     json_t *lines = json_array();
     for (size_t i = 0; i < difference->line_count; i++)
         json_array_append_new(lines, line_of(difference->lines[i]));
-    return json_pack("{s:o, s:b, s:o}", "changes", lines, "hooks",
+    return json_pack("{s:o, s:b, s:o, s:o}", "changes", lines, "hooks",
                      difference->has_hooks, "post_up",
-                     list_new_post_up(reload->daemon->file, reload->config));
+                     list_new_post_up(reload->daemon->file, reload->config), "notes",
+                     list_beside(reload));
 }
 
 static void add_note(void *context, enum log_level level, const char *line)
@@ -266,11 +285,10 @@ static void add_note(void *context, enum log_level level, const char *line)
 static void note_servers(struct reload *reload)
 {
     const struct config *before = reload->daemon->file, *after = reload->config;
-    json_t *notes = json_array();
+    json_t *notes = json_object_get(reload->described, "notes");
     if (reload->switching.changes_dns || before->has_kill_switch != after->has_kill_switch ||
         before->dns_guard_is_off != after->dns_guard_is_off)
         host_dns_tell(reload->daemon, (struct log_sink){add_note, notes});
-    json_object_set_new(reload->described, "notes", notes);
 }
 
 static void wipe(struct reload *reload)

@@ -24,7 +24,6 @@
 /* After settling that took so long, so many times as long passes before changes in a heap are
  * followed again: 10,000 `wg set` a second are no 10,000 times all routes. */
 #define SETTLE_PART 4
-#define BESIDE_BYTES 16384
 
 /* Where it begins to be so: at the start to whoever started it, later to the log. */
 static void tell_excess(struct daemon *daemon, size_t root, const struct root_way *last,

@@ -101,6 +101,23 @@ def I2_a_host_that_cannot_follow_is_told():
 
 
 @tap.test
+def F2_what_up_warns_of_a_reload_warns_of():
+    """Once: not what was said of the old file already."""
+    client, world = scene.client, scene.world
+    one_family = world.client_text(entry_peer={"AllowedIPs": "0.0.0.0/0"})
+    sentence = "IPv6 stays outside the tunnels: entry takes most of IPv4, no tunnel IPv6"
+    hopwire = up()
+    for options in (["--dry-run"], []):
+        result = reload(hopwire, one_family, *options)
+        tap.contains(result.stderr, sentence, f"reload {options}")
+        tap.contains(result.stderr, f"below {client.dir}/multihop.conf:", "and what closes it")
+    tap.check(sentence not in reload(hopwire, one_family).stderr, "once")
+    tap.check("outside" not in reload(hopwire, world.client_text()).stderr, "not of what is closed")
+    result = hopwire.command("up", "--replace", hopwire.write(one_family))
+    tap.contains(result.stderr, sentence, "up --replace")
+
+
+@tap.test
 def what_the_kernel_refuses_for_a_moment_is_tried_again():
     """A daemon that may open no file cannot lay its table. That it may again is no event."""
     client = scene.client
