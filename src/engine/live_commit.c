@@ -44,7 +44,7 @@ static void wipe_routes(struct live *live, struct live_parts *parts)
         routes_patch_wipe(&parts->patches[--parts->patch_count]);
     memory_give(live->memory, parts->patches, parts->patch_capacity * sizeof(*parts->patches));
     parts->patches = NULL;
-    trie_settle(&live->tree->routes.trie);
+    routes_settle(&live->tree->routes);
     if (parts->has_routes)
         routes_wipe(&parts->routes);
     parts->has_routes = false;
@@ -79,7 +79,7 @@ static bool prepare_patches(struct live *live, struct live_parts *parts, size_t 
         parts->patch_count++;
         prefixes += patch->count;
     }
-    return trie_reserve(&live->tree->routes.trie, prefixes) ||
+    return routes_reserve(&live->tree->routes, prefixes) ||
            live_steps_no_memory(live, live_steps_a_tunnel(live));
 }
 
@@ -103,8 +103,7 @@ static bool prepare_routes(struct live *live, struct live_parts *parts)
 
 static void set_routes(struct live *live, struct live_parts *parts)
 {
-    for (size_t i = 0; i < parts->patch_count; i++)
-        routes_apply_patch(&live->tree->routes, &parts->patches[i]);
+    routes_apply_patches(&live->tree->routes, parts->patches, parts->patch_count);
     if (parts->has_routes) {
         routes_wipe(&live->tree->routes);
         live->tree->routes = parts->routes;

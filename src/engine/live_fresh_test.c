@@ -130,7 +130,7 @@ static void check_peers(const struct node *a, const struct node *b)
     }
 }
 
-struct route_list {
+struct listing {
     const struct tree *tree;
     struct prefix prefixes[1000];
     const char *winners[1000];
@@ -139,23 +139,36 @@ struct route_list {
 
 static void add_route(void *context, const struct prefix *prefix, int winner)
 {
-    struct route_list *list = context;
+    struct listing *list = context;
     list->prefixes[list->count] = *prefix;
     list->winners[list->count++] = winner < 0 ? "throw" : list->tree->nodes[winner]->name;
 }
 
+/* Walked as a packet looks it up. */
+static void add_from_trie(void *context, const struct prefix *prefix, void *value)
+{
+    add_route(context, prefix, routes_decode(value));
+}
+
+static void compare_listings(const struct listing *a, const struct listing *b)
+{
+    are_equal &= CHECK_EQUAL(a->count, b->count);
+    for (size_t i = 0; i < a->count && i < b->count; i++) {
+        are_equal &= CHECK(prefix_is_equal(&a->prefixes[i], &b->prefixes[i]));
+        are_equal &= CHECK_TEXT(a->winners[i], b->winners[i]);
+    }
+}
+
 static void check_routes(const struct tree *a, const struct tree *b)
 {
-    static struct route_list lists[2];
-    lists[0] = (struct route_list){.tree = a};
-    lists[1] = (struct route_list){.tree = b};
+    static struct listing lists[2], of_trie;
+    lists[0] = of_trie = (struct listing){.tree = a};
+    lists[1] = (struct listing){.tree = b};
     routes_walk(&a->routes, add_route, &lists[0]);
     routes_walk(&b->routes, add_route, &lists[1]);
-    are_equal &= CHECK_EQUAL(lists[0].count, lists[1].count);
-    for (size_t i = 0; i < lists[0].count && i < lists[1].count; i++) {
-        are_equal &= CHECK(prefix_is_equal(&lists[0].prefixes[i], &lists[1].prefixes[i]));
-        are_equal &= CHECK_TEXT(lists[0].winners[i], lists[1].winners[i]);
-    }
+    trie_walk(&a->routes.trie, add_from_trie, &of_trie);
+    compare_listings(&lists[0], &lists[1]);
+    compare_listings(&lists[0], &of_trie);
 }
 
 /* True: as if it had been started so. */

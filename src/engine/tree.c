@@ -304,6 +304,7 @@ bool tree_init(struct tree *tree, const struct memory *memory, const struct rand
     trie_init(&tree->addresses.all, memory);
     trie_init(&tree->addresses.host, memory);
     trie_init(&tree->routes.trie, memory);
+    tree->routes.list.memory = memory;
     if (network->tunnel_count == 0 || description_depth(network) == 0) {
         text_append(why, "the tunnels do not form a tree of depth 1 to %d",
                  NETWORK_DEPTH_MOST);

@@ -229,6 +229,7 @@ static bool fill_trie(struct routes *routes, struct sweep *sweep, struct routes_
         keep(level, winner);
         if (!trie_insert(&routes->trie, &level->prefix, encode(winner)))
             return false;
+        route_list_append(&routes->list, &level->prefix, winner);
     }
     return true;
 }
@@ -240,14 +241,16 @@ bool routes_init(struct routes *routes, const struct memory *memory,
     struct sweep sweep;
     size_t entries = count_entries(tunnels, count);
     trie_init(&routes->trie, memory);
+    routes->list = (struct route_list){.memory = memory};
     if (entries == 0)
         return true;
     conflict->tunnel = -1;
     if (!sweep_init(&sweep, memory, tunnels, count, entries))
         return false;
-    bool is_filled = fill_trie(routes, &sweep, conflict);
+    bool is_filled =
+        route_list_reserve(&routes->list, entries) && fill_trie(routes, &sweep, conflict);
     if (!is_filled)
-        trie_wipe(&routes->trie);
+        routes_wipe(routes);
     sweep_wipe(&sweep);
     return is_filled;
 }
@@ -273,7 +276,7 @@ static bool fill_patch(struct routes_patch *patch, const struct routes *routes,
             continue;
         keep(level, winner);
         patch->entries[patch->count++] =
-            (struct routes_patch_entry){.prefix = level->prefix, .winner = winner};
+            (struct route_list_entry){.prefix = level->prefix, .winner = winner};
     }
     return true;
 }
@@ -307,20 +310,38 @@ void routes_patch_wipe(struct routes_patch *patch)
     *patch = (struct routes_patch){.memory = patch->memory};
 }
 
-void routes_apply_patch(struct routes *routes, const struct routes_patch *patch)
+bool routes_reserve(struct routes *routes, size_t prefixes)
 {
-    trie_remove_inside(&routes->trie, &patch->region);
+    return trie_reserve(&routes->trie, prefixes) && route_list_reserve(&routes->list, prefixes);
+}
+
+void routes_settle(struct routes *routes)
+{
+    trie_settle(&routes->trie);
+}
+
+static void apply_patch(struct trie *trie, const struct routes_patch *patch)
+{
+    trie_remove_inside(trie, &patch->region);
     for (size_t i = 0; i < patch->count; i++) {
-        bool has_room = trie_insert(&routes->trie, &patch->entries[i].prefix,
-                                    encode(patch->entries[i].winner));
+        bool has_room =
+            trie_insert(trie, &patch->entries[i].prefix, encode(patch->entries[i].winner));
         assert(has_room);
         (void)has_room;
     }
 }
 
+void routes_apply_patches(struct routes *routes, const struct routes_patch *patches, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        apply_patch(&routes->trie, &patches[i]);
+    route_list_apply(&routes->list, patches, count);
+}
+
 void routes_wipe(struct routes *routes)
 {
     trie_wipe(&routes->trie);
+    route_list_wipe(&routes->list);
 }
 
 int routes_lookup(const struct routes *routes, const struct address *destination)
@@ -328,23 +349,12 @@ int routes_lookup(const struct routes *routes, const struct address *destination
     return routes_decode(trie_lookup(&routes->trie, destination));
 }
 
-struct visitor {
-    void (*visit)(void *context, const struct prefix *prefix, int winner);
-    void *context;
-};
-
-static void visit_route(void *context, const struct prefix *prefix, void *value)
-{
-    const struct visitor *visitor = context;
-    visitor->visit(visitor->context, prefix, routes_decode(value));
-}
-
 void routes_walk(const struct routes *routes,
                  void (*visit)(void *context, const struct prefix *prefix, int winner),
                  void *context)
 {
-    struct visitor visitor = {visit, context};
-    trie_walk(&routes->trie, visit_route, &visitor);
+    for (size_t i = 0; i < routes->list.count; i++)
+        visit(context, &routes->list.entries[i].prefix, routes->list.entries[i].winner);
 }
 
 /* Reports what matches at the present prefix and is struck out there. */

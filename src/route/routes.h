@@ -6,6 +6,7 @@
 #define ROUTE_ROUTES_H
 
 #include "base/trie.h"
+#include "route/route_list.h"
 
 #define ROUTES_NONE (-1)  /* no tunnel has a route */
 #define ROUTES_THROW (-2) /* somebody's exception (`!PREFIX`) that nobody else takes */
@@ -21,6 +22,7 @@ struct routes_tunnel {
 
 struct routes {
     struct trie trie; /* values: routes_decode's */
+    struct route_list list;
 };
 
 /* Why routes_init refused. */
@@ -37,20 +39,6 @@ bool routes_init(struct routes *routes, const struct memory *memory,
                  struct routes_conflict *conflict);
 void routes_wipe(struct routes *routes);
 
-/* What the trie shall say from now on at a prefix and inside. */
-struct routes_patch_entry {
-    struct prefix prefix;
-    int winner;
-};
-
-struct routes_patch {
-    const struct memory *memory;
-    struct prefix region;
-    struct routes_patch_entry *entries;
-    size_t count;
-    size_t capacity;
-};
-
 /* As routes_init would say there. The tunnels' lists are those of now, as far as they contain the
  * region or lie in it; outside of it they are those that `routes` was made from. False as there. */
 bool routes_patch_init(struct routes_patch *patch, const struct routes *routes,
@@ -58,8 +46,12 @@ bool routes_patch_init(struct routes_patch *patch, const struct routes *routes,
                        const struct routes_tunnel *tunnels, size_t count,
                        struct routes_conflict *conflict);
 void routes_patch_wipe(struct routes_patch *patch);
-/* Cannot fail: the trie has room for so many more prefixes (trie_reserve). */
-void routes_apply_patch(struct routes *routes, const struct routes_patch *patch);
+/* Patches that add so many prefixes in all cannot fail from now on. False: no memory. Either way
+ * routes_settle gives back what is left. */
+bool routes_reserve(struct routes *routes, size_t prefixes);
+void routes_settle(struct routes *routes);
+/* Their regions do not overlap, in ascending order; there is room. */
+void routes_apply_patches(struct routes *routes, const struct routes_patch *patches, size_t count);
 
 static inline int routes_decode(const void *value)
 {
