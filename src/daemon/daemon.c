@@ -22,6 +22,7 @@
 #include "daemon/obstacles.h"
 #include "daemon/own_hooks.h"
 #include "daemon/own_link.h"
+#include "daemon/own_routes.h"
 #include "daemon/reload.h"
 #include "daemon/requests.h"
 #include "daemon/settle.h"
@@ -49,6 +50,7 @@ static void tell_event(void *context, const struct watch_event *event)
     bool is_taken = event->kind == WATCH_LINK
                         ? (was_down && event->is_up) || own_link_is_changed(daemon, event)
                         : event->is_gone || event->kind == WATCH_ROUTE;
+    own_routes_hear(daemon, event, is_own && is_taken);
     if (is_own && !is_taken)
         return;
     if (guests_have_bridge(&daemon->guard.guests, event->master_index))
@@ -212,7 +214,7 @@ static int lay(struct daemon *daemon)
                                      network_engine(daemon->network), routing->ipv6, &daemon->why);
     if (result == 0) {
         own_link_tell_host(daemon);
-        result = settle_routes(daemon);
+        result = own_routes_lay(daemon);
     }
     if (result != 0)
         return result;
@@ -296,6 +298,7 @@ static void undo(struct daemon *daemon)
     ports_release(&daemon->ports);
     guard_wipe(&daemon->guard);
     beside_wipe(&daemon->beside);
+    routes_standing_forget(&daemon->standing);
     free(daemon->leaving.addresses);
     network_stop(daemon->network);
     tun_close(&daemon->tun);

@@ -16,6 +16,7 @@
 #include "daemon/spare_descriptors.h"
 #include "daemon/stage.h"
 #include "host/control_socket.h"
+#include "host/routes_standing.h"
 #include "host/state.h"
 #include "host/watch.h"
 #include "io/io_memory.h"
@@ -66,6 +67,7 @@ struct daemon {
     struct root_way *ways; /* by the engine's number; roots only */
     size_t way_count;
 
+    struct routes_standing standing;
     struct state state;
     struct state crashed; /* an earlier run's, to be undone once ours stands */
     bool has_crashed;

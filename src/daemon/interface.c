@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "daemon/described.h"
 #include "engine/mtu.h"
@@ -124,23 +125,13 @@ struct collection {
     const struct config *config;
     const struct engine *engine;
     uint32_t mtu_most_bytes; /* the interface's */
-    bool has_place;
-    int tunnel, place; /* the last one's number in the engine, and where it is described */
-    struct routing_entry *entries;
+    int tunnel;              /* the last one's number, as `like` is for it */
+    struct routing_entry like;
+    struct routing_entry *entries; /* in the order of routes_walk */
     size_t count;
     size_t capacity;
     bool is_full;
 };
-
-/* Neighbours are often of one tunnel. */
-static int place_of(struct collection *collection, int tunnel)
-{
-    if (!collection->has_place || collection->tunnel != tunnel)
-        collection->place = (int)described_place(collection->engine, (uint32_t)tunnel);
-    collection->has_place = true;
-    collection->tunnel = tunnel;
-    return collection->place;
-}
 
 static struct address source_for(const struct config *config, int tunnel, enum family family)
 {
@@ -167,51 +158,71 @@ static bool can_send(const struct config *config, int tunnel, enum family family
     return has_family && source_for(config, tunnel, family).family != FAMILY_NONE;
 }
 
+static bool reserve(struct collection *collection)
+{
+    if (collection->count < collection->capacity)
+        return true;
+    size_t larger = collection->capacity ? collection->capacity * 2 : 64;
+    struct routing_entry *entries =
+        realloc(collection->entries, larger * sizeof(*collection->entries));
+    collection->is_full |= !entries;
+    if (!entries)
+        return false;
+    collection->entries = entries;
+    collection->capacity = larger;
+    return true;
+}
+
+/* All of a tunnel's prefixes of a family, but for the prefix. */
+static struct routing_entry make_like(const struct collection *collection, int tunnel,
+                                      enum family family)
+{
+    const struct config *config = collection->config;
+    struct routing_entry like = {.kind = ROUTING_THROW};
+    like.prefix.address.family = (uint8_t)family;
+    if (tunnel == ROUTES_THROW)
+        return like;
+    int place = (int)described_place(collection->engine, (uint32_t)tunnel);
+    like.kind = can_send(config, place, family) ? ROUTING_TUNNEL : ROUTING_UNREACHABLE;
+    like.mtu_bytes = engine_mtu(collection->engine, (uint32_t)tunnel);
+    if (family == FAMILY_IPV6 && like.mtu_bytes < IPV6_LEAST_MTU_BYTES)
+        like.mtu_bytes = IPV6_LEAST_MTU_BYTES; /* the engine answers: no route (E4) */
+    if (like.mtu_bytes > collection->mtu_most_bytes)
+        like.mtu_bytes = collection->mtu_most_bytes;
+    like.source = source_for(config, place, family);
+    return like;
+}
+
 static void collect(void *context, const struct prefix *prefix, int tunnel)
 {
     struct collection *collection = context;
-    const struct config *config = collection->config;
-    enum family family = (enum family)prefix->address.family;
-    if (collection->count == collection->capacity) {
-        size_t larger = collection->capacity ? collection->capacity * 2 : 64;
-        struct routing_entry *entries =
-            realloc(collection->entries, larger * sizeof(*collection->entries));
-        if (!entries) {
-            collection->is_full = true;
-            return;
-        }
-        collection->entries = entries;
-        collection->capacity = larger;
-    }
-    struct routing_entry *entry = &collection->entries[collection->count++];
-    *entry = (struct routing_entry){.prefix = *prefix, .kind = ROUTING_THROW};
-    if (tunnel == ROUTES_THROW)
+    uint8_t family = prefix->address.family;
+    if (!reserve(collection))
         return;
-    int place = place_of(collection, tunnel);
-    entry->kind = can_send(config, place, family) ? ROUTING_TUNNEL : ROUTING_UNREACHABLE;
-    entry->mtu_bytes = engine_mtu(collection->engine, (uint32_t)tunnel);
-    if (family == FAMILY_IPV6 && entry->mtu_bytes < IPV6_LEAST_MTU_BYTES)
-        entry->mtu_bytes = IPV6_LEAST_MTU_BYTES; /* the engine answers: no route (E4) */
-    if (entry->mtu_bytes > collection->mtu_most_bytes)
-        entry->mtu_bytes = collection->mtu_most_bytes;
-    entry->source = source_for(config, place, family);
+    /* Neighbours are often of one tunnel. */
+    if (collection->tunnel != tunnel || collection->like.prefix.address.family != family)
+        collection->like = make_like(collection, tunnel, (enum family)family);
+    collection->tunnel = tunnel;
+    struct routing_entry *entry = &collection->entries[collection->count++];
+    *entry = collection->like;
+    entry->prefix = *prefix;
 }
 
 static void collect_exception(struct collection *collection, const struct prefix *prefix,
                               enum routing_kind kind, bool goes_before_tunnels)
 {
-    size_t before = collection->count;
-    for (size_t i = 0; i < before; i++) {
-        struct routing_entry *entry = &collection->entries[i];
-        if (!prefix_is_equal(&entry->prefix, prefix))
-            continue;
+    size_t at = routing_entries_find(collection->entries, collection->count, prefix);
+    struct routing_entry *entry = at < collection->count ? &collection->entries[at] : NULL;
+    if (entry && prefix_is_equal(&entry->prefix, prefix)) {
         if (goes_before_tunnels && entry->kind != ROUTING_THROW)
             *entry = (struct routing_entry){.prefix = *prefix, .kind = kind, .is_tunnels = true};
         return;
     }
-    collect(collection, prefix, ROUTES_THROW);
-    if (collection->count > before)
-        collection->entries[before].kind = kind;
+    if (!reserve(collection))
+        return;
+    entry = &collection->entries[at];
+    memmove(entry + 1, entry, (collection->count++ - at) * sizeof(*entry));
+    *entry = (struct routing_entry){.prefix = *prefix, .kind = kind};
 }
 
 static int give(struct collection *collection, struct routing_entry **entries, size_t *count)
@@ -245,8 +256,10 @@ int interface_routes(const struct config *config, const struct engine *engine,
                      const struct interface_exceptions *exceptions,
                      struct routing_entry **entries, size_t *count)
 {
-    struct collection collection = {
-        .config = config, .engine = engine, .mtu_most_bytes = interface_mtu(config, engine)};
+    struct collection collection = {.config = config,
+                                    .engine = engine,
+                                    .mtu_most_bytes = interface_mtu(config, engine),
+                                    .tunnel = ROUTES_NONE};
     engine_walk_routes(engine, collect, &collection);
     bool has_own_tables = !config->table_is_off && !config->table;
     for (size_t i = 0; i < exceptions->lan_count && has_own_tables; i++)

@@ -5,13 +5,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "daemon/interface.h"
 #include "daemon/nat64_endpoints.h"
 #include "daemon/own_link.h"
+#include "daemon/own_routes.h"
 #include "host/kernel_route.h"
-#include "host/state_lock.h"
 
 /* Route and link events come in bursts: looked at once they have settled. */
 #define SETTLE_NS (100 * NS_PER_MS)
@@ -136,40 +135,6 @@ int settle_firewall(struct daemon *daemon)
     return state_write(daemon->config->name, &daemon->state, &daemon->why);
 }
 
-int settle_routes(struct daemon *daemon)
-{
-    struct routing_entry *entries;
-    size_t count;
-    const struct interface_exceptions exceptions = {
-        .lan = daemon->guard.lan,
-        .lan_count = daemon->guard.lan_count,
-        .on_link = daemon->guard.on_link,
-        .on_link_count = daemon->guard.on_link_count,
-        .guests = daemon->guard.guests.prefixes,
-        .guest_count = daemon->guard.guests.prefix_count,
-        .held = daemon->guard.hold.servers,
-        .held_count = daemon->guard.hold.server_count};
-    int result = interface_routes(daemon->config, network_engine(daemon->network), &exceptions,
-                                  &entries, &count);
-    if (result != 0)
-        return result;
-    int lock = state_lock_rules();
-    if (daemon->is_laid)
-        result = routing_update(&daemon->netlink, &daemon->state.routing, entries, count,
-                                &daemon->why);
-    else
-        result =
-            routing_lay(&daemon->netlink, &daemon->state.routing, entries, count, &daemon->why);
-    if (lock >= 0)
-        close(lock);
-    daemon->is_laid |= result != -EEXIST; /* half-way is to be undone as well */
-    if (result == 0)
-        beside_look(&daemon->beside, &daemon->state.routing, &daemon->netlink,
-                    log_as_sink(&daemon->log));
-    free(entries);
-    return result;
-}
-
 void settle_tell_beside(struct daemon *daemon)
 {
     char lines[BESIDE_BYTES];
@@ -270,7 +235,7 @@ void settle_losses(struct daemon *daemon)
     daemon->restorings++;
     look_for_ipv6(daemon);
     text_init(&daemon->why, daemon->reason, sizeof(daemon->reason));
-    if (settle_routes(daemon) != 0)
+    if (own_routes_lay(daemon) != 0)
         settle_within(daemon, SETTLE_NS); /* which tells what it cannot do either */
 }
 
@@ -364,7 +329,7 @@ static void lay_host(struct daemon *daemon, bool is_event, bool has_moved, struc
     try_step(daemon, settle_firewall, failed);
     if (is_event) /* whose question the table lets out by now */
         nat64_endpoints_routes_changed(daemon->translation, has_moved);
-    try_step(daemon, settle_routes, failed);
+    try_step(daemon, own_routes_lay, failed);
     try_step(daemon, settle_leaving, failed);
     settle_switches(daemon);
 }

@@ -13,7 +13,6 @@ bool settle_roots(struct daemon *daemon, bool is_first, struct text *failed);
 void settle_tell_beside(struct daemon *daemon);
 /* 0, or -errno and a sentence in daemon->why. Without nftables only a kill switch is refused. */
 int settle_firewall(struct daemon *daemon);
-int settle_routes(struct daemon *daemon);
 
 /* Sets the timers; from now on routes and links are followed when settle_soon is called, endpoints
  * at once when names or NAT64 find another one, and every second. What the kernel refuses is tried

@@ -14,6 +14,7 @@
 #include "daemon/firewall_repair.h"
 #include "daemon/host_dns.h"
 #include "daemon/interface.h"
+#include "daemon/own_routes.h"
 #include "daemon/settle.h"
 #include "daemon/system_dns.h"
 #include "daemon/wg_sockets.h"
@@ -49,7 +50,7 @@ static int lay_kill_switch(struct daemon *daemon, struct text *why)
     int result = state_write(daemon->config->name, state, why);
     if (result == 0)
         result = guard_lay(&daemon->guard, why);
-    if (result == 0 && (result = settle_routes(daemon)) != 0)
+    if (result == 0 && (result = own_routes_lay(daemon)) != 0)
         text_append(why, "%s", daemon->reason);
     /* Where there was no table at the start nobody watches it yet. */
     if (result == 0 && daemon->table_source.fd <= 0)
@@ -63,7 +64,7 @@ static int lay_kill_switch(struct daemon *daemon, struct text *why)
     text_init(&again, reason, sizeof(reason));
     if ((state_write(daemon->config->name, state, &again) != 0) |
         (state->has_firewall && guard_lay(&daemon->guard, &again) != 0) |
-        (settle_routes(daemon) != 0))
+        (own_routes_lay(daemon) != 0))
         log_notice(&daemon->log, reason);
     return result;
 }
@@ -99,7 +100,7 @@ static void release(struct daemon *daemon)
     text_init(&daemon->why, daemon->reason, sizeof(daemon->reason));
     if ((has_guard && daemon->state.has_firewall &&
          guard_lay(&daemon->guard, &daemon->why) != 0) |
-        (has_servers && settle_routes(daemon) != 0))
+        (has_servers && own_routes_lay(daemon) != 0))
         log_notice(&daemon->log, daemon->reason);
 }
 
@@ -119,7 +120,7 @@ static int hold(struct switching *switching)
     if (wanted.has_dns_guard && daemon->state.has_firewall)
         result = guard_lay(guard, &switching->why);
     text_init(&daemon->why, daemon->reason, sizeof(daemon->reason));
-    if (result == 0 && wanted.server_count && settle_routes(daemon) != 0) {
+    if (result == 0 && wanted.server_count && own_routes_lay(daemon) != 0) {
         text_append(&switching->why, "%s", daemon->reason);
         result = -EIO;
     }

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* The kernel's tables are the memory: every change reads what stands, compares it with what is
- * wanted and asks for the difference. So a second run does nothing, a run after the kernel dropped
- * routes puts them back, and going back after a failure is the same run with the old list.
+/* The kernel's tables are the memory: a change reads what stands, compares it with what is wanted
+ * and asks for the difference. So a second run does nothing, a run after the kernel dropped routes
+ * puts them back, and going back after a failure is the same run with the old list. As long as
+ * nobody else changed them, what was laid last says the same, and need not be read.
  *
- * New routes come in the order throw, unreachable, tunnel; old ones go in the order tunnel, then
- * the rest: at no time is a tunnel's prefix without a route of ours. A throw stands in both tables:
- * out of the first it must not end in the second's default route. The rules that end the search for
- * a link's own prefix (rule_order.h) stand before its throw and go after it. */
+ * The rules that end the search for a link's own prefix (rule_order.h) stand before its throw and
+ * go after it. */
 #include "host/routing.h"
 
 #include <errno.h>
@@ -14,13 +13,10 @@
 #include <string.h>
 
 #include "host/kernel_route.h"
+#include "host/route_set.h"
+#include "host/routes_standing.h"
 #include "host/rule_keeping.h"
 #include "host/table_names.h"
-
-struct route_set {
-    struct kernel_route *routes;
-    size_t count;
-};
 
 /* A mark is held by a rule that names it, also by some of its lowest bits. */
 static bool rule_holds(const struct kernel_rule *rule, uint32_t mark, uint32_t table)
@@ -152,61 +148,29 @@ int routing_choose(struct netlink *netlink, const struct routing_choice *choice,
     return result;
 }
 
-/* In IPv4 the kernel asks the rules on which link a new route's gateway is ("default via
- * 192.0.2.1", without the link), for routes that are on a link. Under a kill switch our /0 is asked
- * before main: it must not be one, or main's own way, which the tunnels' datagrams take, would lead
- * into them. */
-static void want(struct route_set *set, const struct routing *routing,
-                 const struct routing_entry *entry, uint32_t table, enum kernel_route_type type)
-{
-    bool is_tunnel = type == KERNEL_ROUTE_UNICAST;
-    uint32_t tunnel_metric = entry->prefix.address.family == FAMILY_IPV6 ? 1024 : 0;
-    set->routes[set->count++] = (struct kernel_route){
-        .prefix = entry->prefix,
-        .type = type,
-        .table = table,
-        .interface_index = is_tunnel ? routing->interface_index : 0,
-        .metric = is_tunnel ? tunnel_metric : routing->twin_metric,
-        .mtu_bytes = is_tunnel ? entry->mtu_bytes : 0,
-        .source = is_tunnel ? entry->source : (struct address){0},
-        .protocol = KERNEL_ROUTE_PROTOCOL,
-        .is_far = routing->mode == ROUTING_AUTO && table == routing->tables[1],
-    };
-}
-
-/* What the entries come to, at most two routes each; notes which families have a default route. */
-static int want_all(struct routing *routing, const struct routing_entry *entries,
-                    size_t count, struct route_set *set, struct text *why)
+/* Which families have a default route. */
+static void note_defaults(struct routing *routing, const struct routing_entry *entries,
+                          size_t count)
 {
     unsigned halves = routing_entries_halves(entries, count);
-    set->count = 0;
-    set->routes = calloc(2 * count + 1, sizeof(*set->routes));
-    if (!set->routes) {
-        text_append(why, "no memory for %zu routes", count);
-        return -ENOMEM;
-    }
     routing->has_default[0] = routing->has_default[1] = false;
     for (size_t i = 0; i < count; i++) {
         const struct routing_entry *entry = &entries[i];
         bool is_ipv6 = entry->prefix.address.family == FAMILY_IPV6;
-        bool is_auto = routing->mode == ROUTING_AUTO;
-        bool is_default = routing_entries_is_default(&entry->prefix, halves);
-        uint32_t table = routing->tables[is_auto && is_default ? 1 : 0];
-        if (is_ipv6 && routing->ipv6 == SYSCTL_IPV6_ABSENT)
-            continue;
-        if (entry->kind == ROUTING_THROW || entry->kind == ROUTING_LAN) {
-            want(set, routing, entry, routing->tables[0], KERNEL_ROUTE_THROW);
-            /* A link's own main takes before the second table, but under a kill switch. */
-            if (is_auto && (entry->kind == ROUTING_THROW || routing->has_kill_switch))
-                want(set, routing, entry, routing->tables[1], KERNEL_ROUTE_THROW);
-            continue;
-        }
-        routing->has_default[is_ipv6] |= is_default;
-        want(set, routing, entry, table, KERNEL_ROUTE_UNREACHABLE);
-        if (entry->kind == ROUTING_TUNNEL && !(is_ipv6 && routing->ipv6 == SYSCTL_IPV6_DISABLED))
-            want(set, routing, entry, table, KERNEL_ROUTE_UNICAST);
+        bool is_inside = entry->kind == ROUTING_TUNNEL || entry->kind == ROUTING_UNREACHABLE;
+        if (is_inside && !(is_ipv6 && routing->ipv6 == SYSCTL_IPV6_ABSENT))
+            routing->has_default[is_ipv6] |= routing_entries_is_default(&entry->prefix, halves);
     }
-    return 0;
+}
+
+static int want_all(const struct routing *routing, const struct routing_entry *entries,
+                    size_t count, struct route_set *set, struct text *why)
+{
+    unsigned halves = routing_entries_halves(entries, count);
+    int result = route_set_init(set, count, why);
+    for (size_t i = 0; i < count && result == 0; i++)
+        route_set_want(set, routing, halves, &entries[i]);
+    return result;
 }
 
 /* In a table of the user's, ours are those to our interface and those of our own last metric. */
@@ -245,60 +209,6 @@ static int read_ours(struct netlink *netlink, const struct routing *routing, str
     return result;
 }
 
-static const struct kernel_route *find(const struct route_set *sorted,
-                                       const struct kernel_route *route)
-{
-    return bsearch(route, sorted->routes, sorted->count, sizeof(*route), kernel_route_compare);
-}
-
-static bool is_same(const struct kernel_route *a, const struct kernel_route *b)
-{
-    return a->type == b->type && a->interface_index == b->interface_index &&
-           a->mtu_bytes == b->mtu_bytes && address_is_equal(&a->source, &b->source);
-}
-
-/* Picks the routes of one type from `from` that `other` lacks (or has otherwise, if `exactly`) and
- * changes them. */
-static int change_missing(struct netlink *netlink, enum kernel_route_change change,
-                          enum kernel_route_type type, const struct route_set *from,
-                          const struct route_set *other, struct text *why)
-{
-    struct kernel_route *picked = calloc(from->count + 1, sizeof(*picked));
-    size_t count = 0;
-    if (!picked) {
-        text_append(why, "no memory for %zu routes", from->count);
-        return -ENOMEM;
-    }
-    for (size_t i = 0; i < from->count; i++) {
-        if (from->routes[i].type != type)
-            continue;
-        const struct kernel_route *twin = find(other, &from->routes[i]);
-        if (!twin || (change != KERNEL_ROUTE_DELETE && !is_same(twin, &from->routes[i])))
-            picked[count++] = from->routes[i];
-    }
-    int result = kernel_route_change(netlink, change, picked, count, why);
-    free(picked);
-    return result;
-}
-
-/* Sorts both. */
-static int change_all(struct netlink *netlink, struct route_set *standing, struct route_set *wanted,
-                      struct text *why)
-{
-    static const enum kernel_route_type first_to_last[] = {
-        KERNEL_ROUTE_THROW, KERNEL_ROUTE_UNREACHABLE, KERNEL_ROUTE_UNICAST};
-    int result = 0;
-    qsort(standing->routes, standing->count, sizeof(*standing->routes), kernel_route_compare);
-    qsort(wanted->routes, wanted->count, sizeof(*wanted->routes), kernel_route_compare);
-    for (unsigned i = 0; i < 3 && result == 0; i++)
-        result =
-            change_missing(netlink, KERNEL_ROUTE_REPLACE, first_to_last[i], wanted, standing, why);
-    for (unsigned i = 3; i-- > 0 && result == 0;)
-        result =
-            change_missing(netlink, KERNEL_ROUTE_DELETE, first_to_last[i], standing, wanted, why);
-    return result;
-}
-
 static int converge(struct netlink *netlink, const struct routing *routing,
                     struct route_set *wanted, struct text *why)
 {
@@ -306,7 +216,7 @@ static int converge(struct netlink *netlink, const struct routing *routing,
     int result = read_ours(netlink, routing, &standing, why);
     if (result < 0)
         return result;
-    result = change_all(netlink, &standing, wanted, why);
+    result = route_set_change(netlink, &standing, wanted, why);
     free(standing.routes);
     return result;
 }
@@ -330,6 +240,11 @@ static int refuse_throw_in_main(const struct routing *routing, const struct rout
     return 0;
 }
 
+struct lan {
+    struct prefix *prefixes;
+    size_t count;
+};
+
 static struct rule_order_network order_of(const struct routing *routing)
 {
     return (struct rule_order_network){
@@ -343,11 +258,6 @@ static struct rule_order_network order_of(const struct routing *routing)
     };
 }
 
-struct lan {
-    struct prefix *prefixes;
-    size_t count;
-};
-
 /* `keeps`: those of other prefixes stay. */
 static int keep_rules(struct netlink *netlink, const struct routing *routing, const struct lan *lan,
                       bool keeps, struct text *why)
@@ -359,14 +269,37 @@ static int keep_rules(struct netlink *netlink, const struct routing *routing, co
     return routing->mode == ROUTING_AUTO ? rule_keeping_keep(netlink, &order, why) : 0;
 }
 
+/* `known`: NULL: the kernel is asked. */
+struct laying {
+    const struct routing *laid; /* what was laid before, and stands again where laying failed */
+    const struct routes_standing *known;
+    struct route_set before; /* of that where something else is wanted */
+    struct route_set wanted;
+    struct lan lan;
+};
+
+static int lay_known_routes(struct netlink *netlink, struct laying *laying, struct text *why)
+{
+    const struct routes_standing *known = laying->known;
+    struct route_set all;
+    int result = route_set_change(netlink, &laying->before, &laying->wanted, why);
+    if (result == 0 || want_all(laying->laid, known->entries, known->count, &all, TEXT_UNHEARD))
+        return result;
+    converge(netlink, laying->laid, &all, TEXT_UNHEARD);
+    free(all.routes);
+    return result;
+}
+
 static int lay_routes(struct netlink *netlink, const struct routing *routing,
-                      struct route_set *wanted, struct text *why)
+                      struct laying *laying, struct text *why)
 {
     struct route_set before;
+    if (laying->known)
+        return lay_known_routes(netlink, laying, why);
     int result = read_ours(netlink, routing, &before, why);
     if (result < 0)
         return result;
-    result = change_all(netlink, &before, wanted, why);
+    result = route_set_change(netlink, &before, &laying->wanted, why);
     if (result < 0)
         converge(netlink, routing, &before, TEXT_UNHEARD);
     free(before.routes);
@@ -395,7 +328,7 @@ static int leave_others(struct netlink *netlink, const struct routing *routing,
     qsort(wanted->routes, wanted->count, sizeof(*wanted->routes), kernel_route_compare);
     for (size_t i = 0; i < table.count; i++) {
         char text[PREFIX_TEXT_BYTES], name[TABLE_NAMES_TEXT_BYTES];
-        const struct kernel_route *ours = find(wanted, &table.routes[i]);
+        const struct kernel_route *ours = route_set_find(wanted, &table.routes[i]);
         if (!ours || is_ours(routing, &table.routes[i]))
             continue;
         if (result == 0)
@@ -417,6 +350,7 @@ int routing_look(struct netlink *netlink, const struct routing *routing,
     struct routing tried = *routing;
     struct route_set wanted;
     int result = refuse_throw_in_main(&tried, entries, count, why);
+    note_defaults(&tried, entries, count);
     if (result == 0)
         result = want_all(&tried, entries, count, &wanted, why);
     if (result < 0)
@@ -428,45 +362,76 @@ int routing_look(struct netlink *netlink, const struct routing *routing,
     return result;
 }
 
-/* A /0 or a link's prefix that comes or goes: its rules stand as long as its routes do. `laid`:
- * what was laid before, and stands again where laying failed. */
+/* A /0 or a link's prefix that comes or goes: its rules stand as long as its routes do. */
 static int lay_with_rules(struct netlink *netlink, struct routing *routing,
-                          const struct routing *laid, struct route_set *wanted,
-                          const struct lan *lan, struct text *why)
+                          struct laying *laying, struct text *why)
 {
     const struct routing next = *routing;
+    const struct lan *lan = &laying->lan;
     for (unsigned f = 0; f < 2; f++)
-        routing->has_default[f] |= laid->has_default[f];
+        routing->has_default[f] |= laying->laid->has_default[f];
     int result = keep_rules(netlink, routing, lan, true, why);
-    int left = result == 0 ? leave_others(netlink, routing, wanted, why) : 0;
+    int left = result == 0 ? leave_others(netlink, routing, &laying->wanted, why) : 0;
     if (result == 0 && (left == 0 || left == -EADDRINUSE))
-        result = lay_routes(netlink, routing, wanted, why);
-    *routing = result == 0 ? next : *laid;
+        result = lay_routes(netlink, routing, laying, why);
+    *routing = result == 0 ? next : *laying->laid;
     int kept = keep_rules(netlink, routing, lan, result != 0, result ? TEXT_UNHEARD : why);
     return result ? result : kept ? kept : left;
+}
+
+static int find_routes(struct laying *laying, const struct routing *routing,
+                       const struct routing_entry *entries, size_t count, struct text *why)
+{
+    int result = laying->known ? routes_standing_compare(laying->known, routing, entries, count,
+                                                         &laying->before, &laying->wanted, why)
+                               : want_all(routing, entries, count, &laying->wanted, why);
+    return result ? result
+                  : routing_entries_lan(routing->has_kill_switch, entries, count,
+                                        &laying->lan.prefixes, &laying->lan.count, why);
+}
+
+static int update(struct netlink *netlink, struct routing *routing,
+                  const struct routes_standing *known, const struct routing_entry *entries,
+                  size_t count, struct text *why)
+{
+    const struct routing laid = *routing;
+    struct laying laying = {.laid = &laid, .known = known};
+    if (routing->mode == ROUTING_OFF)
+        return 0;
+    int result = refuse_throw_in_main(routing, entries, count, why);
+    if (result < 0)
+        return result;
+    note_defaults(routing, entries, count);
+    result = find_routes(&laying, routing, entries, count, why);
+    if (result == 0)
+        result = lay_with_rules(netlink, routing, &laying, why);
+    else
+        *routing = laid; /* what was noted is not laid */
+    free(laying.before.routes);
+    free(laying.wanted.routes);
+    free(laying.lan.prefixes);
+    return result;
 }
 
 int routing_update(struct netlink *netlink, struct routing *routing,
                    const struct routing_entry *entries, size_t count, struct text *why)
 {
-    struct route_set wanted;
-    struct lan lan = {0};
-    const struct routing laid = *routing;
-    if (routing->mode == ROUTING_OFF)
+    return update(netlink, routing, NULL, entries, count, why);
+}
+
+int routing_follow(struct netlink *netlink, struct routing *routing,
+                   struct routes_standing *standing, struct routing_entry *entries, size_t count,
+                   struct text *why)
+{
+    /* In a table of the user's others' routes may stand where ours would. */
+    bool is_known = routing->mode == ROUTING_AUTO && routes_standing_are_known(standing);
+    int result = update(netlink, routing, is_known ? standing : NULL, entries, count, why);
+    if (result == 0) {
+        routes_standing_note(standing, routing, entries, count);
         return 0;
-    int result = refuse_throw_in_main(routing, entries, count, why);
-    if (result == 0)
-        result = want_all(routing, entries, count, &wanted, why);
-    if (result < 0)
-        return result;
-    result = routing_entries_lan(routing->has_kill_switch, entries, count, &lan.prefixes,
-                                 &lan.count, why);
-    if (result == 0)
-        result = lay_with_rules(netlink, routing, &laid, &wanted, &lan, why);
-    else
-        *routing = laid; /* want_all has noted what is not laid */
-    free(wanted.routes);
-    free(lan.prefixes);
+    }
+    routes_standing_forget(standing);
+    free(entries);
     return result;
 }
 

@@ -10,8 +10,8 @@
 #include "base/prefix.h"
 #include "engine/description.h"
 #include "host/netlink.h"
+#include "host/routing_data.h"
 #include "host/routing_entries.h"
-#include "host/sysctl.h"
 
 /* Marks and tables of networks count up from here: neither what wg-quick takes (51820 and up) nor
  * over the bits of kubelet (0xc000), Cilium (0x0f00) and Tailscale (0xff0000). */
@@ -23,26 +23,7 @@
 #define ROUTING_OLD_FIRST 51820u
 #define ROUTING_OLD_LAST 0xcaffu
 
-enum routing_mode {
-    ROUTING_AUTO, /* two tables and rules of our own */
-    ROUTING_OFF,  /* `Table = off`: no route, no rule */
-    ROUTING_TABLE /* `Table = N`: all routes there, no rule */
-};
-
-/* What was laid out: plain data, enough to undo it; the state file keeps it. */
-struct routing {
-    enum routing_mode mode;
-    uint32_t mark;        /* for our sockets */
-    uint32_t mask;        /* under which it keeps packets out of the tables, other networks' too */
-    uint32_t tables[2];   /* the first is even; ROUTING_TABLE: only the first, the user's */
-    uint32_t priority;    /* `Priority = N`; 0: behind the local table's rule */
-    uint32_t twin_metric; /* of unreachable and throw routes */
-    int interface_index;
-    char interface_name[16];
-    enum sysctl_ipv6 ipv6; /* ABSENT: IPv6 entries are passed over; DISABLED: made unreachable */
-    bool has_kill_switch;  /* no rule for main: its longer prefixes do not go before our /0 */
-    bool has_default[2];   /* of IPv4, of IPv6: as last laid; the state file does not keep it */
-};
+struct routes_standing;
 
 struct routing_choice {
     enum routing_mode mode;
@@ -73,6 +54,12 @@ int routing_lay(struct netlink *netlink, struct routing *routing,
  * changed. On failure the routes that stood before stand again. */
 int routing_update(struct netlink *netlink, struct routing *routing,
                    const struct routing_entry *entries, size_t count, struct text *why);
+/* The same for as many routes as one likes: what stands is known, unless it was forgotten, and the
+ * kernel is asked for nothing but the difference. Takes the entries over (malloc's, in the order of
+ * routing_entries_compare). */
+int routing_follow(struct netlink *netlink, struct routing *routing,
+                   struct routes_standing *standing, struct routing_entry *entries, size_t count,
+                   struct text *why);
 /* Removes all of it, in any state, as often as called; tries everything and says the first
  * failure. `routing` may come from a state file alone. */
 int routing_undo(struct netlink *netlink, const struct routing *routing, struct text *why);

@@ -3,6 +3,27 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
+
+int routing_entries_compare(const struct prefix *a, const struct prefix *b)
+{
+    int order = memcmp(&a->address, &b->address, sizeof(a->address));
+    return order ? order : a->len_bits - b->len_bits;
+}
+
+size_t routing_entries_find(const struct routing_entry *entries, size_t count,
+                            const struct prefix *prefix)
+{
+    size_t low = 0, high = count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (routing_entries_compare(&entries[middle].prefix, prefix) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
 
 /* 0.0.0.0/1 and ::/1, or their other halves. */
 static bool is_half(const struct prefix *prefix)

@@ -23,6 +23,11 @@ struct routing_entry {
     bool is_tunnels;       /* of ROUTING_LAN: a tunnel has the same prefix */
 };
 
+/* By prefix: family, address, length. */
+int routing_entries_compare(const struct prefix *a, const struct prefix *b);
+/* Of entries in that order the first that does not stand before the prefix. */
+size_t routing_entries_find(const struct routing_entry *entries, size_t count,
+                            const struct prefix *prefix);
 /* Which halves of the families' addresses go into tunnels or nowhere by an entry for all of
  * each. */
 unsigned routing_entries_halves(const struct routing_entry *entries, size_t count);

@@ -14,6 +14,7 @@
 
 #include "host/kernel_route.h"
 #include "host/kernel_rule.h"
+#include "host/netlink.h"
 
 #define DATAGRAM_BYTES 65536
 
@@ -108,16 +109,24 @@ static bool route_event(const struct nlmsghdr *message, struct watch_event *even
     if (mnl_nlmsg_get_payload_len(message) < sizeof(*body) ||
         (body->rtm_flags & RTM_F_CLONED))
         return false;
-    *event =
-        (struct watch_event){.kind = WATCH_ROUTE, .is_gone = message->nlmsg_type == RTM_DELROUTE};
+    enum family family = netlink_family_from(body->rtm_family);
+    *event = (struct watch_event){
+        .kind = WATCH_ROUTE,
+        .is_gone = message->nlmsg_type == RTM_DELROUTE,
+        .table = body->rtm_table,
+        .prefix = {.address.family = (uint8_t)family, .len_bits = body->rtm_dst_len}};
     event->is_hopwires = body->rtm_protocol == KERNEL_ROUTE_PROTOCOL;
     if (event->is_hopwires && !event->is_gone)
         return false;
     const struct nlattr *attribute;
     mnl_attr_for_each(attribute, message, sizeof(*body))
     {
-        if (mnl_attr_get_type(attribute) == RTA_OIF &&
-            mnl_attr_validate(attribute, MNL_TYPE_U32) >= 0)
+        uint16_t type = mnl_attr_get_type(attribute);
+        if (type == RTA_DST)
+            netlink_get_address(attribute, family, &event->prefix.address);
+        if (type == RTA_TABLE && mnl_attr_validate(attribute, MNL_TYPE_U32) >= 0)
+            event->table = mnl_attr_get_u32(attribute);
+        if (type == RTA_OIF && mnl_attr_validate(attribute, MNL_TYPE_U32) >= 0)
             event->interface_index = (int)mnl_attr_get_u32(attribute);
     }
     return true;

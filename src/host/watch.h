@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/prefix.h"
 #include "base/text.h"
 
 enum watch_kind {
@@ -27,6 +28,8 @@ struct watch_event {
     uint32_t group;
     char name[IF_NAMESIZE];
     int master_index; /* of the bridge that it is a port of; 0: none */
+    uint32_t table;   /* of a route, as is the next */
+    struct prefix prefix;
     bool is_hopwires; /* of a route or rule: a Hopwire network made it, which one is not told */
 };
 
