@@ -52,6 +52,36 @@ static void refusals_say_where_and_what(void)
     office_wipe(&office);
 }
 
+static void tunnels_that_cannot_be_are_refused(void)
+{
+    struct office office;
+    office_init_connected(&office);
+    struct tunnel_description bare = {.name = "more"};
+    const struct change nowhere = {.kind = CHANGE_TUNNEL_ADD, .tunnel = "more",
+                                   .carrier = "nobody", .description = &bare,
+                                   .where = "office.conf:30"};
+    living_refuse(office.client, &nowhere, -EINVAL,
+                  "office.conf:30: tunnel more: there is no tunnel \"nobody\" that could carry it; "
+                  "name one that there is");
+    struct peer_description twice[] = {living_peer(79), living_peer(79)};
+    bare.peers = twice;
+    bare.peer_count = 2;
+    const struct change same_key = {.kind = CHANGE_TUNNEL_ADD, .tunnel = "more",
+                                    .description = &bare};
+    living_refuse(office.client, &same_key, -EINVAL,
+                  "tunnel more: a peer's public key is given twice; write the two as one peer");
+    const struct change all[] = {{.kind = CHANGE_TUNNEL_REMOVE, .tunnel = "office"},
+                                 {.kind = CHANGE_TUNNEL_REMOVE, .tunnel = "lab"},
+                                 {.kind = CHANGE_TUNNEL_REMOVE, .tunnel = "home"},
+                                 {.kind = CHANGE_TUNNEL_REMOVE, .tunnel = "entry"}};
+    struct text last = TEXT_ROOM(512);
+    CHECK_EQUAL(living_apply(office.client, all, 4, &last), -EINVAL);
+    CHECK_TEXT(last.bytes, "tunnel entry: it is the last one; a network has at least one, and ends "
+                           "with down");
+    living_talk(&office, "10.31.0.1", office.lab[0], "10.30.0.2", 3);
+    office_wipe(&office);
+}
+
 /* RULES A2. Whichever way routes are made, the place is that of the tunnel that was changed. */
 static void a_tie_says_where(void)
 {
@@ -348,6 +378,7 @@ static void wherever_memory_ends_a_refusal_leaves_no_trace(void)
 int main(int argc, char **argv)
 {
     TAP_RUN(argc, argv, refusals_say_where_and_what);
+    TAP_RUN(argc, argv, tunnels_that_cannot_be_are_refused);
     TAP_RUN(argc, argv, a_tie_says_where);
     TAP_RUN(argc, argv, what_follows_elsewhere_says_where);
     TAP_RUN(argc, argv, all_or_nothing_wherever_memory_ends);
