@@ -8,6 +8,7 @@ import signal
 import tap
 from hooking import has_seals
 from lab import wait_until
+from peers import is_dead
 from reloading import said, up
 from scene import main, scene
 
@@ -97,6 +98,31 @@ def two_at_once_leave_the_hooks_of_the_file_that_is_in_use():
     said(hopwire.command("reload", hopwire.write(story.text("second"))), "nothing changes")
     hopwire.down()
     tap.equal(story.words(), ["second"], "what ran at the end")
+
+
+@tap.test
+def a_network_that_ends_before_its_hooks_are_written_down_runs_none_of_them():
+    for kind, sentence in (("PostUp", "the network has ended meanwhile: none of its hooks ran"),
+                           ("PreDown", "the rest of the file is in use; none of its hooks ran")):
+        story = Story()
+        hopwire = up()
+        daemon, text = hopwire.daemon(), story.text("new").replace("PreDown", kind)
+        os.kill(daemon, signal.SIGSTOP)
+        process = start_reload(hopwire, text, "reload")
+        pid = wait_asked(process)
+        os.kill(pid, signal.SIGSTOP)
+        os.kill(daemon, signal.SIGCONT)
+        path = hopwire.write(text)
+        wait_until(lambda: hopwire.command("reload", "--dry-run", path).stdout == "nothing changes\n",
+                   what="the daemon to have taken it")
+        os.kill(daemon, signal.SIGTERM)
+        wait_until(lambda: is_dead(daemon), 20, "its end")
+        os.kill(pid, signal.SIGCONT)
+        tap.equal(process.wait(), 1, "the exit status")
+        tap.contains(process.output(), sentence, kind)
+        tap.check(not os.path.exists(story.path), "none ran")
+        hopwire.is_up = False
+        tap.same_lines(scene.client.network_state(), scene.before, "the client's network")
 
 
 @tap.test
