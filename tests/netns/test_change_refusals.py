@@ -61,6 +61,9 @@ def I2_what_is_handed_over_is_the_networks_configuration():
             ("rubbish", b"\xff" * 100, "what came with the request is no configuration"),
             ("a text", quick.encode(), "what came with the request is no configuration"),
             ("nothing", b"", "no configuration came with the request"),
+            ("a part of it",
+             recording("/etc/hopwire/multihop.conf", "[Network]\n\n[Tunnel a]\nConfig = a.conf\n"),
+             "/etc/hopwire/a.conf: it was not read before"),
             ("another network's", recording("/etc/hopwire/other.conf", quick),
              "/etc/hopwire/other.conf is the file of a network other, not of multihop")):
         for line in b"reload\n", b"reload dry-run\n":
@@ -129,6 +132,32 @@ def I2_a_reload_behind_a_down_is_told_that_it_ends():
 
 
 @tap.test
+def I2_a_reload_beside_the_clean_up_of_a_crash_is_whole_or_told():
+    """By `down`, or by the next `up`."""
+    client, text = scene.client, with_parts(stranger())
+    os.makedirs(os.path.join(client.dir, "new"), exist_ok=True)
+    for end in ("down", "multihop"), ("up", os.path.join(client.dir, "multihop.conf")):
+        hopwire = scene.up(text=text)
+        hopwire.kill()
+        path = hopwire.write(text.replace("10.99.0.0", "10.98.0.0"), name="new/multihop")
+        commands = ("reload", path), end, ("reload", path), ("reload", path)
+        started = [client.start(hopwire.binary, *argv, name=argv[0]) for argv in commands]
+        ended = [process.wait() for process in started]
+        tap.equal(ended[1], 0, f"{end[0]}: {started[1].output()}")
+        hopwire.is_up = end[0] == "up"
+        for status, process in zip(ended, started):
+            said = process.output()
+            tap.check(status == 0 or "ended without putting the host back" in said
+                      or "is not up" in said or "does not listen" in said, f"{status}: {said}")
+        routes = client.ip("route", "show", "table", "all")
+        is_new = ended.count(0) > 1
+        tap.equal(["10.99.0.0/16 dev" in routes, "10.98.0.0/16 dev" in routes],
+                  [hopwire.is_up and not is_new, is_new], f"routes after {ended}")
+        hopwire.down(check=hopwire.is_up)
+        tap.same_lines(client.network_state(), scene.before, "the client's network")
+
+
+@tap.test
 def F4_who_cannot_be_replaced_is_told():
     hopwire = scene.up()
     wait_reachable(scene.client, OFFICE)
@@ -185,7 +214,7 @@ def I1_what_cannot_be_saved_stays_as_it_was():
 
 @tap.test
 def I2_what_ends_a_network_after_a_reload_is_of_the_new_file():
-    """Also where nobody said `down`: a crash, and a record that somebody removed."""
+    """Also where nobody said `down`."""
     ends = lambda mark: [f"PreDown = {tell('PreDown' + mark)}", f"PostDown = {tell('PostDown' + mark)}"]
     words = lambda: [line.split()[0] for line in story()]
     for end in ("down", "up"):
@@ -205,7 +234,7 @@ def I2_what_ends_a_network_after_a_reload_is_of_the_new_file():
 
 
 @tap.test
-def I2_hooks_that_are_lost_are_told():
+def I2_the_log_tells_of_refused_changes_and_of_hooks_that_are_lost():
     forget()
     hopwire = Hopwire(scene.client)
     scene.networks.append(hopwire)
@@ -213,6 +242,11 @@ def I2_hooks_that_are_lost_are_told():
     daemon = scene.client.start(hopwire.binary, "up", "-f", hopwire.write(text), name="daemon")
     wait_until(lambda: hopwire.command("status", "multihop", check=False).returncode == 0, what="up")
     hopwire.is_up = True
+    tap.check(scene.client.run("wg", "set", "hop0.office", "fwmark", "0x1", check=False).returncode,
+              "what `wg` is refused")
+    daemon.wait_output("a change by wg was refused: ")  # which is told an errno
+    tap.contains(daemon.output(), "office: a carried tunnel has no socket to mark; leave its mark out",
+                 "why")
     hopwire.command("reload", hopwire.write(network_text("PreDown = false")))
     run = scene.client.run_path("hopwire")
     for name in os.listdir(run):
