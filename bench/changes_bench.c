@@ -16,6 +16,7 @@
 #define MANY_PEERS 10000
 #define MANY_PREFIXES 130000
 #define MORE_MOST 10000 /* peers or prefixes in one change */
+#define EVERYTHING UINT32_MAX
 #define NOW (1000 * NS_PER_S)
 
 struct world {
@@ -23,7 +24,7 @@ struct world {
     uint32_t peers; /* of the root, as it began */
     uint32_t turn;  /* what a burst sets is another than the one before set */
     struct peer_description more[MORE_MOST];
-    struct change_allowed_ip allowed_ips[MORE_MOST];
+    struct change_allowed_ip allowed_ips[MANY_PREFIXES];
     struct change changes[MORE_MOST];
 };
 
@@ -196,15 +197,17 @@ static struct measure_burst remove_many(void *context)
     return (struct measure_burst){add_or_remove(context, CHANGE_PEER_REMOVE, MORE_MOST), 1};
 }
 
+/* From the number on; EVERYTHING: all of IPv4, which is one. */
 static double set_middle(struct world *world, unsigned fields, size_t prefixes, uint32_t number)
 {
     struct peer_description *peer = &world->more[0];
     struct peer_description kept = *peer;
+    const struct prefix everything = {.address.family = FAMILY_IPV4};
     memcpy(peer->public_key, middle(world)->noise.public_key, 32);
     store_be32(peer->preshared_key, ++world->turn);
     peer->endpoint = endpoint_of(number);
     for (uint32_t i = 0; i < prefixes; i++)
-        world->allowed_ips[i].prefix = prefix_of(number + i);
+        world->allowed_ips[i].prefix = number == EVERYTHING ? everything : prefix_of(number + i);
     world->changes[0] = (struct change){.kind = CHANGE_PEER_SET, .tunnel = "wg0", .fields = fields,
                                         .peer = peer, .allowed_ips = world->allowed_ips,
                                         .allowed_ips_count = prefixes};
@@ -240,6 +243,34 @@ static struct measure_burst replace_by_20(void *context)
     return (struct measure_burst){spent_ns, 1};
 }
 
+static struct measure_burst replace_by_all(void *context)
+{
+    double spent_ns = set_middle(context, CHANGE_REPLACE_ALLOWED_IPS, 1, EVERYTHING);
+    set_middle(context, CHANGE_REPLACE_ALLOWED_IPS, 1, another(context));
+    return (struct measure_burst){spent_ns, 1};
+}
+
+static struct measure_burst replace_all_by_one(void *context)
+{
+    set_middle(context, CHANGE_REPLACE_ALLOWED_IPS, 1, EVERYTHING);
+    double spent_ns = set_middle(context, CHANGE_REPLACE_ALLOWED_IPS, 1, another(context));
+    return (struct measure_burst){spent_ns, 1};
+}
+
+static struct measure_burst replace_by_many(void *context)
+{
+    double spent_ns = set_middle(context, CHANGE_REPLACE_ALLOWED_IPS, MANY_PREFIXES, MANY_PEERS);
+    set_middle(context, CHANGE_REPLACE_ALLOWED_IPS, 1, another(context));
+    return (struct measure_burst){spent_ns, 1};
+}
+
+static struct measure_burst replace_many_by_one(void *context)
+{
+    set_middle(context, CHANGE_REPLACE_ALLOWED_IPS, MANY_PREFIXES, MANY_PEERS);
+    double spent_ns = set_middle(context, CHANGE_REPLACE_ALLOWED_IPS, 1, another(context));
+    return (struct measure_burst){spent_ns, 1};
+}
+
 static struct measure_burst replace_9_by_others(void *context)
 {
     double spent_ns = set_middle(context, CHANGE_REPLACE_ALLOWED_IPS, 9, another(context));
@@ -263,6 +294,8 @@ static void add_peer_rows(struct world *world, const char *beside)
                 {set_endpoint, "endpoint"},
                 {replace_by_one, "allowed-ips"},
                 {replace_by_20, "20-allowed-ips"},
+                {replace_by_all, "all-allowed-ips"},
+                {replace_all_by_one, "no-longer-all-allowed-ips"},
                 {roam, "roam"}};
     for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
         measure_add(rows[i].burst, world, "rung=8 beside=%s change=%s", beside, rows[i].name);
@@ -276,6 +309,7 @@ int main(int argc, char **argv)
     struct world *carried = new_world(3, 1, false, MANY_PEERS);
     struct world *prefixes = new_world(3, MANY_PREFIXES, false, 0);
     struct world *few = new_world(1, 1, false, 1);
+    struct world *two = new_world(3, 1, false, 0);
     add_peer_rows(peers, "10000-peers");
     add_peer_rows(named, "10000-peers-one-named");
     add_peer_rows(carrier, "10000-peers-one-carrying");
@@ -284,6 +318,8 @@ int main(int argc, char **argv)
     measure_add(replace_9_by_the_same, prefixes, "rung=8 beside=130000-prefixes change=9-same");
     measure_add(add_many, few, "rung=8 beside=a-carried-tunnel change=10000-adds");
     measure_add(remove_many, few, "rung=8 beside=a-carried-tunnel change=10000-removes");
+    measure_add(replace_by_many, two, "rung=8 beside=two-peers change=130000-allowed-ips");
+    measure_add(replace_many_by_one, two, "rung=8 beside=two-peers change=130000-fewer");
     measure_run(argc, argv);
     return 0;
 }
