@@ -168,8 +168,8 @@ static bool copy_wanted(struct hooks *hooks, const struct config *config, const 
     return true;
 }
 
-/* The daemon gets a process that runs them after a signal, if it was started without one. Before
- * they are written down: nobody would be left to run them. */
+/* The daemon gets a process that runs them after a signal, and knows them should what is written
+ * down be removed. Before they are written down: nobody would be left to run them. */
 static bool give_attendant(struct config *config, struct text *why)
 {
     struct attendant attendant;

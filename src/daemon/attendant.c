@@ -33,7 +33,7 @@ struct message {
 /* ---- the attendant's process ---- */
 
 struct attending {
-    struct hooks hooks; /* as the configuration had them at the start */
+    struct hooks hooks; /* as the configuration had them when it was forked */
     int told;
     int written; /* what it wrote for the end, until the start is over; -1: nothing */
     int record; /* what it took of the end; below 0: nothing */
@@ -341,11 +341,11 @@ int attendant_start_later(struct attendant *attendant, struct config *config,
     pid_t process = divide(attendant, &attending.told, why);
     if (process != 0)
         return process < 0 ? process : 0;
-    attending.hooks.network = strdup(config->name);
+    bool is_whole = hooks_copy(&attending.hooks, config);
     forget(config);
     leave_group();
     leave_caller();
-    if (!attending.hooks.network)
+    if (!is_whole)
         _exit(1);
     attend(&attending);
 }

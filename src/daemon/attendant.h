@@ -19,8 +19,8 @@ struct attendant {
 int attendant_start(struct attendant *attendant, struct config *config, int told,
                     void (*forget)(struct config *config), struct text *why);
 
-/* For a network that runs already; its daemon is to be given the socket. In the attendant nothing
- * of the caller's is left open. */
+/* For a network that runs already, with the hooks that it has from now on; its daemon is to be
+ * given the socket. In the attendant nothing of the caller's is left open. */
 int attendant_start_later(struct attendant *attendant, struct config *config,
                           void (*forget)(struct config *config), struct text *why);
 
@@ -32,8 +32,8 @@ int attendant_pre_up(struct attendant *attendant, struct text *why);
  * what a crashed or replaced run left stands, which is told. */
 void attendant_post_up(struct attendant *attendant, bool follows_crash);
 void attendant_pre_down(struct attendant *attendant);
-/* Somebody has removed the network's files: what its end runs, as the configuration had it at the
- * start, is written again. Waits for nothing. */
+/* Somebody has removed the network's files: what its end runs, as the configuration had it when the
+ * attendant was forked, is written again. Waits for nothing. */
 void attendant_keep_record(struct attendant *attendant);
 /* Waits for PostDown, unless a signal comes: PreDown that still runs is ended. `log` is told what
  * it has to say meanwhile. False: it failed, and what it said stands on its standard error. */

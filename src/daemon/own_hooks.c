@@ -20,6 +20,12 @@ static enum stage_event failure(const struct daemon *daemon)
     return daemon->has_crashed ? STAGE_HOOKS_FAILED_AFTER_CRASH : STAGE_HOOKS_FAILED;
 }
 
+static void let_attendant_go(struct daemon *daemon)
+{
+    loop_remove(daemon->loop, &daemon->attendant_source);
+    attendant_end(daemon->attendant);
+}
+
 static void attendant_ready(void *context, uint32_t events)
 {
     struct daemon *daemon = context;
@@ -30,8 +36,7 @@ static void attendant_ready(void *context, uint32_t events)
     enum attendant_heard heard = attendant_hear(daemon->attendant, &why);
     if (heard == ATTENDANT_ENDED) {
         text_append(&why, "; `hopwire down` runs those of its end");
-        loop_remove(daemon->loop, &daemon->attendant_source);
-        attendant_end(daemon->attendant);
+        let_attendant_go(daemon);
     }
     if (heard != ATTENDANT_WELL)
         log_notice(&daemon->log, reason);
@@ -66,23 +71,35 @@ int own_hooks_post_up(struct daemon *daemon)
 void own_hooks_take_attendant(struct daemon *daemon, int socket)
 {
     struct attendant later = {.socket = socket};
-    if (daemon->attendant->socket >= 0) {
+    bool has_one = daemon->attendant->socket >= 0;
+    if (has_one && daemon->stage != STAGE_UP)
         attendant_end(&later);
+    if (later.socket < 0)
         return;
-    }
+    if (has_one)
+        let_attendant_go(daemon);
     *daemon->attendant = later;
-    if (socket >= 0 && hear_attendant(daemon) != 0)
+    if (hear_attendant(daemon) != 0)
         attendant_end(daemon->attendant);
+}
+
+static bool has_end(const struct config *config)
+{
+    bool has = config->saves_itself;
+    for (size_t i = 0; i < config->hook_count; i++)
+        has |= config->hooks[i].kind == HOOK_PRE_DOWN || config->hooks[i].kind == HOOK_POST_DOWN;
+    return has;
 }
 
 void own_hooks_keep(struct daemon *daemon)
 {
-    if (daemon->attendant->socket >= 0 && !daemon->reloaded)
+    if (!has_end(daemon->file))
+        return;
+    if (daemon->attendant->socket >= 0)
         attendant_keep_record(daemon->attendant);
-    else if (daemon->file->hook_count > 0)
-        log_notice(&daemon->log, "its PreDown and PostDown, which a reload may have changed, are "
-                                 "lost with them: `hopwire up --replace` with its file, or run "
-                                 "by hand what they say");
+    else
+        log_notice(&daemon->log, "its PreDown and PostDown are lost with them: `hopwire up "
+                                 "--replace` with its file, or run by hand what they say");
 }
 
 void own_hooks_end(struct daemon *daemon)

@@ -14,7 +14,8 @@ int own_hooks_end_earlier(void *context);
 int own_hooks_pre_up(struct daemon *daemon);
 /* PostUp, once packets flow; should one fail, the network ends. 0 or -errno. */
 int own_hooks_post_up(struct daemon *daemon);
-/* A process that runs them comes with a reload; closed where there is one already. */
+/* A process that runs them comes with a reload, and takes the place of the one before, which knows
+ * those of the old file; unless that one runs some. `socket` -1: nothing. */
 void own_hooks_take_attendant(struct daemon *daemon, int socket);
 /* Somebody has removed the network's files: what its end runs is written again, or said to be
  * lost. */

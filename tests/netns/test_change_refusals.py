@@ -7,7 +7,7 @@ import socket
 import struct
 
 import tap
-from hooking import forget, network_text, story, tell, up
+from hooking import network_text, record, story, tell, up
 from lab import wait_until
 from peers import Hopwire, is_dead
 from reloading import stranger, with_parts
@@ -233,12 +233,18 @@ def I2_what_ends_a_network_after_a_reload_is_of_the_new_file():
     tap.equal(words(), ["PreDownfourth", "PostDownfourth", "PreDownfifth", "PostDownfifth"], "the end")
 
 
+def remove_files_of_networks():
+    run = scene.client.run_path("hopwire")
+    for name in os.listdir(run):
+        os.unlink(os.path.join(run, name))
+
+
 @tap.test
-def I2_the_log_tells_of_refused_changes_and_of_hooks_that_are_lost():
-    forget()
+def I2_what_a_reload_brought_is_written_again_when_somebody_removes_it():
+    """While the process that knows it lives; then the log says what is lost."""
     hopwire = Hopwire(scene.client)
     scene.networks.append(hopwire)
-    text = network_text("PreDown = true")
+    text = network_text(f"PreDown = {tell('old')}")
     daemon = scene.client.start(hopwire.binary, "up", "-f", hopwire.write(text), name="daemon")
     wait_until(lambda: hopwire.command("status", "multihop", check=False).returncode == 0, what="up")
     hopwire.is_up = True
@@ -247,20 +253,28 @@ def I2_the_log_tells_of_refused_changes_and_of_hooks_that_are_lost():
     daemon.wait_output("a change by wg was refused: ")  # which is told an errno
     tap.contains(daemon.output(), "office: a carried tunnel has no socket to mark; leave its mark out",
                  "why")
-    hopwire.command("reload", hopwire.write(network_text("PreDown = false")))
-    run = scene.client.run_path("hopwire")
-    for name in os.listdir(run):
-        os.unlink(os.path.join(run, name))
-    daemon.wait_output("its PreDown and PostDown, which a reload may have changed, are lost with them: "
-                       "`hopwire up --replace` with its file", 20)
-    attendants = [pid for pid in hopwire.pids() if pid != hopwire.daemon()]
-    for pid in attendants:
-        os.kill(pid, signal.SIGKILL)
+    hopwire.command("reload", hopwire.write(network_text(f"PreDown = {tell('new')}")))
+    remove_files_of_networks()
+
+    def has_record():
+        try:
+            with open(record(), errors="replace") as file:
+                return "echo new" in file.read()
+        except OSError:
+            return False
+
+    wait_until(has_record, 20, "the record")
+    for pid in hopwire.pids():
+        if pid != hopwire.daemon():
+            os.kill(pid, signal.SIGKILL)
     daemon.wait_output("the process that runs its hooks has ended; `hopwire down` runs those of its end")
     daemon.wait_output("the process that keeps the system's DNS has ended; the network goes on")
     refused(hopwire, network_text("PreDown = false", "DNS = 10.64.0.1"),
             "the process that keeps the system's name servers has ended, so they cannot change while "
             "the network runs; run: hopwire up --replace")
+    remove_files_of_networks()
+    daemon.wait_output("its PreDown and PostDown are lost with them: `hopwire up --replace` with its "
+                       "file, or run by hand what they say", 20)
     tap.equal(hopwire.status()["name"], "multihop", "it goes on")
 
 
