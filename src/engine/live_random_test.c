@@ -97,6 +97,11 @@ struct traffic {
     unsigned out, in, deepest;
 };
 
+static bool is_enough(const struct traffic *traffic)
+{
+    return traffic->out > 100 && traffic->in > 100 && traffic->deepest > 1;
+}
+
 static void live(struct traffic *traffic)
 {
     static struct sim_network network;
@@ -124,11 +129,12 @@ static void live(struct traffic *traffic)
 static void a_network_that_changed_under_traffic_behaves_as_one_started_so(void)
 {
     struct traffic traffic = {0};
-    for (unsigned i = 0; i < LIVES; i++)
+    /* A life may be one in which hardly a tunnel works. */
+    for (unsigned i = 0; i < LIVES || (i < 4 * LIVES && !is_enough(&traffic)); i++)
         live(&traffic);
     printf("# %u packets came out, on ways of up to %u hops, and %u came in\n", traffic.out,
            traffic.deepest, traffic.in);
-    CHECK(traffic.out > 100 && traffic.in > 100 && traffic.deepest > 1);
+    CHECK(is_enough(&traffic));
     CHECK_EQUAL(tap_memory_balance_bytes(), 0);
 }
 
