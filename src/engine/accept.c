@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "engine/accept.h"
 
+#include "engine/echo.h"
 #include "engine/own_socket.h"
 #include "engine/path_mtu.h"
 #include "engine/scope.h"
@@ -228,6 +229,9 @@ enum accept_road accept_packet(struct accept *accept)
         return ACCEPT_REFUSED;
     packet_trim(packet, view->len_bytes); /* padding */
     uint8_t *bytes = packet->data;
+    /* Whoever speaks of it: a relay's own address need not be in its peer's AllowedIPs. */
+    if (icmp_concerns(view) && echo_take(accept->echoes, accept->peer, bytes, view, accept->now))
+        return ACCEPT_CONSUMED;
     find_source(accept, node, bytes);
     if (accept->source.peer != accept->peer)
         return refuse(accept, VERDICT_SOURCE_NOT_ALLOWED);

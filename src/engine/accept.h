@@ -6,6 +6,7 @@
 #include "engine/reassemblies.h"
 #include "engine/inbound_entry.h"
 
+struct echoes;
 struct own_sockets;
 
 enum accept_road {
@@ -31,6 +32,7 @@ struct accept {
     struct core *core; /* these and `source` (zero): set at the start of the pass */
     struct reassemblies *reassemblies;
     struct own_sockets *own_sockets;
+    struct echoes *echoes;
     instant_ns now;
     struct accept_source source;
     struct inbound_entry *entry; /* these two for each packet: whose plaintext it is */

@@ -59,6 +59,9 @@ static void join_lanes(struct engine *engine)
     engine->inbound.core = core;
     engine->inbound.handshakes = &engine->handshakes;
     engine->inbound.own_sockets = sockets;
+    engine->inbound.echoes = &engine->echoes;
+    engine->echoes.core = core;
+    engine->echoes.outbound = outbound;
     engine->handshakes.core = core;
     engine->handshakes.outbound = outbound;
     sockets->core = core;
@@ -308,6 +311,24 @@ void engine_network_changed(struct engine *engine, uint32_t root, instant_ns now
         if (peer->current && !hop->carrier)
             core_hurry(&engine->core, peer, &timers->new_handshake, at);
     }
+}
+
+void engine_initiate(struct engine *engine, struct peer_handle handle, instant_ns now)
+{
+    if (!engine_has_peer(engine, handle))
+        return;
+    struct peer *peer = find_peer(engine, handle.tunnel, handle.peer);
+    struct timers *timers = &peer->timers;
+    instant_ns at = timers_may_initiate(timers, now)
+                        ? now
+                        : instant_add(timers->last_initiation, REKEY_TIMEOUT_NS);
+    if (at < timers->new_handshake)
+        core_hurry(&engine->core, peer, &timers->new_handshake, at);
+}
+
+struct echoes *engine_echoes(struct engine *engine)
+{
+    return &engine->echoes;
 }
 
 struct own_sockets *engine_own_sockets(struct engine *engine)

@@ -16,6 +16,7 @@
 #include "engine/train.h"
 #include "packet/pool.h"
 
+struct echoes;
 struct engine;
 struct own_sockets;
 struct routes_loss;
@@ -88,6 +89,11 @@ void engine_forget_source(struct engine *engine, uint32_t tunnel, uint32_t peer)
 /* The network under a root changed (F8): sticky sources dropped, one handshake at once. */
 void engine_network_changed(struct engine *engine, uint32_t root, instant_ns now);
 
+/* A handshake with the peer, as soon as one may begin. Does nothing where there is none any more.
+ */
+void engine_initiate(struct engine *engine, struct peer_handle peer, instant_ns now);
+/* Questions of the program's own to its peers: see echo.h. */
+struct echoes *engine_echoes(struct engine *engine);
 /* The sockets of the program's own inside its tunnels: see own_socket.h. */
 struct own_sockets *engine_own_sockets(struct engine *engine);
 

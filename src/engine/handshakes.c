@@ -48,10 +48,12 @@ static void initiate(struct handshakes *handshakes, struct peer *peer, instant_n
         return;
     }
     peer->sent_bytes += sizeof(message);
-    if (hop->attempts++ == 0)
+    if (hop->attempts++ == 0) {
         hop->attempting_since = now;
-    else if (hop->attempts > 2 && instant_since(hop->attempting_since, now) >= NO_ANSWER_NS)
+        hop->misfits = 0;
+    } else if (hop->attempts > 2 && instant_since(hop->attempting_since, now) >= NO_ANSWER_NS) {
         events_no_answer(handshakes->core, peer, hop->attempting_since, now);
+    }
     timers_any_authenticated_packet_sent(&peer->timers);
     timers_any_authenticated_packet_traversal(&peer->timers, now);
     core_touch_deadline(handshakes->core, peer);
@@ -174,6 +176,8 @@ static bool consume(struct handshakes *handshakes, const struct backlog_message 
         now, wall_ns, &result);
     if (verdict != VERDICT_OK)
         core_count(handshakes->core, message->node, verdict);
+    if (result.misfit)
+        hop_of(result.misfit)->misfits++;
     struct peer *peer = result.peer;
     /* Nothing goes straight to where a fellow should carry it: not even an answer (RULES A8). */
     bool is_refused = peer ? roaming_is_astray(peer, &message->source.address, message->carrier)

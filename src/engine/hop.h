@@ -94,6 +94,7 @@ struct hop {
     bool is_listed;           /* in the riding_hash */
     bool is_awaiting_name;    /* described by a name that is not resolved yet */
     uint32_t attempts;        /* initiations since attempting_since */
+    uint32_t misfits;         /* responses since then that did not prove themselves */
     struct endpoint configured_endpoint; /* a literal; with a name: only the port; else zero */
     char *endpoint_name;                 /* of its own memory; NULL: none */
     struct hop_pending *pending;

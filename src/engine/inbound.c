@@ -106,8 +106,10 @@ static void tell_timers(struct inbound *inbound, struct opening *opening, instan
     struct peer *peer = opening->peer;
     if (!peer)
         return;
-    if (opening->is_data)
+    if (opening->is_data) {
         timers_data_received(&peer->timers, now);
+        peer->last_data = now;
+    }
     timers_any_authenticated_packet_received(&peer->timers);
     timers_any_authenticated_packet_traversal(&peer->timers, now);
     core_touch_deadline(inbound->core, peer);
@@ -242,6 +244,7 @@ void inbound_run(struct inbound *inbound, instant_ns now, struct actions *action
                                   .accept = {.core = inbound->core,
                                              .reassemblies = &inbound->reassemblies,
                                              .own_sockets = inbound->own_sockets,
+                                             .echoes = inbound->echoes,
                                              .now = now}};
         for (size_t i = 0; i < inbound->count; i++) {
             if (inbound->entries[i].packet)

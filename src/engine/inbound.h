@@ -10,6 +10,7 @@
 
 #define INBOUND_MOST 128
 
+struct echoes;
 struct handshakes;
 struct outbound;
 struct own_sockets;
@@ -18,6 +19,7 @@ struct inbound {
     struct core *core;
     struct handshakes *handshakes; /* where they wait, and who is told of sessions */
     struct own_sockets *own_sockets; /* whose datagrams never reach the TUN */
+    struct echoes *echoes;           /* whose answers do not either */
     struct inbound_entry entries[INBOUND_MOST];
     size_t count;
     struct aead_desc opens[INBOUND_MOST];

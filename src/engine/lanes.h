@@ -4,6 +4,7 @@
 #ifndef ENGINE_LANES_H
 #define ENGINE_LANES_H
 
+#include "engine/echo.h"
 #include "engine/handshakes.h"
 #include "engine/inbound.h"
 #include "engine/outbound.h"
@@ -17,6 +18,7 @@ struct engine {
     struct inbound inbound;
     struct handshakes handshakes;
     struct own_sockets own_sockets;
+    struct echoes echoes;
 };
 
 #endif

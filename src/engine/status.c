@@ -71,6 +71,11 @@ void status_read_peer(const struct engine *engine, uint32_t tunnel, uint32_t ind
         .sent_bytes = peer->sent_bytes,
         .received_bytes = peer->received_bytes,
         .last_handshake_wall_ns = peer->last_handshake_wall_ns,
+        .handshake_rtt_ns = peer->handshake_rtt_ns,
+        .last_received = peer->last_received,
+        .last_data = peer->last_data,
+        .has_session = peer_sending_session(peer, now) != NULL,
+        .misfits = hop->attempts ? hop->misfits : 0,
         .persistent_keepalive_s = (uint16_t)(peer->timers.persistent_interval / NS_PER_S),
         .staged_packets = (uint32_t)peer->stage.count,
     };
@@ -94,4 +99,15 @@ void status_read_peer(const struct engine *engine, uint32_t tunnel, uint32_t ind
 const char *status_peer_word(const struct status_peer *peer)
 {
     return peer->state == STATUS_PEER_IDLE && peer->attempts ? "gave up" : state_words[peer->state];
+}
+
+const char *status_peer_obstacle(uint32_t tunnel, const struct status_peer *peer)
+{
+    if (peer->carrier_peer >= 0)
+        return "its endpoint does not fit the carrier's path, which is too narrow";
+    return peer->carrier == (int)tunnel
+               ? "its endpoint is in the AllowedIPs of a peer that would ride it in turn, or the "
+                 "tunnel has no address of that family"
+               : "its endpoint is outside the carrier's AllowedIPs, or the carrier has no address "
+                 "of that family";
 }

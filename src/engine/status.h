@@ -55,6 +55,11 @@ struct status_peer {
     uint64_t sent_bytes;
     uint64_t received_bytes;
     uint64_t last_handshake_wall_ns;
+    duration_ns handshake_rtt_ns; /* of the last one that began here; 0: none */
+    instant_ns last_received;     /* authenticated; INSTANT_NEVER: never */
+    instant_ns last_data;         /* the same, and sent through the tunnel; 0: never */
+    bool has_session;             /* one that may send */
+    uint32_t misfits; /* answers since the last session that do not fit the keys */
     uint16_t persistent_keepalive_s;
     bool has_preshared_key;
     instant_ns preshared_key_since; /* 0: since the engine is */
@@ -70,5 +75,7 @@ void status_read_peer(const struct engine *engine, uint32_t tunnel, uint32_t pee
                       struct status_peer *out);
 /* Its state in words; "gave up": idle, and nothing answered when it was not. */
 const char *status_peer_word(const struct status_peer *peer);
+/* What keeps an unroutable peer's datagrams from its endpoint, in words. */
+const char *status_peer_obstacle(uint32_t tunnel, const struct status_peer *peer);
 
 #endif

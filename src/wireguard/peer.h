@@ -44,6 +44,8 @@ struct peer {
     uint64_t last_handshake_wall_ns; /* 0: never */
     uint64_t answered_wall_ns;       /* when we answered the one that `next` came from */
     instant_ns last_received;        /* authenticated; INSTANT_NEVER: never */
+    instant_ns last_data;            /* the same, and not empty: it was sent through; 0: never */
+    duration_ns handshake_rtt_ns;    /* of the last one that we began; 0: none */
 
     struct noise_remote noise; /* keys of the other end, the handshake under way */
     struct index_entry initiations[NOISE_INITIATIONS]; /* where noise.initiations are listed */

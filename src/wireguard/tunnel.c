@@ -267,6 +267,10 @@ static enum verdict begin_session(struct peer *peer, unsigned slot, uint32_t rem
                                   const struct noise_keys *keys, instant_ns now)
 {
     const struct noise_initiation *initiation = &peer->noise.initiations[slot];
+    /* A carried one may have waited for its carrier's session (timers_initiation_leaves). */
+    instant_ns left = peer->timers.last_initiation;
+    bool is_timed = slot == peer->noise.newest && left != INSTANT_NEVER;
+    duration_ns rtt_ns = instant_since(is_timed ? left : initiation->sent, now);
     const struct peer_derivation derivation = {
         .keys = keys,
         .timestamp = initiation->timestamp,
@@ -281,6 +285,7 @@ static enum verdict begin_session(struct peer *peer, unsigned slot, uint32_t rem
         peer_forget_initiation(peer, slot ^ 1);
     peer_forget_initiation(peer, slot);
     timers_handshake_complete(&peer->timers);
+    peer->handshake_rtt_ns = rtt_ns;
     return VERDICT_OK;
 }
 
@@ -297,8 +302,10 @@ static enum verdict consume_response(struct tunnel *tunnel, const uint8_t *messa
     struct noise_keys keys;
     enum verdict verdict =
         noise_consume_response(&peer->noise, &tunnel->identity, entry->slot, &response, now, &keys);
-    if (verdict != VERDICT_OK)
+    if (verdict != VERDICT_OK) {
+        result->misfit = peer;
         return verdict;
+    }
     verdict = begin_session(peer, entry->slot, load_le32(response.sender_index), &keys, now);
     bytes_wipe(&keys, sizeof(keys));
     if (verdict == VERDICT_OK) {

@@ -69,6 +69,7 @@ enum verdict tunnel_create_initiation(struct peer *peer, instant_ns now, uint64_
 /* What a handshake message brought about. */
 struct handshake_result {
     struct peer *peer;  /* who it was; NULL: unknown (a cookie reply of ours goes to the sender) */
+    struct peer *misfit; /* whose initiation the refused response claims to answer; or NULL */
     size_t reply_bytes; /* of `reply`, to be sent to where the message came from; 0: none */
     uint8_t reply[MESSAGE_HANDSHAKE_MOST_BYTES];
     bool moves_endpoint;   /* authenticated: the peer is where this came from */
