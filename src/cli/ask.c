@@ -97,6 +97,11 @@ json_t *ask_daemon(const char *network, const char *request, bool *is_up)
     return ask(network, request, -1, TIMEOUT_MS, is_up);
 }
 
+json_t *ask_patiently(const char *network, const char *request, unsigned timeout_ms, bool *is_up)
+{
+    return ask(network, request, -1, timeout_ms, is_up);
+}
+
 json_t *ask_with_file(const char *network, const char *request, int passed, unsigned timeout_ms)
 {
     return ask(network, request, passed, timeout_ms, NULL);

@@ -10,6 +10,8 @@
 /* The answer, to be given back with json_decref; NULL: refused, a sentence was printed. That nobody
  * listens is told by *is_up and not printed, unless `is_up` is NULL. */
 json_t *ask_daemon(const char *network, const char *request, bool *is_up);
+/* The same, with `timeout_ms` for the answer. */
+json_t *ask_patiently(const char *network, const char *request, unsigned timeout_ms, bool *is_up);
 /* The same with a copy of the descriptor; `timeout_ms` for the answer. That nobody listens is
  * printed. */
 json_t *ask_with_file(const char *network, const char *request, int passed, unsigned timeout_ms);

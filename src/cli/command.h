@@ -17,6 +17,7 @@ enum {
 int up_main(int argc, char **argv);
 int down_main(int argc, char **argv);
 int reload_main(int argc, char **argv);
+int wait_main(int argc, char **argv);
 int status_main(int argc, char **argv);
 int check_main(int argc, char **argv);
 int route_main(int argc, char **argv);

@@ -11,9 +11,10 @@
 #include "cli/command.h"
 #include "cli/load.h"
 #include "cli/peer_state.h"
+#include "cli/readiness.h"
 #include "host/state.h"
 
-#define USAGE "status [NAME] [--json]"
+#define USAGE "status [NAME] [--json | --healthy]"
 
 static const char *bytes_text(long long bytes, char text[32])
 {
@@ -56,6 +57,8 @@ static void print_peer(const json_t *peer, const char *indent)
     peer_state_print(stdout, peer);
     if (handshake)
         printf(" · handshake %lld s ago", ago_s(handshake));
+    if (handshake && ask_number(peer, "handshake_rtt_us"))
+        printf(" in %.1f ms", (double)ask_number(peer, "handshake_rtt_us") / 1000);
     if (ask_number(peer, "path_mtu"))
         printf("\n%s  the way there takes %lld bytes, less than its carrier: MTU %lld inside",
                indent, ask_number(peer, "path_mtu"), ask_number(peer, "mtu"));
@@ -216,14 +219,34 @@ static int show_all(bool as_json)
     return result;
 }
 
+/* All that are up or crashed; nobody's health is good where there is none. */
+static int check_health_of_all(void)
+{
+    struct dirent **entries;
+    int count = list_networks(&entries), result = count > 0 ? COMMAND_DONE : COMMAND_REFUSED;
+    if (count == 0)
+        fprintf(stderr, "hopwire: no network is up\n");
+    for (int i = 0; i < count; i++) {
+        char *name = entries[i]->d_name;
+        name[strlen(name) - 6] = '\0';
+        if (readiness_wait(name, NULL, READINESS_HEALTH_SECONDS, false) != COMMAND_DONE)
+            result = COMMAND_REFUSED;
+        free(entries[i]);
+    }
+    free(entries);
+    return result;
+}
+
 int status_main(int argc, char **argv)
 {
     char name[TUNNEL_NAME_BYTES];
     const char *argument = NULL;
-    bool as_json = false;
+    bool as_json = false, checks_health = false;
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--json") == 0)
             as_json = true;
+        else if (strcmp(argv[i], "--healthy") == 0)
+            checks_health = true;
         else if (argv[i][0] == '-')
             return command_misused(USAGE, "status: %.100s is no option of it", argv[i]);
         else if (argument)
@@ -231,9 +254,12 @@ int status_main(int argc, char **argv)
         else
             argument = argv[i];
     }
+    if (checks_health && as_json)
+        return command_misused(USAGE, "status: --healthy says it by the exit status, not as JSON");
     if (!argument)
-        return show_all(as_json);
+        return checks_health ? check_health_of_all() : show_all(as_json);
     if (!load_network_name(argument, name))
         return COMMAND_REFUSED;
-    return show(name, as_json);
+    return checks_health ? readiness_wait(name, NULL, READINESS_HEALTH_SECONDS, false)
+                         : show(name, as_json);
 }

@@ -3,17 +3,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/background.h"
 #include "cli/command.h"
 #include "cli/load.h"
+#include "cli/readiness.h"
 #include "cli/rights.h"
 #include "daemon/attendant.h"
 #include "daemon/daemon.h"
 #include "daemon/dns_keeper.h"
 #include "daemon/hook_caller.h"
 
-#define USAGE "up [-f] [--replace] NAME|FILE..."
+#define USAGE "up [-f] [--replace] [--wait[=SECONDS]] NAME|FILE..."
 
 /* What stands between `up` and the daemon that it becomes. */
 struct start {
@@ -117,34 +119,79 @@ static int run_in_background(void *context, int pipe_end)
     return run(order->names, order->count, &order->options);
 }
 
-int up_main(int argc, char **argv)
+/* The network stays up: behind a kill switch that goes nobody would be safe. */
+static int wait_until_ready(const char *last_name, unsigned seconds)
 {
-    static const struct option words[] = {{.name = "replace", .val = 'r'}, {0}};
-    bool is_foreground = false, replaces = false;
+    char name[TUNNEL_NAME_BYTES];
+    if (!load_network_name(last_name, name))
+        return COMMAND_REFUSED;
+    int result = readiness_wait(name, NULL, seconds, false);
+    if (result != COMMAND_DONE)
+        fprintf(stderr, "hopwire: %s stays up and goes on trying; `hopwire down %s` ends it\n",
+                name, name);
+    return result;
+}
+
+/* False: refused, with *result. */
+static bool parse(int argc, char **argv, struct order *order, unsigned *wait_seconds, int *result)
+{
+    static const struct option words[] = {
+        {.name = "replace", .val = 'r'},
+        {.name = "wait", .has_arg = optional_argument, .val = 'w'},
+        {0}};
     int option;
     opterr = 0;
     while ((option = getopt_long(argc, argv, "+f", words, NULL)) != -1) {
         const char letter[] = {'-', (char)optopt, '\0'};
-        if (option != 'f' && option != 'r')
-            return command_misused(USAGE, "up: %.100s is no option of it",
-                                   optopt ? letter : argv[optind - 1]);
-        is_foreground |= option == 'f';
-        replaces |= option == 'r';
+        if (option == 'w') {
+            *wait_seconds = READINESS_SECONDS;
+            if (!optarg || readiness_parse(optarg, wait_seconds))
+                continue;
+            *result = command_misused(
+                USAGE, "up: --wait: \"%.100s\" is no number of seconds from 1 to %d", optarg,
+                READINESS_SECONDS_MOST);
+            return false;
+        }
+        if (option != 'f' && option != 'r') {
+            *result = command_misused(USAGE, "up: %.100s is no option of it",
+                                      optopt ? letter : argv[optind - 1]);
+            return false;
+        }
+        order->options.is_foreground |= option == 'f';
+        order->options.replaces |= option == 'r';
     }
-    if (optind >= argc)
-        return command_misused(USAGE, "up: NAME or FILE is missing");
+    if (optind >= argc) {
+        *result = command_misused(USAGE, "up: NAME or FILE is missing");
+        return false;
+    }
+    order->names = argv + optind;
+    order->count = argc - optind;
+    if (!*wait_seconds || !order->options.is_foreground)
+        return true;
+    *result = command_misused(USAGE, "up: with -f it does not return, so it cannot --wait; "
+                                     "`hopwire wait NAME` can, beside it");
+    return false;
+}
+
+int up_main(int argc, char **argv)
+{
     struct start start = {.pipe_end = -1};
-    struct order order = {.names = argv + optind,
-                          .count = argc - optind,
-                          .options = {.forget = load_free,
+    struct order order = {.options = {.forget = load_free,
                                       .aead_backend = getenv("HOPWIRE_AEAD"),
-                                      .is_foreground = is_foreground,
-                                      .replaces = replaces,
                                       .ready = tell_nobody,
                                       .context = &start}};
     char name[TUNNEL_NAME_BYTES], advice[TUNNEL_NAME_BYTES + 64];
+    unsigned wait_seconds = 0;
+    int result;
+    const pid_t caller = getpid();
+    if (!parse(argc, argv, &order, &wait_seconds, &result))
+        return result;
+    const char *last_name = order.names[order.count - 1];
     snprintf(advice, sizeof(advice), "; `hopwire down %s` cleans up",
-             load_network_name(order.names[order.count - 1], name) ? name : "NAME");
-    return is_foreground ? run(order.names, order.count, &order.options)
-                         : background_run(run_in_background, &order, advice);
+             load_network_name(last_name, name) ? name : "NAME");
+    if (order.options.is_foreground)
+        return run(order.names, order.count, &order.options);
+    result = background_run(run_in_background, &order, advice);
+    bool waits = wait_seconds && getpid() == caller; /* and is not what has become the daemon */
+    return result == COMMAND_DONE && waits ? wait_until_ready(last_name, wait_seconds) : result;
 }

@@ -25,6 +25,7 @@
 #define WHY_BYTES 1024
 
 struct daemon_options;
+struct readiness;
 struct reload;
 struct uapi;
 
@@ -39,6 +40,7 @@ struct daemon {
     const struct config *file;    /* what was read last: a reload compares with it */
     struct config *reloaded;      /* the same, where a reload read it; ours */
     struct reload *reloads; /* the first one waits for the keeper, the others for it */
+    struct readiness *waiting; /* who waits until it works, and no longer than they like */
     void (*dns_answered)(struct daemon *daemon, int result, const char *why); /* or NULL */
     struct arena described;                 /* of that; empty: it is still as it was read */
     bool is_description_old;                /* the engine has another one by now */

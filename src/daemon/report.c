@@ -71,20 +71,6 @@ static json_t *fellow_json(const struct engine *engine, uint32_t tunnel,
     return key_json(fellow.public_key);
 }
 
-/* What keeps an unroutable peer's datagrams from its endpoint. */
-static json_t *obstacle_json(uint32_t tunnel, const struct status_peer *peer)
-{
-    if (peer->state != STATUS_PEER_UNROUTABLE)
-        return json_null();
-    if (peer->carrier_peer >= 0)
-        return json_string("its endpoint does not fit the carrier's path, which is too narrow");
-    return json_string(peer->carrier == (int)tunnel
-                           ? "its endpoint is in the AllowedIPs of a peer that would ride it in "
-                             "turn, or the tunnel has no address of that family"
-                           : "its endpoint is outside the carrier's AllowedIPs, or the carrier has "
-                             "no address of that family");
-}
-
 /* As configured, with its port. */
 static json_t *endpoint_name_json(const struct peer_description *peer)
 {
@@ -121,7 +107,10 @@ static json_t *state_json(const struct report *report, uint32_t tunnel, uint32_t
                         json_integer((json_int_t)(peer->unanswered_ns / NS_PER_S)));
     json_object_set_new(object, "waits_for", carrier_that_fails(engine, tunnel, peer, now));
     json_object_set_new(object, "rides", fellow_json(engine, tunnel, peer, now));
-    json_object_set_new(object, "obstacle", obstacle_json(tunnel, peer));
+    json_object_set_new(object, "obstacle",
+                        peer->state == STATUS_PEER_UNROUTABLE
+                            ? json_string(status_peer_obstacle(tunnel, peer))
+                            : json_null());
     return object;
 }
 
@@ -149,6 +138,10 @@ static json_t *peer_json(const struct report *report, const struct described *at
     json_decref(state);
     json_object_set_new(object, "latest_handshake",
                         json_integer((json_int_t)(peer.last_handshake_wall_ns / NS_PER_S)));
+    json_object_set_new(object, "handshake_rtt_us",
+                        peer.handshake_rtt_ns
+                            ? json_integer((json_int_t)(peer.handshake_rtt_ns / 1000))
+                            : json_null());
     json_object_set_new(object, "sent_bytes", json_integer((json_int_t)peer.sent_bytes));
     json_object_set_new(object, "received_bytes", json_integer((json_int_t)peer.received_bytes));
     json_object_set_new(object, "persistent_keepalive_s",

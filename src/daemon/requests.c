@@ -9,6 +9,7 @@
 #include "daemon/interface.h"
 #include "daemon/json_answer.h"
 #include "daemon/own_hooks.h"
+#include "daemon/readiness.h"
 #include "daemon/reload.h"
 #include "daemon/report.h"
 #include "daemon/settle.h"
@@ -21,6 +22,7 @@ static void answer_request(void *context, char *line, struct control_answer *to)
     struct daemon *daemon = context;
     if (!line) {
         reload_forget(daemon, to);
+        readiness_forget(daemon, to);
         return;
     }
     bool is_question = strcmp(line, "status") == 0 || strncmp(line, "route ", 6) == 0;
@@ -49,6 +51,8 @@ static void answer_request(void *context, char *line, struct control_answer *to)
         json_answer_give(to, report_route(&report, &destination));
     } else if (strcmp(line, "reload") == 0 || strcmp(line, "reload dry-run") == 0) {
         reload_request(daemon, control_answer_take_passed(to), line[6] != '\0', to);
+    } else if (strncmp(line, "wait ", 5) == 0) {
+        readiness_request(daemon, line + 5, to);
     } else if (strcmp(line, "attendant") == 0) {
         own_hooks_take_attendant(daemon, control_answer_take_passed(to));
         control_answer_format(to, "{}\n");

@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: MIT
+"""Whether packets come back, and which hop fails where they do not: `wait`, `up --wait`,
+`status --healthy`, and the round trips."""
+
+import time
+
+import tap
+from lab import wait_until
+from peers import Hopwire, Key, at, preshared_key
+from scene import main, scene
+from world import EXIT_INNER, OFFICE
+
+SOON = ("--timeout", "3")
+
+
+def wait(hopwire, *arguments):
+    """The exit status and all that was said."""
+    begun = time.monotonic()
+    result = hopwire.command("wait", *arguments, check=False)
+    tap.check(time.monotonic() - begun < 15, f"it took {time.monotonic() - begun:.1f} s")
+    return result
+
+
+def refused(hopwire, *parts, arguments=(*SOON,)):
+    result = wait(hopwire, *arguments, hopwire.name)
+    tap.equal((result.returncode, result.stdout), (1, ""), f"the refusal: {result.stderr}")
+    for part in parts:
+        tap.contains(result.stderr, part, "the sentence")
+    return result.stderr
+
+
+@tap.test
+def a_chain_is_ready_once_packets_came_back_through_each_hop():
+    hopwire = scene.up()
+    tap.equal(hopwire.status()["tunnels"][1]["peers"][0]["latest_handshake"], 0, "nobody asked yet")
+    result = wait(hopwire, hopwire.name)
+    tap.equal(result.returncode, 0, result.stderr)
+    tap.contains(result.stdout, "multihop: ready after", "what it prints")
+    for tunnel in hopwire.status()["tunnels"]:
+        tap.check(0 < tunnel["peers"][0]["handshake_rtt_us"] < 5e6, "the round trip")
+        tap.equal(tunnel["drops"], {}, "nothing of it is dropped")
+    tap.contains(hopwire.command("status", hopwire.name).stdout, " ms\n", "the round trip in words")
+    tap.equal(wait(hopwire, hopwire.name, "office").returncode, 0, "one tunnel")
+    result = hopwire.command("status", "--healthy")
+    tap.contains(result.stdout, "ready after", "its health")
+    result = wait(hopwire, hopwire.name, "nobody")
+    tap.equal(result.returncode, 1, "an unknown tunnel")
+    tap.contains(result.stderr, 'no tunnel "nobody"; there is entry, office', "the sentence")
+
+
+@tap.test
+def up_waits_and_what_is_not_ready_stays_up():
+    hopwire = Hopwire(scene.client, "multihop")
+    scene.networks.append(hopwire)
+    text = scene.world.client_text(office_peer={"PublicKey": Key().public})
+    result = hopwire.command("up", "--wait=3", hopwire.write(text), check=False)
+    hopwire.is_up = True
+    tap.equal(result.returncode, 1, "the exit status")
+    tap.contains(result.stderr, "not ready within 3 s: office: peer", "the hop")
+    tap.contains(result.stderr, "multihop stays up", "what stays")
+    tap.equal(hopwire.status()["state"], "up", "the network")
+    hopwire.write(scene.world.client_text())
+    hopwire.command("reload", hopwire.name)
+    tap.equal(wait(hopwire, hopwire.name).returncode, 0, "with the right key")
+    tap.equal(hopwire.command("up", "--replace", "--wait", hopwire.write(
+        scene.world.client_text())).returncode, 0, "one that works")
+
+
+@tap.test
+def a_wrong_key_of_the_exit_is_told_from_an_exit_that_is_off():
+    refused(scene.up(office_peer={"PublicKey": Key().public}), "office: peer",
+            f"at {at(scene.world.exit_endpoint)} inside entry",
+            "its host answers pings", "PublicKey or PrivateKey are not the other end's")
+    scene.clean()
+    refused(scene.up(office_peer={"Endpoint": at("203.0.113.99")}), "office: peer",
+            "198.51.100.1 said: host unreachable", arguments=("--timeout", "6"))
+
+
+@tap.test
+def a_dead_entry_is_the_hop_that_fails_whoever_is_asked_for():
+    hopwire = scene.up(entry_peer={"Endpoint": at("198.51.100.99")})
+    said = refused(hopwire, "entry: peer", "at 198.51.100.99:51820: no answer to its handshake")
+    tap.check("office" not in said, f"only what fails: {said}")
+    result = wait(hopwire, "--timeout", "2", hopwire.name, "office")
+    tap.contains(result.stderr, "within 2 s: entry: peer", "the exit behind it")
+
+
+@tap.test
+def an_own_address_that_the_exit_refuses_is_told_from_a_dead_one():
+    hopwire = scene.up(office={"Address": ["10.70.0.99/32"]})
+    result = hopwire.command("status", "--healthy", hopwire.name, check=False)
+    tap.equal(result.returncode, 1, "its health")
+    tap.contains(result.stderr, "office: peer", "the hop")
+    tap.contains(result.stderr, "its handshake is answered, but nothing that is sent inside: Address "
+                                "= 10.70.0.99 is not what it has for us", "the sentence")
+
+
+@tap.test
+def a_relay_that_does_not_forward_is_named():
+    scene.world.entry.run("sysctl", "-qw", "net.ipv4.ip_forward=0")
+    try:
+        refused(scene.up(), "office: peer", "nothing comes back from beyond entry",
+                "does not forward or masquerade")
+    finally:
+        scene.world.entry.run("sysctl", "-qw", "net.ipv4.ip_forward=1")
+
+
+@tap.test
+def another_preshared_key_is_told():
+    refused(scene.up(office_peer={"PresharedKey": preshared_key()}), "office: peer",
+            "it answers, but not with our keys", "PresharedKey")
+
+
+@tap.test
+def a_name_that_does_not_resolve_is_told_with_its_cause():
+    refused(scene.up(office_peer={"Endpoint": "exit.example.org:51820"}, entry={"DNS": "192.0.2.1"}),
+            "office: peer", "at exit.example.org:51820", "its name is")
+
+
+@tap.test
+def wait_waits_for_a_network_that_comes_up_and_not_for_one_that_ends():
+    hopwire = Hopwire(scene.client, "multihop")
+    path = hopwire.write(scene.world.client_text())
+    waiting = scene.client.start(hopwire.binary, "wait", "multihop", name="wait")
+    scene.networks.append(hopwire)
+    hopwire.up(path)
+    tap.equal(waiting.wait(20), 0, waiting.output())
+    hopwire.down()
+    result = wait(hopwire, "--timeout", "1", "multihop")
+    tap.equal(result.returncode, 1, "one that is not up")
+    tap.contains(result.stderr, "multihop is not up", "the sentence")
+    hopwire.up(hopwire.write(scene.world.client_text(entry_peer={"Endpoint": at("198.51.100.99")})))
+    many = [scene.client.start(hopwire.binary, "wait", "--timeout", "60", "multihop", name="wait")
+            for _ in range(9)]
+    refused = wait_until(lambda: [process for process in many if not process.runs()], 20, "the ninth")
+    tap.contains(refused[0].output(), "others wait already", "what the ninth is told")
+    rest = [process for process in many if process is not refused[0]]
+    rest[0].stop()
+    hopwire.down()
+    for process in rest[1:]:
+        tap.equal(process.wait(20), 1, process.output())
+
+
+@tap.test
+def what_is_no_option_is_refused():
+    hopwire = Hopwire(scene.client, "multihop")
+    for arguments in (("wait",), ("wait", "--timeout", "0", "x"), ("wait", "a", "b", "c"),
+                      ("wait", "--soon", "x"), ("up", "--wait=never", "x"), ("up", "-f", "--wait", "x"),
+                      ("status", "--healthy", "--json")):
+        tap.equal(hopwire.command(*arguments, check=False).returncode, 2, " ".join(arguments))
+    result = hopwire.command("status", "--healthy", check=False)
+    tap.equal((result.returncode, result.stderr), (1, "hopwire: no network is up\n"), "no network")
+
+
+if __name__ == "__main__":
+    main()
