@@ -18,6 +18,7 @@ int up_main(int argc, char **argv);
 int down_main(int argc, char **argv);
 int reload_main(int argc, char **argv);
 int wait_main(int argc, char **argv);
+int ping_main(int argc, char **argv);
 int status_main(int argc, char **argv);
 int check_main(int argc, char **argv);
 int route_main(int argc, char **argv);

@@ -80,15 +80,15 @@ static enum verdict send_echo(struct engine *engine, struct peer_handle peer,
 /* One of the targets, another one each time: first no further than whoever forwards it, which is
  * an answer, later as far as it goes. POOL_EMPTY: the batch is full; another refusal: there is
  * none. */
-static enum verdict ask_inside(const struct hop_asking *asking, const struct described *at,
+static enum verdict ask_inside(struct hop_asking *asking, const struct described *at,
                                enum family family, struct engine *engine, instant_ns now)
 {
     const struct targets targets = list_targets(at, family);
     enum verdict verdict = VERDICT_NO_PEER;
-    uint32_t number;
+    uint32_t number, *first = &asking->inside[family == FAMILY_IPV6];
     for (size_t i = 0; i < targets.count; i++) {
         const struct address *to = &targets.list[(asking->tries + i) % targets.count];
-        verdict = send_echo(engine, asking->peer, to, 1, now, &number);
+        verdict = send_echo(engine, asking->peer, to, 1, now, first);
         if (verdict == VERDICT_OK && asking->tries)
             verdict = send_echo(engine, asking->peer, to, HOPS_MOST, now, &number);
         if (verdict == VERDICT_OK || verdict == VERDICT_POOL_EMPTY)
@@ -135,10 +135,13 @@ bool hop_asking_ask(struct hop_asking *asking, const struct described *at, struc
     return true;
 }
 
-static void look_on_the_way(struct hop_asking *asking, struct engine *engine)
+static void look_at_answers(struct hop_asking *asking, struct engine *engine)
 {
     for (int i = 0; i < 2; i++) {
-        const struct echo *echo = echo_find(engine_echoes(engine), asking->ways[i]);
+        const struct echo *echo = echo_find(engine_echoes(engine), asking->inside[i]);
+        if (echo && echo->answered && !asking->rtt_ns)
+            asking->rtt_ns = echo->rtt_ns ? echo->rtt_ns : 1;
+        echo = echo_find(engine_echoes(engine), asking->ways[i]);
         if (!echo || !echo->answered)
             continue;
         asking->is_sent_on |= echo->is_out_of_hops || !echo->words;
@@ -152,7 +155,7 @@ bool hop_asking_is_answered(struct hop_asking *asking, struct engine *engine, in
     struct status_peer peer;
     if (!engine_has_peer(engine, asking->peer))
         return true;
-    look_on_the_way(asking, engine);
+    look_at_answers(asking, engine);
     status_read_peer(engine, asking->peer.tunnel, asking->peer.peer, now, &peer);
     if (asking->is_mute)
         return peer.last_received != INSTANT_NEVER && peer.last_received >= since;

@@ -15,6 +15,8 @@ struct hop_asking {
     bool is_wanted; /* else only on the way to one that is */
     bool is_mute;   /* there is nothing to ask it inside: its handshake tells all */
     unsigned tries;
+    uint32_t inside[2]; /* the newest echo requests to it, one a family */
+    duration_ns rtt_ns; /* of the first of all that was answered; 0: none */
     /* Carried: echo requests to its endpoint, inside the carrier, and what came of them. */
     uint32_t ways[2];
     bool is_sent_on;   /* what goes there leaves the carrier's relay */

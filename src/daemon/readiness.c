@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "config/keytext.h"
 #include "daemon/hop_asking.h"
 #include "daemon/json_answer.h"
 #include "daemon/settle.h"
@@ -22,6 +23,7 @@ struct readiness {
     instant_ns since, until, again;
     struct loop_timer timer;
     struct loop_hook hook;
+    bool tells_hops;
     size_t next_asking; /* this one's turn comes when the engine has room */
     size_t unanswered;  /* the first wanted one that has not answered */
     size_t count, capacity;
@@ -167,6 +169,36 @@ static json_t *list_failing(const struct readiness *readiness)
     return list;
 }
 
+static json_t *milliseconds(duration_ns time_ns)
+{
+    return time_ns ? json_real((double)time_ns / NS_PER_MS) : json_null();
+}
+
+static json_t *list_hops(const struct readiness *readiness)
+{
+    const struct engine *engine = engine_of(readiness);
+    json_t *list = json_array();
+    for (size_t i = 0; i < readiness->count; i++) {
+        const struct hop_asking *asking = &readiness->list[i];
+        struct status_tunnel tunnel;
+        struct status_peer peer;
+        char key[KEYTEXT_CHARACTERS + 1], endpoint[ENDPOINT_TEXT_BYTES];
+        if (!engine_has_peer(engine, asking->peer))
+            continue;
+        status_read_tunnel(engine, asking->peer.tunnel, &tunnel);
+        status_read_peer(engine, asking->peer.tunnel, asking->peer.peer, loop_now(), &peer);
+        keytext_format(peer.public_key, key);
+        endpoint_format(&peer.endpoint, endpoint);
+        json_array_append_new(
+            list, json_pack("{s:s, s:s, s:o, s:o, s:o}", "tunnel", tunnel.name, "peer", key,
+                            "endpoint",
+                            peer.endpoint.address.family ? json_string(endpoint) : json_null(),
+                            "milliseconds", milliseconds(asking->rtt_ns), "handshake_milliseconds",
+                            milliseconds(peer.handshake_rtt_ns)));
+    }
+    return list;
+}
+
 static void unlink_and_free(struct readiness *readiness)
 {
     struct daemon *daemon = readiness->daemon;
@@ -186,6 +218,8 @@ static void answer(struct readiness *readiness, bool is_ready)
     json_t *failing = is_ready ? json_array() : list_failing(readiness);
     json_t *object = json_pack("{s:b, s:I, s:o}", "ready", is_ready, "milliseconds",
                                (json_int_t)(took / NS_PER_MS), "failing", failing);
+    if (readiness->tells_hops)
+        json_object_set_new(object, "hops", list_hops(readiness));
     json_answer_give(readiness->to, object ? json_dumps(object, JSON_COMPACT) : NULL);
     json_decref(object);
     control_answer_release(readiness->to);
@@ -194,21 +228,36 @@ static void answer(struct readiness *readiness, bool is_ready)
 
 /* ---- waiting ---- */
 
-static bool is_ready(struct readiness *readiness)
+static bool is_done_with(const struct readiness *readiness, struct hop_asking *asking)
 {
-    for (; readiness->unanswered < readiness->count; readiness->unanswered++) {
-        struct hop_asking *asking = &readiness->list[readiness->unanswered];
-        if (asking->is_wanted && !is_answered(readiness, asking))
+    bool answers = is_answered(readiness, asking);
+    if (readiness->tells_hops)
+        return asking->rtt_ns || (answers && asking->is_mute) ||
+               !engine_has_peer(engine_of(readiness), asking->peer);
+    return answers || !asking->is_wanted;
+}
+
+static bool is_done(struct readiness *readiness)
+{
+    for (; readiness->unanswered < readiness->count; readiness->unanswered++)
+        if (!is_done_with(readiness, &readiness->list[readiness->unanswered]))
             return false;
-    }
     return true;
+}
+
+static bool is_ready(const struct readiness *readiness)
+{
+    bool is_ready = true;
+    for (size_t i = 0; i < readiness->count && is_ready; i++)
+        is_ready = !readiness->list[i].is_wanted || is_answered(readiness, &readiness->list[i]);
+    return is_ready;
 }
 
 /* Whatever came in this round has been opened. */
 static bool look(void *context)
 {
     struct readiness *readiness = context;
-    if (is_ready(readiness))
+    if (is_done(readiness))
         answer(readiness, true);
     return false;
 }
@@ -223,7 +272,7 @@ static void ask_all(struct readiness *readiness, instant_ns now)
     readiness->again = instant_add(now, AGAIN_NS);
     while (described_next(&at)) {
         struct hop_asking *asking = find(readiness, (uint32_t)at.tunnel, (uint32_t)at.peer);
-        if (!asking || place++ < first || is_answered(readiness, asking))
+        if (!asking || place++ < first || is_done_with(readiness, asking))
             continue;
         if (hop_asking_ask(asking, &at, engine, readiness->since, now))
             continue;
@@ -289,7 +338,8 @@ static bool has_room(const struct daemon *daemon)
     return count < WAITING_MOST;
 }
 
-void readiness_request(struct daemon *daemon, const char *arguments, struct control_answer *to)
+void readiness_request(struct daemon *daemon, const char *arguments, bool tells_hops,
+                       struct control_answer *to)
 {
     char *name = NULL;
     unsigned long milliseconds = strtoul(arguments, &name, 10);
@@ -312,6 +362,7 @@ void readiness_request(struct daemon *daemon, const char *arguments, struct cont
         }
         *readiness = (struct readiness){.daemon = daemon,
                                         .to = to,
+                                        .tells_hops = tells_hops,
                                         .since = now,
                                         .until = instant_add(now, milliseconds * NS_PER_MS)};
         if (list_all(readiness, tunnel)) {

@@ -135,13 +135,16 @@ static struct echo *named_by(struct echoes *echoes, const struct peer *peer,
 }
 
 /* The first answer counts. */
-static void note(struct echo *echo, const uint8_t *bytes, const struct ip_view *view,
-                 const struct icmp_error *error, instant_ns now)
+static void note(struct echo *echo, const struct peer *peer, const uint8_t *bytes,
+                 const struct ip_view *view, const struct icmp_error *error, instant_ns now)
 {
     enum family family = (enum family)view->family;
     if (echo->answered)
         return;
+    bool has_waited = peer->current && peer->current->is_initiator &&
+                      peer->current->born > echo->sent;
     echo->answered = now;
+    echo->rtt_ns = instant_since(has_waited ? peer->current->born : echo->sent, now);
     echo->from = ip_source(bytes, view);
     if (!error)
         return;
@@ -163,7 +166,7 @@ bool echo_take(struct echoes *echoes, const struct peer *peer, const uint8_t *by
     if (!icmp_is_error(bytes, view)) {
         echo = named_by(echoes, peer, message, reply_type(family));
         if (echo)
-            note(echo, bytes, view, NULL, now);
+            note(echo, peer, bytes, view, NULL, now);
         return echo != NULL;
     }
     if (!icmp_parse_error(bytes, view, &error) || !icmp_concerns(&error.quote) ||
@@ -173,6 +176,6 @@ bool echo_take(struct echoes *echoes, const struct peer *peer, const uint8_t *by
     const uint8_t *quoted = bytes + error.quote_offset + error.quote.transport_offset;
     echo = named_by(echoes, peer, quoted, request_type(family));
     if (echo && !icmp_is_redirect(bytes, view)) /* which is sent on all the same */
-        note(echo, bytes, view, &error, now);
+        note(echo, peer, bytes, view, &error, now);
     return echo != NULL;
 }

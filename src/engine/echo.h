@@ -25,6 +25,7 @@ struct echo {
     uint32_t peer_generation;
     instant_ns sent;
     instant_ns answered; /* 0: not yet */
+    duration_ns rtt_ns;  /* without the wait for a session */
     struct address to;
     struct address from;   /* who answered */
     const char *words;     /* what an ICMP error says, borrowed for ever; NULL: it is a reply */

@@ -200,6 +200,20 @@ static void one_to_an_idle_network_begins_its_handshakes(void)
     office_wipe(&office);
 }
 
+/* Each leg is 50 ms long: the carrier's handshake, the tunnel's, and half of the first round trip
+ * through both; 2.5 round trips of each hop in all. */
+static void the_first_packet_arrives_after_no_more_than_two_handshakes(void)
+{
+    struct office office;
+    uint32_t number = 0;
+    office_init(&office);
+    office.sim->link.delay_ns = 50 * NS_PER_MS;
+    CHECK_EQUAL(ask(&office, OFFICE_OFFICE, INSIDE, 64, &number), VERDICT_OK);
+    sim_run(office.sim, (100 + 200 + 100) * NS_PER_MS);
+    take_request(office.office, "10.9.0.2", INSIDE, answer, 20);
+    office_wipe(&office);
+}
+
 /* As soon as one may, and no second one in between. */
 static void a_handshake_that_is_asked_for_begins_when_it_may(void)
 {
@@ -250,6 +264,7 @@ int main(int argc, char **argv)
     TAP_RUN(argc, argv, c4_what_is_no_answer_goes_its_ordinary_way);
     TAP_RUN(argc, argv, what_cannot_be_sent_is_refused);
     TAP_RUN(argc, argv, one_to_an_idle_network_begins_its_handshakes);
+    TAP_RUN(argc, argv, the_first_packet_arrives_after_no_more_than_two_handshakes);
     TAP_RUN(argc, argv, a_handshake_that_is_asked_for_begins_when_it_may);
     TAP_RUN(argc, argv, an_answer_that_does_not_fit_is_counted);
     return tap_done();

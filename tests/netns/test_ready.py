@@ -2,6 +2,7 @@
 """Whether packets come back, and which hop fails where they do not: `wait`, `up --wait`,
 `status --healthy`, and the round trips."""
 
+import re
 import time
 
 import tap
@@ -142,10 +143,35 @@ def wait_waits_for_a_network_that_comes_up_and_not_for_one_that_ends():
 
 
 @tap.test
+def ping_tells_each_hop_s_round_trip_and_loss():
+    hopwire = scene.up()
+    result = hopwire.command("ping", "--count", "2", hopwire.name)
+    lines = result.stdout.splitlines()
+    tap.check(re.fullmatch(r"1: entry [\d.]+ ms · office [\d.]+ ms", lines[0]), lines[0])
+    for tunnel, endpoint, line in zip(("entry", "office"), (scene.world.entry_endpoint,
+                                                           scene.world.exit_endpoint), lines[2:]):
+        tap.check(re.fullmatch(rf"{tunnel} peer \S+ at {endpoint}:51820: 2 of 2 answered, round trip "
+                               r"[\d.]+ ms at least, [\d.]+ on average, [\d.]+ at most, handshake "
+                               r"[\d.]+ ms", line), line)
+    result = hopwire.command("ping", "--count=1", hopwire.name, "entry")
+    tap.check("office" not in result.stdout, result.stdout)
+    scene.world.exit_relay.down()
+    try:
+        result = hopwire.command("ping", "--count", "1", hopwire.name, check=False)
+    finally:
+        scene.world.renew_relays()
+    tap.equal(result.returncode, 1, "with a dead exit")
+    tap.check(re.match(r"1: entry [\d.]+ ms · office no answer\n", result.stdout), result.stdout)
+    tap.contains(result.stdout, "0 of 1 answered", "the loss")
+    tap.contains(result.stderr, "port unreachable", "what fails")
+
+
+@tap.test
 def what_is_no_option_is_refused():
     hopwire = Hopwire(scene.client, "multihop")
     for arguments in (("wait",), ("wait", "--timeout", "0", "x"), ("wait", "a", "b", "c"),
-                      ("wait", "--soon", "x"), ("up", "--wait=never", "x"), ("up", "-f", "--wait", "x"),
+                      ("wait", "--soon", "x"), ("ping",), ("ping", "--count", "0", "x"),
+                      ("up", "--wait=never", "x"), ("up", "-f", "--wait", "x"),
                       ("status", "--healthy", "--json")):
         tap.equal(hopwire.command(*arguments, check=False).returncode, 2, " ".join(arguments))
     result = hopwire.command("status", "--healthy", check=False)
