@@ -19,6 +19,7 @@ int down_main(int argc, char **argv);
 int reload_main(int argc, char **argv);
 int wait_main(int argc, char **argv);
 int ping_main(int argc, char **argv);
+int doctor_main(int argc, char **argv);
 int status_main(int argc, char **argv);
 int check_main(int argc, char **argv);
 int route_main(int argc, char **argv);

@@ -25,6 +25,7 @@ static const struct {
     {"down", down_main, "NAME", "end it, also after a crash", true},
     {"wait", wait_main, "NAME [TUNNEL]", "until packets come back through each hop", false},
     {"ping", ping_main, "NAME [TUNNEL] [--count N]", "each hop's round trip and loss", false},
+    {"doctor", doctor_main, "NAME", "what does not work, and what to write", false},
     {"status", status_main, "[NAME] [--json]", "each tunnel, and which hop fails", false},
     {"check", check_main, "NAME|FILE...", "read only: what it would be, and why not", false},
     {"reload", reload_main, "[--dry-run] NAME|FILE...", "make it what the file says now, live",

@@ -6,12 +6,14 @@
 #include <string.h>
 
 #include "config/keytext.h"
+#include "daemon/findings.h"
 #include "daemon/hop_asking.h"
 #include "daemon/json_answer.h"
 #include "daemon/settle.h"
 
 #define WAITING_MOST 8 /* and room for others at the socket */
 #define AGAIN_NS NS_PER_S
+#define ROOM_NS (10 * NS_PER_MS) /* until the engine has some */
 #define TOLD_MOST 16
 #define SENTENCE_BYTES 1024
 #define WAIT_MOST_MS (24u * 3600 * 1000)
@@ -23,7 +25,7 @@ struct readiness {
     instant_ns since, until, again;
     struct loop_timer timer;
     struct loop_hook hook;
-    bool tells_hops;
+    enum readiness_kind kind;
     size_t next_asking; /* this one's turn comes when the engine has room */
     size_t unanswered;  /* the first wanted one that has not answered */
     size_t count, capacity;
@@ -199,6 +201,21 @@ static json_t *list_hops(const struct readiness *readiness)
     return list;
 }
 
+static void add_finding(void *context, enum log_level level, const char *line)
+{
+    static const char *const words[] = {[LOG_LEVEL_WARNING] = "fault",
+                                        [LOG_LEVEL_NOTICE] = "note",
+                                        [LOG_LEVEL_INFO] = "fine"};
+    json_array_append_new(context, json_pack("{s:s, s:s}", "kind", words[level], "line", line));
+}
+
+static json_t *list_findings(struct daemon *daemon)
+{
+    json_t *list = json_array();
+    findings_tell(daemon, (struct log_sink){.take = add_finding, .context = list});
+    return list;
+}
+
 static void unlink_and_free(struct readiness *readiness)
 {
     struct daemon *daemon = readiness->daemon;
@@ -218,8 +235,10 @@ static void answer(struct readiness *readiness, bool is_ready)
     json_t *failing = is_ready ? json_array() : list_failing(readiness);
     json_t *object = json_pack("{s:b, s:I, s:o}", "ready", is_ready, "milliseconds",
                                (json_int_t)(took / NS_PER_MS), "failing", failing);
-    if (readiness->tells_hops)
+    if (readiness->kind != READINESS_WAIT)
         json_object_set_new(object, "hops", list_hops(readiness));
+    if (readiness->kind == READINESS_DOCTOR)
+        json_object_set_new(object, "findings", list_findings(readiness->daemon));
     json_answer_give(readiness->to, object ? json_dumps(object, JSON_COMPACT) : NULL);
     json_decref(object);
     control_answer_release(readiness->to);
@@ -231,7 +250,7 @@ static void answer(struct readiness *readiness, bool is_ready)
 static bool is_done_with(const struct readiness *readiness, struct hop_asking *asking)
 {
     bool answers = is_answered(readiness, asking);
-    if (readiness->tells_hops)
+    if (readiness->kind != READINESS_WAIT)
         return asking->rtt_ns || (answers && asking->is_mute) ||
                !engine_has_peer(engine_of(readiness), asking->peer);
     return answers || !asking->is_wanted;
@@ -277,7 +296,7 @@ static void ask_all(struct readiness *readiness, instant_ns now)
         if (hop_asking_ask(asking, &at, engine, readiness->since, now))
             continue;
         readiness->next_asking = place - 1;
-        readiness->again = now;
+        readiness->again = instant_add(now, ROOM_NS);
         return;
     }
 }
@@ -338,7 +357,7 @@ static bool has_room(const struct daemon *daemon)
     return count < WAITING_MOST;
 }
 
-void readiness_request(struct daemon *daemon, const char *arguments, bool tells_hops,
+void readiness_request(struct daemon *daemon, enum readiness_kind kind, const char *arguments,
                        struct control_answer *to)
 {
     char *name = NULL;
@@ -362,7 +381,7 @@ void readiness_request(struct daemon *daemon, const char *arguments, bool tells_
         }
         *readiness = (struct readiness){.daemon = daemon,
                                         .to = to,
-                                        .tells_hops = tells_hops,
+                                        .kind = kind,
                                         .since = now,
                                         .until = instant_add(now, milliseconds * NS_PER_MS)};
         if (list_all(readiness, tunnel)) {

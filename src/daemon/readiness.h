@@ -7,9 +7,16 @@
 
 #include "daemon/daemon_state.h"
 
-/* `arguments`: milliseconds, and perhaps a blank and a tunnel's name. With `tells_hops` all of them
- * are told with their round trips, once each has answered a question of the daemon's own. */
-void readiness_request(struct daemon *daemon, const char *arguments, bool tells_hops,
+/* What is told beside the hops that fail. */
+enum readiness_kind {
+    READINESS_WAIT,   /* nothing, once all work */
+    READINESS_PING,   /* all hops with their round trips, once each has answered a question of the
+                       * daemon's own */
+    READINESS_DOCTOR, /* the same, and the findings (findings.h) */
+};
+
+/* `arguments`: milliseconds, and perhaps a blank and a tunnel's name. */
+void readiness_request(struct daemon *daemon, enum readiness_kind kind, const char *arguments,
                        struct control_answer *to);
 /* Whoever asked is gone, and waits for nothing. */
 void readiness_forget(struct daemon *daemon, const struct control_answer *to);

@@ -51,8 +51,12 @@ static void answer_request(void *context, char *line, struct control_answer *to)
         json_answer_give(to, report_route(&report, &destination));
     } else if (strcmp(line, "reload") == 0 || strcmp(line, "reload dry-run") == 0) {
         reload_request(daemon, control_answer_take_passed(to), line[6] != '\0', to);
-    } else if (strncmp(line, "wait ", 5) == 0 || strncmp(line, "ping ", 5) == 0) {
-        readiness_request(daemon, line + 5, *line == 'p', to);
+    } else if (strncmp(line, "wait ", 5) == 0) {
+        readiness_request(daemon, READINESS_WAIT, line + 5, to);
+    } else if (strncmp(line, "ping ", 5) == 0) {
+        readiness_request(daemon, READINESS_PING, line + 5, to);
+    } else if (strncmp(line, "doctor ", 7) == 0) {
+        readiness_request(daemon, READINESS_DOCTOR, line + 7, to);
     } else if (strcmp(line, "attendant") == 0) {
         own_hooks_take_attendant(daemon, control_answer_take_passed(to));
         control_answer_format(to, "{}\n");

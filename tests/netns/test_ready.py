@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Whether packets come back, and which hop fails where they do not: `wait`, `up --wait`,
-`status --healthy`, and the round trips."""
+`status --healthy`, `ping`, `doctor`."""
 
 import re
 import time
@@ -9,7 +9,7 @@ import tap
 from lab import wait_until
 from peers import Hopwire, Key, at, preshared_key
 from scene import main, scene
-from world import EXIT_INNER, OFFICE
+from world import ENTRY6, EXIT6
 
 SOON = ("--timeout", "3")
 
@@ -167,11 +167,44 @@ def ping_tells_each_hop_s_round_trip_and_loss():
 
 
 @tap.test
+def doctor_tells_faults_notes_and_what_is_fine():
+    hopwire = scene.up()
+    result = hopwire.command("doctor", hopwire.name)
+    tap.check("fault" not in result.stdout, result.stdout)
+    for part in ("fine  entry: peer", f"at {at(scene.world.exit_endpoint)} answers in", "fine  office: "
+                 "MTU 1380", "fine  interface hop0: packets in runs", "resolv.conf"):
+        tap.contains(result.stdout, part, "what is fine")
+    scene.clean()
+    hopwire = scene.up(office={"Address": ["10.70.0.99/32"]}, entry={"DNS": "10.99.0.53"},
+                       entry_peer={"AllowedIPs": ["203.0.113.0/24", "10.64.0.0/24"]})
+    scene.client.run("touch", "-d", "+3 hours", "multihop.conf")
+    result = hopwire.command("doctor", hopwire.name, check=False)
+    tap.equal(result.returncode, 1, "the exit status")
+    tap.contains(result.stdout, "fault office: peer", "the hop")
+    tap.contains(result.stdout, "Address = 10.70.0.99 is not what it has for us", "its reason")
+    tap.contains(result.stdout, "fault this host's clock is", "the clock")
+    tap.contains(result.stdout, "10.99.0.53", "a name server that no peer allows")
+
+
+@tap.test
+def between_ends_of_our_own_over_ipv6_too():
+    before = dict(scene.made_with)
+    scene.make(relays="hopwire", services=False, entry_endpoint=ENTRY6, exit_endpoint=EXIT6)
+    hopwire = scene.up()
+    tap.equal(wait(hopwire, hopwire.name).returncode, 0, "a chain that works")
+    scene.clean()
+    hopwire = scene.up(office={"Address": ["fd70::99/128"]}, office_peer={"AllowedIPs": "fd20:20::/48"})
+    refused(hopwire, "office: peer", "Address = fd70::99 is not what it has for us")
+    scene.clean()
+    scene.make(**before)
+
+
+@tap.test
 def what_is_no_option_is_refused():
     hopwire = Hopwire(scene.client, "multihop")
     for arguments in (("wait",), ("wait", "--timeout", "0", "x"), ("wait", "a", "b", "c"),
                       ("wait", "--soon", "x"), ("ping",), ("ping", "--count", "0", "x"),
-                      ("up", "--wait=never", "x"), ("up", "-f", "--wait", "x"),
+                      ("doctor",), ("up", "--wait=never", "x"), ("up", "-f", "--wait", "x"),
                       ("status", "--healthy", "--json")):
         tap.equal(hopwire.command(*arguments, check=False).returncode, 2, " ".join(arguments))
     result = hopwire.command("status", "--healthy", check=False)
