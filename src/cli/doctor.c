@@ -11,7 +11,7 @@
 #include "cli/running.h"
 #include "daemon/files_record.h"
 
-#define ASK_MS 8000
+#define ASK_MS 6000 /* a handshake that is lost once */
 #define ANSWER_MS 5000 /* beyond the time that the daemon waits itself */
 #define KEY_SHOWN 8
 #define BEHIND_S 60 /* files of another machine, whose clock is a bit fast */
