@@ -26,10 +26,9 @@ static const char *describe_process(const struct state *state, char text[PROCESS
 /* After a crash its state stands, and with it what must not leak. */
 const char *ask_say_not_up(const char *network)
 {
-    char reason[1024], process[PROCESS_BYTES], up[LOAD_ADVICE_BYTES];
+    char process[PROCESS_BYTES], up[LOAD_ADVICE_BYTES];
     struct state state;
-    struct text why;
-    text_init(&why, reason, sizeof(reason));
+    struct text why = TEXT_ROOM(1024);
     int result = state_read(network, &state, &why);
     if (life_goes_on(network)) {
         fprintf(stderr,
@@ -49,7 +48,7 @@ const char *ask_say_not_up(const char *network)
         fprintf(stderr, "hopwire: %s is not up; %s starts it\n", network,
                 load_advise_up(network, up));
     else
-        fprintf(stderr, "hopwire: %s: %s\n", network, reason);
+        fprintf(stderr, "hopwire: %s: %s\n", network, why.bytes);
     return NULL;
 }
 
@@ -109,10 +108,9 @@ json_t *ask_with_file(const char *network, const char *request, int passed, unsi
 
 pid_t ask_process(const char *network)
 {
-    char path[STATE_PATH_BYTES], reason[256];
-    struct text why;
-    text_init(&why, reason, sizeof(reason));
-    return state_path(network, ".sock", path, &why) == 0 ? control_client_listener(path) : 0;
+    char path[STATE_PATH_BYTES];
+    bool is_path = state_path(network, ".sock", path, TEXT_UNHEARD) == 0;
+    return is_path ? control_client_listener(path) : 0;
 }
 
 const char *ask_text(const json_t *object, const char *key, const char *otherwise)

@@ -35,9 +35,7 @@ static int refuse(const char *name, const struct text *why, int result)
 /* No `up` may begin meanwhile: it would lay what is undone here. */
 static int clean_up(const char *name)
 {
-    char reason[1024];
-    struct text why;
-    text_init(&why, reason, sizeof(reason));
+    struct text why = TEXT_ROOM(1024);
     int lock = state_lock(&why);
     if (lock < 0)
         return refuse(name, &why, lock);
@@ -76,11 +74,9 @@ static int say_it_lives(const char *name, bool is_asked)
 /* A hook of its start, or of its end, may take any time. */
 static void say_what_runs(const char *name)
 {
-    char reason[256];
-    struct text text;
-    text_init(&text, reason, sizeof(reason));
+    struct text text = TEXT_ROOM(256);
     if (hook_caller_tell(name, &text))
-        fprintf(stderr, "hopwire: %s: %s\n", name, reason);
+        fprintf(stderr, "hopwire: %s: %s\n", name, text.bytes);
 }
 
 /* One that does not listen is starting, or dying (a kill -9 takes a moment), or makes its socket
@@ -149,11 +145,9 @@ static int hold_signals(sigset_t *before)
  * command that runs, and we go on. */
 static bool run_hooks(int record, struct hooks *hooks, enum config_hook_kind kind)
 {
-    char reason[1024];
-    struct text why;
+    struct text why = TEXT_ROOM(1024);
     struct signalfd_siginfo info;
     sigset_t before;
-    text_init(&why, reason, sizeof(reason));
     const struct hooks_waiter waiter = {
         .wanted = {hold_signals(&before), -1},
         .way_out = "Ctrl-C, or a signal to it, ends it, and `hopwire down` goes on"};
@@ -165,16 +159,15 @@ static bool run_hooks(int record, struct hooks *hooks, enum config_hook_kind kin
         close(waiter.wanted[0]);
     sigprocmask(SIG_SETMASK, &before, NULL);
     if (!is_well)
-        fprintf(stderr, "hopwire: %s: %s\n", hooks->network, reason);
+        fprintf(stderr, "hopwire: %s: %s\n", hooks->network, why.bytes);
     return is_well;
 }
 
 int down_main(int argc, char **argv)
 {
-    char name[TUNNEL_NAME_BYTES], reason[1024];
+    char name[TUNNEL_NAME_BYTES];
     struct hooks hooks;
-    struct text why;
-    text_init(&why, reason, sizeof(reason));
+    struct text why = TEXT_ROOM(1024);
     if (argc != 2)
         return command_miscounted("down NAME", argc, argv, 1, (const char *[]){"NAME"});
     if (!load_network_name(argv[1], name))

@@ -136,11 +136,8 @@ static bool has_file(const char *argument)
 /* Or has crashed. */
 static bool is_up(const char *network)
 {
-    char reason[512];
     struct state state;
-    struct text why;
-    text_init(&why, reason, sizeof(reason));
-    return state_read(network, &state, &why) != -ENOENT;
+    return state_read(network, &state, TEXT_UNHEARD) != -ENOENT;
 }
 
 static const char *named; /* the argument that load_network_name was given */

@@ -36,14 +36,11 @@ uint32_t lookups_find_interface(void *context, const char *name)
 
 bool lookups_is_taken(void *context, const char *interface_name, const char *network)
 {
-    char reason[512];
     struct state state;
-    struct text why;
     (void)context;
     unsigned index = if_nametoindex(interface_name);
     if (index == 0)
         return false;
-    text_init(&why, reason, sizeof(reason));
-    return state_read(network, &state, &why) != 0 || !state_is_of_this_namespace(&state) ||
+    return state_read(network, &state, TEXT_UNHEARD) != 0 || !state_is_of_this_namespace(&state) ||
            (unsigned)state.routing.interface_index != index;
 }

@@ -201,10 +201,8 @@ static bool record_hooks(struct config *config, const struct hooks *hooks, struc
  * as they were. */
 static int follow_hooks(struct config *config, const json_t *answer, struct turn *turn)
 {
-    char reason[1024];
     struct hooks hooks;
-    struct text why;
-    text_init(&why, reason, sizeof(reason));
+    struct text why = TEXT_ROOM(1024);
     if (!json_is_true(json_object_get(answer, "hooks")))
         return COMMAND_DONE;
     bool is_well = copy_wanted(&hooks, config, json_object_get(answer, "post_up"));
@@ -217,20 +215,19 @@ static int follow_hooks(struct config *config, const json_t *answer, struct turn
         hooks_wipe(&hooks);
     }
     if (!is_well)
-        fprintf(stderr, "hopwire: %s: the rest of the file is in use; %s\n", config->name, reason);
+        fprintf(stderr, "hopwire: %s: the rest of the file is in use; %s\n", config->name,
+                why.bytes);
     return is_well ? COMMAND_DONE : COMMAND_REFUSED;
 }
 
 /* For the next time; unless it has ended meanwhile. */
 static void note_sources(const char *network)
 {
-    char reason[512];
-    struct text why;
+    struct text why = TEXT_ROOM(512);
     size_t count;
     const char *const *paths = load_paths(&count);
-    text_init(&why, reason, sizeof(reason));
     if (files_record_write(network, paths, count, &why) != 0)
-        fprintf(stderr, "hopwire: %s: %s\n", network, reason);
+        fprintf(stderr, "hopwire: %s: %s\n", network, why.bytes);
     if (!life_goes_on(network))
         files_record_remove(network);
 }

@@ -29,9 +29,7 @@ void rights_give_up(int kept, pid_t child)
         prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
         fprintf(stderr, "hopwire: the rights beyond CAP_NET_ADMIN cannot be given up: %s\n",
                 strerror(errno));
-    char reason[256];
-    struct text why;
-    text_init(&why, reason, sizeof(reason));
+    struct text why = TEXT_ROOM(256);
     if (system_calls_limit(child, &why) != 0)
-        fprintf(stderr, "hopwire: %s\n", reason);
+        fprintf(stderr, "hopwire: %s\n", why.bytes);
 }

@@ -15,9 +15,7 @@ static void note_other_way(const json_t *route, const struct address *destinatio
 {
     struct netlink netlink = {0};
     struct kernel_route_way way;
-    char reason[256];
-    struct text why;
-    text_init(&why, reason, sizeof(reason));
+    struct text why = TEXT_ROOM(256);
     const char *interface = ask_text(route, "interface", ""), *but = is_routed ? "but " : "";
     bool is_open = netlink_open(&netlink, &why) == 0;
     int result = is_open ? kernel_route_towards(&netlink, destination, 0, &way, &why) : 0;
@@ -27,7 +25,7 @@ static void note_other_way(const json_t *route, const struct address *destinatio
              sysctl_ipv6(interface) != SYSCTL_IPV6_USABLE)
         printf("; %sIPv6 is off on this host: nothing of it reaches the interface", but);
     else if (result != 0)
-        printf("; %s%s", but, reason);
+        printf("; %s%s", but, why.bytes);
     netlink_close(&netlink);
 }
 

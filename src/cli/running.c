@@ -18,9 +18,8 @@ static bool is_pipe(const char *path)
 
 bool running_read(const char *argument, const char *command, struct running *running)
 {
-    char name[TUNNEL_NAME_BYTES], reason[512];
-    struct text why;
-    text_init(&why, reason, sizeof(reason));
+    char name[TUNNEL_NAME_BYTES];
+    struct text why = TEXT_ROOM(512);
     if (!load_network_name(argument, name))
         return false;
     if (!life_goes_on(name)) {
@@ -36,7 +35,7 @@ bool running_read(const char *argument, const char *command, struct running *run
     if (is_readable)
         return true;
     fprintf(stderr, "hopwire: %s: %s; name the file: `hopwire %s FILE`\n", name,
-            why.len ? reason : "what it was read from cannot be read again", command);
+            why.len ? why.bytes : "what it was read from cannot be read again", command);
     free(running->bytes);
     return false;
 }

@@ -9,9 +9,7 @@
 
 static int save(char **files, int count)
 {
-    char reason[1024];
-    struct text why;
-    text_init(&why, reason, sizeof(reason));
+    struct text why = TEXT_ROOM(1024);
     struct config *config = load_configuration(files, count, false);
     if (!config)
         return COMMAND_REFUSED;
@@ -24,7 +22,7 @@ static int save(char **files, int count)
     else
         result = saving_write(file, config->interface_name, &why);
     if (result != 0)
-        fprintf(stderr, "hopwire: %s: %s\n", config->name, reason);
+        fprintf(stderr, "hopwire: %s: %s\n", config->name, why.bytes);
     load_free(config);
     return result == 0 ? COMMAND_DONE : COMMAND_REFUSED;
 }

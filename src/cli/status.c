@@ -179,12 +179,11 @@ static int is_state(const struct dirent *entry)
  * each and the array. -1: refused, a sentence was printed. */
 static int list_networks(struct dirent ***entries)
 {
-    char path[STATE_PATH_BYTES], reason[512];
-    struct text why;
-    text_init(&why, reason, sizeof(reason));
+    char path[STATE_PATH_BYTES];
+    struct text why = TEXT_ROOM(512);
     *entries = NULL;
     if (state_path("x", "", path, &why) != 0) {
-        fprintf(stderr, "hopwire: %s\n", reason);
+        fprintf(stderr, "hopwire: %s\n", why.bytes);
         return -1;
     }
     *strrchr(path, '/') = '\0';

@@ -46,12 +46,10 @@ static bool tell_nobody(void *context)
 /* The keeper is forked before anything is opened or given up. */
 static int run_with_keeper(struct config *config, struct daemon_options *options)
 {
-    char reason[512];
-    struct text why;
+    struct text why = TEXT_ROOM(512);
     struct start *start = options->context;
-    text_init(&why, reason, sizeof(reason));
     if (dns_keeper_start(&start->keeper, config, load_free, &why) != 0) {
-        fprintf(stderr, "hopwire: %s: %s\n", config->name, reason);
+        fprintf(stderr, "hopwire: %s: %s\n", config->name, why.bytes);
         return COMMAND_REFUSED;
     }
     options->keeper = &start->keeper;
@@ -63,12 +61,10 @@ static int run_with_keeper(struct config *config, struct daemon_options *options
 /* Hooks run at the caller's terminal and in its directory, so their process is forked first. */
 static int run_with_attendant(struct config *config, struct daemon_options *options)
 {
-    char reason[512];
-    struct text why;
+    struct text why = TEXT_ROOM(512);
     struct start *start = options->context;
-    text_init(&why, reason, sizeof(reason));
     if (attendant_start(&start->attendant, config, start->pipe_end, load_free, &why) != 0) {
-        fprintf(stderr, "hopwire: %s: %s\n", config->name, reason);
+        fprintf(stderr, "hopwire: %s: %s\n", config->name, why.bytes);
         return COMMAND_REFUSED;
     }
     bool is_attended = start->attendant.socket >= 0;

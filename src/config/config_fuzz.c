@@ -92,9 +92,7 @@ static void check_loaded(const struct config *config)
             require(!peer->has_endpoint || peer->endpoint.port);
         }
     }
-    char outline[300];
-    struct text text;
-    text_init(&text, outline, sizeof(outline));
+    struct text text = TEXT_ROOM(300);
     config_outline(config, &text);
 }
 

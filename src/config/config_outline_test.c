@@ -21,18 +21,16 @@ static void test_the_outline_of_odd_tunnels_and_long_lines(void)
     struct config *config;
     if (!CHECK(config_files_load(&files, 1, tap_memory(), &config, &messages)))
         return;
-    char outline[1000];
-    struct text text;
-    text_init(&text, outline, sizeof(outline));
+    struct text text = TEXT_ROOM(1000);
     config_outline(config, &text);
-    CHECK_TEXT(outline, "n: interface n 2001:db8:1111:2222:3333:4444:5555:6666\n"
-                        "  m13b: no address, routes none\n"
-                        "    peer AgICAgIC… that comes to us, directly\n"
-                        "  wide: 2001:db8:1111:2222:3333:4444:5555:6666\n"
-                        "      2001:db8:1111:2222:3333:4444:5555:7777 (NAT), routes\n"
-                        "      2001:db8:1111:2222:3333:4444:5555:6666/127, MTU 1400\n"
-                        "    peer AwMDAwMD… that comes to us, directly\n"
-                        "  KillSwitch on, AllowLAN 192.168.0.0/16 fd00:1::/64\n");
+    CHECK_TEXT(text.bytes, "n: interface n 2001:db8:1111:2222:3333:4444:5555:6666\n"
+                           "  m13b: no address, routes none\n"
+                           "    peer AgICAgIC… that comes to us, directly\n"
+                           "  wide: 2001:db8:1111:2222:3333:4444:5555:6666\n"
+                           "      2001:db8:1111:2222:3333:4444:5555:7777 (NAT), routes\n"
+                           "      2001:db8:1111:2222:3333:4444:5555:6666/127, MTU 1400\n"
+                           "    peer AwMDAwMD… that comes to us, directly\n"
+                           "  KillSwitch on, AllowLAN 192.168.0.0/16 fd00:1::/64\n");
     config_free(config);
     config_messages_wipe(&messages);
 }
@@ -48,11 +46,9 @@ static void test_the_outline_counts_hooks(void)
     struct config *config;
     if (!CHECK(config_files_load(&files, 1, tap_memory(), &config, &messages)))
         return;
-    char outline[1000];
-    struct text text;
-    text_init(&text, outline, sizeof(outline));
+    struct text text = TEXT_ROOM(1000);
     config_outline(config, &text);
-    CHECK(strstr(outline, "\n  2 PostUp, 1 PreDown, SaveConfig\n") != NULL);
+    CHECK(strstr(text.bytes, "\n  2 PostUp, 1 PreDown, SaveConfig\n") != NULL);
     config_free(config);
     config_messages_wipe(&messages);
 }

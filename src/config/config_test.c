@@ -247,18 +247,16 @@ static void test_i1_files_chained_leftmost_outermost(void)
     CHECK_EQUAL(config->network.tunnels[1].carrier, 0);
     CHECK_EQUAL(config->network.tunnels[2].carrier, 1);
     CHECK(!config->table_is_off);
-    char outline[1000];
-    struct text text;
-    text_init(&text, outline, sizeof(outline));
+    struct text text = TEXT_ROOM(1000);
     config_outline(config, &text);
-    CHECK_TEXT(outline, "exit: interface exit 10.0.0.1 fd00::1\n"
-                        "  entry: 10.0.0.1 fd00::1, routes 0.0.0.0/0 ::/0\n"
-                        "    peer AgICAgIC… at a.example:1, directly\n"
-                        "    middle: 10.0.1.1 fd00:1::1 (NAT), routes 0.0.0.0/0 ::/0\n"
-                        "      peer AgICAgIC… at [2001:db8::1]:1, inside entry\n"
-                        "      exit: 10.0.0.1 (NAT), routes 0.0.0.0/0\n"
-                        "        peer AgICAgIC… at 192.0.2.1:1, inside middle\n"
-                        "  KillSwitch off, AllowLAN off\n");
+    CHECK_TEXT(text.bytes, "exit: interface exit 10.0.0.1 fd00::1\n"
+                           "  entry: 10.0.0.1 fd00::1, routes 0.0.0.0/0 ::/0\n"
+                           "    peer AgICAgIC… at a.example:1, directly\n"
+                           "    middle: 10.0.1.1 fd00:1::1 (NAT), routes 0.0.0.0/0 ::/0\n"
+                           "      peer AgICAgIC… at [2001:db8::1]:1, inside entry\n"
+                           "      exit: 10.0.0.1 (NAT), routes 0.0.0.0/0\n"
+                           "        peer AgICAgIC… at 192.0.2.1:1, inside middle\n"
+                           "  KillSwitch off, AllowLAN off\n");
     done(config);
 }
 

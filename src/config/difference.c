@@ -343,22 +343,20 @@ static void find_order(struct finding *finding)
 {
     const struct network_description *network = &finding->after->network;
     struct changes *changes = &finding->list.difference->changes;
-    char names[VALUE_BYTES];
-    struct text text;
+    struct text text = TEXT_ROOM(VALUE_BYTES);
     if (comes_by_itself(finding))
         return;
     const char **order =
         arena_take(finding->list.arena, network->tunnel_count * sizeof(*order));
     if (!order)
         return;
-    text_init(&text, names, sizeof(names));
     for (size_t i = 0; i < network->tunnel_count; i++) {
         order[i] = network->tunnels[i].name;
         text_append(&text, "%s%s", i ? ", " : "", order[i]);
     }
     changes->order = order;
     changes->order_count = network->tunnel_count;
-    difference_list_tell(&finding->list, "network: the tunnels' order → %s", names);
+    difference_list_tell(&finding->list, "network: the tunnels' order → %s", text.bytes);
 }
 
 bool difference_find(struct difference *difference, struct arena *arena,

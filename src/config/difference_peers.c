@@ -297,12 +297,10 @@ static void set_peer(struct peers *peers, size_t place, const struct move *moves
     else
         tell_fields(peers, fields, &peers->tunnel->before->peers[before], new);
     if (!is_new && count) {
-        char what[LIST_BYTES];
-        struct text text;
-        text_init(&text, what, sizeof(what));
+        struct text text = TEXT_ROOM(LIST_BYTES);
         text_append(&text, "AllowedIPs ");
         append_moves(&text, moves, count);
-        tell(peers, new, what);
+        tell(peers, new, text.bytes);
     }
     if (!is_new && fields == 0 && count == 0)
         return;

@@ -82,9 +82,7 @@ char *source_path(struct loader *loader, const char *from, const char *path)
 void source_tell_readable(struct loader *loader, const struct config_place *place, const char *what,
                           const char *path)
 {
-    char word[WORD_BYTES];
-    struct text text;
-    text_init(&text, word, sizeof(word));
+    struct text text = TEXT_ROOM(WORD_BYTES);
     text_append(&text, path[0] == '-' ? "./" : "");
     text_append_word(&text, path);
     bool is_whole = !text.is_cut;
@@ -92,7 +90,7 @@ void source_tell_readable(struct loader *loader, const struct config_place *plac
         is_whole &= *c >= ' ' && *c != 0x7f && *c != 0xc2; /* of a message they become "?" */
     if (is_whole)
         config_messages_add(loader->messages, CONFIG_WARNING, place,
-                            "others can read %s; run: chmod 600 %s", what, word);
+                            "others can read %s; run: chmod 600 %s", what, text.bytes);
     else
         config_messages_add(loader->messages, CONFIG_WARNING, place,
                             "others can read %s; let only its owner (chmod 600)", what);

@@ -103,9 +103,7 @@ static void end_earlier(struct attending *attending, enum config_hook_kind last)
     const struct hooks_waiter caller = caller_of(attending);
     const char *network = attending->hooks.network;
     struct hooks *recorded = &attending->recorded;
-    char reason[512];
-    struct text why;
-    text_init(&why, reason, sizeof(reason));
+    struct text why = TEXT_ROOM(512);
     if (attending->record < 0)
         attending->record =
             hooks_record_take(network, HOOKS_TAKER_NEXT_UP, recorded, &why);
@@ -118,7 +116,7 @@ static void end_earlier(struct attending *attending, enum config_hook_kind last)
         hooks_record_forget(attending->record, recorded, kind, &why);
     }
     if (why.len)
-        fprintf(stderr, "hopwire: %s: of the run before this: %s\n", network, reason);
+        fprintf(stderr, "hopwire: %s: of the run before this: %s\n", network, why.bytes);
     if (attending->record >= 0 && last == HOOK_POST_DOWN)
         give_record(attending);
 }
@@ -229,13 +227,11 @@ static bool run_post_down(struct attending *attending, struct text *why)
 /* Somebody has removed it. */
 static void keep_record(struct attending *attending)
 {
-    char reason[512];
-    struct text why;
+    struct text why = TEXT_ROOM(512);
     int written = -1;
-    text_init(&why, reason, sizeof(reason));
     if (attending->record < 0 && !hooks_record_stands(attending->hooks.network) &&
         hooks_record_write(&attending->hooks, &written, &why) != 0)
-        tell_daemon(reason);
+        tell_daemon(why.bytes);
     if (written >= 0)
         close(written);
 }

@@ -279,9 +279,7 @@ static int undo_host(struct daemon *daemon, struct text *why)
 /* In reverse. What failed half-way is passed over by each. */
 static void undo(struct daemon *daemon)
 {
-    struct text why;
-    char reason[WHY_BYTES];
-    text_init(&why, reason, sizeof(reason));
+    struct text why = TEXT_ROOM(WHY_BYTES);
     spare_descriptors_give(&daemon->reserve);
     names_stop(daemon->names);
     nat64_endpoints_stop(daemon->translation);
@@ -293,7 +291,7 @@ static void undo(struct daemon *daemon)
     if (daemon->state.pid && !keeps_host) {
         files_record_remove(daemon->config->name);
         if (undo_host(daemon, &why) != 0)
-            log_notice(&daemon->log, reason); /* and `down` may try again */
+            log_notice(&daemon->log, why.bytes); /* and `down` may try again */
     }
     ports_release(&daemon->ports);
     guard_wipe(&daemon->guard);

@@ -141,9 +141,7 @@ static void answer(enum kind kind, int result, const char *text)
 
 static void look_again(struct kept *kept)
 {
-    char reason[1024];
-    struct text why;
-    text_init(&why, reason, sizeof(reason));
+    struct text why = TEXT_ROOM(1024);
     int result = dns_lay_again(kept->network, &why);
     instant_ns now = loop_now();
     bool is_quiet = now > instant_add(kept->laid, QUIET_NS);
@@ -157,7 +155,7 @@ static void look_again(struct kept *kept)
         text_append(&why, "somebody wrote /etc/resolv.conf: it shows the network's name servers "
                           "again, and `down` restores what they wrote");
     if (is_quiet || !kept->has_told)
-        answer(KIND_NOTICE, result, reason);
+        answer(KIND_NOTICE, result, why.bytes);
     kept->has_told = true;
 }
 
@@ -172,14 +170,12 @@ static void read_events(struct kept *kept)
 
 static void watch_again(struct kept *kept)
 {
-    char unwatched[512];
-    struct text no_watch;
-    text_init(&no_watch, unwatched, sizeof(unwatched));
+    struct text no_watch = TEXT_ROOM(512);
     if (kept->watch >= 0)
         close(kept->watch);
     kept->watch = kept->wish.server_count ? dns_watch(kept->network, &no_watch) : -1;
     if (no_watch.len)
-        answer(KIND_NOTICE, 0, unwatched);
+        answer(KIND_NOTICE, 0, no_watch.bytes);
 }
 
 static int change(const struct kept *kept, const struct wish *wish, struct text *why)
@@ -190,10 +186,8 @@ static int change(const struct kept *kept, const struct wish *wish, struct text 
 
 static void set(struct kept *kept, enum kind kind, const char *text)
 {
-    char reason[1024];
-    struct text why;
+    struct text why = TEXT_ROOM(1024);
     struct wish next;
-    text_init(&why, reason, sizeof(reason));
     bool is_first = kind == KIND_SET;
     int result = parse_wish(text, &next) ? 0 : -E2BIG;
     const struct dns_wish wanted = wish_of(kept, &next);
@@ -207,16 +201,14 @@ static void set(struct kept *kept, enum kind kind, const char *text)
         parse_wish(text, &kept->wish);
         watch_again(kept);
     }
-    answer(kind, result, reason);
+    answer(kind, result, why.bytes);
 }
 
 static _Noreturn void undo_and_end(const struct kept *kept)
 {
-    char reason[1024];
-    struct text why;
-    text_init(&why, reason, sizeof(reason));
+    struct text why = TEXT_ROOM(1024);
     int result = dns_undo(kept->network, false, &why);
-    answer(KIND_UNDO, result, reason);
+    answer(KIND_UNDO, result, why.bytes);
     _exit(0);
 }
 

@@ -9,10 +9,8 @@
 static void restore(void *context, instant_ns now)
 {
     struct daemon *daemon = context;
-    char reason[WHY_BYTES];
-    struct text why;
+    struct text why = TEXT_ROOM(WHY_BYTES);
     enum firewall_state found;
-    text_init(&why, reason, sizeof(reason));
     int result = guard_restore(&daemon->guard, &found, &why);
     if (result == 0 && found == FIREWALL_STANDS)
         return;
@@ -21,7 +19,7 @@ static void restore(void *context, instant_ns now)
                           "another firewall is loaded: laid again");
     else if (result == 0)
         text_append(&why, "somebody emptied or changed its nftables table: laid again");
-    log_notice(&daemon->log, reason);
+    log_notice(&daemon->log, why.bytes);
     daemon->restore_again = instant_add(now, result == 0 ? REST_NS : RETRY_NS);
     if (result < 0)
         loop_set_timer(&daemon->restore, daemon->restore_again);
@@ -59,9 +57,7 @@ static void ready(void *context, uint32_t events)
 
 int firewall_repair_start(struct daemon *daemon)
 {
-    char reason[WHY_BYTES];
-    struct text why;
-    text_init(&why, reason, sizeof(reason));
+    struct text why = TEXT_ROOM(WHY_BYTES);
     daemon->restore =
         (struct loop_timer){.deadline = INSTANT_NEVER, .ring = restore, .context = daemon};
     if (!daemon->guard.is_laid)
@@ -69,7 +65,7 @@ int firewall_repair_start(struct daemon *daemon)
     if (watch_open_tables(&daemon->table_watch, &why) != 0) {
         text_append(&why, "; going on without: if others delete the network's table, it is laid "
                           "again only with the next change of routes or endpoints");
-        log_warn(&daemon->log, reason);
+        log_warn(&daemon->log, why.bytes);
         return 0;
     }
     daemon->table_source = (struct loop_source){

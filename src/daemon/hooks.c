@@ -128,15 +128,13 @@ static void append_place(const struct hooks *hooks, const struct config_hook *ho
 static void tell_of_wait(const struct hooks *hooks, const struct config_hook *hook, pid_t child,
                          const struct hooks_waiter *waiter)
 {
-    char sentence[512];
-    struct text text;
-    text_init(&text, sentence, sizeof(sentence));
+    struct text text = TEXT_ROOM(512);
     append_place(hooks, hook, &text);
     text_append(&text, "still runs, as process %d; %s", (int)child, waiter->way_out);
     if (waiter->tell)
-        waiter->tell(sentence);
+        waiter->tell(text.bytes);
     else
-        fprintf(stderr, "hopwire: %s: %s\n", hooks->network, sentence);
+        fprintf(stderr, "hopwire: %s: %s\n", hooks->network, text.bytes);
 }
 
 /* Ended, or made to: who wanted it is gone, or waits no longer. */

@@ -202,17 +202,15 @@ static bool stands(int record, const char *path)
 static int lock(int record, int how, const char *network)
 {
     for (unsigned i = 0; flock(record, how | LOCK_NB) < 0; i++) {
-        char reason[512];
-        struct text text;
+        struct text text = TEXT_ROOM(512);
         if (errno != EWOULDBLOCK || how & LOCK_NB)
             return -1;
         nanosleep(&(struct timespec){.tv_nsec = PAUSE_NS}, NULL);
         if (i != PATIENCE_TRIES)
             continue;
-        text_init(&text, reason, sizeof(reason));
         if (!hook_caller_tell(network, &text))
             text_append(&text, "another `hopwire` that ends it is waited for");
-        fprintf(stderr, "hopwire: %s: %s\n", network, reason);
+        fprintf(stderr, "hopwire: %s: %s\n", network, text.bytes);
     }
     return 0;
 }

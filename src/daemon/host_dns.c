@@ -11,11 +11,9 @@ static void keeper_ready(void *context, uint32_t events)
 {
     struct daemon *daemon = context;
     struct dns_keeper *keeper = daemon->keeper;
-    char reason[WHY_BYTES];
-    struct text why;
+    struct text why = TEXT_ROOM(WHY_BYTES);
     int result = -EPIPE;
     (void)events;
-    text_init(&why, reason, sizeof(reason));
     enum dns_keeper_heard heard = dns_keeper_hear(keeper, &daemon->log, &result, &why);
     if (heard == DNS_KEEPER_TOLD)
         return;
@@ -24,21 +22,19 @@ static void keeper_ready(void *context, uint32_t events)
                           "on, and `hopwire down` puts the DNS back");
         loop_remove(daemon->loop, &daemon->keeper_source);
         dns_keeper_end(keeper);
-        log_notice(&daemon->log, reason);
+        log_notice(&daemon->log, why.bytes);
     }
     if (daemon->dns_answered)
-        daemon->dns_answered(daemon, result, reason);
+        daemon->dns_answered(daemon, result, why.bytes);
 }
 
 /* What an earlier run left, with other settings or because it could not be undone then, is no
  * reason to have no network now. */
 static void undo_earlier_dns(struct daemon *daemon)
 {
-    char reason[WHY_BYTES];
-    struct text why;
-    text_init(&why, reason, sizeof(reason));
+    struct text why = TEXT_ROOM(WHY_BYTES);
     if (dns_undo(daemon->config->name, true, &why) != 0)
-        log_warn(&daemon->log, reason);
+        log_warn(&daemon->log, why.bytes);
 }
 
 void host_dns_tell(struct daemon *daemon, struct log_sink log)
@@ -85,10 +81,8 @@ int host_dns_change(struct daemon *daemon, const struct config *config, struct t
 
 void host_dns_undo(struct daemon *daemon)
 {
-    char reason[WHY_BYTES];
-    struct text why;
-    text_init(&why, reason, sizeof(reason));
+    struct text why = TEXT_ROOM(WHY_BYTES);
     daemon->is_dns_left = dns_keeper_undo(daemon->keeper, &daemon->log, &why) != 0;
     if (daemon->is_dns_left)
-        log_notice(&daemon->log, reason);
+        log_notice(&daemon->log, why.bytes);
 }

@@ -331,11 +331,9 @@ static void give_counted(void *context, void *pointer, size_t bytes)
 static void test_the_preview_keeps_keys_where_the_configuration_has_them(void)
 {
     static const struct memory counted = {.take = take_counted, .give = give_counted};
-    char bytes[8192];
-    struct text text;
+    struct text text = TEXT_ROOM(8192);
     struct config *config = config_text_load("[Tunnel entry]\n" KEY "Address = 10.64.0.2/32\n" PEER
                                  "Endpoint = 127.0.0.1:51820\nAllowedIPs = 0.0.0.0/0\n");
-    text_init(&text, bytes, sizeof(bytes));
     if (config) {
         config->arena.memory = &counted;
         takes = 0;

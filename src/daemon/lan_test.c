@@ -66,8 +66,7 @@ static void append(void *context, const struct prefix *prefix)
 static void test_f1_only_what_is_directly_on_the_link_counts(void)
 {
     int index;
-    char told[256];
-    struct text text;
+    struct text text = TEXT_ROOM(256);
     struct netlink netlink = {0};
     if (!own_netns_enter_once())
         return;
@@ -88,10 +87,9 @@ static void test_f1_only_what_is_directly_on_the_link_counts(void)
     routes[5].prefix = parse("fd00:1::/64");
     routes[6].prefix = parse("128.0.0.0/1"); /* wider than a LAN */
     routes[7].prefix = parse("192.168.1.4/30");
-    text_init(&text, told, sizeof(told));
     if (CHECK_EQUAL(netlink_open(&netlink, TEXT_UNHEARD), 0))
         lan_walk_link(&netlink, index, routes, 8, append, &text);
-    CHECK_TEXT(told, "192.168.1.0/24\nfd00:1::/64\n192.168.1.4/30\n");
+    CHECK_TEXT(text.bytes, "192.168.1.0/24\nfd00:1::/64\n192.168.1.4/30\n");
     netlink_close(&netlink);
     close(tun);
 }

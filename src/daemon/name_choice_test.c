@@ -56,15 +56,14 @@ static void check_kept(const struct place *places, size_t count, const char *exp
     struct map map = {.places = places, .count = count};
     struct address answer[RESOLVE_ADDRESSES_MOST + 4] = {0};
     struct name_addresses kept;
-    char bytes[1024], address[ADDRESS_TEXT_BYTES];
-    struct text text;
+    char address[ADDRESS_TEXT_BYTES];
+    struct text text = TEXT_ROOM(1024);
     for (size_t i = 0; i < count; i++)
         answer[i] = parse(places[i].address);
     name_choice_keep(&kept, answer, count, way_to, &map);
-    text_init(&text, bytes, sizeof(bytes));
     for (size_t i = 0; i < kept.count; i++)
         text_append(&text, "%s%s", i ? " " : "", address_format(&kept.list[i], address));
-    CHECK_TEXT(bytes, expected);
+    CHECK_TEXT(text.bytes, expected);
 }
 
 #define CHECK_KEPT(places, expected)                                                               \

@@ -214,9 +214,7 @@ static int ask(struct name *name, struct text *why)
 
 static void ask_again(struct name *name)
 {
-    char reason[256];
-    struct text why;
-    text_init(&why, reason, sizeof(reason));
+    struct text why = TEXT_ROOM(256);
     ask(name, &why);
 }
 
@@ -225,12 +223,11 @@ static void tell_wait(struct name *name)
 {
     const struct network_description *network = name->names->options.network;
     int carrier = network->tunnels[name->place].carrier;
-    char servers[NAMES_CAUSE_BYTES / 2], cause[NAMES_CAUSE_BYTES];
-    struct text text;
-    text_init(&text, servers, sizeof(servers));
-    resolve_append_servers(name->names->resolver, name, &text);
-    snprintf(cause, sizeof(cause), "no answer yet from %s%s%s; the name is asked again", servers,
-             carrier == TUNNEL_NO_CARRIER ? "" : " inside ",
+    char cause[NAMES_CAUSE_BYTES];
+    struct text servers = TEXT_ROOM(NAMES_CAUSE_BYTES / 2);
+    resolve_append_servers(name->names->resolver, name, &servers);
+    snprintf(cause, sizeof(cause), "no answer yet from %s%s%s; the name is asked again",
+             servers.bytes, carrier == TUNNEL_NO_CARRIER ? "" : " inside ",
              carrier == TUNNEL_NO_CARRIER ? "" : network->tunnels[carrier].name);
     fail(name, cause);
 }

@@ -177,15 +177,13 @@ static void done(void *context, const struct address *addresses, size_t count, c
 
 static void ask(struct nat64_endpoints *translation)
 {
-    char reason[256];
-    struct text why;
-    text_init(&why, reason, sizeof(reason));
+    struct text why = TEXT_ROOM(256);
     if (translation->is_asking)
         return;
     translation->is_asking = true;
     if (resolve_start(translation->resolver, NAT64_QUESTION, done, translation, &why) != 0) {
         translation->is_asking = false;
-        fail(translation, reason);
+        fail(translation, why.bytes);
     }
 }
 

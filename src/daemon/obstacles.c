@@ -45,9 +45,7 @@ static void note(struct search *search, int result, const struct text *why)
 static void look_at_interface(struct search *search, const struct config *config, int held_index)
 {
     unsigned index = if_nametoindex(config->interface_name);
-    char reason[256];
-    struct text why;
-    text_init(&why, reason, sizeof(reason));
+    struct text why = TEXT_ROOM(256);
     if (index == 0 || index == (unsigned)held_index)
         return;
     text_append(&why, "%s: there is such an interface already: remove it, or choose another name, "
@@ -87,9 +85,7 @@ static void look_at_ports(struct search *search, const struct config *config,
 
 static void look_at_firewall(struct search *search, const struct config *config)
 {
-    char reason[512];
-    struct text why;
-    text_init(&why, reason, sizeof(reason));
+    struct text why = TEXT_ROOM(512);
     const struct firewall_laid laid = {0};
     int stands = config->has_kill_switch ? firewall_look(config->name, &laid, &why) : 0;
     if (stands < 0)
@@ -100,24 +96,20 @@ static void look_at_firewall(struct search *search, const struct config *config)
 
 static void look_at_kernel(struct search *search)
 {
-    char reason[512];
-    struct text why;
-    text_init(&why, reason, sizeof(reason));
+    struct text why = TEXT_ROOM(512);
     note(search, tun_look(&why), &why);
 }
 
 /* A root's name that only a resolver on this host would be asked for (RULES G1). */
 static void look_at_names(struct search *search, const struct network_description *network)
 {
-    char reason[512];
-    struct text why;
+    struct text why = TEXT_ROOM(512);
     struct uplink_dns servers = {0};
     bool has_any = false;
     for (size_t i = 0; i < network->tunnel_count; i++)
         for (size_t p = 0; p < network->tunnels[i].peer_count; p++)
             has_any |= network->tunnels[i].carrier == TUNNEL_NO_CARRIER &&
                        network->tunnels[i].peers[p].endpoint_name;
-    text_init(&why, reason, sizeof(reason));
     if (has_any && uplink_dns_find(&(struct uplink_dns_files){0}, &servers, &why) == -EPERM)
         note(search, -EINVAL, &why);
 }
@@ -163,9 +155,7 @@ static void look_at_routes(struct search *search, const struct config *config, i
 
 static void look_at_dns(struct search *search, const struct config *config)
 {
-    char reason[512];
-    struct text why;
-    text_init(&why, reason, sizeof(reason));
+    struct text why = TEXT_ROOM(512);
     note(search, host_dns_look(config, &why), &why);
 }
 
@@ -177,10 +167,8 @@ void obstacles_tell_aead(const char *backend, struct text *why)
 
 static void look_at_aead(struct search *search, const char *backend)
 {
-    char reason[256];
-    struct text why;
+    struct text why = TEXT_ROOM(256);
     struct aead *aead = backend ? aead_new(io_memory_plain(), backend) : NULL;
-    text_init(&why, reason, sizeof(reason));
     if (backend && !aead) {
         obstacles_tell_aead(backend, &why);
         note(search, -EINVAL, &why);
@@ -190,11 +178,8 @@ static void look_at_aead(struct search *search, const char *backend)
 
 bool obstacles_is_up(const struct config *config)
 {
-    char reason[512];
     struct state state;
-    struct text why;
-    text_init(&why, reason, sizeof(reason));
-    return state_read(config->name, &state, &why) == 0 && state_process_is_alive(&state);
+    return state_read(config->name, &state, TEXT_UNHEARD) == 0 && state_process_is_alive(&state);
 }
 
 bool obstacles_beside(const struct config *config, const char *aead_backend,
@@ -216,9 +201,7 @@ bool obstacles_inside(const struct config *config, bool changes_dns, struct netl
                       const struct routing *laid, struct text *text)
 {
     struct search search = {.text = text};
-    char reason[512];
-    struct text why;
-    text_init(&why, reason, sizeof(reason));
+    struct text why = TEXT_ROOM(512);
     look_at_firewall(&search, config);
     if (laid->mode == ROUTING_TABLE)
         note(&search, look_at_entries(config, netlink, laid, &why), &why);
@@ -231,12 +214,10 @@ bool obstacles_inside(const struct config *config, bool changes_dns, struct netl
 int obstacles_refuse(const struct config *config, const char *aead_backend,
                      const struct obstacles_held *held, struct text *why)
 {
-    char lines[LINES_BYTES];
-    struct text text;
-    text_init(&text, lines, sizeof(lines));
+    struct text text = TEXT_ROOM(LINES_BYTES);
     if (obstacles_beside(config, aead_backend, held, &text))
         return 0;
-    text_append(why, "%.*s", (int)strcspn(lines, "\n"), lines);
+    text_append(why, "%.*s", (int)strcspn(text.bytes, "\n"), text.bytes);
     return -EINVAL;
 }
 
@@ -260,10 +241,8 @@ bool obstacles_append(const struct config *config, const char *aead_backend, str
 {
     struct search search = {.text = text};
     struct state crashed;
-    char reason[1024];
-    struct text why;
+    struct text why = TEXT_ROOM(1024);
     bool has_crashed;
-    text_init(&why, reason, sizeof(reason));
     look_at_process(&search);
     note(&search, crashed_read(config->name, &crashed, &has_crashed, &why), &why);
     bool is_free = obstacles_beside(config, aead_backend, &(struct obstacles_held){0}, text);

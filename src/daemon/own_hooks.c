@@ -29,17 +29,15 @@ static void let_attendant_go(struct daemon *daemon)
 static void attendant_ready(void *context, uint32_t events)
 {
     struct daemon *daemon = context;
-    char reason[WHY_BYTES];
-    struct text why;
+    struct text why = TEXT_ROOM(WHY_BYTES);
     (void)events;
-    text_init(&why, reason, sizeof(reason));
     enum attendant_heard heard = attendant_hear(daemon->attendant, &why);
     if (heard == ATTENDANT_ENDED) {
         text_append(&why, "; `hopwire down` runs those of its end");
         let_attendant_go(daemon);
     }
     if (heard != ATTENDANT_WELL)
-        log_notice(&daemon->log, reason);
+        log_notice(&daemon->log, why.bytes);
     /* It answers to PostUp and PreDown, and says that `up` has gone; that it ends is no answer. */
     if (heard != ATTENDANT_TOLD && (heard != ATTENDANT_ENDED || daemon->stage != STAGE_UP))
         daemon_state_step(daemon, heard == ATTENDANT_WELL ? STAGE_HOOKS_WELL : failure(daemon));
@@ -114,12 +112,10 @@ void own_hooks_end(struct daemon *daemon)
 
 void own_hooks_post_down(struct daemon *daemon)
 {
-    char reason[WHY_BYTES];
-    struct text why;
-    text_init(&why, reason, sizeof(reason));
+    struct text why = TEXT_ROOM(WHY_BYTES);
     if (stage_has_failed(daemon->stage)) /* also where the attendant was ended with us */
         hooks_record_drop(daemon->config->name, -1);
     if (daemon->stage == STAGE_SIGNALLED && daemon->attendant->socket >= 0 &&
         !attendant_post_down(daemon->attendant, &daemon->log, &why))
-        log_notice(&daemon->log, reason);
+        log_notice(&daemon->log, why.bytes);
 }

@@ -17,8 +17,7 @@ bool own_link_is_changed(const struct daemon *daemon, const struct watch_event *
 void own_link_follow(struct daemon *daemon, struct text *said)
 {
     int index = daemon->state.routing.interface_index;
-    char reason[256];
-    struct text why;
+    struct text why = TEXT_ROOM(256);
     struct link link;
     if (link_by_index(&daemon->netlink, index, &link, TEXT_UNHEARD) != 0)
         return; /* gone, or moved elsewhere: the TUN tells */
@@ -30,9 +29,8 @@ void own_link_follow(struct daemon *daemon, struct text *said)
                 daemon->tun.name, link.name);
     memcpy(daemon->tun.name, link.name, sizeof(link.name));
     memcpy(daemon->state.routing.interface_name, link.name, sizeof(link.name));
-    text_init(&why, reason, sizeof(reason));
     if (state_write(daemon->config->name, &daemon->state, &why) != 0)
-        text_append(said, "; %s", reason);
+        text_append(said, "; %s", why.bytes);
 }
 
 /* By the local table, which is what the kernel goes by: a VRF's addresses are not in it. What

@@ -67,12 +67,11 @@ static void end(struct plain_interface *plain, const char *cause)
 static void follow_link(struct plain_interface *plain)
 {
     struct engine *engine = network_engine(plain->network);
-    char reason[256], line[128];
-    struct text why;
+    char line[128];
+    struct text why = TEXT_ROOM(256);
     struct link link;
-    text_init(&why, reason, sizeof(reason));
     if (tun_place_link(&plain->place, &plain->netlink, plain->tun.fds[0], &link, &why) != 0) {
-        log_event(plain, LOG_LEVEL_INFO, reason); /* on its way, or gone: the TUN tells */
+        log_event(plain, LOG_LEVEL_INFO, why.bytes); /* on its way, or gone: the TUN tells */
         return;
     }
     engine_set_root_mtu(engine, 0, link.mtu_bytes);
@@ -157,16 +156,15 @@ static void retry_log(void *context, instant_ns now)
 static int apply(void *context, const struct changes *changes)
 {
     struct plain_interface *plain = context;
-    char reason[WHY_BYTES], line[WHY_BYTES + 64];
-    struct text why;
-    text_init(&why, reason, sizeof(reason));
+    char line[WHY_BYTES + 64];
+    struct text why = TEXT_ROOM(WHY_BYTES);
     int result = network_apply(plain->network, changes, &why);
     if (result == 0) {
         follow_link(plain);
         follow_ways(plain); /* a mark may lead elsewhere */
         return 0;
     }
-    snprintf(line, sizeof(line), "a change by wg was refused: %s", reason);
+    snprintf(line, sizeof(line), "a change by wg was refused: %s", why.bytes);
     log_event(plain, LOG_LEVEL_WARNING, line);
     return result;
 }

@@ -189,12 +189,10 @@ static void refuse_with(struct reload *reload, const char *sentence, int result)
 static void try(struct reload *reload)
 {
     struct daemon *daemon = reload->daemon;
-    char reason[WHY_BYTES];
-    struct text why;
-    text_init(&why, reason, sizeof(reason));
+    struct text why = TEXT_ROOM(WHY_BYTES);
     int result = changes_try(daemon, &reload->difference.changes, &why);
     if (result != 0)
-        refuse_with(reload, reason, result);
+        refuse_with(reload, why.bytes, result);
 }
 
 /* ---- the answer ---- */

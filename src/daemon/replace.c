@@ -114,16 +114,14 @@ static int refuse_leaving(const char *network, int asked, const char *said, stru
 /* As look_whether_it_may. */
 static int ask_to_leave(const char *network, struct text *why)
 {
-    char said[512];
-    struct text answer;
+    struct text answer = TEXT_ROOM(512);
     int asked;
-    text_init(&answer, said, sizeof(said));
     json_t *left = ask(network, "leave", &asked, &answer);
     json_decref(left);
     if (left || asked == -ENOENT || asked == -ECONNREFUSED || asked == -ECONNRESET ||
         asked == -EPIPE)
         return left ? 0 : 1;
-    return refuse_leaving(network, asked, said, why);
+    return refuse_leaving(network, asked, answer.bytes, why);
 }
 
 int replace_end(const char *network, int (*before)(void *context), void *context, bool *has_ended,

@@ -117,11 +117,10 @@ static void close_socket(struct daemon *daemon)
 /* The socket leads to the daemon, and the state file to what a crash of it leaves behind. */
 static bool files_stand(const struct daemon *daemon)
 {
-    char path[STATE_PATH_BYTES], reason[WHY_BYTES];
-    struct text why;
-    text_init(&why, reason, sizeof(reason));
+    char path[STATE_PATH_BYTES];
     return daemon->control && control_socket_stands(daemon->control) &&
-           state_path(daemon->config->name, ".state", path, &why) == 0 && access(path, F_OK) == 0;
+           state_path(daemon->config->name, ".state", path, TEXT_UNHEARD) == 0 &&
+           access(path, F_OK) == 0;
 }
 
 static int make_files(struct daemon *daemon, struct text *why)
@@ -140,9 +139,7 @@ static void look_after_files(void *context, instant_ns now)
 {
     struct daemon *daemon = context;
     bool was_missing = daemon->is_file_missing;
-    char reason[WHY_BYTES];
-    struct text why;
-    text_init(&why, reason, sizeof(reason));
+    struct text why = TEXT_ROOM(WHY_BYTES);
     loop_set_timer(&daemon->file_look, instant_add(now, LOOK_NS));
     uapi_look(daemon->uapi, &daemon->log);
     daemon->is_file_missing = !files_stand(daemon);
@@ -151,7 +148,7 @@ static void look_after_files(void *context, instant_ns now)
     log_notice(&daemon->log,
                make_files(daemon, &why) == 0
                    ? "somebody removed its control socket or its state file: made again"
-                   : reason);
+                   : why.bytes);
     own_hooks_keep(daemon);
 }
 

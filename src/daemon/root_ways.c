@@ -21,11 +21,8 @@ static uint32_t tunnel_mtu(uint32_t link_bytes, enum family family)
 static uint32_t default_mtu(struct netlink *netlink, uint32_t mark)
 {
     struct kernel_route_way way;
-    char reason[256];
-    struct text why;
-    text_init(&why, reason, sizeof(reason));
-    if (kernel_route_default(netlink, FAMILY_IPV4, mark, &way, &why) == 0 ||
-        kernel_route_default(netlink, FAMILY_IPV6, mark, &way, &why) == 0)
+    if (kernel_route_default(netlink, FAMILY_IPV4, mark, &way, TEXT_UNHEARD) == 0 ||
+        kernel_route_default(netlink, FAMILY_IPV6, mark, &way, TEXT_UNHEARD) == 0)
         return way.mtu_bytes < LOOPBACK_MTU_LEAST_BYTES ? way.mtu_bytes : COMMON_MTU_BYTES;
     return COMMON_MTU_BYTES;
 }

@@ -59,13 +59,11 @@ static int lay_kill_switch(struct daemon *daemon, struct text *why)
         return 0;
     *state = before;
     daemon->guard.has_kill_switch = false;
-    char reason[WHY_BYTES];
-    struct text again;
-    text_init(&again, reason, sizeof(reason));
+    struct text again = TEXT_ROOM(WHY_BYTES);
     if ((state_write(daemon->config->name, state, &again) != 0) |
         (state->has_firewall && guard_lay(&daemon->guard, &again) != 0) |
         (own_routes_lay(daemon) != 0))
-        log_notice(&daemon->log, reason);
+        log_notice(&daemon->log, again.bytes);
     return result;
 }
 

@@ -33,12 +33,10 @@
 
 static bool limit(pid_t child)
 {
-    char reason[256];
-    struct text why;
-    text_init(&why, reason, sizeof(reason));
+    struct text why = TEXT_ROOM(256);
     if (system_calls_limit(child, &why) == 0)
         return true;
-    printf("# %s\n", reason);
+    printf("# %s\n", why.bytes);
     _exit(2);
 }
 

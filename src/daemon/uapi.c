@@ -373,16 +373,14 @@ void uapi_look(struct uapi *uapi, struct log *log)
     for (size_t i = 0; uapi && i < uapi->count; i++) {
         struct uapi_socket *socket = uapi->sockets[i];
         bool was_missing = socket->is_missing;
-        char reason[WHY_BYTES];
-        struct text why;
-        text_init(&why, reason, sizeof(reason));
+        struct text why = TEXT_ROOM(WHY_BYTES);
         socket->is_missing = socket->server && !control_socket_stands(socket->server);
         if (!socket->is_missing || !was_missing)
             continue;
         close_socket(socket);
         log_notice(log, open_socket(socket, -1, &why) == 0
                             ? "somebody removed a socket of `wg`: made again"
-                            : reason);
+                            : why.bytes);
     }
 }
 
@@ -398,15 +396,14 @@ int uapi_clean_up(const struct state *crashed, struct text *why)
 {
     int result = 0;
     for (size_t i = 0; i < crashed->wg_count && result == 0; i++) {
-        char path[PATH_BYTES], reason[512];
-        struct text said;
-        text_init(&said, reason, sizeof(reason));
+        char path[PATH_BYTES];
+        struct text said = TEXT_ROOM(512);
         socket_path(crashed->wg[i], path);
         result = control_listener_remove_stale(path, &said);
         if (result == -EADDRINUSE)
             result = 0; /* another's by now */
         else if (result != 0)
-            text_append(why, "%s", reason);
+            text_append(why, "%s", said.bytes);
     }
     return result;
 }

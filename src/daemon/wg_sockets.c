@@ -19,12 +19,11 @@ void wg_sockets_note(struct daemon *daemon)
 static int apply(void *context, const struct changes *changes)
 {
     struct daemon *daemon = context;
-    char reason[WHY_BYTES], line[WHY_BYTES + 64];
-    struct text why;
-    text_init(&why, reason, sizeof(reason));
+    char line[WHY_BYTES + 64];
+    struct text why = TEXT_ROOM(WHY_BYTES);
     int result = changes_apply(daemon, changes, &why);
     if (result != 0) {
-        snprintf(line, sizeof(line), "a change by wg was refused: %s", reason);
+        snprintf(line, sizeof(line), "a change by wg was refused: %s", why.bytes);
         log_notice(&daemon->log, line);
     }
     return result;
@@ -35,13 +34,12 @@ static void add_missing(struct daemon *daemon, struct log_sink log)
     const struct network_description *network = &daemon->config->network;
     for (size_t i = 0; daemon->uapi && i < network->tunnel_count; i++) {
         const char *tunnel = network->tunnels[i].name;
-        char reason[WHY_BYTES], line[2 * WHY_BYTES];
-        struct text why;
-        text_init(&why, reason, sizeof(reason));
+        char line[2 * WHY_BYTES];
+        struct text why = TEXT_ROOM(WHY_BYTES);
         if (uapi_has(daemon->uapi, daemon->state.wg[i]) ||
             uapi_add(daemon->uapi, tunnel, daemon->state.wg[i], -1, &why) == 0)
             continue;
-        snprintf(line, sizeof(line), "%s: going on without `wg` for it: %s", tunnel, reason);
+        snprintf(line, sizeof(line), "%s: going on without `wg` for it: %s", tunnel, why.bytes);
         log_sink_say(&log, LOG_LEVEL_NOTICE, line);
     }
 }
@@ -75,11 +73,9 @@ static void note_old(struct state *state, const struct state *old)
 
 static void write_state(struct daemon *daemon)
 {
-    char reason[WHY_BYTES];
-    struct text why;
-    text_init(&why, reason, sizeof(reason));
+    struct text why = TEXT_ROOM(WHY_BYTES);
     if (state_write(daemon->config->name, &daemon->state, &why) != 0)
-        log_notice(&daemon->log, reason);
+        log_notice(&daemon->log, why.bytes);
 }
 
 /* Those that come stand before the others go; but for one that gets the name of one of these. */

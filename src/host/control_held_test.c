@@ -36,10 +36,8 @@ static void hold_line(void *context, char *line, struct control_answer *answer)
 
 static struct control_socket *start(struct held *held)
 {
-    char said[256];
-    struct text why;
+    struct text why = TEXT_ROOM(256);
     struct control_socket *server = NULL;
-    text_init(&why, said, sizeof(said));
     *held = (struct held){0};
     tap_make_directory(directory, sizeof(directory), "held");
     snprintf(path, sizeof(path), "%s/net.sock", directory);

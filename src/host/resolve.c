@@ -237,11 +237,9 @@ static int open_channel(struct request *request)
     else if (!(request->inside =
                    resolve_inside_use(request->channel, request->engine, request->tunnel)))
         return ARES_ENOMEM;
-    char list[UPLINK_DNS_MOST * ADDRESS_TEXT_BYTES];
-    struct text text;
-    text_init(&text, list, sizeof(list));
+    struct text text = TEXT_ROOM(UPLINK_DNS_MOST * ADDRESS_TEXT_BYTES);
     append_servers(&request->servers, ",", &text);
-    return ares_set_servers_csv(request->channel, list);
+    return ares_set_servers_csv(request->channel, text.bytes);
 }
 
 /* ARES_SUCCESS: the answer comes, or has come already. */

@@ -94,9 +94,7 @@ static void lay(struct list *list)
  * past all before N. */
 static void check_wanted(const struct list *list, const char *expected)
 {
-    char bytes[1024];
-    struct text text;
-    text_init(&text, bytes, sizeof(bytes));
+    struct text text = TEXT_ROOM(1024);
     for (size_t i = 0; i < list->wanted_count; i++) {
         const struct kernel_rule *rule = &list->wanted[i];
         char letter = (char)('A' + (rule->table - 51820) / 2);
@@ -122,7 +120,7 @@ static void check_wanted(const struct list *list, const char *expected)
                                                                   : "o");
         }
     }
-    CHECK_TEXT(bytes, expected);
+    CHECK_TEXT(text.bytes, expected);
 }
 
 static void check_own(uint32_t local, uint32_t priority, bool is_closed, bool has_default,

@@ -22,13 +22,11 @@ static struct network_end *near_of(struct network_pair *pair)
 
 static int apply(struct network_pair *pair, const struct change *list, size_t count)
 {
-    char sentence[300];
-    struct text why;
-    text_init(&why, sentence, sizeof(sentence));
+    struct text why = TEXT_ROOM(300);
     const struct changes changes = {.list = list, .count = count};
     int result = network_apply(near_of(pair)->network, &changes, &why);
     if (result != 0)
-        printf("# refused: %s\n", sentence);
+        printf("# refused: %s\n", why.bytes);
     CHECK_EQUAL(result != 0, why.len > 0);
     return result;
 }

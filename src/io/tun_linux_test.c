@@ -22,12 +22,10 @@ static uint8_t buffer[TUN_READ_BYTES];
 
 static bool open_tun(struct tun *tun, const char *name, struct tun_options options)
 {
-    char sentence[200];
-    struct text why;
-    text_init(&why, sentence, sizeof(sentence));
+    struct text why = TEXT_ROOM(200);
     int error = tun_open(tun, name, &options, &why);
     if (error)
-        printf("# %s\n", sentence);
+        printf("# %s\n", why.bytes);
     return CHECK_EQUAL(error, 0);
 }
 
@@ -157,11 +155,9 @@ static void test_h5_errors_of_a_link_that_is_down_and_of_one_that_is_gone(void)
 static void test_a_descriptor_that_is_no_tun_is_not_adopted(void)
 {
     struct tun tun = {.fds = {-7}};
-    char sentence[200];
-    struct text why;
+    struct text why = TEXT_ROOM(200);
     int ends[2];
     CHECK_EQUAL(pipe(ends), 0);
-    text_init(&why, sentence, sizeof(sentence));
     CHECK(tun_adopt(&tun, ends[0], &(struct tun_options){0}, &why) < 0);
     CHECK(why.len > 0 && tun.fds[0] == -7);
     CHECK_EQUAL(close(ends[0]) + close(ends[1]), 0); /* they stayed ours */
@@ -264,9 +260,7 @@ static bool make_far_tun(struct tun *tun, bool has_vnet_header)
     if (has_vnet_header)
         return open_tun(tun, "far", (struct tun_options){0});
     struct ifreq request = {.ifr_flags = IFF_TUN | IFF_NO_PI, .ifr_name = "far"};
-    char sentence[200];
-    struct text why;
-    text_init(&why, sentence, sizeof(sentence));
+    struct text why = TEXT_ROOM(200);
     int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
     return CHECK_EQUAL(ioctl(fd, TUNSETIFF, &request), 0) &&
            CHECK_EQUAL(tun_adopt(tun, fd, &(struct tun_options){0}, &why), 0);

@@ -34,9 +34,7 @@ static void test_traps_31_both_families_share_one_port(void)
     setsockopt(other, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
     CHECK_EQUAL(bind(other, (struct sockaddr *)&name, len), 0);
     CHECK_EQUAL(getsockname(other, (struct sockaddr *)&name, &len), 0);
-    char sentence[200];
-    struct text why;
-    text_init(&why, sentence, sizeof(sentence));
+    struct text why = TEXT_ROOM(200);
     struct udp *refused = NULL;
     struct udp_options options = {.port = ntohs(name.sin6_port), .pool = a->pool};
     CHECK_EQUAL(udp_open(&refused, &options, &why), -EADDRINUSE);

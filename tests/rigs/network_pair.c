@@ -31,9 +31,8 @@ static void print_line(void *context, enum log_level level, const char *line)
 
 static bool make_tun(struct network_end *end, int index, struct tun_options options)
 {
-    char sentence[200], name[16];
-    struct text why;
-    text_init(&why, sentence, sizeof(sentence));
+    char name[16];
+    struct text why = TEXT_ROOM(200);
     snprintf(name, sizeof(name), "hop%d", index);
     if (!own_netns_enter() || tun_open(&end->tun, name, &options, &why) < 0)
         return CHECK(false);
@@ -78,11 +77,9 @@ static bool start(struct network_pair *pair, int index, const struct network_off
                                             .log = {print_line, end},
                                             .ended = count_end,
                                             .context = end};
-    char sentence[200];
-    struct text why;
-    text_init(&why, sentence, sizeof(sentence));
+    struct text why = TEXT_ROOM(200);
     if (!CHECK_EQUAL(network_start(&end->network, &options, &why), 0)) {
-        printf("# %s\n", sentence);
+        printf("# %s\n", why.bytes);
         return false;
     }
     CHECK_EQUAL(network_port(end->network, 0), end->port);

@@ -21,15 +21,13 @@ struct udp_end *udp_end_new(size_t slots, size_t payload_bytes, struct udp_optio
                                      .payload_bytes = payload_bytes,
                                      .receive_blocks = UDP_END_BLOCKS,
                                      .receive_block_bytes = 65600};
-    char sentence[200];
-    struct text why;
-    text_init(&why, sentence, sizeof(sentence));
+    struct text why = TEXT_ROOM(200);
     end->pool = pool_new(io_memory_plain(), &shape);
     options.pool = end->pool;
     options.dropped = count_drop;
     options.context = end;
     if (udp_open(&end->udp, &options, &why) < 0)
-        printf("# %s\n", sentence);
+        printf("# %s\n", why.bytes);
     CHECK(end->udp != NULL);
     return end;
 }
