@@ -23,9 +23,10 @@
 
 #define HOOK_STRINGS 3
 /* A reload has it for a moment, a `down` as long as the network takes to end. */
-#define SIGNAL_TRIES 100
+#define MOMENT_TRIES 100
 #define PAUSE_NS 10000000
 #define PATIENCE_TRIES 400 /* then it is told who is waited for */
+#define PATIENCE_MOMENTS (PATIENCE_TRIES / MOMENT_TRIES)
 
 static int record_path(const char *network, char path[STATE_PATH_BYTES], struct text *why)
 {
@@ -198,19 +199,24 @@ static bool stands(int record, const char *path)
            taken.st_ino == standing.st_ino && taken.st_dev == standing.st_dev;
 }
 
-/* As flock does; who is waited for long is told, on standard error. */
+/* On standard error. */
+static void tell_who_is_waited_for(const char *network)
+{
+    struct text text = TEXT_ROOM(512);
+    if (!hook_caller_tell(network, &text))
+        text_append(&text, "another `hopwire` that ends it is waited for");
+    fprintf(stderr, "hopwire: %s: %s\n", network, text.bytes);
+}
+
+/* As flock does; who is waited for long is told. */
 static int lock(int record, int how, const char *network)
 {
     for (unsigned i = 0; flock(record, how | LOCK_NB) < 0; i++) {
-        struct text text = TEXT_ROOM(512);
         if (errno != EWOULDBLOCK || how & LOCK_NB)
             return -1;
         nanosleep(&(struct timespec){.tv_nsec = PAUSE_NS}, NULL);
-        if (i != PATIENCE_TRIES)
-            continue;
-        if (!hook_caller_tell(network, &text))
-            text_append(&text, "another `hopwire` that ends it is waited for");
-        fprintf(stderr, "hopwire: %s: %s\n", network, text.bytes);
+        if (i == PATIENCE_TRIES)
+            tell_who_is_waited_for(network);
     }
     return 0;
 }
@@ -346,23 +352,39 @@ int hooks_record_replace(const struct hooks *hooks, bool *is_sealed, struct text
     return result;
 }
 
-static int open_for_signal(const char *path, const char *network)
+static int open_within_a_moment(const char *path, int create, const char *network)
 {
     int record = -EWOULDBLOCK;
-    for (unsigned i = 0; i < SIGNAL_TRIES && record == -EWOULDBLOCK; i++) {
+    for (unsigned i = 0; i < MOMENT_TRIES && record == -EWOULDBLOCK; i++) {
         if (i)
             nanosleep(&(struct timespec){.tv_nsec = PAUSE_NS}, NULL);
-        record = open_locked(path, O_CREAT, LOCK_EX | LOCK_NB, network);
+        record = open_locked(path, create, LOCK_EX | LOCK_NB, network);
     }
     return record;
+}
+
+/* An empty one that somebody keeps is of a `down` that waits for the end of this very start, or of
+ * no earlier run: to wait for it would be to wait for each other. */
+static int open_for_next_up(const char *path, const char *network)
+{
+    for (unsigned i = 0;; i++) {
+        struct stat standing;
+        int record = open_within_a_moment(path, 0, network);
+        if (record != -EWOULDBLOCK)
+            return record;
+        if (lstat(path, &standing) == 0 && standing.st_size == 0)
+            return -ENOENT;
+        if (i == PATIENCE_MOMENTS)
+            tell_who_is_waited_for(network);
+    }
 }
 
 static int open_for(const char *path, enum hooks_taker taker, const char *network)
 {
     bool is_there = access(path, F_OK) == 0;
     int record = taker == HOOKS_TAKER_DOWN     ? open_for_down(path, network)
-                 : taker == HOOKS_TAKER_SIGNAL ? open_for_signal(path, network)
-                                               : open_locked(path, 0, LOCK_EX, network);
+                 : taker == HOOKS_TAKER_SIGNAL ? open_within_a_moment(path, O_CREAT, network)
+                                               : open_for_next_up(path, network);
     /* Where it cannot be made there is none, and whoever ends the network says why it cannot. */
     return record >= 0 || is_there || record == -EWOULDBLOCK ? record : -ENOENT;
 }

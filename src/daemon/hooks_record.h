@@ -31,7 +31,8 @@ int hooks_record_replace(const struct hooks *hooks, bool *is_sealed, struct text
 enum hooks_taker {
     HOOKS_TAKER_DOWN,    /* waits for who runs it, and makes it where it is missing */
     HOOKS_TAKER_SIGNAL,  /* the same, but a `down` that has it does all that there is to do */
-    HOOKS_TAKER_NEXT_UP, /* waits, but makes none, and no file is saved */
+    HOOKS_TAKER_NEXT_UP, /* waits, but not for a `down` that waits for it; makes none, and no file
+                            is saved */
 };
 /* Takes it, so that nobody else runs them: a descriptor, to be closed, with *hooks to be wiped;
  * -ENOENT: there is none; -EWOULDBLOCK: a `down` has it; or -errno and a sentence. */

@@ -357,6 +357,26 @@ static void test_I1_what_starts_while_a_down_waits_for_it_writes_none(void)
     close(record);
 }
 
+/* The `down` waits for the end of a start that would wait for the `down`. */
+static void test_F7_what_starts_does_not_wait_for_a_down_that_waits_for_it(void)
+{
+    struct hooks taken, again, none;
+    start();
+    int record = hooks_record_take("one", HOOKS_TAKER_DOWN, &taken, &why);
+    int other = hooks_record_take("one", HOOKS_TAKER_DOWN, &again, &why);
+    CHECK(record >= 0 && other >= 0);
+    CHECK_EQUAL(hooks_record_take("one", HOOKS_TAKER_NEXT_UP, &none, &why), -ENOENT);
+    CHECK(hooks_record_is_ended("one"));
+    hooks_wipe(&taken);
+    hooks_wipe(&again);
+    close(record);
+    close(other);
+    record = hooks_record_take("one", HOOKS_TAKER_NEXT_UP, &taken, &why); /* nobody's */
+    CHECK(record >= 0);
+    hooks_wipe(&taken);
+    close(record);
+}
+
 int main(int argc, char **argv)
 {
     TAP_RUN(argc, argv, test_I2_hooks_that_cannot_be_written_leave_those_of_before);
@@ -369,5 +389,6 @@ int main(int argc, char **argv)
     TAP_RUN(argc, argv, test_I1_a_signal_waits_for_a_reload_and_not_for_a_down);
     TAP_RUN(argc, argv, test_I1_a_start_that_is_undone_forgets_its_own_record_alone);
     TAP_RUN(argc, argv, test_I1_what_starts_while_a_down_waits_for_it_writes_none);
+    TAP_RUN(argc, argv, test_F7_what_starts_does_not_wait_for_a_down_that_waits_for_it);
     return tap_done();
 }
