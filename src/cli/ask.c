@@ -110,7 +110,8 @@ pid_t ask_process(const char *network)
 {
     char path[STATE_PATH_BYTES];
     bool is_path = state_path(network, ".sock", path, TEXT_UNHEARD) == 0;
-    return is_path ? control_client_listener(path) : 0;
+    pid_t listener = is_path ? control_client_listener(path) : 0;
+    return listener > 0 ? listener : 0;
 }
 
 const char *ask_text(const json_t *object, const char *key, const char *otherwise)

@@ -11,7 +11,6 @@
 #include "daemon/hook_caller.h"
 #include "daemon/obstacles.h"
 #include "host/control_client.h"
-#include "host/control_listener.h"
 #include "host/control_socket.h"
 #include "host/life.h"
 #include "host/state.h"
@@ -63,11 +62,10 @@ static int look_whether_it_may(const char *network, struct text *why)
     struct state running;
     char path[STATE_PATH_BYTES];
     int result = state_path(network, ".sock", path, why);
-    int fd = result == 0 ? control_listener_connect(path, TEXT_UNHEARD) : -1;
-    if (fd < 0)
+    pid_t listener = result == 0 ? control_client_listener(path) : 0;
+    if (result < 0 || listener < 0)
         return result < 0 ? result : 1;
-    close(fd);
-    if (!control_client_listener(path)) {
+    if (listener == 0) {
         text_append(why, "%s is up in another PID namespace, a container's: replace it from there",
                     network);
         return -EXDEV;

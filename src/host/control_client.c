@@ -135,8 +135,9 @@ pid_t control_client_listener(const char *path)
     struct ucred listener = {0};
     socklen_t len = sizeof(listener);
     int fd = control_listener_connect(path, TEXT_UNHEARD);
-    bool is_known = fd >= 0 && getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &listener, &len) == 0;
-    if (fd >= 0)
-        close(fd);
+    if (fd < 0)
+        return fd;
+    bool is_known = getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &listener, &len) == 0;
+    close(fd);
     return is_known ? listener.pid : 0;
 }

@@ -13,7 +13,7 @@
  * and a sentence. */
 int control_client_ask(const char *path, const char *request, int passed, unsigned timeout_ms,
                        char **answer, size_t *answer_bytes, struct text *why);
-/* Who listens there: its process id; 0: nobody, or one that cannot be seen from here. */
+/* Who listens there: its process id; 0: one that cannot be seen from here; -errno: nobody. */
 pid_t control_client_listener(const char *path);
 
 #endif
