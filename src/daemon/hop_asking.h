@@ -10,6 +10,8 @@
 #include "daemon/daemon_state.h"
 #include "daemon/described.h"
 
+#define HOP_ASKING_ECHOES_MOST 6 /* of one question: inside and on the way */
+
 struct hop_asking {
     struct peer_handle peer;
     bool is_wanted; /* else only on the way to one that is */

@@ -10,6 +10,7 @@
 #include "daemon/hop_asking.h"
 #include "daemon/json_answer.h"
 #include "daemon/settle.h"
+#include "engine/echo.h"
 
 #define WAITING_MOST 8 /* and room for others at the socket */
 #define AGAIN_NS NS_PER_S
@@ -281,22 +282,35 @@ static bool look(void *context)
     return false;
 }
 
-/* Of all that do not answer, as many as the engine takes now. */
+/* Before newer echo requests take their place. */
+static void take_answers(const struct readiness *readiness)
+{
+    for (size_t i = 0; i < readiness->count; i++)
+        is_answered(readiness, &readiness->list[i]);
+}
+
+/* Of all that do not answer, as many as the engine takes now; where each one's own answer is
+ * wanted, no more than it remembers until those can be here. */
 static void ask_all(struct readiness *readiness, instant_ns now)
 {
+    size_t room = readiness->kind == READINESS_WAIT ? SIZE_MAX : ECHOES / HOP_ASKING_ECHOES_MOST;
     struct engine *engine = engine_of(readiness);
     struct described at = described_all(&readiness->daemon->config->network, engine);
     size_t first = readiness->next_asking, place = 0;
+    take_answers(readiness);
     readiness->next_asking = 0;
     readiness->again = instant_add(now, AGAIN_NS);
     while (described_next(&at)) {
         struct hop_asking *asking = find(readiness, (uint32_t)at.tunnel, (uint32_t)at.peer);
         if (!asking || place++ < first || is_done_with(readiness, asking))
             continue;
-        if (hop_asking_ask(asking, &at, engine, readiness->since, now))
+        if (room > 0 && hop_asking_ask(asking, &at, engine, readiness->since, now)) {
+            room--;
             continue;
+        }
         readiness->next_asking = place - 1;
-        readiness->again = instant_add(now, ROOM_NS);
+        if (room > 0)
+            readiness->again = instant_add(now, ROOM_NS);
         return;
     }
 }
@@ -384,13 +398,17 @@ void readiness_request(struct daemon *daemon, enum readiness_kind kind, const ch
                                         .kind = kind,
                                         .since = now,
                                         .until = instant_add(now, milliseconds * NS_PER_MS)};
-        if (list_all(readiness, tunnel)) {
+        bool is_whole = list_all(readiness, tunnel);
+        if (is_whole && (readiness->count > 0 || kind != READINESS_PING)) {
             begin(readiness);
             return;
         }
         free(readiness->list);
         free(readiness);
-        json_answer_give(to, NULL);
+        if (is_whole)
+            refuse(to, "no peer of it has an Endpoint: there is nobody to ask");
+        else
+            json_answer_give(to, NULL);
     }
 }
 

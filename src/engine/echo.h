@@ -13,7 +13,7 @@
 #include "base/verdict.h"
 #include "engine/handle.h"
 
-#define ECHOES 128 /* remembered; the oldest goes */
+#define ECHOES 512 /* remembered; the oldest goes */
 
 struct core;
 struct ip_view;

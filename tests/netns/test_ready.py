@@ -7,9 +7,9 @@ import time
 
 import tap
 from lab import wait_until
-from peers import Hopwire, Key, at, preshared_key
+from peers import Hopwire, Key, at, preshared_key, sections
 from scene import main, scene
-from world import ENTRY6, EXIT6
+from world import ENTRY, ENTRY6, EXIT6
 
 SOON = ("--timeout", "3")
 
@@ -167,6 +167,56 @@ def ping_tells_each_hop_s_round_trip_and_loss():
     tap.check(re.match(r"1: entry [\d.]+ ms · office no answer\n", result.stdout), result.stdout)
     tap.contains(result.stdout, "0 of 1 answered", "the loss")
     tap.contains(result.stderr, "port unreachable", "what fails")
+
+
+HOPS = 90  # times two families: more echo requests at once than there was room to remember
+
+
+def many_hops():
+    """Tunnels side by side, and the relay of all of them: their texts."""
+    client, relay = [], [("Network", {"Interface": "many0"})]
+    for i in range(HOPS):
+        key, other = Key(), Key()
+        own = f"10.66.{i}.2/32, fd66::{i:x}:2/128"
+        client += [(f"Tunnel t{i}", {"PrivateKey": key.private, "Address": own}),
+                   ("Peer", {"PublicKey": other.public, "Endpoint": at(ENTRY, 52000 + i),
+                             "AllowedIPs": f"10.99.{i}.0/24, fd99:{i:x}::/64"})]
+        relay += [(f"Tunnel t{i}", {"PrivateKey": other.private, "ListenPort": 52000 + i,
+                                    "NAT": "off",
+                                    "Address": f"10.5.0.{i + 1}/32, fd05::{i:x}:1/128"}),
+                  ("Peer", {"PublicKey": key.public, "AllowedIPs": own})]
+    return sections(*client), sections(*relay)
+
+
+@tap.test
+def no_hop_s_answer_is_forgotten_for_the_number_of_them():
+    client_text, relay_text = many_hops()
+    entry = scene.world.entry
+    # It has the addresses that are asked: of its answers the kernel limits errors alone.
+    entry.ip("route", "add", "local", "10.99.0.0/16", "dev", "lo")
+    entry.ip("-6", "route", "add", "local", "fd99::/16", "dev", "lo")
+    relay, hopwire = Hopwire(entry, "many"), Hopwire(scene.client, "side")
+    scene.networks.extend((relay, hopwire))
+    relay.up(text=relay_text)
+    hopwire.up(text=client_text)
+    result = hopwire.command("ping", "--count", "1", "side", check=False)
+    tap.equal((result.returncode, result.stdout.count("no answer")), (0, 0),
+              f"hops without an answer: {result.stderr[:300]}")
+    tap.equal(result.stdout.count("1 of 1 answered"), HOPS, "hops")
+
+
+@tap.test
+def where_nobody_has_an_endpoint_there_is_nobody_to_ask():
+    hopwire = Hopwire(scene.client, "relay")
+    scene.networks.append(hopwire)
+    hopwire.up(text=sections(
+        ("Interface", {"PrivateKey": Key().private, "Address": "10.5.0.1/24"}),
+        ("Peer", {"PublicKey": Key().public, "AllowedIPs": "10.5.0.2/32"})))
+    result = hopwire.command("ping", "relay", check=False)
+    tap.equal((result.returncode, result.stdout), (1, ""), "ping's exit status")
+    tap.contains(result.stderr, "relay: no peer of it has an Endpoint: there is nobody to ask",
+                 "the sentence")
+    tap.equal(wait(hopwire, "relay").returncode, 0, "nobody is waited for")
 
 
 @tap.test
