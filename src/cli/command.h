@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "config/config.h"
+
 /* Exit status of every command. */
 enum {
     COMMAND_DONE = 0,
@@ -35,5 +37,21 @@ int command_misused(const char *usage, const char *format, ...)
  * got others. COMMAND_USAGE. */
 int command_miscounted(const char *usage, int argc, char **argv, int wanted,
                        const char *const *names);
+
+/* A whole number from 1 to `most`; false: it is none, and nothing was printed. */
+bool command_parse_number(const char *text, unsigned most, unsigned *number);
+
+/* What a command that asks hops takes: "[--OPTION NUMBER] NAME [TUNNEL]". */
+struct command_hops {
+    const char *usage;
+    const char *option, *what; /* "timeout", "number of seconds" */
+    unsigned most;
+    unsigned number; /* as it is where nothing is said */
+    char network[TUNNEL_NAME_BYTES];
+    const char *tunnel; /* of argv; NULL: all */
+};
+
+/* Reads it; an exit status, of which all but COMMAND_DONE was printed. */
+int command_parse_hops(int argc, char **argv, struct command_hops *hops);
 
 #endif

@@ -1,15 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-#include <getopt.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "cli/ask.h"
 #include "cli/command.h"
-#include "cli/load.h"
 
-#define USAGE "ping [--count N] NAME [TUNNEL]"
 #define COUNT 4
 #define COUNT_MOST 1000000
 #define INTERVAL_MS 1000
@@ -128,39 +124,13 @@ static int ping(const char *network, const char *tunnel, unsigned count)
     return goes_on ? result : COMMAND_REFUSED;
 }
 
-static bool parse_count(const char *text, unsigned *count)
-{
-    char *end;
-    unsigned long value = strtoul(text, &end, 10);
-    *count = (unsigned)value;
-    return *text >= '0' && *text <= '9' && !*end && value >= 1 && value <= COUNT_MOST;
-}
-
 int ping_main(int argc, char **argv)
 {
-    static const struct option words[] = {
-        {.name = "count", .has_arg = required_argument, .val = 'c'}, {0}};
-    char name[TUNNEL_NAME_BYTES];
-    unsigned count = COUNT;
-    int option;
-    opterr = 0;
-    while ((option = getopt_long(argc, argv, "", words, NULL)) != -1) {
-        if (option != 'c')
-            return command_misused(USAGE, "ping: %.100s is no option of it, or has no value",
-                                   argv[optind - 1]);
-        if (!parse_count(optarg, &count))
-            return command_misused(USAGE, "ping: \"%.100s\" is no number from 1 to %d", optarg,
-                                   COUNT_MOST);
-    }
-    if (optind >= argc)
-        return command_misused(USAGE, "ping: NAME is missing");
-    if (argc - optind > 2)
-        return command_misused(USAGE, "ping: \"%.100s\" is one argument too many",
-                               argv[optind + 2]);
-    const char *tunnel = argv[optind + 1];
-    if (!load_network_name(argv[optind], name))
-        return COMMAND_REFUSED;
-    if (tunnel && (strlen(tunnel) >= TUNNEL_NAME_BYTES || strchr(tunnel, '\n')))
-        return command_misused(USAGE, "ping: \"%.100s\" is no tunnel's name", tunnel);
-    return ping(name, tunnel, count);
+    struct command_hops hops = {.usage = "ping [--count N] NAME [TUNNEL]",
+                                .option = "count",
+                                .what = "number",
+                                .most = COUNT_MOST,
+                                .number = COUNT};
+    int result = command_parse_hops(argc, argv, &hops);
+    return result == COMMAND_DONE ? ping(hops.network, hops.tunnel, hops.number) : result;
 }

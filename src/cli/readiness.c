@@ -4,32 +4,20 @@
 #include <jansson.h>
 #include <poll.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <time.h>
 
 #include "cli/ask.h"
 #include "cli/command.h"
 #include "config/config.h"
 
-#define LOOK_MS 50        /* for a network that is to come up */
-#define ANSWER_MS 5000    /* beyond the time that the daemon waits itself */
+#define LOOK_MS 50 /* for a network that is to come up */
+#define ANSWER_MS 5000 /* beyond the time that the daemon waits itself */
 
 static long long now_ms(void)
 {
     struct timespec now;
     clock_gettime(CLOCK_BOOTTIME, &now);
     return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
-}
-
-bool readiness_parse(const char *text, unsigned *seconds)
-{
-    char *end;
-    unsigned long value = strtoul(text, &end, 10);
-    if (*text < '0' || *text > '9' || *end || value < 1 || value > READINESS_SECONDS_MOST)
-        return false;
-    *seconds = (unsigned)value;
-    return true;
 }
 
 /* Until then, or until it listens. */
@@ -68,10 +56,6 @@ static int print(const char *network, const json_t *answer, unsigned seconds)
 
 int readiness_wait(const char *network, const char *tunnel, unsigned seconds, bool starts)
 {
-    if (tunnel && (strlen(tunnel) >= TUNNEL_NAME_BYTES || strpbrk(tunnel, "\n"))) {
-        fprintf(stderr, "hopwire: %s: no tunnel is called \"%.100s\"\n", network, tunnel);
-        return COMMAND_REFUSED;
-    }
     json_t *answer = ask(network, tunnel, now_ms() + seconds * 1000LL, starts);
     int result = answer ? print(network, answer, seconds) : COMMAND_REFUSED;
     json_decref(answer);

@@ -11,8 +11,6 @@
 #define READINESS_HEALTH_SECONDS 8
 #define READINESS_SECONDS_MOST 86400
 
-/* The seconds that a command's option says; false: they are none, and no usage was printed. */
-bool readiness_parse(const char *text, unsigned *seconds);
 /* Prints "NETWORK: ready after 0.31 s", or on standard error which hop fails; `tunnel` NULL: all.
  * With `starts` a network that is not up yet may come up within the time. An exit status. */
 int readiness_wait(const char *network, const char *tunnel, unsigned seconds, bool starts);

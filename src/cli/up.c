@@ -141,7 +141,7 @@ static bool parse(int argc, char **argv, struct order *order, unsigned *wait_sec
         const char letter[] = {'-', (char)optopt, '\0'};
         if (option == 'w') {
             *wait_seconds = READINESS_SECONDS;
-            if (!optarg || readiness_parse(optarg, wait_seconds))
+            if (!optarg || command_parse_number(optarg, READINESS_SECONDS_MOST, wait_seconds))
                 continue;
             *result = command_misused(
                 USAGE, "up: --wait: \"%.100s\" is no number of seconds from 1 to %d", optarg,
