@@ -251,6 +251,27 @@ static int start_network(struct plain_interface *plain)
     return network_start(&plain->network, &options, &plain->why);
 }
 
+/* Before the socket is there: whoever removes it at once is heard, too. */
+static int watch_files(struct plain_interface *plain)
+{
+    int result = directory_make(UAPI_DIRECTORY, 0700, &plain->why);
+    if (result != 0)
+        return result;
+    int files = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+    if (files >= 0 && inotify_add_watch(files, UAPI_DIRECTORY, IN_DELETE | IN_MOVE |
+                                                                   IN_DELETE_SELF |
+                                                                   IN_MOVE_SELF) >= 0)
+        return add_source(plain, &plain->file_source, files, files_ready);
+    result = -errno;
+    text_append(&plain->why, "cannot watch %s: %s%s", UAPI_DIRECTORY, strerror(-result),
+                result == -EMFILE ? ": other programs watch as many files as one user may (sysctl "
+                                    "fs.inotify.max_user_instances)"
+                                  : "");
+    if (files >= 0)
+        close(files);
+    return result;
+}
+
 static int open_socket(struct plain_interface *plain)
 {
     const struct uapi_options options = {.loop = plain->loop,
@@ -261,14 +282,7 @@ static int open_socket(struct plain_interface *plain)
     plain->uapi = uapi_new(&options);
     if (!plain->uapi)
         return -ENOMEM;
-    /* Watched before it is there: whoever removes it at once is heard, too. */
-    int files = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-    int result = directory_make(UAPI_DIRECTORY, 0700, &plain->why);
-    if (result == 0)
-        result = add_source(plain, &plain->file_source, files, files_ready);
-    if (result == 0 && inotify_add_watch(files, UAPI_DIRECTORY,
-                                         IN_DELETE | IN_MOVE | IN_DELETE_SELF | IN_MOVE_SELF) < 0)
-        result = -errno;
+    int result = watch_files(plain);
     if (result == 0)
         result = uapi_add(plain->uapi, plain->tun.name, plain->tun.name, plain->options->listening,
                           &plain->why);

@@ -163,6 +163,19 @@ def TRAP_30_it_returns_ready_and_without_a_key_it_is_silent():
 
 
 @tap.test
+def where_files_cannot_be_watched_the_sentence_says_who_allows_it():
+    result = client().run("python3", os.path.join(HERE, "without_inotify.py"), hopwire_binary(), NAME,
+                          check=False)
+    if result.returncode == 77:
+        raise tap.Skip("no filter of system calls here")
+    tap.equal(result.returncode, 1, "the exit status")
+    tap.contains(result.stderr, "cannot watch /var/run/wireguard: Too many open files: other programs "
+                                "watch as many files as one user may (sysctl "
+                                "fs.inotify.max_user_instances)", "the sentence")
+    tap.check(NAME not in links(), "nothing is left")
+
+
+@tap.test
 def TRAP_30_each_end_leaves_nothing():
     for cause in ("deleted", "removed", signal.SIGTERM, signal.SIGINT):
         for foreground in (False, True):
