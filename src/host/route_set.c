@@ -71,8 +71,8 @@ static bool is_same(const struct kernel_route *a, const struct kernel_route *b)
            a->mtu_bytes == b->mtu_bytes && address_is_equal(&a->source, &b->source);
 }
 
-/* Picks the routes of one type from `from` that `other` lacks (or has otherwise, if `exactly`) and
- * changes them. */
+/* Changes the routes of one type in `from` that `other` lacks, or has otherwise: what is only
+ * otherwise is not deleted. */
 static int change_missing(struct netlink *netlink, enum kernel_route_change change,
                           enum kernel_route_type type, const struct route_set *from,
                           const struct route_set *other, struct text *why)

@@ -446,9 +446,8 @@ int routing_lay(struct netlink *netlink, struct routing *routing,
         result = routing_update(netlink, routing, entries, count, why);
     if (result == 0 && routing->mode == ROUTING_AUTO)
         result = rule_keeping_look(netlink, &order, why);
-    if (result < 0) {
+    if (result < 0)
         routing_undo(netlink, routing, TEXT_UNHEARD);
-    }
     return result;
 }
 
